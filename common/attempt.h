@@ -1,0 +1,140 @@
+// What an attempt reports: progress while it runs, metrics after each epoch, and one result at its end. These
+// structs travel from worker to coordinator and are stored by it.
+#pragma once
+
+#include <boost/describe.hpp>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/json.h"
+
+namespace orchestrate {
+
+// Why an attempt ended.
+enum class Cause {
+    succeeded,
+    preempted,
+    walltime,
+    out_of_memory,
+    diverged,
+    user_error,
+    node_lost,
+    worker_crashed,
+    cancelled,
+};
+BOOST_DESCRIBE_ENUM(Cause, succeeded, preempted, walltime, out_of_memory, diverged, user_error, node_lost,
+                    worker_crashed, cancelled)
+
+struct TrainingProgress {
+    std::int64_t epoch = 0;  // 1-based; 0 while preparing data
+    std::int64_t epochs = 0;
+    std::int64_t step = 0;  // optimiser steps done
+    std::int64_t steps = 0;
+    double loss = 0;               // mean over the last report interval
+    double tokens_per_second = 0;  // of the last report interval, over all ranks
+    std::string phase;             // "preparing", "training", "evaluating"
+};
+BOOST_DESCRIBE_STRUCT(TrainingProgress, (), (epoch, epochs, step, steps, loss, tokens_per_second, phase))
+
+// Classification metrics of one part of the data, as scikit-learn computes them over all classes of the study
+// (an absent class counts as 0, undefined ratios are 0).
+struct PartMetrics {
+    double loss = 0;  // mean cross-entropy
+    double accuracy = 0;
+    double macro_precision = 0;
+    double macro_recall = 0;
+    double macro_f1 = 0;
+    double weighted_precision = 0;
+    double weighted_recall = 0;
+    double weighted_f1 = 0;
+    // Harmonic mean of macro precision and macro recall: not the macro F1, but what some papers print as F1.
+    double f1_of_macro_averages = 0;
+    std::int64_t rows = 0;
+};
+BOOST_DESCRIBE_STRUCT(PartMetrics, (),
+                      (loss, accuracy, macro_precision, macro_recall, macro_f1, weighted_precision, weighted_recall,
+                       weighted_f1, f1_of_macro_averages, rows))
+
+struct EpochMetrics {
+    std::int64_t epoch = 0;  // 1-based
+    double train_loss = 0;   // mean over the epoch's examples, dropout on
+    double learning_rate = 0;
+    double seconds = 0;
+    double tokens_per_second = 0;
+    PartMetrics validation;
+};
+BOOST_DESCRIBE_STRUCT(EpochMetrics, (), (epoch, train_loss, learning_rate, seconds, tokens_per_second, validation))
+
+struct ClassMetrics {
+    std::string name;
+    double precision = 0;
+    double recall = 0;
+    double f1 = 0;
+    std::int64_t support = 0;
+};
+BOOST_DESCRIBE_STRUCT(ClassMetrics, (), (name, precision, recall, f1, support))
+
+struct ConfusionCount {
+    std::int64_t true_class = 0;
+    std::int64_t predicted_class = 0;
+    std::int64_t count = 0;
+};
+BOOST_DESCRIBE_STRUCT(ConfusionCount, (), (true_class, predicted_class, count))
+
+// Predictions of one part, one entry per row in each vector; classes are indices into AttemptResult::classes.
+struct Predictions {
+    std::vector<std::int64_t> row;  // 1-based line number in the data file
+    std::vector<std::int32_t> true_class;
+    std::vector<std::int32_t> predicted_class;
+    std::vector<float> probability;  // of the predicted class
+};
+BOOST_DESCRIBE_STRUCT(Predictions, (), (row, true_class, predicted_class, probability))
+
+// Rows of one part that are also found in the training part.
+struct Leak {
+    std::string part;  // "validation" or "test"
+    std::string kind;  // "group", "features", "text"
+    std::int64_t rows = 0;
+    double share = 0;  // of the part's rows
+};
+BOOST_DESCRIBE_STRUCT(Leak, (), (part, kind, rows, share))
+
+struct DataReport {
+    std::string data_sha256;
+    std::int64_t train_rows = 0;
+    std::int64_t validation_rows = 0;
+    std::int64_t test_rows = 0;
+    std::int64_t vocabulary_size = 0;
+    double mean_tokens = 0;  // per text, special tokens included
+    std::int64_t longest_text_tokens = 0;
+    std::int64_t truncated_texts = 0;
+    std::vector<Leak> leaks;
+    std::string example_text;  // of the first training row
+};
+BOOST_DESCRIBE_STRUCT(DataReport, (),
+                      (data_sha256, train_rows, validation_rows, test_rows, vocabulary_size, mean_tokens,
+                       longest_text_tokens, truncated_texts, leaks, example_text))
+
+struct AttemptResult {
+    std::int64_t selected_epoch = 0;
+    std::int64_t parameters = 0;  // trainable, of the whole model
+    double train_seconds = 0;
+    double total_seconds = 0;  // of the attempt, data included
+    std::int64_t peak_memory_bytes = 0;
+    std::string device_class;  // e.g. "cpu avx2", "cuda H100"
+    int ranks = 1;
+    bool collapsed = false;  // predicts one class for over 90 % of the test rows
+    std::vector<std::string> classes;
+    PartMetrics validation;
+    PartMetrics test;
+    std::vector<ClassMetrics> test_classes;
+    std::vector<ConfusionCount> test_confusion;  // only counts above 0
+    Predictions test_predictions;
+    DataReport data;
+};
+BOOST_DESCRIBE_STRUCT(AttemptResult, (),
+                      (selected_epoch, parameters, train_seconds, total_seconds, peak_memory_bytes, device_class, ranks,
+                       collapsed, classes, validation, test, test_classes, test_confusion, test_predictions, data))
+
+}  // namespace orchestrate

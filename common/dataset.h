@@ -1,0 +1,68 @@
+// Reading a labelled table: CSV or TSV (gzip too) with a label column and feature columns, numeric, boolean or text.
+// Shared by the study language, which checks a file before anything starts, and by the worker, which trains on it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "common/job_config.h"
+
+namespace orchestrate {
+
+enum class ColumnKind { numeric, boolean, text };
+BOOST_DESCRIBE_ENUM(ColumnKind, numeric, boolean, text)
+
+// One mistake found in a data file or in what a configuration says of it.
+struct DatasetProblem {
+    enum class Kind { unreadable_file, unknown_column, unknown_class, bad_row, too_few_rows };
+    Kind kind = Kind::bad_row;
+    std::string found;                    // the name or value at fault
+    std::int64_t line = 0;                // 1-based line in the data file; 0: not about a line
+    std::string message;                  // complete sentence: what was found, expected, and what to do
+    std::vector<std::string> candidates;  // valid names, for a suggestion
+};
+
+// Thrown with every problem found (rows: the first 10).
+class DatasetError : public std::runtime_error {
+  public:
+    explicit DatasetError(std::vector<DatasetProblem> problems);
+    const std::vector<DatasetProblem>& problems() const { return problems_; }
+
+  private:
+    std::vector<DatasetProblem> problems_;
+};
+
+// One feature column; exactly one of the two vectors is filled, according to kind. Booleans (true/false, yes/no,
+// any case) are numbers 0 and 1.
+struct FeatureColumn {
+    std::string name;
+    ColumnKind kind = ColumnKind::numeric;
+    std::vector<double> numbers;
+    std::vector<std::string> texts;
+};
+
+// The rows a study uses, column by column; row i of every vector belongs together.
+struct Dataset {
+    std::vector<std::string> classes;  // sorted by Unicode code point, as scikit-learn's LabelEncoder
+    std::vector<std::int32_t> label;   // index into classes
+    std::vector<std::int64_t> line;    // 1-based line in the file
+    std::vector<FeatureColumn> features;
+    std::vector<std::string> group;  // key of SplitConfig::group_by; empty vector: rows are not grouped
+    std::string sha256;              // of the uncompressed content
+
+    std::size_t rows() const { return label.size(); }
+};
+
+// The names in the header line. Throws DatasetError if the file cannot be read.
+std::vector<std::string> read_column_names(const std::filesystem::path& path);
+
+// Reads the rows of the configured classes (all features of `features`, in that order, which may be a superset of
+// config.features) and samples max_rows of them. A feature column is numeric if every used row holds a finite number,
+// boolean if every one holds a truth value, text otherwise; but a column that is a number in more than half of the
+// rows and not in others is reported row by row: that is a mistake in the data, not a text. Throws DatasetError.
+Dataset read_dataset(const std::filesystem::path& path, const DataConfig& config,
+                     const std::vector<std::string>& features);
+
+}  // namespace orchestrate

@@ -1,0 +1,120 @@
+// The study language: one TOML file becomes a validated Study, a Study becomes stages of variants, and variants with
+// seeds become jobs. Pure code: no SQLite, no sockets, no LibTorch.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "common/job_config.h"
+
+namespace orchestrate {
+
+// One mistake in a study file.
+struct Diagnostic {
+    std::string file;
+    std::int64_t line = 0;  // 1-based; 0 for what was given on the command line
+    std::int64_t column = 0;
+    std::string message;     // what was found, what was expected
+    std::string suggestion;  // nearest valid name; may be empty
+    bool is_warning = false;
+};
+
+// "file:line:column: error: message; did you mean 'x'?" followed by the source line, underlined.
+std::string render(const Diagnostic& diagnostic);
+
+// Thrown with all mistakes of a file at once.
+class StudyError : public std::runtime_error {
+  public:
+    explicit StudyError(std::vector<Diagnostic> diagnostics);
+    const std::vector<Diagnostic>& diagnostics() const { return diagnostics_; }
+
+  private:
+    std::vector<Diagnostic> diagnostics_;
+};
+
+// One row of a comparison table: a full configuration without its seeds (config.seed is default).
+struct Variant {
+    std::string name;    // unique in its study: "baseline", "without energy", "head width 16", "trial 3"
+    std::string change;  // what differs from the baseline, for people: "data.features without energy"
+    JobConfig config;
+    JobResources resources;
+    std::vector<SeedConfig> seeds;  // one job each
+    bool is_baseline = false;
+};
+
+enum class StageKind { search, ablation };
+BOOST_DESCRIBE_ENUM(StageKind, search, ablation)
+
+// How a stage picks the best variant of an earlier one: highest mean over seeds of this validation metric; ties are
+// broken by order.
+enum class SelectionMetric { accuracy, macro_f1, macro_precision, macro_recall };
+BOOST_DESCRIBE_ENUM(SelectionMetric, accuracy, macro_f1, macro_precision, macro_recall)
+
+struct Stage {
+    std::string name;
+    StageKind kind = StageKind::ablation;
+    std::string baseline_stage;  // name of the earlier stage whose best variant is the baseline; empty: the file's base
+    SelectionMetric select_by = SelectionMetric::macro_f1;
+};
+
+enum class ClusterKind { local, slurm };
+BOOST_DESCRIBE_ENUM(ClusterKind, local, slurm)
+
+enum class DeviceChoice { automatic, cpu, cuda };
+BOOST_DESCRIBE_ENUM(DeviceChoice, automatic, cpu, cuda)
+
+// [cluster]: where workers run. No part of any job's identity.
+struct ClusterConfig {
+    ClusterKind kind = ClusterKind::local;
+    DeviceChoice device = DeviceChoice::automatic;
+    int slots = 0;             // ranks that run at a time, per node; 0: one per CPU core or GPU
+    int threads_per_rank = 0;  // 0: cores divided by slots
+    int nodes = 1;             // slurm: nodes of one pilot
+    std::string partition;     // slurm; empty: the cluster's default
+    std::string account;
+    std::string time_limit = "01:00:00";  // slurm, of one pilot
+    std::int64_t memory_mib_per_rank = 2048;
+    std::string shared_folder;               // slurm: a folder all nodes see; default: beside the database
+    std::vector<std::string> sbatch_options;  // passed on as they are
+    std::string mpi = "automatic";            // value of srun --mpi; automatic: pmix, or pmi2 for MPICH
+};
+
+struct Study {
+    std::string name;
+    std::filesystem::path file;
+    std::string toml;  // the text it was parsed from, overrides applied
+    JobPaths paths;
+    JobConfig base;
+    ClusterConfig cluster;
+    std::vector<Stage> stages;
+    std::vector<Diagnostic> warnings;
+
+    // Variants of a stage. `baseline` is the configuration that the stage starts from: `base`, or the best variant of
+    // `baseline_stage`. The first variant of an ablation stage is its baseline. Pure and repeatable.
+    // Throws StudyError if the change cannot be applied to that baseline.
+    std::vector<Variant> expand(const Stage& stage, const JobConfig& baseline) const;
+
+    // What expand needs of the file; opaque outside experiments/.
+    struct Plan;
+    std::shared_ptr<const Plan> plan;
+};
+
+// Parses and checks a study file; relative paths are relative to the file, except those from `overrides`
+// ("train.epochs=3", "data.path=x.csv"), which are relative to the current folder. Reads the data file's content to
+// check columns, classes and rows and to hash it. Throws StudyError with every mistake at once.
+Study load_study(const std::filesystem::path& file, const std::vector<std::string>& overrides);
+
+// The best of a stage's variants given each variant's mean validation metric, in order of the variants; nothing if
+// no variant has a value.
+std::optional<std::size_t> best_variant(const std::vector<std::optional<double>>& mean_metric);
+
+// "plan": stages, rows and jobs as a table for a terminal of 80 columns.
+std::string render_plan(const Study& study);
+
+}  // namespace orchestrate

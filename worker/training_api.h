@@ -1,0 +1,65 @@
+// The door between the agent and the training part (LibTorch), which is opened with dlopen when the first training
+// job arrives. No torch type crosses it.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "common/attempt.h"
+#include "common/job_config.h"
+#include "worker/collective.h"
+
+namespace orchestrate {
+
+enum class DeviceKind { cpu, cuda };
+BOOST_DESCRIBE_ENUM(DeviceKind, cpu, cuda)
+
+// Receives what happens during an attempt. Called on rank 0 only, from the training thread; must return quickly.
+class AttemptObserver {
+  public:
+    virtual ~AttemptObserver() = default;
+    virtual void on_progress(const TrainingProgress& progress) = 0;  // about once a second
+    virtual void on_epoch(const EpochMetrics& metrics) = 0;
+    virtual void on_log(const std::string& line) = 0;  // for the attempt's log file
+};
+
+struct AttemptRequest {
+    JobConfig config;
+    JobPaths paths;
+    int threads = 1;  // of this rank
+};
+
+// How an attempt ended. `result` is meaningful on rank 0 if cause is succeeded.
+struct AttemptOutcome {
+    Cause cause = Cause::succeeded;
+    std::string message;  // what happened and what to do; empty on success
+    AttemptResult result;
+};
+
+// Lives as long as the worker; keeps tokenized data in memory between jobs. Not thread-safe.
+class TrainingEngine {
+  public:
+    virtual ~TrainingEngine() = default;
+
+    // "cpu avx2", "cpu amx", "cuda NVIDIA H100"...
+    virtual std::string device_class() const = 0;
+
+    // Trains one job over all ranks of `collective`; every rank calls it with the same request. Never throws for
+    // what a job can do wrong: the outcome tells. `stop` set from another thread on rank 0 ends the attempt at the
+    // next step on all ranks with cause `preempted`. CollectiveError (a lost peer) is thrown through.
+    virtual AttemptOutcome run(const AttemptRequest& request, Collective& collective, AttemptObserver& observer,
+                               const std::atomic<bool>& stop) = 0;
+
+    // Writes row, part, class and text of each row as CSV: what the model reads.
+    virtual void write_texts(const JobConfig& config, const JobPaths& paths,
+                             const std::filesystem::path& destination) = 0;
+};
+
+// The C symbol that the training shared object exports.
+// `library_folder`: where the shared objects of CUDA and MPI lie. The caller owns the engine.
+inline constexpr const char* kOpenTrainingEngineSymbol = "orchestrate_open_training_engine";
+using OpenTrainingEngine = TrainingEngine* (*)(DeviceKind device, const char* library_folder);
+
+}  // namespace orchestrate
