@@ -2,10 +2,11 @@
 // structs travel from worker to coordinator and are stored by it.
 #pragma once
 
-#include <boost/describe.hpp>
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include <boost/describe.hpp>
 
 #include "common/json.h"
 
@@ -53,8 +54,8 @@ struct PartMetrics {
     std::int64_t rows = 0;
 };
 BOOST_DESCRIBE_STRUCT(PartMetrics, (),
-                      (loss, accuracy, macro_precision, macro_recall, macro_f1, weighted_precision, weighted_recall,
-                       weighted_f1, f1_of_macro_averages, rows))
+                      (loss, accuracy, macro_precision, macro_recall, macro_f1, weighted_precision,
+                       weighted_recall, weighted_f1, f1_of_macro_averages, rows))
 
 struct EpochMetrics {
     std::int64_t epoch = 0;  // 1-based
@@ -64,7 +65,8 @@ struct EpochMetrics {
     double tokens_per_second = 0;
     PartMetrics validation;
 };
-BOOST_DESCRIBE_STRUCT(EpochMetrics, (), (epoch, train_loss, learning_rate, seconds, tokens_per_second, validation))
+BOOST_DESCRIBE_STRUCT(EpochMetrics, (),
+                      (epoch, train_loss, learning_rate, seconds, tokens_per_second, validation))
 
 struct ClassMetrics {
     std::string name;
@@ -134,7 +136,8 @@ struct AttemptResult {
     DataReport data;
 };
 BOOST_DESCRIBE_STRUCT(AttemptResult, (),
-                      (selected_epoch, parameters, train_seconds, total_seconds, peak_memory_bytes, device_class, ranks,
-                       collapsed, classes, validation, test, test_classes, test_confusion, test_predictions, data))
+                      (selected_epoch, parameters, train_seconds, total_seconds, peak_memory_bytes,
+                       device_class, ranks, collapsed, classes, validation, test, test_classes,
+                       test_confusion, test_predictions, data))
 
 }  // namespace orchestrate

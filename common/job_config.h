@@ -1,12 +1,13 @@
-// The configuration of one job: everything its numbers depend on, and nothing else. Paths, width, log level and
-// place of execution are not here (they are in JobPaths and JobResources). Two jobs with equal JobConfig are the
-// same job and are trained once. Every field is resolved: no `auto` is left when a JobConfig exists.
+// The configuration of one job: everything its numbers depend on, and nothing else. Paths, width, log level
+// and place of execution are not here (they are in JobPaths and JobResources). Two jobs with equal JobConfig
+// are the same job and are trained once. Every field is resolved: no `auto` is left when a JobConfig exists.
 #pragma once
 
-#include <boost/describe.hpp>
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include <boost/describe.hpp>
 
 #include "common/json.h"
 
@@ -64,9 +65,9 @@ struct DataConfig {
 BOOST_DESCRIBE_STRUCT(DataConfig, (), (sha256, label, classes, features, max_rows, text, split))
 
 struct TokenizerConfig {
-    std::string vocabulary_sha256;       // of vocab.json and merges.txt; empty: train one on the training texts
+    std::string vocabulary_sha256;  // of vocab.json and merges.txt; empty: train one on the training texts
     std::int64_t vocabulary_size = 512;  // of a vocabulary to be trained
-    std::int64_t max_length = 128;       // tokens per text, special tokens included; longer ones are truncated
+    std::int64_t max_length = 128;  // tokens per text, special tokens included; longer ones are truncated
     bool operator==(const TokenizerConfig&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(TokenizerConfig, (), (vocabulary_sha256, vocabulary_size, max_length))
@@ -85,15 +86,15 @@ struct ModelConfig {
     double attention_probs_dropout_prob = 0.1;
     double layer_norm_eps = 1e-5;
     double initializer_range = 0.02;
-    std::int64_t head_width = 64;                    // neurons of the head's hidden layer; 0: no hidden layer
-    Activation head_activation = Activation::relu;   // after that hidden layer
+    std::int64_t head_width = 64;                   // neurons of the head's hidden layer; 0: no hidden layer
+    Activation head_activation = Activation::relu;  // after that hidden layer
     double classifier_dropout = 0.1;
     bool operator==(const ModelConfig&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(ModelConfig, (),
                       (hidden_size, num_hidden_layers, num_attention_heads, intermediate_size,
-                       max_position_embeddings, hidden_dropout_prob, attention_probs_dropout_prob, layer_norm_eps,
-                       initializer_range, head_width, head_activation, classifier_dropout))
+                       max_position_embeddings, hidden_dropout_prob, attention_probs_dropout_prob,
+                       layer_norm_eps, initializer_range, head_width, head_activation, classifier_dropout))
 
 enum class LearningRateSchedule { constant, linear, cosine };
 BOOST_DESCRIBE_ENUM(LearningRateSchedule, constant, linear, cosine)
@@ -157,7 +158,8 @@ struct JobResources {
 };
 BOOST_DESCRIBE_STRUCT(JobResources, (), (ranks))
 
-// JSON with sorted keys, no white space and shortest round-trip numbers: equal configurations give equal bytes.
+// JSON with sorted keys, no white space and shortest round-trip numbers: equal configurations give equal
+// bytes.
 std::string canonical_json(const JobConfig& config);
 
 // Lower-case hexadecimal SHA-256 of canonical_json(config): the job's identity.

@@ -1,15 +1,16 @@
-// JSON for plain structs: any struct or enum described with Boost.Describe converts to and from nlohmann::json,
-// so that no field is ever copied by hand. A missing field keeps its default (an older peer may not know it), an
-// unknown one is ignored; a field of the wrong type throws nlohmann::json::exception.
+// JSON for plain structs: any struct or enum described with Boost.Describe converts to and from
+// nlohmann::json, so that no field is ever copied by hand. A missing field keeps its default (an older peer
+// may not know it), an unknown one is ignored; a field of the wrong type throws nlohmann::json::exception.
 #pragma once
 
-#include <boost/describe.hpp>
-#include <boost/mp11.hpp>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+
+#include <boost/describe.hpp>
+#include <boost/mp11.hpp>
+#include <nlohmann/json.hpp>
 
 namespace orchestrate {
 
@@ -83,7 +84,8 @@ struct adl_serializer<E> {
 
 template <orchestrate::DescribedStruct T>
 struct adl_serializer<T> {
-    using Members = boost::describe::describe_members<T, boost::describe::mod_public | boost::describe::mod_inherited>;
+    using Members =
+        boost::describe::describe_members<T, boost::describe::mod_public | boost::describe::mod_inherited>;
 
     static void to_json(json& j, const T& value) {
         j = json::object();

@@ -1,0 +1,38 @@
+// Access files: who can read one may connect. They hold addresses, the fingerprint of the coordinator's
+// certificate and a token, in JSON, mode 0600 in a folder of mode 0700. People and workers have files (and
+// tokens) of their own.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <boost/describe.hpp>
+
+#include "common/json.h"
+
+namespace orchestrate {
+
+struct Access {
+    std::vector<std::string> addresses;  // tried in order
+    std::uint16_t port = 0;
+    std::string certificate_fingerprint;  // SHA-256 of the certificate (DER), lower-case hexadecimal
+    std::string token;
+};
+BOOST_DESCRIBE_STRUCT(Access, (), (addresses, port, certificate_fingerprint, token))
+
+// Throws UserError if it is missing, unreadable, malformed, or readable by others (with the chmod that mends
+// it).
+Access read_access_file(const std::filesystem::path& path);
+
+// Replaces the file atomically.
+void write_access_file(const std::filesystem::path& path, const Access& access);
+
+// 256 random bits from OpenSSL, hexadecimal.
+std::string random_token();
+
+// Compares in constant time.
+bool tokens_equal(const std::string& a, const std::string& b);
+
+}  // namespace orchestrate

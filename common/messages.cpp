@@ -1,0 +1,54 @@
+#include "common/messages.h"
+
+#include <boost/mp11.hpp>
+
+namespace orchestrate {
+
+std::vector<std::uint8_t> encode_frame(const Message& message) {
+    std::vector<std::uint8_t> frame(4);
+    std::visit(
+        [&](const auto& content) {
+            Json json = Json::array();
+            json.push_back(std::remove_cvref_t<decltype(content)>::kType);
+            json.push_back(content);
+            Json::to_msgpack(json, frame);
+        },
+        message);
+    const std::size_t size = frame.size() - 4;
+    if (size > kMaximumFrameBytes) {
+        throw ProtocolError("a message of " + std::to_string(size) + " bytes is over the limit of " +
+                            std::to_string(kMaximumFrameBytes));
+    }
+    for (int i = 0; i < 4; ++i) {
+        frame[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(size >> (8 * (3 - i)));
+    }
+    return frame;
+}
+
+Message decode_body(std::span<const std::uint8_t> body) {
+    try {
+        const Json json = Json::from_msgpack(body.begin(), body.end());
+        if (!json.is_array() || json.size() != 2 || !json[0].is_string()) {
+            throw ProtocolError("a frame is not [type, fields]");
+        }
+        const auto type = json[0].get<std::string>();
+        std::optional<Message> message;
+        boost::mp11::mp_for_each<boost::mp11::mp_transform<boost::mp11::mp_identity, Message>>(
+            [&](auto candidate) {
+                using Content = typename decltype(candidate)::type;
+                if (!message && type == Content::kType) {
+                    message = json[1].get<Content>();
+                }
+            });
+        if (!message) {
+            throw ProtocolError("unknown message type '" + type + "'");
+        }
+        return *std::move(message);
+    } catch (const ProtocolError&) {
+        throw;
+    } catch (const std::exception& error) {
+        throw ProtocolError(std::string("a frame cannot be decoded: ") + error.what());
+    }
+}
+
+}  // namespace orchestrate

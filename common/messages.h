@@ -1,0 +1,207 @@
+// The messages between the coordinator and those who connect to it: workers, pilots and people's commands. A
+// frame is a 4-byte big-endian length and MessagePack of [type, fields]. Fields may be added within a
+// protocol version (a missing field keeps its default); anything else raises kProtocolVersion.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <boost/describe.hpp>
+
+#include "common/attempt.h"
+#include "common/job_config.h"
+
+namespace orchestrate {
+
+inline constexpr int kProtocolVersion = 1;
+inline constexpr std::size_t kMaximumFrameBytes = 256U << 20;
+
+enum class Role { worker, pilot, person };
+BOOST_DESCRIBE_ENUM(Role, worker, pilot, person)
+
+// Names one execution of one job.
+struct AttemptId {
+    std::int64_t job = 0;
+    std::int64_t number = 0;
+    bool operator==(const AttemptId&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(AttemptId, (), (job, number))
+
+// First message of every connection.
+struct Hello {
+    static constexpr const char* kType = "hello";
+    int protocol_version = kProtocolVersion;
+    std::string program_version;
+    Role role = Role::person;
+    std::string token;
+    std::string name;
+    std::string host;
+    std::int64_t process_id = 0;
+    int ranks = 1;                     // worker: its width
+    int slots = 0;                     // pilot: ranks it can hold at a time
+    std::string device;                // worker: "cpu" or "cuda"
+    std::string log_folder;            // worker: where it writes logs
+    std::optional<AttemptId> running;  // worker: what it holds, after a broken connection
+};
+BOOST_DESCRIBE_STRUCT(Hello, (),
+                      (protocol_version, program_version, role, token, name, host, process_id, ranks, slots,
+                       device, log_folder, running))
+
+struct Welcome {
+    static constexpr const char* kType = "welcome";
+    std::string program_version;
+    std::int64_t heartbeat_interval_milliseconds = 4000;
+    bool running_is_current = false;  // whether Hello::running still holds its lease; otherwise stop it
+};
+BOOST_DESCRIBE_STRUCT(Welcome, (), (program_version, heartbeat_interval_milliseconds, running_is_current))
+
+struct Refused {
+    static constexpr const char* kType = "refused";
+    std::string reason;  // for people
+};
+BOOST_DESCRIBE_STRUCT(Refused, (), (reason))
+
+struct Heartbeat {
+    static constexpr const char* kType = "heartbeat";
+};
+BOOST_DESCRIBE_STRUCT(Heartbeat, (), ())
+
+// Coordinator to worker: train this.
+struct Lease {
+    static constexpr const char* kType = "lease";
+    AttemptId attempt;
+    JobConfig config;
+    JobPaths paths;
+    std::string log_file;
+};
+BOOST_DESCRIBE_STRUCT(Lease, (), (attempt, config, paths, log_file))
+
+struct AttemptProgress {
+    static constexpr const char* kType = "attempt_progress";
+    AttemptId attempt;
+    TrainingProgress progress;
+};
+BOOST_DESCRIBE_STRUCT(AttemptProgress, (), (attempt, progress))
+
+struct AttemptEpoch {
+    static constexpr const char* kType = "attempt_epoch";
+    AttemptId attempt;
+    EpochMetrics metrics;
+};
+BOOST_DESCRIBE_STRUCT(AttemptEpoch, (), (attempt, metrics))
+
+struct AttemptEnded {
+    static constexpr const char* kType = "attempt_ended";
+    AttemptId attempt;
+    Cause cause = Cause::succeeded;
+    std::string message;
+    std::optional<AttemptResult> result;  // with cause succeeded
+};
+BOOST_DESCRIBE_STRUCT(AttemptEnded, (), (attempt, cause, message, result))
+
+// Coordinator to worker, after the commit that holds AttemptEnded, or because the attempt is no longer
+// current.
+struct Acknowledged {
+    static constexpr const char* kType = "acknowledged";
+    AttemptId attempt;
+    bool stale = false;  // it changed nothing: another attempt has taken over
+};
+BOOST_DESCRIBE_STRUCT(Acknowledged, (), (attempt, stale))
+
+struct StopAttempt {
+    static constexpr const char* kType = "stop_attempt";
+    AttemptId attempt;
+};
+BOOST_DESCRIBE_STRUCT(StopAttempt, (), (attempt))
+
+// Coordinator to worker: end, there is nothing more for your width.
+struct Retire {
+    static constexpr const char* kType = "retire";
+};
+BOOST_DESCRIBE_STRUCT(Retire, (), ())
+
+// Worker to coordinator: leaving on purpose.
+struct Goodbye {
+    static constexpr const char* kType = "goodbye";
+    std::string reason;
+};
+BOOST_DESCRIBE_STRUCT(Goodbye, (), (reason))
+
+// Coordinator to pilot.
+struct StartWorker {
+    static constexpr const char* kType = "start_worker";
+    std::string name;
+    int ranks = 1;
+};
+BOOST_DESCRIBE_STRUCT(StartWorker, (), (name, ranks))
+
+struct StopWorker {
+    static constexpr const char* kType = "stop_worker";
+    std::string name;
+    std::int64_t grace_milliseconds = 0;
+};
+BOOST_DESCRIBE_STRUCT(StopWorker, (), (name, grace_milliseconds))
+
+// Pilot to coordinator.
+struct WorkerExited {
+    static constexpr const char* kType = "worker_exited";
+    std::string name;
+    int exit_code = 0;
+    int signal = 0;
+    std::string error;  // set if it could not be started at all
+};
+BOOST_DESCRIBE_STRUCT(WorkerExited, (), (name, exit_code, signal, error))
+
+struct StatusRequest {
+    static constexpr const char* kType = "status_request";
+};
+BOOST_DESCRIBE_STRUCT(StatusRequest, (), ())
+
+struct WorkerStatus {
+    std::string name;
+    std::string host;
+    int ranks = 1;
+    std::string state;      // "starting", "idle", "busy", "silent"
+    std::int64_t job = 0;   // 0: none
+    std::string job_title;  // "without energy, seed 2"
+    TrainingProgress progress;
+};
+BOOST_DESCRIBE_STRUCT(WorkerStatus, (), (name, host, ranks, state, job, job_title, progress))
+
+struct StatusReply {
+    static constexpr const char* kType = "status_reply";
+    std::string study;
+    std::string stage;
+    std::int64_t jobs = 0;
+    std::int64_t succeeded = 0;
+    std::int64_t failed = 0;
+    std::int64_t running = 0;
+    double elapsed_seconds = 0;
+    std::optional<double> remaining_seconds;
+    std::vector<WorkerStatus> workers;
+};
+BOOST_DESCRIBE_STRUCT(StatusReply, (),
+                      (study, stage, jobs, succeeded, failed, running, elapsed_seconds, remaining_seconds,
+                       workers))
+
+using Message = std::variant<Hello, Welcome, Refused, Heartbeat, Lease, AttemptProgress, AttemptEpoch,
+                             AttemptEnded, Acknowledged, StopAttempt, Retire, Goodbye, StartWorker,
+                             StopWorker, WorkerExited, StatusRequest, StatusReply>;
+
+// Thrown for a frame that is no valid message.
+class ProtocolError : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
+// Length prefix and body. Throws ProtocolError if it would exceed kMaximumFrameBytes.
+std::vector<std::uint8_t> encode_frame(const Message& message);
+
+// The body of a frame, without its length prefix. Throws ProtocolError.
+Message decode_body(std::span<const std::uint8_t> body);
+
+}  // namespace orchestrate
