@@ -1,0 +1,24 @@
+// Where the logs of a job lie: behind `orchestrate logs JOB`.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+namespace orchestrate {
+
+struct AttemptLog {
+    int attempt = 0;  // 1, 2, ...
+    std::string worker;
+    std::string cause;           // why it ended; empty: it runs
+    std::filesystem::path file;  // may no longer exist
+};
+
+// The log files of a job's attempts, newest last, never empty. `job` is what a person typed: the number of a
+// job or the first characters (4 or more) of its identity. Throws UserError if there is no such job (saying
+// which there are), if several match, or if it has no log yet.
+std::vector<AttemptLog> find_job_logs(SQLite::Database& database, const std::string& job);
+
+}  // namespace orchestrate

@@ -1,0 +1,174 @@
+// The results database is created, recognised, kept up to date, and nothing else is ever touched.
+#include "results/schema.h"
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "common/error.h"
+
+namespace orchestrate {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+const int kReadWrite = SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE;
+
+class SchemaTest : public ::testing::Test {
+  protected:
+    SchemaTest()
+        : folder_(std::filesystem::temp_directory_path() /
+                  ("orchestrate-schema-test-" + std::to_string(::getpid()) + "-" +
+                   ::testing::UnitTest::GetInstance()->current_test_info()->name())) {
+        std::filesystem::remove_all(folder_);
+        std::filesystem::create_directories(folder_);
+    }
+    ~SchemaTest() override { std::filesystem::remove_all(folder_); }
+
+    std::string path() const { return (folder_ / "results.db").string(); }
+
+    std::string bytes() const {
+        std::ifstream stream(path(), std::ios::binary);
+        return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+    }
+
+    void make_database(const std::string& sql) const { SQLite::Database(path(), kReadWrite).exec(sql); }
+
+    // The message of the refusal; the file must be as before, and its name must be in the message.
+    std::string refusal() const {
+        const std::string before = bytes();
+        std::string message;
+        try {
+            SQLite::Database database(path(), kReadWrite);
+            prepare_schema(database);
+            ADD_FAILURE() << "was accepted";
+        } catch (const UserError& error) {
+            message = error.what();
+        }
+        EXPECT_EQ(bytes(), before) << "the refused file was changed";
+        EXPECT_THAT(message, HasSubstr(path()));
+        return message;
+    }
+
+    std::filesystem::path folder_;
+};
+
+TEST_F(SchemaTest, CreatesTablesAndViewsWithVersionAndOwner) {
+    SQLite::Database database(path(), kReadWrite);
+    prepare_schema(database);
+    EXPECT_EQ(database.execAndGet("PRAGMA user_version").getInt(), kSchemaVersion);
+    EXPECT_EQ(database.execAndGet("PRAGMA application_id").getInt(), 0x4F524348);
+    EXPECT_EQ(database.execAndGet("PRAGMA foreign_keys").getInt(), 1);
+    EXPECT_EQ(database.execAndGet("SELECT count(*) FROM predictions").getInt(), 0);
+    EXPECT_EQ(database.execAndGet("SELECT count(*) FROM comparison").getInt(), 0);
+    EXPECT_THROW(database.exec("INSERT INTO stages VALUES (1, 99, 0, 'a', 'ablation', 'macro_f1')"),
+                 SQLite::Exception);
+}
+
+TEST_F(SchemaTest, EveryViewCanBeRead) {
+    SQLite::Database database(path(), kReadWrite);
+    prepare_schema(database);
+    SQLite::Statement views(database, "SELECT name FROM sqlite_schema WHERE type = 'view'");
+    int count = 0;
+    while (views.executeStep()) {
+        const std::string name = views.getColumn(0).getString();
+        EXPECT_NO_THROW(SQLite::Statement(database, "SELECT * FROM " + name).executeStep()) << name;
+        ++count;
+    }
+    EXPECT_GE(count, 8);
+}
+
+TEST_F(SchemaTest, KeepsAnExistingDatabaseByteForByte) {
+    {
+        SQLite::Database database(path(), kReadWrite);
+        prepare_schema(database);
+        database.exec("INSERT INTO studies VALUES (1, 'a', '/a.toml', '', 'running', 'now', NULL)");
+    }
+    const std::string before = bytes();
+    SQLite::Database database(path(), kReadWrite);
+    prepare_schema(database);
+    EXPECT_EQ(database.execAndGet("SELECT name FROM studies").getString(), "a");
+    EXPECT_EQ(bytes(), before);
+}
+
+TEST_F(SchemaTest, ReplacesViewsOfAnOlderProgramAndKeepsThoseOfPeople) {
+    {
+        SQLite::Database database(path(), kReadWrite);
+        prepare_schema(database);
+        database.exec(
+            "DROP VIEW comparison; CREATE VIEW comparison AS SELECT 'old' AS study;"
+            "CREATE VIEW mine AS SELECT 42 AS answer;");
+    }
+    SQLite::Database database(path(), kReadWrite);
+    prepare_schema(database);
+    EXPECT_EQ(database.execAndGet("SELECT count(*) FROM comparison").getInt(), 0);
+    EXPECT_EQ(database.execAndGet("SELECT answer FROM mine").getInt(), 42);
+}
+
+TEST_F(SchemaTest, ChecksAReadOnlyDatabaseWithoutWriting) {
+    {
+        SQLite::Database database(path(), kReadWrite);
+        prepare_schema(database);
+        database.exec("DROP VIEW comparison");
+    }
+    const std::string before = bytes();
+    SQLite::Database database(path(), SQLite::OPEN_READONLY);
+    EXPECT_NO_THROW(prepare_schema(database));
+    EXPECT_EQ(bytes(), before);
+}
+
+TEST_F(SchemaTest, RefusesAnEmptyReadOnlyDatabase) {
+    std::ofstream{path()};
+    SQLite::Database database(path(), SQLite::OPEN_READONLY);
+    EXPECT_THROW(prepare_schema(database), UserError);
+}
+
+TEST_F(SchemaTest, RefusesANewerDatabaseUntouched) {
+    {
+        SQLite::Database database(path(), kReadWrite);
+        prepare_schema(database);
+        database.exec("PRAGMA user_version = 7");
+    }
+    EXPECT_THAT(refusal(),
+                AllOf(HasSubstr("newer"), HasSubstr("version 7"), HasSubstr("up to 1"), HasSubstr("--db")));
+}
+
+TEST_F(SchemaTest, RefusesANewerDatabaseInWriteAheadModeUntouched) {
+    // A copy of a living database: its last commits lie in the log beside it, and stay there.
+    SQLite::Database living((folder_ / "living.db").string(), kReadWrite);
+    prepare_schema(living);
+    living.exec("PRAGMA journal_mode = WAL; PRAGMA user_version = 7");
+    std::filesystem::copy_file(folder_ / "living.db", path());
+    std::filesystem::copy_file(folder_ / "living.db-wal", path() + "-wal");
+    EXPECT_THAT(refusal(), HasSubstr("version 7"));
+}
+
+TEST_F(SchemaTest, RefusesTheDatabaseOfAnotherProgramUntouched) {
+    make_database("CREATE TABLE bookmarks (url TEXT); INSERT INTO bookmarks VALUES ('x')");
+    EXPECT_THAT(refusal(),
+                AllOf(HasSubstr("no results database"), HasSubstr("bookmarks"), HasSubstr("--db")));
+}
+
+TEST_F(SchemaTest, RefusesAnotherApplicationIdUntouched) {
+    make_database("PRAGMA application_id = 252006; CREATE TABLE a (b)");
+    EXPECT_THAT(refusal(), HasSubstr("252006"));
+}
+
+TEST_F(SchemaTest, RefusesAVersionWithoutTablesUntouched) {
+    make_database("PRAGMA user_version = 3");
+    EXPECT_THAT(refusal(), HasSubstr("user_version 3"));
+}
+
+TEST_F(SchemaTest, RefusesAFileThatIsNoDatabaseUntouched) {
+    std::ofstream(path()) << "track_id,popularity,energy\n" << std::string(2000, 'x');
+    EXPECT_THAT(refusal(), HasSubstr("not an SQLite database"));
+}
+
+}  // namespace
+}  // namespace orchestrate
