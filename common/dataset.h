@@ -1,5 +1,11 @@
-// Reading a labelled table: CSV or TSV (gzip too) with a label column and feature columns, numeric, boolean or text.
-// Shared by the study language, which checks a file before anything starts, and by the worker, which trains on it.
+// Reading a labelled table: CSV or TSV (gzip too) with a label column and feature columns, numeric, boolean
+// or text. Shared by the study language, which checks a file before anything starts, and by the worker, which
+// trains on it.
+//
+// What a file may be: UTF-8 (a byte order mark is skipped), comma, semicolon or tab between the fields, a
+// header line, quotes as in RFC 4180, LF or CRLF, blank lines anywhere. Only the label, the chosen features
+// and the columns that rows are grouped by are looked at; but every row must have as many fields as the
+// header. White space round numbers and truth values is ignored; labels and texts are taken as they are.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "common/error.h"
 #include "common/job_config.h"
 
 namespace orchestrate {
@@ -24,8 +31,9 @@ struct DatasetProblem {
     std::vector<std::string> candidates;  // valid names, for a suggestion
 };
 
-// Thrown with every problem found (rows: the first 10).
-class DatasetError : public std::runtime_error {
+// Thrown with every problem found (rows: the first 10). what() has a line for each, nearest valid names
+// included.
+class DatasetError : public UserError {
   public:
     explicit DatasetError(std::vector<DatasetProblem> problems);
     const std::vector<DatasetProblem>& problems() const { return problems_; }
@@ -34,8 +42,8 @@ class DatasetError : public std::runtime_error {
     std::vector<DatasetProblem> problems_;
 };
 
-// One feature column; exactly one of the two vectors is filled, according to kind. Booleans (true/false, yes/no,
-// any case) are numbers 0 and 1.
+// One feature column; exactly one of the two vectors is filled, according to kind. Booleans (true/false,
+// yes/no, any case) are numbers 0 and 1.
 struct FeatureColumn {
     std::string name;
     ColumnKind kind = ColumnKind::numeric;
@@ -58,10 +66,13 @@ struct Dataset {
 // The names in the header line. Throws DatasetError if the file cannot be read.
 std::vector<std::string> read_column_names(const std::filesystem::path& path);
 
-// Reads the rows of the configured classes (all features of `features`, in that order, which may be a superset of
-// config.features) and samples max_rows of them. A feature column is numeric if every used row holds a finite number,
-// boolean if every one holds a truth value, text otherwise; but a column that is a number in more than half of the
-// rows and not in others is reported row by row: that is a mistake in the data, not a text. Throws DatasetError.
+// Reads the rows of the configured classes (all features of `features`, in that order, which may be a
+// superset of config.features) and samples max_rows of them, each class in proportion; the sample grows with
+// max_rows and depends on split.seed and line numbers alone. A feature column is numeric if every row of
+// these classes holds a finite number, boolean if every one holds a truth value, text otherwise; but a column
+// that is a number in more than half of the rows and not in others is reported row by row: that is a mistake
+// in the data, not a text. Without configured classes, an empty label is a mistake too. config.sha256 is not
+// compared. Throws DatasetError.
 Dataset read_dataset(const std::filesystem::path& path, const DataConfig& config,
                      const std::vector<std::string>& features);
 

@@ -1,46 +1,51 @@
 #include "common/sha256.h"
 
-#include <openssl/evp.h>
-#include <zlib.h>
-
 #include <array>
 #include <cstring>
 #include <memory>
 
+#include <openssl/evp.h>
+#include <zlib.h>
+
 #include "common/error.h"
 
 namespace orchestrate {
-namespace {
 
-class Hasher {
-  public:
-    Hasher() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
-        if (!context_ || EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1) {
-            throw std::runtime_error("OpenSSL cannot start SHA-256");
-        }
-    }
-
-    void add(const void* bytes, std::size_t size) { EVP_DigestUpdate(context_.get(), bytes, size); }
-
-    std::string hex() {
-        std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-        unsigned int size = 0;
-        EVP_DigestFinal_ex(context_.get(), digest.data(), &size);
-        static constexpr char kDigits[] = "0123456789abcdef";
-        std::string text;
-        text.reserve(2 * size);
-        for (unsigned int i = 0; i < size; ++i) {
-            text += kDigits[digest[i] >> 4];
-            text += kDigits[digest[i] & 15];
-        }
-        return text;
-    }
-
-  private:
-    std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
+struct Sha256::Context {
+    std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> digest{EVP_MD_CTX_new(), EVP_MD_CTX_free};
 };
 
-void add_file(Hasher& hasher, const std::filesystem::path& path) {
+Sha256::Sha256() : context_(std::make_unique<Context>()) {
+    if (!context_->digest || EVP_DigestInit_ex(context_->digest.get(), EVP_sha256(), nullptr) != 1) {
+        throw std::runtime_error("OpenSSL cannot start SHA-256");
+    }
+}
+
+Sha256::~Sha256() = default;
+Sha256::Sha256(Sha256&&) noexcept = default;
+Sha256& Sha256::operator=(Sha256&&) noexcept = default;
+
+void Sha256::add(const void* bytes, std::size_t size) {
+    EVP_DigestUpdate(context_->digest.get(), bytes, size);
+}
+
+std::string Sha256::hex() {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned int size = 0;
+    EVP_DigestFinal_ex(context_->digest.get(), digest.data(), &size);
+    static constexpr char kDigits[] = "0123456789abcdef";
+    std::string text;
+    text.reserve(2 * std::size_t{size});
+    for (unsigned int i = 0; i < size; ++i) {
+        text += kDigits[digest[i] >> 4];
+        text += kDigits[digest[i] & 15];
+    }
+    return text;
+}
+
+namespace {
+
+void add_file(Sha256& hasher, const std::filesystem::path& path) {
     const std::unique_ptr<gzFile_s, decltype(&gzclose)> file(gzopen(path.c_str(), "rb"), gzclose);
     if (!file) {
         throw UserError("cannot read '" + path.string() + "': " + std::strerror(errno));
@@ -60,19 +65,19 @@ void add_file(Hasher& hasher, const std::filesystem::path& path) {
 }  // namespace
 
 std::string sha256_hex(std::string_view bytes) {
-    Hasher hasher;
+    Sha256 hasher;
     hasher.add(bytes.data(), bytes.size());
     return hasher.hex();
 }
 
 std::string sha256_hex_of_content(const std::filesystem::path& path) {
-    Hasher hasher;
+    Sha256 hasher;
     add_file(hasher, path);
     return hasher.hex();
 }
 
 std::string sha256_hex_of_vocabulary(const std::filesystem::path& folder) {
-    Hasher hasher;
+    Sha256 hasher;
     for (const char* name : {"vocab.json", "merges.txt"}) {
         hasher.add(name, std::strlen(name) + 1);
         add_file(hasher, folder / name);
