@@ -1,5 +1,9 @@
 #include "common/connection.h"
 
+#include <exception>
+#include <functional>
+#include <optional>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -17,6 +21,29 @@ namespace {
 namespace asio = boost::asio;
 using asio::use_awaitable;
 using asio::ip::tcp;
+
+// Runs an operation; throws what it throws, or std::runtime_error(`late`) once `timeout` has passed.
+asio::awaitable<void> within(std::chrono::milliseconds timeout, const char* late,
+                             std::function<asio::awaitable<void>()> operation) {
+    using namespace asio::experimental::awaitable_operators;
+    asio::steady_timer timer(co_await asio::this_coro::executor, timeout);
+    // An exception must end the race at once; operator|| waits for a success.
+    const auto guarded = [&]() -> asio::awaitable<std::exception_ptr> {
+        try {
+            co_await operation();
+        } catch (...) {
+            co_return std::current_exception();
+        }
+        co_return nullptr;
+    };
+    const auto first = co_await (guarded() || timer.async_wait(use_awaitable));
+    if (first.index() == 1) {
+        throw std::runtime_error(late);
+    }
+    if (std::get<0>(first)) {
+        std::rethrow_exception(std::get<0>(first));
+    }
+}
 
 }  // namespace
 
@@ -96,7 +123,6 @@ std::string Connection::peer_address() const {
 
 asio::awaitable<Connected> connect_to_coordinator(const Access& access, Hello hello,
                                                   std::chrono::milliseconds timeout) {
-    using namespace asio::experimental::awaitable_operators;
     const auto executor = co_await asio::this_coro::executor;
     hello.token = access.token;
     std::string problems;
@@ -105,30 +131,22 @@ asio::awaitable<Connected> connect_to_coordinator(const Access& access, Hello he
         try {
             auto tls = make_client_tls(access.certificate_fingerprint);
             Connection::Stream stream(executor, tls);
-            asio::steady_timer timer(executor, timeout);
-            const auto establish = [&]() -> asio::awaitable<void> {
+            co_await within(timeout, "no answer", [&]() -> asio::awaitable<void> {
                 const tcp::endpoint endpoint(asio::ip::make_address(address), access.port);
                 co_await stream.next_layer().async_connect(endpoint, use_awaitable);
                 stream.next_layer().set_option(tcp::no_delay(true));
                 stream.next_layer().set_option(asio::socket_base::keep_alive(true));
                 co_await stream.async_handshake(asio::ssl::stream_base::client, use_awaitable);
-            };
-            const auto first = co_await (establish() || timer.async_wait(use_awaitable));
-            if (first.index() == 1) {
-                throw std::runtime_error("no answer");
-            }
+            });
             auto connection = std::make_shared<Connection>(std::move(stream));
             connection->send(hello);
-            timer.expires_after(timeout);
-            auto answer = co_await (connection->read() || timer.async_wait(use_awaitable));
-            if (answer.index() == 1) {
-                throw std::runtime_error("no answer to hello");
-            }
-            const Message message = std::get<0>(std::move(answer));
-            if (const auto* refused = std::get_if<Refused>(&message)) {
+            std::optional<Message> answer;
+            co_await within(timeout, "no answer to hello",
+                            [&]() -> asio::awaitable<void> { answer = co_await connection->read(); });
+            if (const auto* refused = std::get_if<Refused>(&*answer)) {
                 throw UserError("the coordinator at " + address + " refused: " + refused->reason);
             }
-            if (const auto* welcome = std::get_if<Welcome>(&message)) {
+            if (const auto* welcome = std::get_if<Welcome>(&*answer)) {
                 co_return Connected{connection, *welcome};
             }
             throw std::runtime_error("unexpected first message");

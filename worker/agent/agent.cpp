@@ -1,0 +1,282 @@
+#include "worker/agent/agent.h"
+
+#include <optional>
+#include <random>
+#include <vector>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <unistd.h>
+
+#include "common/connection.h"
+#include "common/error.h"
+#include "common/host.h"
+
+namespace orchestrate {
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+using asio::use_awaitable;
+
+class Agent {
+  public:
+    Agent(const AgentOptions& options, std::unique_ptr<Collective> collective)
+        : options_(options), ranks_(collective->size()), signals_(io_, SIGTERM, SIGINT, SIGUSR1) {
+        runner_.emplace(options.runner, std::move(collective), [this](const Message& message) {
+            asio::post(io_, [this, message] { on_report(message); });
+        });
+    }
+
+    int run() {
+        asio::co_spawn(io_, stay_connected(), asio::detached);
+        asio::co_spawn(io_, wait_for_signals(), asio::detached);
+        io_.run();
+        if (runner_->usable()) {
+            runner_.reset();
+            return exit_code_;
+        }
+        // A rank is gone: leaving through MPI would wait for it.
+        options_.runner.log->flush();
+        _exit(exit_code_);
+    }
+
+  private:
+    void end(int exit_code) {
+        exit_code_ = exit_code;
+        ended_ = true;
+        if (connection_) {
+            connection_->finish();
+        }
+        signals_.cancel();
+        pause_.cancel();
+        heartbeat_.cancel();
+    }
+
+    // Ends when nothing runs and nothing waits for an acknowledgement.
+    void end_if_done() {
+        if (leaving_ && !running_ && unacknowledged_.empty()) {
+            if (connection_) {
+                connection_->send(Goodbye{leaving_why_});
+            }
+            end(0);
+        }
+    }
+
+    void leave(const std::string& why) {
+        leaving_ = true;
+        leaving_why_ = why;
+        if (running_) {
+            runner_->stop(Cause::preempted);
+        }
+        end_if_done();
+    }
+
+    asio::awaitable<void> wait_for_signals() {
+        try {
+            const int signal = co_await signals_.async_wait(use_awaitable);
+            options_.runner.log->warn("signal {}: ending after the current step", signal);
+            leave("signal " + std::to_string(signal));
+            co_await signals_.async_wait(use_awaitable);
+            _exit(128 + signal);
+        } catch (const boost::system::system_error&) {
+            co_return;  // cancelled by end()
+        }
+    }
+
+    asio::awaitable<void> stay_connected() {
+        auto reached_at = std::chrono::steady_clock::now();
+        std::minstd_rand random(static_cast<unsigned>(getpid()));
+        auto backoff = 100ms;
+        while (!ended_) {
+            try {
+                auto connected =
+                    co_await connect_to_coordinator(read_access_file(options_.access_file), hello(), 10s);
+                backoff = 100ms;
+                co_await serve(std::move(connected));
+                reached_at = std::chrono::steady_clock::now();
+            } catch (const UserError& error) {
+                options_.runner.log->error(error.what());
+                if (!unacknowledged_.empty() || running_) {
+                    options_.runner.log->warn("what ran here is lost");
+                }
+                end(1);
+            } catch (const std::exception& error) {
+                options_.runner.log->warn("no coordinator: {}", error.what());
+            }
+            if (ended_) {
+                break;
+            }
+            if (leaving_ || std::chrono::steady_clock::now() - reached_at > options_.orphan_limit) {
+                options_.runner.log->error("no coordinator for {} s; ending",
+                                           std::chrono::duration_cast<std::chrono::seconds>(
+                                               std::chrono::steady_clock::now() - reached_at)
+                                               .count());
+                end(1);
+                break;
+            }
+            // Jitter, so that thousands of workers do not come back in step.
+            const auto jitter = std::uniform_real_distribution<double>(0.5, 1.5)(random);
+            pause_.expires_after(std::chrono::duration_cast<std::chrono::milliseconds>(backoff * jitter));
+            backoff = std::min<std::chrono::milliseconds>(2 * backoff, 5s);
+            boost::system::error_code ignored;
+            co_await pause_.async_wait(asio::redirect_error(use_awaitable, ignored));
+        }
+    }
+
+    Hello hello() const {
+        Hello hello;
+        hello.program_version = options_.program_version;
+        hello.role = Role::worker;
+        hello.name = options_.name;
+        hello.host = host_name();
+        hello.process_id = getpid();
+        hello.ranks = ranks_;
+        hello.device = to_string(options_.runner.device);
+        hello.log_folder = options_.log_folder.string();
+        if (running_) {
+            hello.running = running_;
+        } else if (!unacknowledged_.empty()) {
+            hello.running = unacknowledged_.front().attempt;
+        }
+        return hello;
+    }
+
+    asio::awaitable<void> serve(Connected connected) {
+        using namespace asio::experimental::awaitable_operators;
+        connection_ = connected.connection;
+        options_.runner.log->info("connected to the coordinator at {}", connection_->peer_address());
+        if (!connected.welcome.running_is_current) {
+            if (running_) {
+                options_.runner.log->warn("job {} was given to another worker; stopping it", running_->job);
+                runner_->stop(Cause::cancelled);
+            }
+            unacknowledged_.clear();
+            outbox_.clear();
+        }
+        for (const auto& message : outbox_) {
+            connection_->send(message);
+        }
+        outbox_.clear();
+        for (const auto& ended : unacknowledged_) {
+            connection_->send(ended);
+        }
+        end_if_done();
+        const std::chrono::milliseconds interval(connected.welcome.heartbeat_interval_milliseconds);
+        last_heard_ = std::chrono::steady_clock::now();
+        try {
+            co_await (beat(interval) || listen());
+        } catch (const std::exception& error) {
+            options_.runner.log->warn("connection lost: {}", error.what());
+        }
+        connection_->close();
+        connection_.reset();
+    }
+
+    asio::awaitable<void> beat(std::chrono::milliseconds interval) {
+        while (!connection_->closed()) {
+            connection_->send(Heartbeat{});
+            heartbeat_.expires_after(interval);
+            co_await heartbeat_.async_wait(use_awaitable);
+            if (std::chrono::steady_clock::now() - last_heard_ > 3 * interval) {
+                options_.runner.log->warn("the coordinator is silent; connecting again");
+                co_return;
+            }
+        }
+    }
+
+    asio::awaitable<void> listen() {
+        try {
+            while (true) {
+                const Message message = co_await connection_->read();
+                last_heard_ = std::chrono::steady_clock::now();
+                on_message(message);
+            }
+        } catch (...) {
+            connection_->close();
+            heartbeat_.cancel();
+            throw;
+        }
+    }
+
+    void on_message(const Message& message) {
+        if (const auto* lease = std::get_if<Lease>(&message)) {
+            take(*lease);
+        } else if (const auto* acknowledged = std::get_if<Acknowledged>(&message)) {
+            std::erase_if(unacknowledged_,
+                          [&](const AttemptEnded& ended) { return ended.attempt == acknowledged->attempt; });
+            if (acknowledged->stale) {
+                options_.runner.log->warn(
+                    "the result of job {} came too late: another attempt has taken over",
+                    acknowledged->attempt.job);
+            }
+            end_if_done();
+        } else if (const auto* stop = std::get_if<StopAttempt>(&message)) {
+            if (running_ == stop->attempt) {
+                runner_->stop(Cause::cancelled);
+            }
+        } else if (std::holds_alternative<Retire>(message)) {
+            leave("retired");
+        }
+    }
+
+    void take(const Lease& lease) {
+        if (running_ || leaving_) {
+            connection_->send(
+                AttemptEnded{lease.attempt, Cause::preempted, "the worker is busy or leaving", {}});
+            return;
+        }
+        options_.runner.log->info("job {}, attempt {}: begins", lease.attempt.job, lease.attempt.number);
+        running_ = lease.attempt;
+        runner_->start(lease);
+    }
+
+    void on_report(const Message& message) {
+        if (const auto* ended = std::get_if<AttemptEnded>(&message)) {
+            running_.reset();
+            unacknowledged_.push_back(*ended);
+            if (connection_) {
+                connection_->send(message);
+            }
+            if (!runner_->usable()) {
+                end(70);
+            }
+        } else if (connection_) {
+            connection_->send(message);
+        } else if (std::holds_alternative<AttemptEpoch>(message)) {
+            outbox_.push_back(message);
+        }
+    }
+
+    const AgentOptions& options_;
+    int ranks_;
+    asio::io_context io_;
+    asio::signal_set signals_;
+    asio::steady_timer pause_{io_};
+    asio::steady_timer heartbeat_{io_};
+    std::optional<JobRunner> runner_;
+    std::shared_ptr<Connection> connection_;
+    std::chrono::steady_clock::time_point last_heard_;
+    std::optional<AttemptId> running_;
+    std::vector<AttemptEnded> unacknowledged_;
+    std::vector<Message> outbox_;  // epochs that ended while no coordinator was reached
+    bool leaving_ = false;
+    std::string leaving_why_;
+    bool ended_ = false;
+    int exit_code_ = 0;
+};
+
+}  // namespace
+
+int run_agent(const AgentOptions& options, std::unique_ptr<Collective> collective) {
+    return Agent(options, std::move(collective)).run();
+}
+
+}  // namespace orchestrate

@@ -1,0 +1,171 @@
+#include "worker/agent/job_runner.h"
+
+#include <cstring>
+
+#include "common/error.h"
+#include "worker/agent/shared_parts.h"
+
+namespace orchestrate {
+namespace {
+
+std::vector<std::byte> pack(const JobConfig& config, const JobPaths& paths) {
+    const std::vector<std::uint8_t> packed = Json::to_msgpack(Json{{"config", config}, {"paths", paths}});
+    std::vector<std::byte> bytes(packed.size());
+    std::memcpy(bytes.data(), packed.data(), packed.size());
+    return bytes;
+}
+
+AttemptRequest unpack(const std::vector<std::byte>& bytes, int threads) {
+    const auto* begin = reinterpret_cast<const std::uint8_t*>(bytes.data());
+    const Json json = Json::from_msgpack(begin, begin + bytes.size());
+    AttemptRequest request;
+    json.at("config").get_to(request.config);
+    json.at("paths").get_to(request.paths);
+    request.threads = threads;
+    return request;
+}
+
+class ReportingObserver : public AttemptObserver {
+  public:
+    ReportingObserver(AttemptId attempt, const JobRunner::Report& report, Log log)
+        : attempt_(attempt), report_(report), log_(std::move(log)) {}
+
+    void on_progress(const TrainingProgress& progress) override {
+        report_(AttemptProgress{attempt_, progress});
+    }
+    void on_epoch(const EpochMetrics& metrics) override {
+        log_->info(
+            "epoch {}: train loss {:.4f}, validation loss {:.4f}, accuracy {:.4f}, macro F1 {:.4f}, {:.1f} "
+            "s, "
+            "{:.0f} tokens/s",
+            metrics.epoch, metrics.train_loss, metrics.validation.loss, metrics.validation.accuracy,
+            metrics.validation.macro_f1, metrics.seconds, metrics.tokens_per_second);
+        report_(AttemptEpoch{attempt_, metrics});
+    }
+    void on_log(const std::string& line) override { log_->info(line); }
+
+  private:
+    AttemptId attempt_;
+    const JobRunner::Report& report_;
+    Log log_;
+};
+
+class SilentObserver : public AttemptObserver {
+  public:
+    void on_progress(const TrainingProgress&) override {}
+    void on_epoch(const EpochMetrics&) override {}
+    void on_log(const std::string&) override {}
+};
+
+}  // namespace
+
+JobRunner::JobRunner(JobRunnerOptions options, std::unique_ptr<Collective> collective, Report report)
+    : options_(std::move(options)),
+      collective_(std::move(collective)),
+      report_(std::move(report)),
+      thread_([this] { run(); }) {}
+
+JobRunner::~JobRunner() {
+    {
+        const std::lock_guard lock(mutex_);
+        ending_ = true;
+        stop_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+}
+
+void JobRunner::start(const Lease& lease) {
+    {
+        const std::lock_guard lock(mutex_);
+        lease_ = lease;
+        stop_ = ending_;
+        stop_cause_ = Cause::preempted;
+    }
+    changed_.notify_all();
+}
+
+void JobRunner::stop(Cause cause) {
+    stop_cause_ = cause;
+    stop_ = true;
+}
+
+void JobRunner::run() {
+    while (true) {
+        Lease lease;
+        {
+            std::unique_lock lock(mutex_);
+            changed_.wait(lock, [&] { return lease_ || ending_; });
+            if (!lease_) {
+                break;
+            }
+            lease = *std::move(lease_);
+            lease_.reset();
+        }
+        report_(run_attempt(lease));
+        if (!usable_) {
+            return;
+        }
+    }
+    std::vector<std::byte> end;
+    collective_->broadcast(end);
+}
+
+AttemptEnded JobRunner::run_attempt(const Lease& lease) {
+    AttemptEnded ended;
+    ended.attempt = lease.attempt;
+    try {
+        const Log log = open_log("attempt", lease.log_file);
+        log->info("job {}, attempt {}: {} rank(s), {} thread(s) each", lease.attempt.job,
+                  lease.attempt.number, collective_->size(), options_.threads);
+        log->info("configuration: {}", canonical_json(lease.config));
+        ReportingObserver observer(lease.attempt, report_, log);
+        if (!engine_) {
+            engine_ = open_training_engine(options_.library_folder, options_.device);
+        }
+        std::vector<std::byte> request = pack(lease.config, lease.paths);
+        collective_->broadcast(request);
+        AttemptOutcome outcome =
+            engine_->run(unpack(request, options_.threads), *collective_, observer, stop_);
+        ended.cause = outcome.cause == Cause::preempted ? stop_cause_.load() : outcome.cause;
+        ended.message = outcome.message;
+        if (outcome.cause == Cause::succeeded) {
+            ended.result = std::move(outcome.result);
+        }
+        log->info("ended: {}{}{}", to_string(ended.cause), ended.message.empty() ? "" : ": ", ended.message);
+    } catch (const CollectiveError& error) {
+        usable_ = false;
+        ended.cause = Cause::worker_crashed;
+        ended.message = std::string("a rank of this worker was lost: ") + error.what();
+    } catch (const UserError& error) {
+        ended.cause = Cause::user_error;
+        ended.message = error.what();
+    } catch (const std::exception& error) {
+        ended.cause = Cause::worker_crashed;
+        ended.message = error.what();
+    }
+    options_.log->info("job {}, attempt {} ended: {} {}", lease.attempt.job, lease.attempt.number,
+                       to_string(ended.cause), ended.message);
+    return ended;
+}
+
+void follow_rank_0(const JobRunnerOptions& options, Collective& collective) {
+    std::unique_ptr<TrainingEngine> engine;
+    SilentObserver observer;
+    const std::atomic<bool> never_stop = false;
+    while (true) {
+        std::vector<std::byte> bytes;
+        collective.broadcast(bytes);
+        if (bytes.empty()) {
+            return;
+        }
+        if (!engine) {
+            engine = open_training_engine(options.library_folder, options.device);
+        }
+        const AttemptOutcome outcome =
+            engine->run(unpack(bytes, options.threads), collective, observer, never_stop);
+        options.log->info("attempt ended: {} {}", to_string(outcome.cause), outcome.message);
+    }
+}
+
+}  // namespace orchestrate

@@ -1,0 +1,71 @@
+// Runs attempts on a thread of their own, so that the connection keeps breathing while a job trains. The
+// thread owns the ranks' collective and the training engine.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "common/log.h"
+#include "common/messages.h"
+#include "worker/collective.h"
+#include "worker/training_api.h"
+
+namespace orchestrate {
+
+struct JobRunnerOptions {
+    DeviceKind device = DeviceKind::cpu;
+    int threads = 1;
+    std::filesystem::path library_folder;
+    Log log;
+};
+
+class JobRunner {
+  public:
+    // Called from the runner's thread with AttemptProgress, AttemptEpoch and, last, AttemptEnded.
+    using Report = std::function<void(const Message&)>;
+
+    JobRunner(JobRunnerOptions options, std::unique_ptr<Collective> collective, Report report);
+
+    // Stops a running attempt, releases the other ranks and joins.
+    ~JobRunner();
+
+    JobRunner(const JobRunner&) = delete;
+    JobRunner& operator=(const JobRunner&) = delete;
+
+    // Starts an attempt; only when none is running. Thread-safe.
+    void start(const Lease& lease);
+
+    // Asks the running attempt to end at its next step, with that cause. Thread-safe.
+    void stop(Cause cause);
+
+    // False once a rank was lost: the worker can train no more and should end.
+    bool usable() const { return usable_; }
+
+  private:
+    void run();
+    AttemptEnded run_attempt(const Lease& lease);
+
+    JobRunnerOptions options_;
+    std::unique_ptr<Collective> collective_;
+    std::unique_ptr<TrainingEngine> engine_;
+    Report report_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::optional<Lease> lease_;
+    bool ending_ = false;
+    std::atomic<bool> stop_ = false;
+    std::atomic<Cause> stop_cause_ = Cause::preempted;
+    std::atomic<bool> usable_ = true;
+    std::thread thread_;
+};
+
+// What ranks other than 0 do: wait for a job, train it with the others, until rank 0 ends.
+void follow_rank_0(const JobRunnerOptions& options, Collective& collective);
+
+}  // namespace orchestrate
