@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -16,9 +17,9 @@ struct WorkerSpec {
     std::string name;  // unique among the workers of a launcher
     int ranks = 1;
     int threads_per_rank = 1;
-    std::string device = "cpu";          // "cpu" or "cuda"
-    std::filesystem::path access_file;   // how to reach the coordinator
-    std::filesystem::path log_folder;    // the worker writes NAME.log there; its standard output goes beside it
+    std::string device = "cpu";         // "cpu" or "cuda"
+    std::filesystem::path access_file;  // how to reach the coordinator
+    std::filesystem::path log_folder;  // the worker writes NAME.log there; its standard output goes beside it
     std::filesystem::path worker_program;
     std::vector<std::string> cuda_devices;  // CUDA_VISIBLE_DEVICES of the worker; empty: leave as it is
 };
@@ -47,14 +48,21 @@ class Launcher {
 };
 
 // Workers on this machine: a process for one rank, mpirun for more. Children die with this process only if
-// `die_with_parent` (a worker that outlives its coordinator waits for the next one until its own limit).
+// `die_with_parent` (a worker that outlives its coordinator waits for the next one until its own limit): then
+// they get SIGTERM when the thread that called start() ends, so start them from a thread that lives as long
+// as the program.
 std::unique_ptr<Launcher> make_local_launcher(bool die_with_parent);
 
-// Workers as steps of the Slurm allocation this process runs in (SLURM_JOB_ID): srun --exact. `mpi_type` is srun's
-// --mpi, used for more than one rank.
+// Workers as steps of the Slurm allocation this process runs in (SLURM_JOB_ID): srun --exact. `mpi_type` is
+// srun's
+// --mpi, used for more than one rank. A worker is put on as few nodes as have room for its ranks, by the
+// pilot's ranks per node; they end with the thread that called start(). Which GPUs a worker sees is Slurm's
+// choice (cuda_devices is ignored). Throws UserError outside an allocation.
 std::unique_ptr<Launcher> make_srun_launcher(const std::string& mpi_type, std::int64_t memory_mib_per_rank);
 
-// What srun's --mpi must be for the MPI library that orchestrate-worker will open: "pmix" or "pmi2".
+// What srun's --mpi must be for the MPI library that orchestrate-worker will open: "pmix" for Open MPI where
+// this Slurm has it, else "pmi2". The worker is told by ORCHESTRATE_MPI=openmpi|mpich. Throws UserError if
+// there is no MPI.
 std::string default_srun_mpi_type();
 
 }  // namespace orchestrate
