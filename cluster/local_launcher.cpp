@@ -27,11 +27,9 @@ class LocalLauncher : public ProcessLauncher {
   protected:
     ChildCommand command_for(const WorkerSpec& spec) override {
         const bool with_mpi = spec.ranks > 1;
-        const Mpirun mpirun = with_mpi ? find_mpirun() : Mpirun{};
-        WorkerState& worker = workers_[spec.name];
-        worker.under_mpirun = with_mpi;
-        return {with_mpi ? mpirun_arguments(spec, mpirun) : worker_arguments(spec),
-                worker_environment(spec, current_environment(), mpirun.family),
+        workers_[spec.name].under_mpirun = with_mpi;
+        return {with_mpi ? mpirun_arguments(spec, find_mpirun()) : worker_arguments(spec),
+                worker_environment(spec, current_environment()),
                 spec.log_folder / (spec.name + ".out"),
                 {},
                 parent_death_signal_};

@@ -40,9 +40,8 @@ class SrunLauncher : public ProcessLauncher {
     ChildCommand command_for(const WorkerSpec& spec) override {
         const StepPlace place = allocation_.take(spec.name, spec.ranks);
         steps_[spec.name] = {};
-        const MpiFamily family = options_.mpi_type == "pmi2" ? MpiFamily::mpich : MpiFamily::open_mpi;
         return {srun_arguments(spec, options_, place),
-                worker_environment(spec, current_environment(), family),
+                worker_environment(spec, current_environment()),
                 spec.log_folder / (spec.name + ".out"),
                 {},
                 SIGTERM};  // a step lives no longer than its pilot

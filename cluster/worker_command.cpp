@@ -111,7 +111,7 @@ std::vector<std::string> srun_arguments(const WorkerSpec& spec, const StepOption
     return arguments;
 }
 
-Environment worker_environment(const WorkerSpec& spec, Environment inherited, MpiFamily family) {
+Environment worker_environment(const WorkerSpec& spec, Environment inherited) {
     const bool inside_mpirun = inherited.contains("OMPI_COMM_WORLD_SIZE");
     std::erase_if(inherited,
                   [&](const auto& variable) { return left_by_a_launcher(variable.first, inside_mpirun); });
@@ -121,12 +121,9 @@ Environment worker_environment(const WorkerSpec& spec, Environment inherited, Mp
     if (!spec.cuda_devices.empty()) {
         inherited["CUDA_VISIBLE_DEVICES"] = boost::algorithm::join(spec.cuda_devices, ",");
     }
-    if (spec.ranks > 1) {
-        inherited["ORCHESTRATE_MPI"] = family == MpiFamily::open_mpi ? "openmpi" : "mpich";
-        if (family == MpiFamily::open_mpi && ::geteuid() == 0) {  // containers run everything as root
-            inherited["OMPI_ALLOW_RUN_AS_ROOT"] = "1";
-            inherited["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1";
-        }
+    if (spec.ranks > 1 && ::geteuid() == 0) {  // containers run everything as root
+        inherited["OMPI_ALLOW_RUN_AS_ROOT"] = "1";
+        inherited["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1";
     }
     return inherited;
 }
