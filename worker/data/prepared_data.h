@@ -10,17 +10,9 @@
 
 #include "common/attempt.h"
 #include "common/job_config.h"
+#include "worker/data/special_tokens.h"
 
 namespace orchestrate {
-
-// Ids of the tokens with a meaning of their own, as in RoBERTa's vocabulary.
-struct SpecialTokens {
-    std::int32_t bos = 0;  // <s>, first of every text
-    std::int32_t pad = 1;
-    std::int32_t eos = 2;  // </s>, last of every text
-    std::int32_t unk = 3;
-    std::int32_t mask = 4;
-};
 
 // The rows of one part; entry i of every vector belongs to row i. Rows stand in the order of the file.
 struct PreparedPart {
