@@ -397,7 +397,8 @@ void Reading::take_sample() {
             return std::tie(a.hash, a.row) < std::tie(b.hash, b.row);
         });
         for (std::size_t r = 0; r < members.size(); ++r) {
-            members[r].rank = (static_cast<double>(r) + 0.5) / static_cast<double>(members.size());
+            members[r].rank =
+                r == 0 ? 0 : (static_cast<double>(r) + 0.5) / static_cast<double>(members.size());
         }
         all.insert(all.end(), members.begin(), members.end());
     }

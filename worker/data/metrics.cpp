@@ -1,0 +1,127 @@
+#include "worker/data/metrics.h"
+
+#include <algorithm>
+#include <numeric>
+#include <stdexcept>
+
+namespace orchestrate {
+namespace {
+
+constexpr double kCollapsedShare = 0.9;
+
+double ratio(double part, double whole) {
+    return whole > 0 ? part / whole : 0;
+}
+
+Averages averages_of_counts(std::int64_t hits, std::int64_t predicted, std::int64_t actual) {
+    const auto correct = static_cast<double>(hits);
+    return {ratio(correct, static_cast<double>(predicted)), ratio(correct, static_cast<double>(actual)),
+            ratio(2 * correct, static_cast<double>(predicted + actual))};
+}
+
+}  // namespace
+
+void ConfusionMatrix::add(std::int32_t true_class, std::int32_t predicted_class, std::int64_t count) {
+    const auto row = static_cast<std::size_t>(true_class);
+    const auto column = static_cast<std::size_t>(predicted_class);
+    if (true_class < 0 || predicted_class < 0 || row >= classes_ || column >= classes_) {
+        throw std::out_of_range("class " + std::to_string(true_class) + " or " +
+                                std::to_string(predicted_class) + " is none of " + std::to_string(classes_));
+    }
+    counts_[row * classes_ + column] += count;
+}
+
+void ConfusionMatrix::add(std::span<const std::int32_t> true_classes,
+                          std::span<const std::int32_t> predicted_classes) {
+    if (true_classes.size() != predicted_classes.size()) {
+        throw std::out_of_range("as many predictions as labels are needed");
+    }
+    for (std::size_t i = 0; i < true_classes.size(); ++i) {
+        add(true_classes[i], predicted_classes[i]);
+    }
+}
+
+std::int64_t ConfusionMatrix::rows() const {
+    return std::accumulate(counts_.begin(), counts_.end(), std::int64_t{0});
+}
+
+std::vector<ConfusionCount> ConfusionMatrix::sparse() const {
+    std::vector<ConfusionCount> result;
+    for (std::size_t i = 0; i < counts_.size(); ++i) {
+        if (counts_[i] > 0) {
+            result.push_back({static_cast<std::int64_t>(i / classes_),
+                              static_cast<std::int64_t>(i % classes_), counts_[i]});
+        }
+    }
+    return result;
+}
+
+bool ConfusionMatrix::is_collapsed() const {
+    std::vector<std::int64_t> predicted(classes_, 0);
+    for (std::size_t i = 0; i < counts_.size(); ++i) {
+        predicted[i % classes_] += counts_[i];
+    }
+    const auto most = predicted.empty() ? 0 : *std::max_element(predicted.begin(), predicted.end());
+    return static_cast<double>(most) > kCollapsedShare * static_cast<double>(rows());
+}
+
+ClassificationMetrics classification_metrics(const ConfusionMatrix& confusion) {
+    const std::size_t classes = confusion.classes();
+    ClassificationMetrics result;
+    result.support.assign(classes, 0);
+    std::vector<std::int64_t> predicted(classes, 0);
+    std::int64_t hits = 0;
+    for (std::size_t i = 0; i < classes; ++i) {
+        hits += confusion.count(i, i);
+        for (std::size_t j = 0; j < classes; ++j) {
+            result.support[i] += confusion.count(i, j);
+            predicted[j] += confusion.count(i, j);
+        }
+    }
+    const std::int64_t rows = confusion.rows();
+    result.accuracy = ratio(static_cast<double>(hits), static_cast<double>(rows));
+    result.micro = averages_of_counts(hits, rows, rows);
+    for (std::size_t i = 0; i < classes; ++i) {
+        const Averages one = averages_of_counts(confusion.count(i, i), predicted[i], result.support[i]);
+        result.per_class.push_back(one);
+        const double share = ratio(static_cast<double>(result.support[i]), static_cast<double>(rows));
+        const double equal_share = 1 / static_cast<double>(classes);
+        result.macro.precision += equal_share * one.precision;
+        result.macro.recall += equal_share * one.recall;
+        result.macro.f1 += equal_share * one.f1;
+        result.weighted.precision += share * one.precision;
+        result.weighted.recall += share * one.recall;
+        result.weighted.f1 += share * one.f1;
+    }
+    return result;
+}
+
+PartMetrics part_metrics(const ConfusionMatrix& confusion, double loss) {
+    const auto all = classification_metrics(confusion);
+    PartMetrics part;
+    part.loss = loss;
+    part.accuracy = all.accuracy;
+    part.macro_precision = all.macro.precision;
+    part.macro_recall = all.macro.recall;
+    part.macro_f1 = all.macro.f1;
+    part.weighted_precision = all.weighted.precision;
+    part.weighted_recall = all.weighted.recall;
+    part.weighted_f1 = all.weighted.f1;
+    part.f1_of_macro_averages =
+        ratio(2 * all.macro.precision * all.macro.recall, all.macro.precision + all.macro.recall);
+    part.rows = confusion.rows();
+    return part;
+}
+
+std::vector<ClassMetrics> class_metrics(const ConfusionMatrix& confusion,
+                                        const std::vector<std::string>& names) {
+    const auto all = classification_metrics(confusion);
+    std::vector<ClassMetrics> result;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        const Averages& one = all.per_class.at(i);
+        result.push_back({names[i], one.precision, one.recall, one.f1, all.support[i]});
+    }
+    return result;
+}
+
+}  // namespace orchestrate

@@ -1,0 +1,199 @@
+#include "worker/data/split.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <string_view>
+#include <tuple>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "common/counter_random.h"
+#include "common/error.h"
+
+namespace orchestrate {
+namespace {
+
+constexpr std::size_t kParts = 3;
+constexpr std::uint64_t kSplitStream = 0x53504C4954;  // "SPLIT"
+constexpr double kTie = 1e-9;                         // so that rounding, which may differ, decides nothing
+
+struct Group {
+    std::vector<std::size_t> rows;
+    std::uint64_t hash = 0;
+};
+
+std::vector<Group> groups_in_order(const Dataset& dataset, std::uint64_t seed) {
+    std::vector<Group> groups;
+    std::unordered_map<std::string_view, std::size_t> index_of;
+    for (std::size_t row = 0; row < dataset.rows(); ++row) {
+        std::size_t index = groups.size();
+        if (!dataset.group.empty()) {
+            index = index_of.emplace(dataset.group[row], index).first->second;
+        }
+        if (index == groups.size()) {
+            groups.push_back(
+                {{}, counter_random(seed, kSplitStream, static_cast<std::uint64_t>(dataset.line[row]))});
+        }
+        groups[index].rows.push_back(row);
+    }
+    std::sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) {
+        return std::tuple(b.rows.size(), a.hash, a.rows.front()) <
+               std::tuple(a.rows.size(), b.hash, b.rows.front());
+    });
+    return groups;
+}
+
+void check_fractions(const SplitConfig& config) {
+    const bool negative = config.train <= 0 || config.validation < 0 || config.test < 0;
+    if (negative || std::abs(config.train + config.validation + config.test - 1) > 1e-6) {
+        throw UserError("data.split has train " + std::to_string(config.train) + ", validation " +
+                        std::to_string(config.validation) + ", test " + std::to_string(config.test) +
+                        ", expected fractions that add up to 1, with train above 0");
+    }
+}
+
+// Wanted and present rows of each class in each part; the last "class" is all rows together.
+class Balance {
+  public:
+    Balance(const Dataset& dataset, const SplitConfig& config)
+        : fractions_{config.train, config.validation, config.test},
+          stratify_(config.stratify),
+          total_(dataset.classes.size()) {
+        std::vector<double> rows(total_ + 1, 0);
+        for (const auto label : dataset.label) {
+            ++rows[static_cast<std::size_t>(label)];
+        }
+        rows[total_] = static_cast<double>(dataset.rows());
+        for (std::size_t part = 0; part < kParts; ++part) {
+            for (const double count : rows) {
+                wanted_[part].push_back(fractions_[part] * count);
+            }
+            present_[part].assign(total_ + 1, 0);
+        }
+    }
+
+    // Finds the part for rows of these classes, and counts them there.
+    std::size_t place(const std::map<std::size_t, double>& rows_of_class, double rows) {
+        std::size_t best = 0;
+        double best_growth = growth(0, rows_of_class, rows);
+        for (std::size_t part = 1; part < kParts; ++part) {
+            if (fractions_[part] <= 0) {
+                continue;
+            }
+            const double here = growth(part, rows_of_class, rows);
+            if (here < best_growth - kTie) {
+                best = part;
+                best_growth = here;
+            }
+        }
+        for (const auto& [label, count] : rows_of_class) {
+            present_[best][label] += count;
+        }
+        present_[best][total_] += rows;
+        return best;
+    }
+
+  private:
+    double growth(std::size_t part, const std::map<std::size_t, double>& rows_of_class, double rows) const {
+        double sum = growth_of(part, total_, rows);
+        if (stratify_) {
+            for (const auto& [label, count] : rows_of_class) {
+                sum += growth_of(part, label, count);
+            }
+        }
+        return sum;
+    }
+    double growth_of(std::size_t part, std::size_t label, double count) const {
+        return count * (count + 2 * (present_[part][label] - wanted_[part][label])) / wanted_[part][label];
+    }
+
+    std::array<double, kParts> fractions_;
+    bool stratify_;
+    std::size_t total_;
+    std::array<std::vector<double>, kParts> wanted_;
+    std::array<std::vector<double>, kParts> present_;
+};
+
+std::string feature_key(const Dataset& dataset, std::size_t row) {
+    std::string key;
+    for (const auto& feature : dataset.features) {
+        if (feature.kind == ColumnKind::text) {
+            const auto size = feature.texts[row].size();
+            key.append(reinterpret_cast<const char*>(&size), sizeof size);
+            key += feature.texts[row];
+        } else {
+            const double value = feature.numbers[row] + 0.0;  // -0 is 0
+            key.append(reinterpret_cast<const char*>(&value), sizeof value);
+        }
+    }
+    return key;
+}
+
+template <class KeyOf>
+void add_leaks(std::vector<Leak>& leaks, const std::string& kind, const std::vector<DataPart>& parts,
+               const KeyOf& key_of) {
+    std::unordered_set<std::string> in_train;
+    for (std::size_t row = 0; row < parts.size(); ++row) {
+        if (parts[row] == DataPart::train) {
+            in_train.insert(key_of(row));
+        }
+    }
+    for (const DataPart part : {DataPart::validation, DataPart::test}) {
+        Leak leak{to_string(part), kind, 0, 0};
+        std::int64_t rows = 0;
+        for (std::size_t row = 0; row < parts.size(); ++row) {
+            if (parts[row] == part) {
+                ++rows;
+                leak.rows += in_train.contains(key_of(row)) ? 1 : 0;
+            }
+        }
+        if (rows > 0) {
+            leak.share = static_cast<double>(leak.rows) / static_cast<double>(rows);
+            leaks.push_back(leak);
+        }
+    }
+}
+
+}  // namespace
+
+std::vector<DataPart> split_rows(const Dataset& dataset, const SplitConfig& config) {
+    check_fractions(config);
+    Balance balance(dataset, config);
+    std::vector<DataPart> parts(dataset.rows(), DataPart::train);
+    std::array<std::size_t, kParts> rows_of_part{};
+    for (const auto& group : groups_in_order(dataset, config.seed)) {
+        std::map<std::size_t, double> rows_of_class;
+        for (const std::size_t row : group.rows) {
+            rows_of_class[static_cast<std::size_t>(dataset.label[row])] += 1;
+        }
+        const std::size_t part = balance.place(rows_of_class, static_cast<double>(group.rows.size()));
+        rows_of_part[part] += group.rows.size();
+        for (const std::size_t row : group.rows) {
+            parts[row] = static_cast<DataPart>(part);
+        }
+    }
+    const std::array<double, kParts> fractions = {config.train, config.validation, config.test};
+    for (std::size_t part = 0; part < kParts; ++part) {
+        if (fractions[part] > 0 && rows_of_part[part] == 0) {
+            throw UserError("the " + to_string(static_cast<DataPart>(part)) +
+                            " part (data.split) gets none of the " + std::to_string(dataset.rows()) +
+                            " rows; use more rows, a larger fraction, or group by a column with more values");
+        }
+    }
+    return parts;
+}
+
+std::vector<Leak> find_leaks(const Dataset& dataset, const std::vector<DataPart>& parts,
+                             const std::vector<std::string>& texts) {
+    std::vector<Leak> leaks;
+    if (!dataset.group.empty()) {
+        add_leaks(leaks, "group", parts, [&](std::size_t row) { return dataset.group[row]; });
+    }
+    add_leaks(leaks, "features", parts, [&](std::size_t row) { return feature_key(dataset, row); });
+    add_leaks(leaks, "text", parts, [&](std::size_t row) { return texts[row]; });
+    return leaks;
+}
+
+}  // namespace orchestrate

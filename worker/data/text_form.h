@@ -1,0 +1,58 @@
+// Rows become texts: what a language model reads instead of numbers. Short, since every token costs time:
+// names are made of words that RoBERTa's vocabulary knows, values of one or two.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/dataset.h"
+#include "worker/data/scaler.h"
+#include "worker/data/split.h"
+
+namespace orchestrate {
+
+// Names as they stand in texts: without a unit at the end ("duration_ms" is "duration"), underscores as
+// spaces; a unit stays where two names would become equal.
+std::vector<std::string> readable_names(const std::vector<std::string>& columns);
+
+// The words for `quantiles` bins from the lowest to the highest: adjectives up to 7 ("very low" .. "very
+// high"), the numbers 1, 2, ... above that.
+std::vector<std::string> quantile_words(std::int64_t quantiles);
+
+// Writes the rows of a dataset as texts: "<name> <value>" per feature, joined by ", ". A truth value is "yes"
+// or "no", a text stands as it is, a number as TextConfig::form says; in the form `rounded`, a column of
+// whole numbers has no decimals. Everything it needs to know of the numbers is learned from the training rows
+// alone. Immutable after construction: any number of threads may use one. The dataset must outlive it.
+class TextWriter {
+  public:
+    // Throws UserError if the configuration is out of range. There is at least one training row.
+    TextWriter(const Dataset& dataset, const std::vector<DataPart>& parts, const TextConfig& config);
+
+    std::string text(std::size_t row) const;
+
+    // text() of every row, by `threads` threads; their number does not change the result.
+    std::vector<std::string> all_texts(int threads) const;
+
+  private:
+    struct Number {
+        Standardization standardization;  // of the form `standardized`; else value - 0
+        int decimals = 0;
+    };
+    struct Words {
+        QuantileBins bins;
+        std::vector<std::string> words;
+    };
+    struct Feature {
+        std::string name;
+        const FeatureColumn* column = nullptr;
+        std::variant<std::monostate, Number, Words> form;  // monostate: a truth value or a text
+    };
+
+    const Dataset& dataset_;
+    std::vector<Feature> features_;
+};
+
+}  // namespace orchestrate
