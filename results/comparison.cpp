@@ -1,0 +1,212 @@
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "results/comparison_notes.h"
+#include "results/display_width.h"
+#include "results/query_result.h"
+#include "results/study_lookup.h"
+#include "results/tables.h"
+
+namespace orchestrate {
+namespace {
+
+// A mean over seeds with its sample standard deviation, as fractions.
+struct Spread {
+    std::optional<double> mean;
+    std::optional<double> deviation;
+};
+
+struct VariantRow {
+    std::string name;
+    bool is_baseline = false;
+    std::int64_t jobs = 0;
+    std::int64_t succeeded = 0;
+    std::int64_t measured = 0;
+    std::vector<Spread> metrics;  // accuracy, macro precision, macro recall, macro F1
+    Spread difference;
+};
+
+std::optional<double> optional_real(const SQLite::Column& column) {
+    return column.isNull() ? std::nullopt : std::optional<double>(column.getDouble());
+}
+
+Spread read_spread(SQLite::Statement& row, int column) {
+    return {optional_real(row.getColumn(column)), optional_real(row.getColumn(column + 1))};
+}
+
+std::vector<VariantRow> read_variants(SQLite::Database& database, std::int64_t stage_id) {
+    SQLite::Statement query(database,
+                            "SELECT variant, is_baseline, jobs, succeeded, measured, accuracy, accuracy_sd, "
+                            "macro_precision, macro_precision_sd, macro_recall, macro_recall_sd, macro_f1, "
+                            "macro_f1_sd, difference, difference_sd FROM variant_summary WHERE stage_id = ? "
+                            "ORDER BY is_baseline DESC, variant_position, variant_id");
+    query.bind(1, stage_id);
+    std::vector<VariantRow> variants;
+    while (query.executeStep()) {
+        VariantRow& row = variants.emplace_back();
+        row.name = query.getColumn(0).getString();
+        row.is_baseline = query.getColumn(1).getInt() != 0;
+        row.jobs = query.getColumn(2).getInt64();
+        row.succeeded = query.getColumn(3).getInt64();
+        row.measured = query.getColumn(4).getInt64();
+        row.metrics = {read_spread(query, 5), read_spread(query, 7), read_spread(query, 9),
+                       read_spread(query, 11)};
+        row.difference = read_spread(query, 13);
+    }
+    return variants;
+}
+
+// "51.8"; with a sign, "+0.3", "-1.2" and "0.0".
+std::string percent(double fraction, bool with_sign) {
+    const double rounded = std::round(fraction * 1000) / 10;
+    return with_sign && rounded != 0 ? fmt::format("{:+.1f}", rounded)
+                                     : fmt::format("{:.1f}", std::abs(rounded));
+}
+
+// Cells of one width: means right-aligned, deviations left-aligned after them. `blank`: rows that show
+// nothing.
+std::vector<std::string> spread_column(const std::vector<Spread>& spreads, const std::vector<bool>& blank,
+                                       bool with_sign, bool compact) {
+    std::vector<std::string> means;
+    std::vector<std::string> deviations;
+    std::size_t mean_width = 0;
+    std::size_t deviation_width = 0;
+    for (std::size_t i = 0; i < spreads.size(); ++i) {
+        const Spread& spread = spreads[i];
+        means.push_back(spread.mean ? percent(*spread.mean, with_sign) : blank[i] ? "" : "-");
+        deviations.push_back(spread.deviation ? fmt::format("{}\u00b1{}", compact ? "" : " ",
+                                                            percent(*spread.deviation, false))
+                                              : "");
+        mean_width = std::max(mean_width, means.back().size());
+        deviation_width = std::max(deviation_width, display_width(deviations.back()));
+    }
+    std::vector<std::string> cells;
+    for (std::size_t i = 0; i < spreads.size(); ++i) {
+        cells.push_back(std::string(mean_width - means[i].size(), ' ') + means[i] + deviations[i] +
+                        std::string(deviation_width - display_width(deviations[i]), ' '));
+    }
+    return cells;
+}
+
+std::string table_text(const std::vector<VariantRow>& variants, bool compact, std::size_t max_width) {
+    const bool has_baseline =
+        std::any_of(variants.begin(), variants.end(), [](const VariantRow& row) { return row.is_baseline; });
+    std::vector<std::string> header = {"variant", "accuracy", "macro P", "macro R", "macro F1"};
+    std::vector<std::vector<std::string>> rows;
+    for (const VariantRow& variant : variants) {
+        rows.push_back({variant.name});
+    }
+    const auto add_column = [&](const std::vector<std::string>& cells) {
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            rows[i].push_back(cells[i]);
+        }
+    };
+    std::vector<Spread> spreads(variants.size());
+    std::vector<bool> blank(variants.size(), false);
+    for (std::size_t metric = 0; metric < header.size() - 1; ++metric) {
+        std::transform(variants.begin(), variants.end(), spreads.begin(),
+                       [&](const VariantRow& row) { return row.metrics[metric]; });
+        add_column(spread_column(spreads, blank, false, compact));
+    }
+    if (has_baseline) {
+        header.emplace_back(compact ? "diff. F1" : "difference");
+        for (std::size_t i = 0; i < variants.size(); ++i) {
+            spreads[i] = variants[i].difference;
+            blank[i] = variants[i].is_baseline;
+        }
+        add_column(spread_column(spreads, blank, true, compact));
+    }
+    header.emplace_back("jobs");
+    std::vector<std::string> jobs;
+    for (const VariantRow& variant : variants) {
+        jobs.push_back(fmt::format("{}/{}", variant.succeeded, variant.jobs));
+    }
+    add_column(jobs);
+    return render_text_table(header, rows, max_width);
+}
+
+std::size_t first_line_width(const std::string& text) {
+    return display_width(std::string_view(text).substr(0, text.find('\n')));
+}
+
+// What the numbers are.
+std::string legend(const std::vector<VariantRow>& variants) {
+    const bool has_difference = std::any_of(variants.begin(), variants.end(), [](const VariantRow& row) {
+        return row.difference.mean.has_value();
+    });
+    const auto [fewest, most] =
+        std::minmax_element(variants.begin(), variants.end(),
+                            [](const VariantRow& a, const VariantRow& b) { return a.measured < b.measured; });
+    if (most == variants.end() || most->measured == 0) {
+        return "No job has a result yet.";
+    }
+    std::string text = "In %, on the test part; ";
+    if (most->measured == 1) {
+        text += "one seed each, so no spread is known.";
+    } else {
+        text += fmt::format("mean \u00b1 standard deviation over {} seeds (n - 1).",
+                            fewest->measured == most->measured
+                                ? std::to_string(most->measured)
+                                : fmt::format("{} to {}", fewest->measured, most->measured));
+    }
+    if (has_difference) {
+        text += " Difference: macro F1 minus the baseline's with the same seed, in percentage points.";
+    }
+    return text;
+}
+
+std::string comparison_json(const StageReference& stage, const QueryResult& result,
+                            const std::vector<std::string>& notes) {
+    nlohmann::ordered_json json;
+    json["study"] = stage.study;
+    json["stage"] = stage.stage;
+    json["rows"] = nlohmann::ordered_json::array();
+    for (std::size_t row = 0; row < result.rows.size(); ++row) {
+        json["rows"].push_back(row_json(result, row));
+    }
+    json["notes"] = notes;
+    return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+std::string render_comparison(SQLite::Database& database, const std::string& study,
+                              const std::optional<std::string>& stage, std::size_t max_width,
+                              OutputFormat format) {
+    const StageReference found = find_stage(database, study, stage);
+    const std::vector<std::string> notes = comparison_notes(database, found.stage_id);
+    if (format != OutputFormat::table) {
+        SQLite::Statement query(database, "SELECT * FROM comparison WHERE study = ? AND stage = ?");
+        query.bind(1, found.study);
+        query.bind(2, found.stage);
+        const QueryResult rows = read_rows(query);
+        return format == OutputFormat::json ? comparison_json(found, rows, notes) : rows_csv(rows);
+    }
+    const std::vector<VariantRow> variants = read_variants(database, found.stage_id);
+    std::string text =
+        wrapped(fmt::format("{}, stage {}, {} variants", found.study, found.stage, variants.size()),
+                max_width) +
+        "\n";
+    if (variants.empty()) {
+        return text + wrapped("This stage has no variants yet: it begins when the stage before it is done.",
+                              max_width);
+    }
+    std::string table = table_text(variants, false, 0);
+    if (max_width > 0 && first_line_width(table) > max_width) {
+        table = table_text(variants, true, max_width);
+    }
+    text += table + "\n" + wrapped(legend(variants), max_width);
+    for (const std::string& note : notes) {
+        text += wrapped(printable(note), max_width);
+    }
+    return text;
+}
+
+}  // namespace orchestrate

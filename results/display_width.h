@@ -1,0 +1,25 @@
+// How wide text is on a terminal, and how to make it fit: Unicode, by grapheme clusters (ICU).
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace orchestrate {
+
+// Terminal columns that UTF-8 text takes: 2 for East Asian wide characters and emoji, 0 for combining marks.
+std::size_t display_width(std::string_view text);
+
+// The text itself if it fits into `width` columns, else its beginning and an ellipsis; never wider than
+// `width`.
+std::string shortened(std::string_view text, std::size_t width);
+
+// One line that a terminal shows as it is: control characters as \n, \t, \x1b..., bytes that are not UTF-8 as
+// U+FFFD.
+std::string printable(std::string_view text);
+
+// Sentences broken at spaces into lines of at most `width` columns (0: one line), continued lines indented by
+// two. Words wider than a line stay whole. Ends with a newline.
+std::string wrapped(std::string_view text, std::size_t width);
+
+}  // namespace orchestrate

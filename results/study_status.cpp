@@ -1,0 +1,37 @@
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "results/query_result.h"
+#include "results/tables.h"
+
+namespace orchestrate {
+
+std::string render_study_status(SQLite::Database& database, std::size_t max_width, OutputFormat format) {
+    SQLite::Statement query(
+        database,
+        "SELECT study, study_state, stage, variants, jobs, waiting, running, succeeded, failed, "
+        "cancelled, created_at, finished_at FROM study_progress");
+    const QueryResult progress = read_rows(query);
+    if (format != OutputFormat::table) {
+        return render(progress, max_width, format);
+    }
+    if (progress.rows.empty()) {
+        return "No study was run in this database yet.\n";
+    }
+    std::vector<std::vector<std::string>> rows;
+    std::string last_study;
+    for (const auto& row : progress.rows) {
+        const std::string study = cell_text(row[0]);
+        const bool continues = study == last_study;
+        rows.push_back({continues ? "" : study, continues ? "" : cell_text(row[1]), cell_text(row[2]),
+                        fmt::format("{}/{}", cell_text(row[7]), cell_text(row[4])), cell_text(row[6]),
+                        cell_text(row[5]), cell_text(row[8]), cell_text(row[9])});
+        last_study = study;
+    }
+    return render_text_table({"study", "state", "stage", "done", "running", "waiting", "failed", "cancelled"},
+                             rows, max_width);
+}
+
+}  // namespace orchestrate
