@@ -1,5 +1,5 @@
-// The study language: one TOML file becomes a validated Study, a Study becomes stages of variants, and variants with
-// seeds become jobs. Pure code: no SQLite, no sockets, no LibTorch.
+// The study language: one TOML file becomes a validated Study, a Study becomes stages of variants, and
+// variants with seeds become jobs. Pure code: no SQLite, no sockets, no LibTorch.
 #pragma once
 
 #include <cstdint>
@@ -23,9 +23,12 @@ struct Diagnostic {
     std::string message;     // what was found, what was expected
     std::string suggestion;  // nearest valid name; may be empty
     bool is_warning = false;
+    std::string source_line;  // the line it stands on, for rendering; may be empty
+    std::int64_t length = 1;  // characters of that line to underline, from `column` on
 };
 
-// "file:line:column: error: message; did you mean 'x'?" followed by the source line, underlined.
+// "file:line:column: error: message; did you mean 'x'?" followed by the source line, underlined. No final
+// newline.
 std::string render(const Diagnostic& diagnostic);
 
 // Thrown with all mistakes of a file at once.
@@ -51,15 +54,16 @@ struct Variant {
 enum class StageKind { search, ablation };
 BOOST_DESCRIBE_ENUM(StageKind, search, ablation)
 
-// How a stage picks the best variant of an earlier one: highest mean over seeds of this validation metric; ties are
-// broken by order.
+// How a stage picks the best variant of an earlier one: highest mean over seeds of this validation metric;
+// ties are broken by order.
 enum class SelectionMetric { accuracy, macro_f1, macro_precision, macro_recall };
 BOOST_DESCRIBE_ENUM(SelectionMetric, accuracy, macro_f1, macro_precision, macro_recall)
 
 struct Stage {
     std::string name;
     StageKind kind = StageKind::ablation;
-    std::string baseline_stage;  // name of the earlier stage whose best variant is the baseline; empty: the file's base
+    std::string baseline_stage;  // name of the earlier stage whose best variant is the baseline; empty: the
+                                 // file's base
     SelectionMetric select_by = SelectionMetric::macro_f1;
 };
 
@@ -80,7 +84,7 @@ struct ClusterConfig {
     std::string account;
     std::string time_limit = "01:00:00";  // slurm, of one pilot
     std::int64_t memory_mib_per_rank = 2048;
-    std::string shared_folder;               // slurm: a folder all nodes see; default: beside the database
+    std::string shared_folder;                // slurm: a folder all nodes see; default: beside the database
     std::vector<std::string> sbatch_options;  // passed on as they are
     std::string mpi = "automatic";            // value of srun --mpi; automatic: pmix, or pmi2 for MPICH
 };
@@ -95,9 +99,9 @@ struct Study {
     std::vector<Stage> stages;
     std::vector<Diagnostic> warnings;
 
-    // Variants of a stage. `baseline` is the configuration that the stage starts from: `base`, or the best variant of
-    // `baseline_stage`. The first variant of an ablation stage is its baseline. Pure and repeatable.
-    // Throws StudyError if the change cannot be applied to that baseline.
+    // Variants of a stage. `baseline` is the configuration that the stage starts from: `base`, or the best
+    // variant of `baseline_stage`. The first variant of an ablation stage is its baseline. Pure and
+    // repeatable. Throws StudyError if the change cannot be applied to that baseline.
     std::vector<Variant> expand(const Stage& stage, const JobConfig& baseline) const;
 
     // What expand needs of the file; opaque outside experiments/.
@@ -106,12 +110,12 @@ struct Study {
 };
 
 // Parses and checks a study file; relative paths are relative to the file, except those from `overrides`
-// ("train.epochs=3", "data.path=x.csv"), which are relative to the current folder. Reads the data file's content to
-// check columns, classes and rows and to hash it. Throws StudyError with every mistake at once.
+// ("train.epochs=3", "data.path=x.csv"), which are relative to the current folder. Reads the data file's
+// content to check columns, classes and rows and to hash it. Throws StudyError with every mistake at once.
 Study load_study(const std::filesystem::path& file, const std::vector<std::string>& overrides);
 
-// The best of a stage's variants given each variant's mean validation metric, in order of the variants; nothing if
-// no variant has a value.
+// The best of a stage's variants given each variant's mean validation metric, in order of the variants;
+// nothing if no variant has a value.
 std::optional<std::size_t> best_variant(const std::vector<std::optional<double>>& mean_metric);
 
 // "plan": stages, rows and jobs as a table for a terminal of 80 columns.

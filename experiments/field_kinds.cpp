@@ -1,0 +1,132 @@
+#include "experiments/field_kinds.h"
+
+namespace orchestrate {
+
+void report_unfit(const Value& value, const std::string& name, const std::string& expected,
+                  Mistakes& mistakes) {
+    mistakes.error(value.where, name + " cannot be " + value.describe() + "; expected " + expected);
+}
+
+std::vector<SeedConfig> read_seeds(const Value& value, Mistakes& mistakes) {
+    constexpr std::int64_t kMostSeeds = 10'000;
+    std::vector<SeedConfig> seeds;
+    if (const auto* count = value.as_integer(); count && *count >= 1 && *count <= kMostSeeds) {
+        for (std::int64_t i = 1; i <= *count; ++i) {
+            seeds.push_back({static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(i)});
+        }
+        return seeds;
+    }
+    const auto* list = value.as_list();
+    if (!list || list->empty()) {
+        report_unfit(value, "seeds",
+                     fmt::format("a list such as [1, 2, 3], or how many (1 to {})", kMostSeeds), mistakes);
+        return seeds;
+    }
+    for (const auto& item : *list) {
+        const auto* seed = item.as_integer();
+        if (!seed || *seed < 0) {
+            report_unfit(item, "a seed", "an integer of at least 0", mistakes);
+            continue;
+        }
+        const SeedConfig config{static_cast<std::uint64_t>(*seed), static_cast<std::uint64_t>(*seed)};
+        if (std::find(seeds.begin(), seeds.end(), config) != seeds.end()) {
+            mistakes.error(item.where,
+                           fmt::format("seed {} is listed twice; expected each seed once, since the same "
+                                       "seed gives the same numbers",
+                                       *seed));
+            continue;
+        }
+        seeds.push_back(config);
+    }
+    return seeds;
+}
+
+std::vector<Value> read_names(const Value& value, const std::string& what, Mistakes& mistakes) {
+    if (value.as_text()) {
+        return {value};
+    }
+    const auto* list = value.as_list();
+    if (!list || list->empty()) {
+        report_unfit(value, what, "a text or a list of texts", mistakes);
+        return {};
+    }
+    std::vector<Value> names;
+    for (const auto& item : *list) {
+        const auto* name = item.as_text();
+        if (!name || name->empty()) {
+            report_unfit(item, what, "a text", mistakes);
+        } else if (std::any_of(names.begin(), names.end(),
+                               [&](const Value& other) { return *other.as_text() == *name; })) {
+            mistakes.error(item.where, what + " '" + *name + "' is listed twice; expected each once");
+        } else {
+            names.push_back(item);
+        }
+    }
+    return names;
+}
+
+}  // namespace orchestrate
+
+namespace orchestrate::field_kinds {
+
+Field named_field(std::string path, std::string type, std::string unit, std::string description) {
+    Field field;
+    field.words = path.substr(path.rfind('.') + 1);
+    std::replace(field.words.begin(), field.words.end(), '_', ' ');
+    field.path = std::move(path);
+    field.type = std::move(type);
+    field.unit = std::move(unit);
+    field.description = std::move(description);
+    return field;
+}
+
+Field finished(Field field) {
+    if (field.default_text.empty()) {
+        field.default_text = field.show(Settings{});
+    }
+    if (!field.phrase) {
+        field.phrase = [words = field.words, show = field.show](const Settings& settings) {
+            return words + " " + show(settings);
+        };
+    }
+    return field;
+}
+
+Field varying(Field field) {
+    field.may_vary = true;
+    return field;
+}
+
+Field with_words(Field field, std::string words) {
+    field.words = std::move(words);
+    field.phrase = nullptr;
+    return finished(std::move(field));
+}
+
+std::string quoted_alternatives(std::span<const std::string> names) {
+    std::vector<std::string> quoted;
+    for (const auto& name : names) {
+        quoted.push_back("\"" + name + "\"");
+    }
+    return join_alternatives(quoted);
+}
+
+std::string integer_range(std::int64_t least, std::int64_t most) {
+    return most == kNoLimit ? fmt::format("of at least {}", least)
+                            : fmt::format("from {} to {}", least, most);
+}
+
+bool NumberRange::contains(double number) const {
+    return (open_least ? number > least : number >= least) && (open_most ? number < most : number <= most) &&
+           number < std::numeric_limits<double>::infinity();
+}
+
+std::string NumberRange::describe() const {
+    const std::string low = fmt::format("{} {}", open_least ? "above" : "of at least", least);
+    if (most == std::numeric_limits<double>::infinity()) {
+        return low;
+    }
+    return fmt::format("{} and {} {}", low, open_most ? "below" : "at most", most);
+}
+
+}  // namespace orchestrate::field_kinds

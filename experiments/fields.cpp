@@ -1,0 +1,490 @@
+#include "experiments/fields.h"
+
+#include <regex>
+#include <set>
+
+#include "common/nearest_name.h"
+#include "experiments/field_kinds.h"
+
+namespace orchestrate {
+namespace {
+
+using namespace field_kinds;
+
+// An accessor for both `Settings&` and `const Settings&`.
+#define AT(member)                \
+    [](auto& settings) -> auto& { \
+        return settings.member;   \
+    }
+
+constexpr NumberRange kShare{0, 1};
+constexpr NumberRange kProbability{0, 1, false, true};
+constexpr NumberRange kPart{0, 1, true, true};
+constexpr NumberRange kPositive{0, std::numeric_limits<double>::infinity(), true};
+constexpr NumberRange kNotNegative{0};
+
+template <class Access>
+Field seeds(std::string path, Access access, std::string default_text, std::string description) {
+    Field field = named_field(std::move(path), "list of integers, or how many", "", std::move(description));
+    field.range = "each different";
+    field.default_text = std::move(default_text);
+    field.write = [=](Settings& settings, const Value& value, Mistakes& mistakes) {
+        const std::size_t before = mistakes.errors();
+        auto found = read_seeds(value, mistakes);
+        if (mistakes.errors() == before) {
+            access(settings) = std::move(found);
+        }
+    };
+    field.show = [=](const Settings& settings) {
+        std::vector<std::string> found;
+        for (const auto& seed : access(settings)) {
+            found.push_back(fmt::format("{}", seed.initialization));
+        }
+        return join_and(found);
+    };
+    return finished(std::move(field));
+}
+
+Field group_by() {
+    Field field =
+        named_field("data.split.group_by", "list of columns", "",
+                    "Rows that agree in all these columns stay in one part. A column is a name or "
+                    "`{ column = \"artists\", first_of = \";\" }`: only what stands before the separator.");
+    field.write = [](Settings& settings, const Value& value, Mistakes& mistakes) {
+        const std::string expected = "a column's name or { column = \"artists\", first_of = \";\" }";
+        const std::vector<Value> single = {value};
+        const auto& items = value.as_list() ? *value.as_list() : single;
+        std::vector<GroupColumn> columns;
+        const std::size_t before = mistakes.errors();
+        for (const auto& item : items) {
+            const auto* name = item.as_text();
+            const auto* table = item.as_table();
+            GroupColumn column;
+            if (name) {
+                column.column = *name;
+            } else if (table) {
+                for (const auto& [key, key_where, part] : table->entries) {
+                    const auto* text = part.as_text();
+                    if (key != "column" && key != "first_of") {
+                        mistakes.unknown_name(key_where, "unknown key '" + key + "' of a grouping column",
+                                              key, std::vector<std::string>{"column", "first_of"});
+                    } else if (!text || text->empty()) {
+                        report_unfit(part, key, "a text", mistakes);
+                    } else {
+                        (key == "column" ? column.column : column.first_of) = *text;
+                    }
+                }
+            }
+            if (column.column.empty()) {
+                if (mistakes.errors() == before) {
+                    report_unfit(item, "data.split.group_by", expected, mistakes);
+                }
+                continue;
+            }
+            if (std::any_of(columns.begin(), columns.end(),
+                            [&](const GroupColumn& other) { return other.column == column.column; })) {
+                mistakes.error(item.where,
+                               "column '" + column.column + "' is listed twice; expected each once");
+            }
+            columns.push_back(column);
+        }
+        if (mistakes.errors() == before) {
+            settings.job.data.split.group_by = columns;
+        }
+    };
+    field.show = [](const Settings& settings) {
+        std::vector<std::string> found;
+        for (const auto& column : settings.job.data.split.group_by) {
+            found.push_back(column.first_of.empty() ? column.column : "first of " + column.column);
+        }
+        return join_and(found);
+    };
+    return finished(std::move(field));
+}
+
+Field head_width() {
+    Field field =
+        named_field("model.head_width", "integer or \"none\"", "neurons",
+                    "Width of the classification head's hidden layer; `\"none\"`: no hidden layer.");
+    field.range = "from 1 to 65536";
+    field.write = [](Settings& settings, const Value& value, Mistakes& mistakes) {
+        const auto* number = value.as_integer();
+        const auto* text = value.as_text();
+        if (number && *number >= 1 && *number <= 65536) {
+            settings.job.model.head_width = *number;
+        } else if (text && *text == "none") {
+            settings.job.model.head_width = 0;
+        } else {
+            report_unfit(value, "model.head_width", "an integer from 1 to 65536, or \"none\"", mistakes);
+        }
+    };
+    field.show = [](const Settings& settings) {
+        const auto width = settings.job.model.head_width;
+        return width == 0 ? std::string("none") : fmt::format("{}", width);
+    };
+    field.phrase = [](const Settings& settings) {
+        const auto width = settings.job.model.head_width;
+        return width == 0 ? std::string("no hidden layer") : fmt::format("head width {}", width);
+    };
+    return finished(std::move(field));
+}
+
+Field head_activation() {
+    Field field = one_of<Activation>("model.head_activation", AT(job.model.head_activation),
+                                     "Activation after the head's hidden layer.");
+    field.phrase = [](const Settings& settings) -> std::string {
+        switch (settings.job.model.head_activation) {
+            case Activation::relu:
+                return "ReLU";
+            case Activation::tanh:
+                return "Tanh";
+            case Activation::sigmoid:
+                return "Sigmoid";
+            case Activation::gelu:
+                return "GELU";
+        }
+        return "unknown";
+    };
+    return field;
+}
+
+Field precision() {
+    auto choices = enum_names<Precision>();
+    choices.insert(choices.begin(), "auto");
+    Field field = named_field(
+        "train.precision", quoted_alternatives(choices), "",
+        "Of the matrix products. `\"auto\"`: bf16 where `cluster.device` is `\"cuda\"`, or is "
+        "`\"automatic\"` with `cluster.kind = \"local\"` on a machine with an NVIDIA GPU; else fp32. "
+        "Settled when the study is read.");
+    field.default_text = "auto";
+    field.write = [choices](Settings& settings, const Value& value, Mistakes& mistakes) {
+        const auto* found = value.as_text();
+        if (found && *found == "auto") {
+            settings.job.train.precision = settings.automatic_precision;
+        } else if (found && enum_from_name<Precision>(*found)) {
+            settings.job.train.precision = *enum_from_name<Precision>(*found);
+        } else if (found) {
+            mistakes.unknown_name(
+                value.where,
+                "train.precision cannot be '" + *found + "'; expected " + quoted_alternatives(choices),
+                *found, choices);
+        } else {
+            report_unfit(value, "train.precision", quoted_alternatives(choices), mistakes);
+        }
+    };
+    field.show = [](const Settings& settings) { return to_string(settings.job.train.precision); };
+    return finished(std::move(field));
+}
+
+Field time_limit() {
+    Field field = text("cluster.time_limit", AT(cluster.time_limit), "Slurm: of one pilot.");
+    field.unit = "[days-]h:m:s";
+    field.write = [](Settings& settings, const Value& value, Mistakes& mistakes) {
+        static const std::regex kForm("([0-9]{1,3}-)?[0-9]{1,3}(:[0-9]{2}){0,2}");
+        const auto* found = value.as_text();
+        if (found && std::regex_match(*found, kForm)) {
+            settings.cluster.time_limit = *found;
+        } else {
+            report_unfit(value, "cluster.time_limit", "a text such as \"01:30:00\" or \"2-00:00:00\"",
+                         mistakes);
+        }
+    };
+    return field;
+}
+
+std::vector<Field> study_fields() {
+    return {
+        text("study.name", AT(name),
+             "Name in the database and in `orchestrate table NAME`. Default: the file's name."),
+        seeds("study.seeds", AT(seeds), "[1]",
+              "One job per variant and seed. A seed sets initial weights, order of examples and dropout."),
+        integer("study.ranks", "processes", 1, 4096, AT(ranks),
+                "Each job is trained data-parallel on so many. Changes speed, not results."),
+    };
+}
+
+std::vector<Field> data_fields() {
+    return {
+        path("data.path", AT(paths.data), "CSV or TSV file with a header line; may be gzip. Required."),
+        text("data.source", AT(data_source), "Where the data can be had; shown when the file is missing."),
+        text("data.label", AT(job.data.label), "Column that holds the class. Required."),
+        names("data.classes", "class", AT(job.data.classes), "Only rows of these classes. Default: all."),
+        varying(names("data.features", "feature", AT(job.data.features),
+                      "Columns written into the text, in this order. Required.")),
+        varying(integer("data.max_rows", "rows", 0, kNoLimit, AT(job.data.max_rows),
+                        "A sample of so many rows, drawn by `data.split.seed`; 0: all.")),
+        varying(with_words(
+            one_of<TextForm>("data.text.form", AT(job.data.text.form),
+                             "How a number is written: with `decimals` digits, as a z-score, or in words "
+                             "by quantile (\"energy very high\")."),
+            "text")),
+        varying(integer("data.text.quantiles", "", 2, 100, AT(job.data.text.quantiles),
+                        "Of `quantile_words`; above 7 they are numbered.")),
+        varying(integer("data.text.decimals", "digits", 0, 6, AT(job.data.text.decimals),
+                        "Of `rounded` and `standardized`.")),
+        number("data.split.train", "share of rows", kPart, AT(job.data.split.train), "Part to learn from."),
+        number("data.split.validation", "share of rows", kPart, AT(job.data.split.validation),
+               "Part to choose by: epochs and the best of a search."),
+        number("data.split.test", "share of rows", kPart, AT(job.data.split.test), "Part that is reported."),
+        group_by(),
+        flag("data.split.stratify", AT(job.data.split.stratify),
+             "Keep each class's share in each part, as far as groups allow."),
+        varying(with_words(integer("data.split.seed", "", 0, kNoLimit, AT(job.data.split.seed),
+                                   "Of the split and of the sample of rows."),
+                           "split seed")),
+    };
+}
+
+std::vector<Field> tokenizer_fields() {
+    return {
+        path("tokenizer.vocabulary", AT(paths.vocabulary),
+             "Folder with `vocab.json` and `merges.txt`. Default: a byte-level BPE is trained on the "
+             "training texts."),
+        varying(integer("tokenizer.vocabulary_size", "tokens", 261, 1'000'000,
+                        AT(job.tokenizer.vocabulary_size),
+                        "Of the vocabulary to be trained; not together with `vocabulary`.")),
+        varying(integer("tokenizer.max_length", "tokens", 4, 8192, AT(job.tokenizer.max_length),
+                        "Of a text, special tokens included; longer ones are cut.")),
+    };
+}
+
+std::vector<Field> model_fields() {
+    return {
+        varying(
+            integer("model.hidden_size", "", 1, 16384, AT(job.model.hidden_size), "Width of the encoder.")),
+        varying(integer("model.num_hidden_layers", "", 1, 256, AT(job.model.num_hidden_layers),
+                        "Encoder layers.")),
+        varying(integer("model.num_attention_heads", "", 1, 1024, AT(job.model.num_attention_heads),
+                        "Must divide `hidden_size`.")),
+        varying(integer("model.intermediate_size", "", 1, 65536, AT(job.model.intermediate_size),
+                        "Width of the feed-forward layers.")),
+        varying(integer("model.max_position_embeddings", "", 6, 65536, AT(job.model.max_position_embeddings),
+                        "At least `tokenizer.max_length` + 2.")),
+        varying(number("model.hidden_dropout_prob", "", kProbability, AT(job.model.hidden_dropout_prob),
+                       "Dropout after embeddings and layers.")),
+        varying(number("model.attention_probs_dropout_prob", "", kProbability,
+                       AT(job.model.attention_probs_dropout_prob), "Dropout on attention weights.")),
+        varying(number("model.layer_norm_eps", "", kPositive, AT(job.model.layer_norm_eps), "")),
+        varying(number("model.initializer_range", "", kPositive, AT(job.model.initializer_range),
+                       "Standard deviation of the initial weights.")),
+        varying(head_width()),
+        varying(head_activation()),
+        varying(number("model.classifier_dropout", "", kProbability, AT(job.model.classifier_dropout),
+                       "Dropout in the classification head.")),
+    };
+}
+
+std::vector<Field> train_fields() {
+    return {
+        varying(
+            integer("train.epochs", "", 1, 100'000, AT(job.train.epochs), "Passes over the training part.")),
+        varying(integer("train.batch_size", "examples", 1, 1'000'000, AT(job.train.batch_size),
+                        "Per optimiser step, over all ranks.")),
+        varying(number("train.learning_rate", "", kPositive, AT(job.train.learning_rate),
+                       "Highest of the schedule.")),
+        varying(one_of<LearningRateSchedule>("train.learning_rate_schedule",
+                                             AT(job.train.learning_rate_schedule), "After the warm-up.")),
+        varying(number("train.warmup_ratio", "share of steps", kShare, AT(job.train.warmup_ratio),
+                       "Linear rise of the learning rate.")),
+        varying(number("train.weight_decay", "", kNotNegative, AT(job.train.weight_decay),
+                       "Not on biases and layer norms.")),
+        varying(number("train.adam_beta1", "", kProbability, AT(job.train.adam_beta1), "")),
+        varying(number("train.adam_beta2", "", kProbability, AT(job.train.adam_beta2), "")),
+        varying(number("train.adam_epsilon", "", kPositive, AT(job.train.adam_epsilon), "")),
+        varying(number("train.max_grad_norm", "", kNotNegative, AT(job.train.max_grad_norm),
+                       "Gradients are clipped to this norm; 0: not.")),
+        varying(precision()),
+        varying(one_of<EpochSelection>("train.epoch_selection", AT(job.train.epoch_selection),
+                                       "Which epoch's weights are tested.")),
+    };
+}
+
+std::vector<Field> search_fields() {
+    return {
+        integer("search.trials", "variants", 1, 100'000, AT(search.trials),
+                "Random draws from `[search.space]`; a larger number keeps the first ones."),
+        integer("search.seed", "", 0, kNoLimit, AT(search.seed), "Of the draws."),
+        one_of<SelectionMetric>("search.select_by", AT(search.select_by),
+                                "The best by the mean over seeds becomes the ablations' baseline.",
+                                "validation "),
+        seeds("search.seeds", AT(search.seeds), "the study's", "Of each trial."),
+        with_words(
+            integer("search.ranks", "processes", 0, 4096, AT(search.ranks), "Of each trial; 0: the study's."),
+            "ranks"),
+    };
+}
+
+std::vector<Field> cluster_fields() {
+    return {
+        one_of<ClusterKind>("cluster.kind", AT(cluster.kind), "Where workers run."),
+        one_of<DeviceChoice>("cluster.device", AT(cluster.device),
+                             "`\"automatic\"`: GPUs where there are any."),
+        integer("cluster.slots", "ranks", 0, 4096, AT(cluster.slots),
+                "Run at a time, per node; 0: one per CPU core or GPU."),
+        integer("cluster.threads_per_rank", "threads", 0, 4096, AT(cluster.threads_per_rank),
+                "0: cores divided by slots."),
+        integer("cluster.nodes", "", 1, 65536, AT(cluster.nodes), "Slurm: of one pilot."),
+        text("cluster.partition", AT(cluster.partition), "Slurm; default: the cluster's."),
+        text("cluster.account", AT(cluster.account), "Slurm; default: the user's."),
+        time_limit(),
+        integer("cluster.memory_mib_per_rank", "MiB", 1, 1 << 30, AT(cluster.memory_mib_per_rank), "Slurm."),
+        path("cluster.shared_folder", AT(cluster.shared_folder),
+             "Slurm: a folder that all nodes see. Default: beside the database."),
+        names("cluster.sbatch_options", "option", AT(cluster.sbatch_options),
+              "Slurm: passed on as they are."),
+        text("cluster.mpi", AT(cluster.mpi), "Value of srun's `--mpi`; automatic: pmix, or pmi2 for MPICH."),
+    };
+}
+
+#undef AT
+
+// The names that may stand in the table at `prefix` ("" for the top of the file).
+std::vector<std::string> names_below(const std::string& prefix,
+                                     const std::vector<std::string>& other_sections) {
+    std::set<std::string> found;
+    std::vector<std::string> paths = other_sections;
+    for (const auto& field : fields()) {
+        paths.push_back(field.path);
+    }
+    const std::string start = prefix.empty() ? "" : prefix + ".";
+    for (const auto& path : paths) {
+        if (path.size() > start.size() && path.compare(0, start.size(), start) == 0) {
+            found.insert(path.substr(start.size(), path.find('.', start.size()) - start.size()));
+        }
+    }
+    return {found.begin(), found.end()};
+}
+
+// A key that is valid in another table: "epochs" in [model] was meant to be "train.epochs".
+std::string same_key_elsewhere(const std::string& key) {
+    for (const auto& field : fields()) {
+        if (field.path.substr(field.path.rfind('.') + 1) == key) {
+            return field.path;
+        }
+    }
+    return {};
+}
+
+class FieldReader {
+  public:
+    FieldReader(const std::vector<std::string>& other_sections, Settings& settings, Mistakes& mistakes)
+        : other_sections_(other_sections), settings_(settings), mistakes_(mistakes) {}
+
+    void read_table(const ValueTable& table, const std::string& prefix) {
+        const auto valid = names_below(prefix, other_sections_);
+        for (const auto& entry : table.entries) {
+            const std::string path = prefix.empty() ? entry.key : prefix + "." + entry.key;
+            if (const auto* field = find_field(path)) {
+                given_.emplace(path, entry.value);
+                field->write(settings_, entry.value, mistakes_);
+            } else if (std::find(other_sections_.begin(), other_sections_.end(), path) !=
+                       other_sections_.end()) {
+                continue;
+            } else if (std::find(valid.begin(), valid.end(), entry.key) == valid.end()) {
+                report_unknown(entry, prefix, valid);
+            } else if (const auto* below = entry.value.as_table()) {
+                read_table(*below, path);
+            } else {
+                report_unfit(entry.value, path, "a table, [" + path + "]", mistakes_);
+            }
+        }
+    }
+
+    GivenFields take() { return std::move(given_); }
+
+  private:
+    void report_unknown(const ValueEntry& entry, const std::string& prefix,
+                        const std::vector<std::string>& valid) {
+        const std::string place = prefix.empty() ? "at the top of the file" : "in [" + prefix + "]";
+        const std::string message =
+            (entry.value.as_table() && prefix.empty() ? "unknown section '" : "unknown key '") + entry.key +
+            "' " + place;
+        std::string suggestion = nearest_name(entry.key, valid).value_or("");
+        if (suggestion.empty()) {
+            suggestion = same_key_elsewhere(entry.key);
+        }
+        const bool from_command_line = entry.key_where.source && entry.key_where.source->is_command_line;
+        if (from_command_line && !suggestion.empty() && !prefix.empty() && !find_field(suggestion)) {
+            suggestion = prefix + "." + suggestion;
+        }
+        mistakes_.error(entry.key_where, message + "; expected " + join_alternatives(valid), suggestion);
+    }
+
+    const std::vector<std::string>& other_sections_;
+    Settings& settings_;
+    Mistakes& mistakes_;
+    GivenFields given_;
+};
+
+std::string markdown_cell(std::string text) {
+    for (std::size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2) {
+        text.insert(at, "\\");
+    }
+    return text;
+}
+
+}  // namespace
+
+const std::vector<Field>& fields() {
+    static const std::vector<Field> kFields = [] {
+        std::vector<Field> all;
+        for (auto section : {study_fields(), data_fields(), tokenizer_fields(), model_fields(),
+                             train_fields(), search_fields(), cluster_fields()}) {
+            std::move(section.begin(), section.end(), std::back_inserter(all));
+        }
+        return all;
+    }();
+    return kFields;
+}
+
+const Field* find_field(const std::string& path) {
+    static const std::map<std::string, const Field*> kByPath = [] {
+        std::map<std::string, const Field*> by_path;
+        for (const auto& field : fields()) {
+            by_path.emplace(field.path, &field);
+        }
+        return by_path;
+    }();
+    const auto found = kByPath.find(path);
+    return found == kByPath.end() ? nullptr : found->second;
+}
+
+std::vector<std::string> varying_field_paths() {
+    std::vector<std::string> paths;
+    for (const auto& field : fields()) {
+        if (field.may_vary) {
+            paths.push_back(field.path);
+        }
+    }
+    return paths;
+}
+
+GivenFields read_fields(const Value& root, const std::vector<std::string>& other_sections, Settings& settings,
+                        Mistakes& mistakes) {
+    FieldReader reader(other_sections, settings, mistakes);
+    if (const auto* table = root.as_table()) {
+        reader.read_table(*table, "");
+    }
+    return reader.take();
+}
+
+std::string field_reference() {
+    std::string text;
+    std::string section;
+    for (const auto& field : fields()) {
+        const std::string field_section = field.path.substr(0, field.path.find('.'));
+        if (field_section != section) {
+            section = field_section;
+            text += fmt::format("\n### [{}]\n\n| field | type | range | default | meaning |\n", section);
+            text += "| --- | --- | --- | --- | --- |\n";
+        }
+        const std::string unit = field.unit.empty() ? "" : " (" + field.unit + ")";
+        text += fmt::format("| `{}`{} | {}{} | {} | {} | {} |\n", field.path.substr(section.size() + 1),
+                            field.may_vary ? " *" : "", markdown_cell(field.type), unit, field.range,
+                            field.default_text.empty() ? "" : "`" + field.default_text + "`",
+                            markdown_cell(field.description));
+    }
+    return text;
+}
+
+}  // namespace orchestrate

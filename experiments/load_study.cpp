@@ -1,0 +1,326 @@
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "common/error.h"
+#include "common/sha256.h"
+#include "experiments/data_checks.h"
+#include "experiments/rules.h"
+#include "experiments/study.h"
+#include "experiments/study_plan.h"
+
+namespace orchestrate {
+namespace {
+
+// Every trial's ablations are checked up to so many, so that no contradiction waits behind a long search.
+constexpr std::size_t kMostChecksAhead = 20'000;
+
+std::shared_ptr<const SourceText> read_source(const std::filesystem::path& file) {
+    auto source = std::make_shared<SourceText>();
+    source->name = file.string();
+    source->folder = std::filesystem::absolute(file).parent_path();
+    std::ifstream input(file, std::ios::binary);
+    std::ostringstream content;
+    if (!std::filesystem::is_regular_file(file) || !input || !(content << input.rdbuf())) {
+        Mistakes mistakes;
+        mistakes.error({source, 0, 0, 1},
+                       "there is no such file, or it cannot be read; expected a study, e.g. "
+                       "experiments/quickstart.toml");
+        mistakes.throw_if_any();
+    }
+    source->text = content.str();
+    return source;
+}
+
+// What train.precision = "auto" stands for.
+Precision automatic_precision(const ClusterConfig& cluster) {
+    const bool has_gpu_here = std::filesystem::exists("/dev/nvidiactl");
+    const bool cuda =
+        cluster.device == DeviceChoice::cuda ||
+        (cluster.device == DeviceChoice::automatic && cluster.kind == ClusterKind::local && has_gpu_here);
+    return cuda ? Precision::bf16 : Precision::fp32;
+}
+
+void add_mentions(const Value& names, std::vector<ColumnMention>& mentions) {
+    if (names.as_text()) {
+        mentions.push_back({*names.as_text(), names.where});
+    } else if (const auto* list = names.as_list()) {
+        for (const auto& item : *list) {
+            if (item.as_text()) {
+                mentions.push_back({*item.as_text(), item.where});
+            }
+        }
+    }
+}
+
+class StudyLoader {
+  public:
+    StudyLoader(const std::filesystem::path& file, const std::vector<std::string>& overrides)
+        : file_(file), source_(read_source(file)) {
+        root_ = parse_toml(source_, mistakes_);
+        mistakes_.throw_if_any();
+        for (const auto& text : overrides) {
+            apply_override(root_, text, mistakes_);
+        }
+        has_overrides_ = !overrides.empty();
+        plan_ = std::make_shared<Study::Plan>();
+    }
+
+    Study load() {
+        read_settings();
+        read_search();
+        read_ablations();
+        check_required();
+        hash_vocabulary();
+        check_base();
+        const auto facts = check_data(settings(), given_, feature_mentions(), data_section(), mistakes_);
+        settings().job.data.sha256 = facts.sha256;
+        plan_->data_rows = facts.rows;
+        plan_->data_classes = facts.classes;
+        settings().job = without_unused_fields(settings().job);
+        make_stages();
+        check_stages();
+        mistakes_.throw_if_any();
+        return finished();
+    }
+
+  private:
+    Settings& settings() { return plan_->settings; }
+
+    const ValueEntry* section(const std::string& name) const {
+        const auto* table = root_.as_table();
+        return table ? table->find(name) : nullptr;
+    }
+
+    SourceSpan data_section() const {
+        return section("data") ? section("data")->key_where : SourceSpan{source_};
+    }
+
+    SourceSpan place_of_first(const std::vector<std::string>& fields) const {
+        for (const auto& field : fields) {
+            if (const auto found = given_.find(field); found != given_.end()) {
+                return found->second.where;
+            }
+        }
+        return SourceSpan{source_};
+    }
+
+    void read_settings() {
+        const std::vector<std::string> other_sections = {"search.space", "ablation"};
+        Settings probe;
+        Mistakes reported_below;
+        read_fields(root_, other_sections, probe, reported_below);
+        settings().automatic_precision = automatic_precision(probe.cluster);
+        settings().job.train.precision = settings().automatic_precision;
+        settings().name = file_.stem().string();
+        given_ = read_fields(root_, other_sections, settings(), mistakes_);
+        std::sort(settings().job.data.classes.begin(), settings().job.data.classes.end());
+    }
+
+    void read_search() {
+        const auto* search = section("search");
+        if (!search || !search->value.as_table()) {
+            return;
+        }
+        plan_->has_search = true;
+        plan_->search_where = search->key_where;
+        if (const auto* space = search->value.as_table()->find("space")) {
+            plan_->search_where = space->key_where;
+            plan_->space = read_search_space(space->value, mistakes_);
+        } else {
+            mistakes_.error(search->key_where,
+                            "[search] has no [search.space]; expected the fields to search over, e.g. "
+                            "\"train.epochs\" = { choice = [2, 4] }");
+        }
+    }
+
+    void read_ablations() {
+        const auto* ablations = section("ablation");
+        if (!ablations) {
+            return;
+        }
+        const auto* list = ablations->value.as_list();
+        if (!list) {
+            report_unfit(ablations->value, "ablation", "[[ablation]] in double brackets, one for each",
+                         mistakes_);
+            return;
+        }
+        for (const auto& entry : *list) {
+            plan_->ablations.push_back(read_ablation(entry, mistakes_));
+        }
+    }
+
+    void check_required() {
+        for (const std::string path : {"data.label", "data.features"}) {
+            if (!given_.contains(path)) {
+                mistakes_.error(data_section(),
+                                path + " is not set; expected " +
+                                    (path == "data.label" ? "the column that holds the class"
+                                                          : "the columns to write into the text"));
+            }
+        }
+        if (settings().name.empty()) {
+            mistakes_.error(place_of_first({"study.name"}), "study.name is empty; expected a name");
+        }
+        if (settings().job.data.classes.size() == 1) {
+            mistakes_.error(place_of_first({"data.classes"}),
+                            "data.classes names one class; expected at least two");
+        }
+    }
+
+    void hash_vocabulary() {
+        const auto vocabulary = given_.find("tokenizer.vocabulary");
+        if (vocabulary == given_.end() || settings().paths.vocabulary.empty()) {
+            return;
+        }
+        try {
+            settings().job.tokenizer.vocabulary_sha256 =
+                sha256_hex_of_vocabulary(settings().paths.vocabulary);
+        } catch (const UserError& error) {
+            mistakes_.error(vocabulary->second.where,
+                            std::string(error.what()) + "; expected a folder with vocab.json and merges.txt");
+        }
+        if (given_.contains("tokenizer.vocabulary_size") &&
+            settings().job.tokenizer.vocabulary_size == TokenizerConfig{}.vocabulary_size) {
+            report_vocabulary_size();
+        }
+    }
+
+    // find_contradictions sees this only for sizes that are not the default.
+    void report_vocabulary_size() {
+        JobConfig both = settings().job;
+        both.tokenizer.vocabulary_sha256 = "given";
+        both.tokenizer.vocabulary_size = TokenizerConfig{}.vocabulary_size + 1;
+        for (const auto& contradiction : find_contradictions(both, 1)) {
+            if (contradiction.fields.front() == "tokenizer.vocabulary_size") {
+                mistakes_.error(place_of_first(contradiction.fields), contradiction.message);
+            }
+        }
+    }
+
+    void check_base() {
+        for (const auto& contradiction : find_contradictions(settings().job, settings().ranks)) {
+            mistakes_.error(place_of_first(contradiction.fields), contradiction.message);
+        }
+        const auto& cluster = settings().cluster;
+        const int nodes = cluster.kind == ClusterKind::slurm ? cluster.nodes : 1;
+        const int places = cluster.slots * nodes;
+        if (places > 0 && settings().ranks > places) {
+            mistakes_.error(
+                place_of_first({"cluster.slots", "study.ranks"}),
+                fmt::format("a job needs study.ranks = {} places, but cluster.slots on {} node{} make {}; "
+                            "expected at least as many",
+                            settings().ranks, nodes, nodes == 1 ? "" : "s", places));
+        }
+    }
+
+    // Every column that a variant may write into its text.
+    std::vector<ColumnMention> feature_mentions() const {
+        std::vector<ColumnMention> mentions;
+        if (const auto given = given_.find("data.features"); given != given_.end()) {
+            add_mentions(given->second, mentions);
+        }
+        for (const auto& distribution : plan_->space) {
+            if (distribution.field->path == "data.features") {
+                for (const auto& choice : distribution.choices) {
+                    add_mentions(choice, mentions);
+                }
+            }
+        }
+        for (const auto& entry : plan_->ablations) {
+            for (const auto& edits : entry.alternatives) {
+                for (const auto& edit : edits) {
+                    if (edit.kind == Edit::Kind::add) {
+                        mentions.push_back({edit.feature, edit.where});
+                    } else if (edit.kind == Edit::Kind::set && edit.field->path == "data.features") {
+                        add_mentions(edit.value, mentions);
+                    }
+                }
+            }
+        }
+        return mentions;
+    }
+
+    void make_stages() {
+        const auto select_by = settings().search.select_by;
+        if (plan_->has_search) {
+            stages_.push_back({"search", StageKind::search, "", select_by});
+        }
+        if (!plan_->has_search || !plan_->ablations.empty()) {
+            stages_.push_back(
+                {"ablation", StageKind::ablation, plan_->has_search ? "search" : "", select_by});
+        }
+    }
+
+    // Expands everything once, so that whatever can go wrong is known before anything starts.
+    void check_stages() {
+        if (settings().job.data.features.empty()) {
+            return;  // reported; every ablation would only say so again
+        }
+        std::vector<Variant> trials;
+        for (const auto& stage : stages_) {
+            const auto variants = expand_stage(*plan_, stage, settings().job, mistakes_);
+            if (stage.kind == StageKind::search) {
+                trials = variants;
+                warn_of_equal_variants(variants, plan_->search_where, mistakes_);
+            } else {
+                const auto* ablations = section("ablation");
+                warn_of_equal_variants(variants, ablations ? ablations->key_where : SourceSpan{source_},
+                                       mistakes_);
+                check_ablations_of(trials, stage, variants.size());
+            }
+        }
+    }
+
+    void check_ablations_of(const std::vector<Variant>& trials, const Stage& stage,
+                            std::size_t variants_per_trial) {
+        if (mistakes_.errors() > 0 || trials.size() * variants_per_trial > kMostChecksAhead) {
+            return;
+        }
+        for (const auto& trial : trials) {
+            Mistakes of_trial;
+            expand_stage(*plan_, stage, trial.config, of_trial);
+            for (auto diagnostic : of_trial.sorted()) {
+                diagnostic.message =
+                    "if " + trial.name + " (" + trial.change + ") wins the search: " + diagnostic.message;
+                mistakes_.add(std::move(diagnostic));
+            }
+            if (mistakes_.errors() > 0) {
+                return;  // the other trials would say the same
+            }
+        }
+    }
+
+    Study finished() {
+        Study study;
+        study.name = settings().name;
+        study.file = std::filesystem::absolute(file_).lexically_normal();
+        study.toml = has_overrides_ ? write_toml(root_) : source_->text;
+        study.paths = settings().paths;
+        study.base = settings().job;
+        study.cluster = settings().cluster;
+        study.stages = stages_;
+        study.warnings = mistakes_.sorted();
+        study.plan = plan_;
+        return study;
+    }
+
+    std::filesystem::path file_;
+    std::shared_ptr<const SourceText> source_;
+    Value root_;
+    bool has_overrides_ = false;
+    Mistakes mistakes_;
+    GivenFields given_;
+    std::shared_ptr<Study::Plan> plan_;
+    std::vector<Stage> stages_;
+};
+
+}  // namespace
+
+Study load_study(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
+    return StudyLoader(file, overrides).load();
+}
+
+}  // namespace orchestrate

@@ -1,0 +1,159 @@
+#include "experiments/mistakes.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include <fmt/format.h>
+
+#include "common/nearest_name.h"
+
+namespace orchestrate {
+namespace {
+
+std::string line_of(const std::string& text, std::int64_t line) {
+    std::size_t begin = 0;
+    for (std::int64_t i = 1; i < line && begin != std::string::npos; ++i) {
+        begin = text.find('\n', begin);
+        begin = begin == std::string::npos ? begin : begin + 1;
+    }
+    if (begin == std::string::npos) {
+        return {};
+    }
+    std::string found = text.substr(begin, text.find('\n', begin) - begin);
+    if (!found.empty() && found.back() == '\r') {
+        found.pop_back();
+    }
+    return found;
+}
+
+Diagnostic make_diagnostic(const SourceSpan& where, std::string message, std::string suggestion,
+                           bool is_warning) {
+    Diagnostic diagnostic;
+    diagnostic.message = std::move(message);
+    diagnostic.suggestion = std::move(suggestion);
+    diagnostic.is_warning = is_warning;
+    if (where.source) {
+        diagnostic.file = where.source->name;
+        diagnostic.line = where.source->is_command_line ? 0 : where.line;
+        diagnostic.column = where.column;
+        diagnostic.length = std::max<std::int64_t>(1, where.length);
+        if (where.line > 0) {
+            diagnostic.source_line = line_of(where.source->text, where.line);
+        }
+    }
+    return diagnostic;
+}
+
+std::string join(std::span<const std::string> names, const char* last) {
+    std::string text;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        text += i == 0 ? "" : (i + 1 == names.size() ? fmt::format(" {} ", last) : std::string(", "));
+        text += names[i];
+    }
+    return text;
+}
+
+bool is_continuation_byte(char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
+}
+
+std::int64_t code_points(const std::string& text) {
+    return std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation_byte(c); });
+}
+
+// Tabs stay tabs, so that the underline stands below what it underlines.
+std::string indentation(const std::string& line, std::int64_t column) {
+    std::string spaces;
+    std::int64_t at = 1;
+    for (const char c : line) {
+        if (is_continuation_byte(c)) {
+            continue;
+        }
+        if (at++ >= column) {
+            break;
+        }
+        spaces += c == '\t' ? '\t' : ' ';
+    }
+    return spaces;
+}
+
+}  // namespace
+
+void Mistakes::add(Diagnostic diagnostic) {
+    errors_ += diagnostic.is_warning ? 0 : 1;
+    diagnostics_.push_back(std::move(diagnostic));
+}
+
+void Mistakes::error(const SourceSpan& where, std::string message, std::string suggestion) {
+    add(make_diagnostic(where, std::move(message), std::move(suggestion), false));
+}
+
+void Mistakes::warning(const SourceSpan& where, std::string message) {
+    add(make_diagnostic(where, std::move(message), {}, true));
+}
+
+void Mistakes::unknown_name(const SourceSpan& where, std::string message, const std::string& found,
+                            std::span<const std::string> valid) {
+    error(where, std::move(message), nearest_name(found, valid).value_or(""));
+}
+
+std::vector<Diagnostic> Mistakes::sorted() const {
+    auto result = diagnostics_;
+    std::stable_sort(result.begin(), result.end(), [](const Diagnostic& a, const Diagnostic& b) {
+        return std::tie(a.file, a.line, a.column) < std::tie(b.file, b.line, b.column);
+    });
+    return result;
+}
+
+void Mistakes::throw_if_any() const {
+    if (errors_ > 0) {
+        throw StudyError(sorted());
+    }
+}
+
+std::string join_alternatives(std::span<const std::string> names) {
+    return join(names, "or");
+}
+
+std::string join_and(std::span<const std::string> names) {
+    return join(names, "and");
+}
+
+std::string render(const Diagnostic& diagnostic) {
+    std::string text = diagnostic.file;
+    if (diagnostic.line > 0) {
+        text += fmt::format(":{}", diagnostic.line);
+        if (diagnostic.column > 0) {
+            text += fmt::format(":{}", diagnostic.column);
+        }
+    }
+    text += fmt::format(": {}: {}", diagnostic.is_warning ? "warning" : "error", diagnostic.message);
+    if (!diagnostic.suggestion.empty()) {
+        text += fmt::format("; did you mean '{}'?", diagnostic.suggestion);
+    }
+    if (diagnostic.source_line.empty()) {
+        return text;
+    }
+    const std::string label = diagnostic.line > 0 ? fmt::format("{:>5}", diagnostic.line) : "--set";
+    text += fmt::format("\n{} | {}", label, diagnostic.source_line);
+    if (diagnostic.column > 0) {
+        const auto room =
+            std::max<std::int64_t>(1, code_points(diagnostic.source_line) - diagnostic.column + 1);
+        const auto length = std::clamp<std::int64_t>(diagnostic.length, 1, room);
+        text += fmt::format("\n      | {}^{}", indentation(diagnostic.source_line, diagnostic.column),
+                            std::string(static_cast<std::size_t>(length - 1), '~'));
+    }
+    return text;
+}
+
+StudyError::StudyError(std::vector<Diagnostic> diagnostics)
+    : std::runtime_error([&] {
+          std::string text;
+          for (const auto& diagnostic : diagnostics) {
+              text += (text.empty() ? "" : "\n") + render(diagnostic);
+          }
+          return text;
+      }()),
+      diagnostics_(std::move(diagnostics)) {}
+
+}  // namespace orchestrate

@@ -1,0 +1,155 @@
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "experiments/study.h"
+#include "experiments/study_plan.h"
+
+namespace orchestrate {
+namespace {
+
+constexpr std::size_t kWidth = 80;
+constexpr std::size_t kMostRowsShown = 40;  // per stage
+
+bool is_continuation_byte(char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
+}
+
+std::size_t width_of(const std::string& text) {
+    return static_cast<std::size_t>(
+        std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation_byte(c); }));
+}
+
+// Shortened with "..." where it is too long, padded where it is too short.
+std::string fitted(const std::string& text, std::size_t width) {
+    const std::size_t present = width_of(text);
+    if (present <= width) {
+        return text + std::string(width - present, ' ');
+    }
+    std::string result;
+    std::size_t used = 0;
+    for (const char c : text) {
+        used += is_continuation_byte(c) ? 0 : 1;
+        if (used + 3 > width) {
+            break;
+        }
+        result += c;
+    }
+    return result + "...";
+}
+
+// "a, b, c" broken into lines of at most kWidth, the further ones indented.
+std::string wrapped(const std::string& text, std::size_t indent) {
+    std::string result;
+    std::size_t column = 0;
+    std::size_t begin = 0;
+    while (begin < text.size()) {
+        const std::size_t end = std::min(text.find(' ', begin), text.size());
+        const std::string word = text.substr(begin, end - begin);
+        const std::size_t width = width_of(word);
+        if (column > 0 && column + 1 + width > kWidth) {
+            result += "\n" + std::string(indent, ' ');
+            column = indent;
+        } else if (column > 0) {
+            result += ' ';
+            ++column;
+        }
+        result += fitted(word, std::min(width, kWidth - column));
+        column += width;
+        begin = end + 1;
+    }
+    return result;
+}
+
+std::string counted(std::size_t count, const std::string& what) {
+    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
+std::string seeds_text(const std::vector<SeedConfig>& seeds) {
+    std::string text;
+    for (const auto& seed : seeds) {
+        text += (text.empty() ? "" : ", ") + fmt::format("{}", seed.initialization);
+    }
+    return width_of(text) <= 12 ? text : fmt::format("{} of them", seeds.size());
+}
+
+std::string rows_text(const std::vector<Variant>& variants) {
+    std::size_t name_width = 7;
+    std::size_t seeds_width = 5;
+    for (const auto& variant : variants) {
+        name_width = std::max(name_width, width_of(variant.name));
+        seeds_width = std::max(seeds_width, width_of(seeds_text(variant.seeds)));
+    }
+    name_width = std::min<std::size_t>(name_width, 30);
+    const std::size_t fixed = 2 + name_width + 2 + 2 + seeds_width + 2 + 5;
+    const std::size_t change_width = kWidth - fixed;
+    const auto line = [&](const std::string& name, const std::string& change, const std::string& seeds,
+                          const std::string& ranks) {
+        return fmt::format("  {}  {}  {}  {:>5}\n", fitted(name, name_width), fitted(change, change_width),
+                           fitted(seeds, seeds_width), ranks);
+    };
+    std::string text = line("variant", "change", "seeds", "ranks");
+    for (std::size_t i = 0; i < std::min(variants.size(), kMostRowsShown); ++i) {
+        const auto& variant = variants[i];
+        text += line(variant.name, variant.change, seeds_text(variant.seeds),
+                     fmt::format("{}", variant.resources.ranks));
+    }
+    if (variants.size() > kMostRowsShown) {
+        text += fmt::format("  ... and {} more\n", variants.size() - kMostRowsShown);
+    }
+    return text;
+}
+
+}  // namespace
+
+std::string render_plan(const Study& study) {
+    const auto& data = study.base.data;
+    std::string text = fitted("study " + study.name, kWidth);
+    text.erase(text.find_last_not_of(' ') + 1);
+    text += "\n" + wrapped(fmt::format("data: {}, {} rows, {} classes, {}: {}",
+                                       std::filesystem::path(study.paths.data).filename().string(),
+                                       study.plan->data_rows, study.plan->data_classes,
+                                       counted(data.features.size(), "feature"), join_and(data.features)),
+                           6);
+    text += "\n" +
+            wrapped(fmt::format("model: {} layers x {}, {} heads, head {}; {} epochs, batch {}, {}",
+                                study.base.model.num_hidden_layers, study.base.model.hidden_size,
+                                study.base.model.num_attention_heads,
+                                find_field("model.head_width")->show(study.plan->settings),
+                                study.base.train.epochs, study.base.train.batch_size,
+                                to_string(study.base.train.precision)),
+                    7) +
+            "\n";
+
+    std::size_t all_jobs = 0;
+    std::set<std::string> different_jobs;
+    for (const auto& stage : study.stages) {
+        const auto variants = study.expand(stage, study.base);
+        std::size_t jobs = 0;
+        for (const auto& variant : variants) {
+            jobs += variant.seeds.size();
+            for (const auto& seed : variant.seeds) {
+                JobConfig job = variant.config;
+                job.seed = seed;
+                // Which trial wins is not known yet: ablations of a search cannot share its jobs here.
+                different_jobs.insert(stage.baseline_stage + " " + canonical_json(job));
+            }
+        }
+        all_jobs += jobs;
+        text += fmt::format("\nstage {}: {}, {}", stage.name, counted(variants.size(), "variant"),
+                            counted(jobs, "job"));
+        if (!stage.baseline_stage.empty()) {
+            text += fmt::format("; starts from the best of {}\n  (highest validation {}, mean over seeds)",
+                                stage.baseline_stage, to_string(stage.select_by));
+        }
+        text += "\n" + rows_text(variants);
+    }
+    text += "\n" + counted(all_jobs, "job") + " in all";
+    if (different_jobs.size() < all_jobs) {
+        text += fmt::format(", {} of them different", different_jobs.size());
+    }
+    return text + "\n";
+}
+
+}  // namespace orchestrate

@@ -1,0 +1,29 @@
+// What a checked study keeps of its file to expand its stages; internal to experiments/.
+#pragma once
+
+#include <vector>
+
+#include "experiments/ablation.h"
+#include "experiments/search_space.h"
+
+namespace orchestrate {
+
+struct Study::Plan {
+    Settings settings;  // settings.job is the base
+    bool has_search = false;
+    std::vector<Distribution> space;
+    std::vector<AblationEntry> ablations;
+    SourceSpan search_where;
+    std::int64_t data_rows = 0;  // of the chosen classes
+    std::int64_t data_classes = 0;
+};
+
+// Study::expand, with mistakes collected instead of thrown; variants that have one are left out.
+std::vector<Variant> expand_stage(const Study::Plan& plan, const Stage& stage, const JobConfig& baseline,
+                                  Mistakes& mistakes);
+
+// Warns of variants of a stage that are the same configuration under two names.
+void warn_of_equal_variants(const std::vector<Variant>& variants, const SourceSpan& where,
+                            Mistakes& mistakes);
+
+}  // namespace orchestrate

@@ -1,0 +1,66 @@
+// A study file as a tree of values that know where they stand, so that every later mistake can be shown at
+// its place. This is all the rest of the study language sees of TOML.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "experiments/mistakes.h"
+
+namespace orchestrate {
+
+struct Value;
+struct ValueEntry;
+
+// Entries in the order in which they stand in the file.
+struct ValueTable {
+    std::vector<ValueEntry> entries;
+
+    const ValueEntry* find(std::string_view key) const;
+};
+
+// A TOML value that no option takes: a date or a time.
+struct UnsupportedValue {};
+
+struct Value {
+    std::variant<UnsupportedValue, bool, std::int64_t, double, std::string, std::vector<Value>, ValueTable>
+        data;
+    SourceSpan where;
+
+    const bool* as_flag() const { return std::get_if<bool>(&data); }
+    const std::int64_t* as_integer() const { return std::get_if<std::int64_t>(&data); }
+    const std::string* as_text() const { return std::get_if<std::string>(&data); }
+    const std::vector<Value>* as_list() const { return std::get_if<std::vector<Value>>(&data); }
+    const ValueTable* as_table() const { return std::get_if<ValueTable>(&data); }
+
+    // For messages: "the text 'relu'", "the number 0.5", "a list", "a table".
+    std::string describe() const;
+};
+
+struct ValueEntry {
+    std::string key;
+    SourceSpan key_where;
+    Value value;
+};
+
+// Parses TOML. A syntax error is reported to `mistakes` (the parser stops at the first) and an empty table
+// returned.
+Value parse_toml(std::shared_ptr<const SourceText> source, Mistakes& mistakes);
+
+// Applies "train.epochs=3" to the tree: the key is dotted, the value is TOML and, where it is not, a text.
+// Tables on the way are made. Reports to `mistakes` if there is no "=" or the way leads through something
+// that is no table.
+void apply_override(Value& root, const std::string& override_text, Mistakes& mistakes);
+
+// The tree as TOML that parses into an equal tree: sections in order of appearance, other values inline.
+std::string write_toml(const Value& root);
+
+// One value as inline TOML: `0.5`, `"text"`, `["a", "b"]`, `{ a = 1 }`.
+std::string write_inline_toml(const Value& value);
+
+}  // namespace orchestrate
