@@ -3,9 +3,11 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
 #include <system_error>
 
-#include <boost/process/search_path.hpp>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -73,7 +75,16 @@ std::string find_program(const std::string& name) {
     if (name.find('/') != std::string::npos) {
         return ::access(name.c_str(), X_OK) == 0 ? name : std::string();
     }
-    return boost::process::search_path(name).string();
+    const char* const path = std::getenv("PATH");
+    std::istringstream folders(path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin");
+    for (std::string folder; std::getline(folders, folder, ':');) {
+        const std::string candidate = (folder.empty() ? "." : folder) + "/" + name;
+        std::error_code error;
+        if (::access(candidate.c_str(), X_OK) == 0 && std::filesystem::is_regular_file(candidate, error)) {
+            return candidate;
+        }
+    }
+    return {};
 }
 
 std::string shell_quoted(const std::string& text) {

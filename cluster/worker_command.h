@@ -45,8 +45,6 @@ std::vector<std::string> srun_arguments(const WorkerSpec& spec, const StepOption
                                         const StepPlace& place);
 
 // `inherited` without what an enclosing mpirun or srun left in it, with thread counts and visible devices.
-// ORCHESTRATE_MPI (openmpi or mpich) tells a worker of several ranks which MPI library its launcher speaks
-// with.
-Environment worker_environment(const WorkerSpec& spec, Environment inherited, MpiFamily family);
+Environment worker_environment(const WorkerSpec& spec, Environment inherited);
 
 }  // namespace orchestrate

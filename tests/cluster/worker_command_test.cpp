@@ -1,0 +1,167 @@
+// Command lines and environments of workers, and where their ranks are put.
+#include "cluster/worker_command.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "cluster/allocation.h"
+#include "command_results.h"
+#include "common/error.h"
+
+namespace orchestrate {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Key;
+using ::testing::Not;
+using ::testing::Pair;
+
+WorkerSpec worker(int ranks) {
+    WorkerSpec spec;
+    spec.name = "w1";
+    spec.ranks = ranks;
+    spec.threads_per_rank = 4;
+    spec.access_file = "/shared/study.access";
+    spec.log_folder = "/shared/logs";
+    spec.worker_program = "/opt/orchestrate-worker";
+    return spec;
+}
+
+CommandRunner answering(CommandResult result) {
+    return [result](const std::vector<std::string>& /*arguments*/) { return result; };
+}
+
+TEST(WorkerEnvironment, LosesWhatAnEnclosingLauncherSetAndKeepsTheRest) {
+    const Environment environment = worker_environment(worker(1), {{"SLURM_JOB_ID", "7"},
+                                                                   {"SLURM_MEM_PER_CPU", "1500"},
+                                                                   {"SLURM_CONF", "/etc/slurm.conf"},
+                                                                   {"PMIX_RANK", "0"},
+                                                                   {"OMPI_MCA_btl_tcp_if_include", "ib0"},
+                                                                   {"HOME", "/home/lab"},
+                                                                   {"OMP_NUM_THREADS", "64"}});
+    EXPECT_THAT(environment,
+                AllOf(Contains(Pair("SLURM_CONF", "/etc/slurm.conf")), Contains(Pair("HOME", "/home/lab")),
+                      Contains(Pair("OMPI_MCA_btl_tcp_if_include", "ib0")),
+                      Contains(Pair("OMP_NUM_THREADS", "4")), Contains(Pair("MKL_NUM_THREADS", "4"))));
+    EXPECT_THAT(environment, Not(Contains(Key("SLURM_JOB_ID"))));
+    EXPECT_THAT(environment, Not(Contains(Key("SLURM_MEM_PER_CPU"))));
+    EXPECT_THAT(environment, Not(Contains(Key("PMIX_RANK"))));
+    EXPECT_THAT(environment, Not(Contains(Key("CUDA_VISIBLE_DEVICES"))));
+}
+
+TEST(WorkerEnvironment, LosesOpenMpiSettingsThatMpirunWrote) {
+    const Environment environment = worker_environment(
+        worker(1), {{"OMPI_COMM_WORLD_SIZE", "2"}, {"OMPI_MCA_orte_hnp_uri", "1;tcp://10.0.0.1:1"}});
+    EXPECT_THAT(environment, Not(Contains(Key("OMPI_MCA_orte_hnp_uri"))));
+    EXPECT_THAT(environment, Not(Contains(Key("OMPI_COMM_WORLD_SIZE"))));
+}
+
+TEST(SrunArguments, AskForExactlyWhatOneWorkerNeeds) {
+    const StepOptions options{.slurm_job_id = "12", .mpi_type = "pmix", .memory_mib_per_rank = 1000};
+    const std::vector<std::string> wide =
+        srun_arguments(worker(3), options, {.hosts = {"n0", "n1"}, .ranks_per_host = 2});
+    EXPECT_EQ(wide.front(), "srun");
+    for (const char* expected :
+         {"--jobid=12", "--job-name=w1", "--exact", "--nodes=2", "--nodelist=n0,n1", "--ntasks=3",
+          "--cpus-per-task=4", "--mem=2000M", "--mpi=pmix", "--kill-on-bad-exit=1", "--gres=none"}) {
+        EXPECT_THAT(wide, Contains(expected));
+    }
+    const std::vector<std::string> own = worker_arguments(worker(3));
+    EXPECT_TRUE(std::equal(own.begin(), own.end(), wide.end() - static_cast<std::ptrdiff_t>(own.size())));
+
+    WorkerSpec on_gpu = worker(1);
+    on_gpu.device = "cuda";
+    const std::vector<std::string> narrow =
+        srun_arguments(on_gpu, options, {.hosts = {"n1"}, .ranks_per_host = 1});
+    EXPECT_THAT(narrow, AllOf(Contains("--mpi=none"), Contains("--gres=gpu:1"), Contains("--mem=1000M")));
+    EXPECT_THAT(narrow, Not(Contains("--mpi=pmix")));
+}
+
+TEST(MpirunArguments, DependOnTheMpiLibrary) {
+    EXPECT_THAT(mpirun_arguments(worker(2), {"/usr/bin/mpirun.openmpi", MpiFamily::open_mpi}),
+                AllOf(Contains("--oversubscribe"), Contains("none"), Contains("/opt/orchestrate-worker")));
+    EXPECT_THAT(mpirun_arguments(worker(2), {"/usr/bin/mpirun.mpich", MpiFamily::mpich}),
+                Not(Contains("--oversubscribe")));
+}
+
+TEST(Allocation, PutsNarrowWorkersOnDifferentHostsAndWideOnesOverThem) {
+    Allocation allocation("12", {"n0", "n1"}, 1);
+    EXPECT_THAT(allocation.take("a", 1).hosts, ElementsAre("n0"));
+    EXPECT_THAT(allocation.take("b", 1).hosts, ElementsAre("n1"));
+    allocation.give_back("a");
+    EXPECT_THAT(allocation.take("c", 1).hosts, ElementsAre("n0"));
+    allocation.give_back("b");
+    allocation.give_back("c");
+    const StepPlace wide = allocation.take("d", 2);
+    EXPECT_THAT(wide.hosts, ElementsAre("n0", "n1"));
+    EXPECT_EQ(wide.ranks_per_host, 1);
+}
+
+TEST(Allocation, KeepsAWorkerOnOneHostIfItHasRoom) {
+    Allocation allocation("12", {"n0", "n1", "n2"}, 4);
+    const StepPlace place = allocation.take("a", 4);
+    EXPECT_THAT(place.hosts, ElementsAre("n0"));
+    EXPECT_EQ(place.ranks_per_host, 4);
+    const StepPlace over_two = allocation.take("b", 6);
+    EXPECT_THAT(over_two.hosts, ElementsAre("n1", "n2"));
+    EXPECT_EQ(over_two.ranks_per_host, 4);
+}
+
+TEST(Allocation, SpreadsEvenlyWhatIsMoreThanPlanned) {
+    Allocation allocation("12", {"n0", "n1"}, 1);
+    const StepPlace place = allocation.take("a", 5);
+    EXPECT_THAT(place.hosts, ElementsAre("n0", "n1"));
+    EXPECT_EQ(place.ranks_per_host, 3);
+}
+
+TEST(Allocation, IsReadFromTheEnvironmentOfABatchScript) {
+    std::vector<std::string> asked;
+    const Environment environment{
+        {"SLURM_JOB_ID", "12"}, {"SLURM_JOB_NODELIST", "gpu[07-08]"}, {"SLURM_NTASKS_PER_NODE", "2"}};
+    Allocation allocation =
+        Allocation::from_environment(environment, [&](const std::vector<std::string>& arguments) {
+            asked = arguments;
+            return prints("gpu07\ngpu08\n");
+        });
+    EXPECT_THAT(asked, ElementsAre("scontrol", "show", "hostnames", "gpu[07-08]"));
+    EXPECT_EQ(allocation.slurm_job_id(), "12");
+    EXPECT_THAT(allocation.take("a", 2).hosts, ElementsAre("gpu07"));
+    EXPECT_THAT(allocation.take("b", 2).hosts, ElementsAre("gpu08"));
+}
+
+TEST(Allocation, SaysWhatIsMissing) {
+    EXPECT_THAT([] { Allocation::from_environment({}, answering(CommandResult{})); },
+                ::testing::ThrowsMessage<UserError>(HasSubstr("SLURM_JOB_ID")));
+    const Environment environment{{"SLURM_JOB_ID", "12"}, {"SLURM_JOB_NODELIST", "n0"}};
+    EXPECT_THAT([&] { Allocation::from_environment(environment, answering(is_missing())); },
+                ::testing::ThrowsMessage<UserError>(HasSubstr("no scontrol in PATH")));
+    EXPECT_THAT([&] { Allocation::from_environment(environment, answering(fails("bad list"))); },
+                ::testing::ThrowsMessage<UserError>(HasSubstr("bad list")));
+}
+
+TEST(ShellQuoting, LetsAShellReadBackTheSameWords) {
+    for (const std::string text :
+         {"plain", "", "two words", "it's", "$HOME `x` \\ \"q\"", "line\nbreak", "-x=*"}) {
+        const CommandResult result = run_command({"sh", "-c", "printf %s " + shell_quoted(text)});
+        EXPECT_EQ(result.output, text);
+    }
+}
+
+TEST(RunCommand, ReturnsBothOutputsAndTheExitCode) {
+    const CommandResult result = run_command({"sh", "-c", "echo out; echo err >&2; exit 4"});
+    EXPECT_TRUE(result.found);
+    EXPECT_EQ(result.exit_code, 4);
+    EXPECT_EQ(result.output, "out\n");
+    EXPECT_EQ(result.errors, "err\n");
+    EXPECT_FALSE(run_command({"orchestrate-no-such-program"}).found);
+}
+
+TEST(RunCommand, EndsWhatDoesNotEnd) {
+    EXPECT_EQ(run_command({"tail", "-f", "/dev/null"}, std::chrono::milliseconds(1)).exit_code, 137);
+}
+
+}  // namespace
+}  // namespace orchestrate
