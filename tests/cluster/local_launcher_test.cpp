@@ -125,7 +125,7 @@ TEST_F(LocalLauncherTest, AWorkerThatDoesNotStopIsKilledAfterItsGraceAndNotBefor
 TEST_F(LocalLauncherTest, WhatAWorkerLeftBehindIsKilledWithIt) {
     // The child holds the pipe "alive" open for writing: its end of file is the child's end.
     ASSERT_EQ(::mkfifo((folder_.path() / "alive").c_str(), 0600), 0);
-    launcher_->start(script_worker("w1", "(echo up; exec tail -f /dev/null) >$logs/alive & exit 0"));
+    launcher_->start(script_worker("w1", "exec 3>$logs/alive; echo up >&3; tail -f /dev/null & exit 0"));
     std::ifstream alive(folder_.path() / "alive");
     EXPECT_EQ(next_exit(*launcher_).exit_code, 0);
     const std::string all((std::istreambuf_iterator<char>(alive)), std::istreambuf_iterator<char>());
