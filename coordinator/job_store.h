@@ -1,0 +1,111 @@
+// The job store: the coordinator's only way into the database. Every public call that changes something is
+// one transaction; when it returns, the change is on disk. Not thread-safe. Errors: SQLite::Exception.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include "common/attempt.h"
+#include "common/messages.h"
+#include "experiments/study.h"
+
+namespace orchestrate {
+
+enum class JobState { waiting, running, succeeded, failed, cancelled };
+BOOST_DESCRIBE_ENUM(JobState, waiting, running, succeeded, failed, cancelled)
+
+enum class StudyState { running, finished, failed, interrupted };
+BOOST_DESCRIBE_ENUM(StudyState, running, finished, failed, interrupted)
+
+// One job as the scheduler needs it.
+struct StoredJob {
+    std::int64_t id = 0;
+    JobConfig config;
+    JobPaths paths;
+    int ranks = 1;
+    JobState state = JobState::waiting;
+    int failures = 0;
+    std::string title;  // "without energy, seed 2": of the first variant that has it
+};
+
+// An attempt that had not ended when the last coordinator did.
+struct OpenAttempt {
+    AttemptId id;
+    std::string worker;
+    std::string host;
+    std::int64_t worker_process = 0;  // 0: unknown
+};
+
+struct WorkerRecord {
+    std::string name;
+    std::string host;
+    std::int64_t process_id = 0;
+    int ranks = 1;
+    std::string device;
+    std::string log_file;
+};
+
+struct BegunAttempt {
+    AttemptId id;
+    std::string log_file;  // LOG_FOLDER/job-7-attempt-1.log, on the worker's host
+};
+
+class JobStore {
+  public:
+    // Opens or creates the database: WAL on a local disk, a rollback journal with exclusive locking on a
+    // network file system. Throws UserError if it is no results database.
+    explicit JobStore(const std::filesystem::path& path);
+
+    // "wal" or "delete", for the log.
+    const std::string& journal_mode() const { return journal_mode_; }
+
+    std::int64_t begin_study(const Study& study);
+    void set_study_state(std::int64_t study, StudyState state);
+
+    // Makes the stage's variants and jobs what the study says: new ones are added, those gone are hidden,
+    // failed or cancelled jobs wait again. Returns the stage's jobs in order, without repetition.
+    std::vector<StoredJob> sync_stage(std::int64_t study, int position, const Stage& stage,
+                                      const std::vector<Variant>& variants, const JobPaths& paths);
+
+    // The mean over seeds of a validation metric, per variant of a stage in order; nothing where no job
+    // succeeded.
+    std::vector<std::optional<double>> mean_validation_metric(std::int64_t study, const std::string& stage,
+                                                              SelectionMetric metric);
+
+    std::vector<OpenAttempt> open_attempts();
+
+    std::int64_t add_worker(const WorkerRecord& worker);
+    void worker_left(std::int64_t worker_row, const std::string& why);
+
+    // Begins the next attempt of a waiting job.
+    BegunAttempt begin_attempt(std::int64_t job, const WorkerRecord& worker,
+                               const std::filesystem::path& log_folder);
+
+    // False, and no change, if the attempt is not the job's current one.
+    bool add_epoch(const AttemptId& attempt, const EpochMetrics& metrics);
+
+    // Ends an attempt and sets the job's next state. False, and no change, if it is not the job's current
+    // one.
+    bool end_attempt(const AttemptEnded& ended, JobState next_state, bool counts_as_failure);
+
+    // Jobs waiting or running, of all studies.
+    std::int64_t unfinished_jobs();
+
+  private:
+    bool is_current(const AttemptId& attempt);
+    void store_result(const AttemptId& attempt, const AttemptResult& result);
+    std::int64_t find_or_add_job(const JobConfig& config, const JobPaths& paths, int ranks);
+
+    SQLite::Database database_;
+    std::string journal_mode_;
+};
+
+// The folder beside the database that holds access files, the certificate, logs and the lock: "<database>.d".
+std::filesystem::path state_folder(const std::filesystem::path& database);
+
+}  // namespace orchestrate
