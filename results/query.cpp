@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,6 +16,54 @@ namespace orchestrate {
 namespace {
 
 using StatementHandle = std::unique_ptr<sqlite3_stmt, decltype(&sqlite3_finalize)>;
+
+// Some pragmas act while they are prepared, so SQLite's authorizer must refuse them before.
+bool is_reading_pragma(std::string_view name, bool has_argument) {
+    constexpr std::array<std::string_view, 10> kAboutTheSchema = {
+        "table_info",       "table_xinfo",   "table_list",    "index_list",  "index_info",
+        "foreign_key_list", "function_list", "database_list", "quick_check", "integrity_check"};
+    constexpr std::array<std::string_view, 7> kSettings = {"user_version", "application_id", "schema_version",
+                                                           "encoding",     "page_count",     "page_size",
+                                                           "journal_mode"};
+    const auto holds = [&](const auto& names) {
+        return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    return holds(kAboutTheSchema) || (!has_argument && holds(kSettings));
+}
+
+// Refuses what sqlite3_stmt_readonly counts as reading although it changes the connection.
+int allow_reading(void*, int action, const char* first, const char* second, const char*, const char*) {
+    switch (action) {
+        case SQLITE_PRAGMA:
+            return is_reading_pragma(first, second != nullptr) ? SQLITE_OK : SQLITE_DENY;
+        case SQLITE_ATTACH:
+        case SQLITE_DETACH:
+        case SQLITE_TRANSACTION:
+        case SQLITE_SAVEPOINT:
+            return SQLITE_DENY;
+        default:
+            return SQLITE_OK;
+    }
+}
+
+// While alive, the connection prepares only what reads.
+class ReadingOnly {
+  public:
+    explicit ReadingOnly(SQLite::Database& database) : handle_(database.getHandle()) {
+        sqlite3_set_authorizer(handle_, allow_reading, nullptr);
+    }
+    ~ReadingOnly() { sqlite3_set_authorizer(handle_, nullptr, nullptr); }
+    ReadingOnly(const ReadingOnly&) = delete;
+    ReadingOnly& operator=(const ReadingOnly&) = delete;
+
+  private:
+    sqlite3* handle_;
+};
+
+[[noreturn]] void refuse_writing(const std::string& sql) {
+    throw UserError("SQL: only queries that read are run here (SELECT, WITH, VALUES, EXPLAIN); refused: " +
+                    sql);
+}
 
 bool is_blank(std::string_view text) {
     return text.find_first_not_of(" \t\r\n;") == std::string_view::npos;
@@ -74,6 +123,9 @@ void check_is_one_reading_statement(SQLite::Database& database, const std::strin
     const char* tail = nullptr;
     const int code = sqlite3_prepare_v2(database.getHandle(), sql.c_str(), -1, &prepared, &tail);
     const StatementHandle statement(prepared, &sqlite3_finalize);
+    if (code == SQLITE_AUTH) {
+        refuse_writing(sql);
+    }
     if (code != SQLITE_OK) {
         const std::string message = sqlite3_errmsg(database.getHandle());
         const int offset = sqlite3_error_offset(database.getHandle());
@@ -82,14 +134,8 @@ void check_is_one_reading_statement(SQLite::Database& database, const std::strin
     if (!prepared) {
         throw UserError("SQL: the query is empty; try: select * from comparison");
     }
-    // What reads nothing out (ATTACH, BEGIN, PRAGMA x = y) has no columns, and SQLite counts some of it as
-    // reading.
-    const bool reads = sqlite3_stmt_readonly(prepared) != 0 && sqlite3_column_count(prepared) > 0;
-    if (!reads && sqlite3_stmt_isexplain(prepared) == 0) {
-        throw UserError(
-            "SQL: only queries that read are run here (SELECT, WITH, VALUES, EXPLAIN); this would change "
-            "something: " +
-            sql);
+    if (sqlite3_stmt_readonly(prepared) == 0) {
+        refuse_writing(sql);
     }
     if (!is_blank(tail)) {
         sqlite3_stmt* second = nullptr;
@@ -106,6 +152,7 @@ void check_is_one_reading_statement(SQLite::Database& database, const std::strin
 
 std::string render_query(SQLite::Database& database, const std::string& sql, std::size_t max_width,
                          OutputFormat format) {
+    const ReadingOnly reading_only(database);
     check_is_one_reading_statement(database, sql);
     try {
         SQLite::Statement statement(database, sql);
