@@ -396,18 +396,23 @@ class FieldReader {
     void report_unknown(const ValueEntry& entry, const std::string& prefix,
                         const std::vector<std::string>& valid) {
         const std::string place = prefix.empty() ? "at the top of the file" : "in [" + prefix + "]";
-        const std::string message =
-            (entry.value.as_table() && prefix.empty() ? "unknown section '" : "unknown key '") + entry.key +
-            "' " + place;
+        std::string message =
+            entry.value.as_table() && prefix.empty() ? "unknown section '" : "unknown key '";
+        message += entry.key + "' " + place;
         std::string suggestion = nearest_name(entry.key, valid).value_or("");
-        if (suggestion.empty()) {
+        const bool belongs_here = !suggestion.empty();
+        if (!belongs_here) {
             suggestion = same_key_elsewhere(entry.key);
         }
+        if (suggestion.empty()) {
+            message += "; expected " + join_alternatives(valid);
+        }
+        // On the command line a key is written with its section.
         const bool from_command_line = entry.key_where.source && entry.key_where.source->is_command_line;
-        if (from_command_line && !suggestion.empty() && !prefix.empty() && !find_field(suggestion)) {
+        if (from_command_line && belongs_here && !prefix.empty()) {
             suggestion = prefix + "." + suggestion;
         }
-        mistakes_.error(entry.key_where, message + "; expected " + join_alternatives(valid), suggestion);
+        mistakes_.error(entry.key_where, message, suggestion);
     }
 
     const std::vector<std::string>& other_sections_;

@@ -260,11 +260,14 @@ class StudyLoader {
             return;  // reported; every ablation would only say so again
         }
         std::vector<Variant> trials;
+        const bool is_sound = mistakes_.errors() == 0;  // else equal variants may only be a consequence
         for (const auto& stage : stages_) {
             const auto variants = expand_stage(*plan_, stage, settings().job, mistakes_);
             if (stage.kind == StageKind::search) {
                 trials = variants;
-                warn_of_equal_variants(variants, plan_->search_where, mistakes_);
+                if (is_sound) {
+                    warn_of_equal_variants(variants, plan_->search_where, mistakes_);
+                }
             } else {
                 const auto* ablations = section("ablation");
                 warn_of_equal_variants(variants, ablations ? ablations->key_where : SourceSpan{source_},

@@ -51,7 +51,7 @@ class Mistakes {
     std::size_t errors_ = 0;
 };
 
-// "a, b or c", for "expected ...".
+// "a, b or c", for "expected ..."; of many only the first are named.
 std::string join_alternatives(std::span<const std::string> names);
 
 // "a, b and c".

@@ -48,9 +48,7 @@ std::vector<Variant> expand_ablations(const Study::Plan& plan, const Stage& stag
                                       Mistakes& mistakes) {
     Variant first;
     first.name = "baseline";
-    first.change = stage.baseline_stage.empty()
-                       ? "as the file says"
-                       : "best of " + stage.baseline_stage + " by validation " + to_string(stage.select_by);
+    first.change = stage.baseline_stage.empty() ? "as the file says" : "best of " + stage.baseline_stage;
     first.config = without_unused_fields(baseline);
     first.resources.ranks = plan.settings.ranks;
     first.seeds = plan.settings.seeds;
