@@ -227,6 +227,24 @@ std::int64_t JobStore::add_worker(const WorkerRecord& worker) {
     return row;
 }
 
+std::vector<WorkerRecord> JobStore::present_workers() {
+    SQLite::Statement query(database_,
+                            "SELECT id, name, host, process_id, ranks, device_class, log_file FROM workers "
+                            "WHERE left_at IS NULL");
+    std::vector<WorkerRecord> workers;
+    while (query.executeStep()) {
+        workers.push_back({query.getColumn(0).getInt64(), query.getColumn(1).getString(),
+                           query.getColumn(2).getString(), query.getColumn(3).getInt64(),
+                           query.getColumn(4).getInt(), query.getColumn(5).getString(),
+                           query.getColumn(6).getString()});
+    }
+    return workers;
+}
+
+std::int64_t JobStore::last_worker_number() {
+    return database_.execAndGet("SELECT coalesce(max(id), 0) FROM workers").getInt64();
+}
+
 void JobStore::worker_left(std::int64_t worker_row, const std::string& why) {
     SQLite::Transaction transaction(database_);
     execute(database_, "UPDATE workers SET left_at = ?, left_why = ? WHERE id = ?", now(), why, worker_row);

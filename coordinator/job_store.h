@@ -42,6 +42,7 @@ struct OpenAttempt {
 };
 
 struct WorkerRecord {
+    std::int64_t row = 0;  // in table workers; 0: not stored yet
     std::string name;
     std::string host;
     std::int64_t process_id = 0;
@@ -80,6 +81,9 @@ class JobStore {
     std::vector<OpenAttempt> open_attempts();
 
     std::int64_t add_worker(const WorkerRecord& worker);
+    // Workers that were connected when the last coordinator ended.
+    std::vector<WorkerRecord> present_workers();
+    std::int64_t last_worker_number();
     void worker_left(std::int64_t worker_row, const std::string& why);
 
     // Begins the next attempt of a waiting job.

@@ -45,6 +45,10 @@ void Scheduler::remove_job(std::int64_t job) {
     }
 }
 
+void Scheduler::worker_expected(const std::string& worker, const std::string& site, int ranks) {
+    workers_[worker] = {site, ranks, WorkerState::starting, 0};
+}
+
 void Scheduler::worker_ready(const std::string& worker, const std::string& site, int ranks) {
     workers_[worker] = {site, ranks, WorkerState::idle, 0};
     if (const auto found = sites_.find(site); found != sites_.end()) {
@@ -137,7 +141,7 @@ std::vector<SchedulerAction> Scheduler::next_actions() {
                 continue;
             }
             if (free_slots(name) >= ranks) {
-                const std::string worker = name + "-worker-" + std::to_string(++started_workers_);
+                const std::string worker = name + "-" + std::to_string(++started_workers_);
                 workers_[worker] = {name, ranks, WorkerState::starting, 0};
                 actions.emplace_back(StartWorkerAt{name, worker, ranks});
                 started = true;

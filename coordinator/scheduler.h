@@ -55,12 +55,19 @@ class Scheduler {
   public:
     static constexpr int kMaximumStartFailures = 3;
 
+    // Workers to be started are named SITE-NUMBER, with numbers above `last_worker_number`.
+    explicit Scheduler(std::int64_t last_worker_number = 0) : started_workers_(last_worker_number) {}
+
     void add_site(const std::string& site, int slots);
     void remove_site(const std::string& site);
 
     // A job that waits. `priority`: lower goes first.
     void add_job(std::int64_t job, int ranks, int priority);
     void remove_job(std::int64_t job);
+
+    // A worker of an earlier coordinator that still lives and will probably connect: it fills its slots until
+    // then.
+    void worker_expected(const std::string& worker, const std::string& site, int ranks);
 
     // A worker is ready for work; `site` is empty for one that was started by hand.
     void worker_ready(const std::string& worker, const std::string& site, int ranks);
@@ -106,7 +113,7 @@ class Scheduler {
     std::map<std::string, Worker> workers_;
     std::set<QueueKey> waiting_;
     std::map<std::int64_t, QueueKey> keys_;
-    std::int64_t started_workers_ = 0;
+    std::int64_t started_workers_;
 };
 
 }  // namespace orchestrate

@@ -1,0 +1,132 @@
+#include "coordinator/progress_display.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "common/time_text.h"
+
+namespace orchestrate {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string fitted(const std::string& text, std::size_t columns) {
+    return text.size() <= columns ? text : text.substr(0, columns - 3) + "...";
+}
+
+std::string summary(const StatusReply& status) {
+    std::string text = fmt::format("{}/{} jobs", status.succeeded, status.jobs);
+    if (status.failed > 0) {
+        text += fmt::format(", {} failed", status.failed);
+    }
+    text += ", " + duration_text(std::chrono::duration<double>(status.elapsed_seconds)) + " gone";
+    if (status.remaining_seconds) {
+        text +=
+            ", about " + duration_text(std::chrono::duration<double>(*status.remaining_seconds)) + " left";
+    }
+    return text;
+}
+
+std::string worker_line(const WorkerStatus& worker) {
+    std::string text = fmt::format("  {:<10} ", worker.name);
+    if (worker.state != "busy") {
+        return text + worker.state;
+    }
+    text += fmt::format("{:<26} ", fitted(worker.job_title, 26));
+    const auto& progress = worker.progress;
+    if (progress.epoch == 0 || progress.steps == 0) {
+        return text + (progress.phase.empty() ? "begins" : progress.phase);
+    }
+    return text +
+           fmt::format("epoch {}/{} {:3.0f} %  loss {:.3f}  {:.1f}k tok/s", progress.epoch, progress.epochs,
+                       100.0 * static_cast<double>(progress.step) / static_cast<double>(progress.steps),
+                       progress.loss, progress.tokens_per_second / 1000);
+}
+
+std::size_t terminal_columns(std::FILE* output) {
+    winsize size{};
+    if (ioctl(fileno(output), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+        return size.ws_col;
+    }
+    return 80;
+}
+
+}  // namespace
+
+std::vector<std::string> render_progress(const StatusReply& status, std::size_t columns) {
+    constexpr std::size_t kBarWidth = 20;
+    constexpr std::size_t kMaximumWorkers = 16;
+    const double done = status.jobs == 0 ? 0.0
+                                         : static_cast<double>(status.succeeded + status.failed) /
+                                               static_cast<double>(status.jobs);
+    const auto filled = static_cast<std::size_t>(std::floor(done * kBarWidth));
+    std::vector<std::string> lines;
+    lines.push_back(fitted(status.study + " / " + status.stage, columns));
+    lines.push_back(
+        fitted("[" + std::string(filled, '#') + std::string(kBarWidth - filled, '.') + "] " + summary(status),
+               columns));
+    for (std::size_t i = 0; i < std::min(kMaximumWorkers, status.workers.size()); ++i) {
+        lines.push_back(fitted(worker_line(status.workers[i]), columns));
+    }
+    if (status.workers.size() > kMaximumWorkers) {
+        lines.push_back(fmt::format("  and {} more workers", status.workers.size() - kMaximumWorkers));
+    }
+    return lines;
+}
+
+ProgressDisplay::ProgressDisplay(std::FILE* output)
+    : output_(output),
+      terminal_(isatty(fileno(output)) == 1),
+      summarised_at_(std::chrono::steady_clock::now()) {}
+
+ProgressDisplay::~ProgressDisplay() {
+    clear();
+}
+
+void ProgressDisplay::clear() {
+    if (painted_lines_ > 0) {
+        // Up over the block, then wipe to the end of the screen.
+        std::fputs(fmt::format("\x1b[{}A\x1b[J", painted_lines_).c_str(), output_);
+        std::fflush(output_);
+        painted_lines_ = 0;
+    }
+    last_block_.clear();
+}
+
+void ProgressDisplay::update(const StatusReply& status) {
+    if (terminal_) {
+        // The last column stays free: some terminals wrap there.
+        auto block = render_progress(status, terminal_columns(output_) - 1);
+        if (block == last_block_) {
+            return;
+        }
+        clear();
+        for (const auto& line : block) {
+            std::fputs((line + "\n").c_str(), output_);
+        }
+        std::fflush(output_);
+        painted_lines_ = block.size();
+        last_block_ = std::move(block);
+        return;
+    }
+    const auto now = std::chrono::steady_clock::now();
+    if (now - summarised_at_ >= 30s) {
+        summarised_at_ = now;
+        for (const auto& line : render_progress(status, 200)) {
+            std::fputs((line + "\n").c_str(), output_);
+        }
+        std::fflush(output_);
+    }
+}
+
+void ProgressDisplay::note(const std::string& line) {
+    clear();
+    std::fputs((line + "\n").c_str(), output_);
+    std::fflush(output_);
+}
+
+}  // namespace orchestrate

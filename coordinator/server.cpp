@@ -1,0 +1,158 @@
+#include "coordinator/server.h"
+
+#include <optional>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "common/error.h"
+#include "common/host.h"
+#include "common/tls.h"
+
+namespace orchestrate {
+namespace {
+
+namespace asio = boost::asio;
+using asio::use_awaitable;
+using asio::ip::tcp;
+using namespace std::chrono_literals;
+
+constexpr auto kGreetingLimit = 10s;
+constexpr int kMaximumHalfOpen = 1024;
+
+std::optional<Access> earlier_access(const std::filesystem::path& path) {
+    try {
+        return read_access_file(path);
+    } catch (const UserError&) {
+        return std::nullopt;
+    }
+}
+
+tcp::acceptor listen(asio::io_context& io, const asio::ip::address& address, std::uint16_t preferred_port) {
+    for (const std::uint16_t port : {preferred_port, std::uint16_t{0}}) {
+        try {
+            return {io, tcp::endpoint(address, port)};
+        } catch (const boost::system::system_error& error) {
+            if (port == 0) {
+                throw UserError("cannot listen on " + address.to_string() + ": " + error.what());
+            }
+        }
+    }
+    throw UserError("cannot listen on " + address.to_string());
+}
+
+}  // namespace
+
+std::filesystem::path person_access_file(const std::filesystem::path& folder) {
+    return folder / "access.json";
+}
+
+Server::Server(asio::io_context& io, const std::filesystem::path& folder, bool all_addresses, Log log,
+               Handler handler)
+    : io_(io),
+      folder_(folder),
+      log_(std::move(log)),
+      handler_(std::move(handler)),
+      tls_((ensure_certificate(folder), make_server_tls(folder))),
+      acceptor_(io) {
+    const auto person = earlier_access(person_access_file(folder));
+    const auto worker = earlier_access(worker_access_file());
+    person_token_ = person ? person->token : random_token();
+    worker_token_ = worker ? worker->token : random_token();
+    const auto address =
+        all_addresses ? asio::ip::make_address("0.0.0.0") : asio::ip::make_address("127.0.0.1");
+    // The port of the last time, so that workers which outlived it find the way back.
+    acceptor_ = listen(io, address, worker ? worker->port : std::uint16_t{0});
+    Access access;
+    access.addresses = all_addresses ? host_addresses() : std::vector<std::string>{"127.0.0.1"};
+    access.port = acceptor_.local_endpoint().port();
+    access.certificate_fingerprint = ensure_certificate(folder);
+    access.token = person_token_;
+    write_access_file(person_access_file(folder), access);
+    access.token = worker_token_;
+    write_access_file(worker_access_file(), access);
+}
+
+asio::awaitable<void> Server::accept() {
+    while (acceptor_.is_open()) {
+        try {
+            tcp::socket socket = co_await acceptor_.async_accept(use_awaitable);
+            if (half_open_ >= kMaximumHalfOpen) {
+                continue;  // drops it
+            }
+            asio::co_spawn(io_, greet(std::move(socket)), asio::detached);
+        } catch (const boost::system::system_error& error) {
+            if (acceptor_.is_open()) {
+                log_->warn("cannot accept a connection: {}", error.what());
+            }
+        }
+    }
+}
+
+void Server::close() {
+    boost::system::error_code ignored;
+    acceptor_.close(ignored);
+}
+
+asio::awaitable<void> Server::greet(tcp::socket socket) {
+    auto stream = std::make_shared<Connection::Stream>(std::move(socket), tls_);
+    auto connection = std::make_shared<std::shared_ptr<Connection>>();
+    std::string peer = "unknown";
+    ++half_open_;
+    // Closing the socket ends whatever the greeting waits for.
+    asio::steady_timer limit(io_, kGreetingLimit);
+    limit.async_wait([stream, connection](boost::system::error_code error) {
+        if (error) {
+            return;  // greeted in time
+        }
+        if (*connection) {
+            (*connection)->close();
+        } else {
+            boost::system::error_code ignored;
+            stream->next_layer().close(ignored);
+        }
+    });
+    std::optional<Hello> hello;
+    try {
+        peer = stream->next_layer().remote_endpoint().address().to_string();
+        stream->next_layer().set_option(tcp::no_delay(true));
+        co_await stream->async_handshake(asio::ssl::stream_base::server, use_awaitable);
+        *connection = std::make_shared<Connection>(std::move(*stream));
+        const Message first = co_await (*connection)->read();
+        if (const auto* content = std::get_if<Hello>(&first)) {
+            hello = *content;
+        }
+    } catch (const std::exception& error) {
+        log_->warn("a connection from {} failed before its hello: {}", peer, error.what());
+    }
+    limit.cancel();
+    --half_open_;
+    if (!*connection || !hello) {
+        co_return;
+    }
+    const std::string& expected = hello->role == Role::person ? person_token_ : worker_token_;
+    if (!tokens_equal(hello->token, expected)) {
+        log_->warn("refused a connection from {}: wrong token for role {}", peer, to_string(hello->role));
+        (*connection)->send(Refused{"the token is wrong for this database; read the access file again"});
+        (*connection)->finish();
+        co_return;
+    }
+    if (hello->protocol_version != kProtocolVersion) {
+        (*connection)
+            ->send(Refused{"protocol version " + std::to_string(hello->protocol_version) +
+                           " does not fit version " + std::to_string(kProtocolVersion) +
+                           " of this coordinator; use the same release on both sides"});
+        (*connection)->finish();
+        co_return;
+    }
+    try {
+        co_await handler_(*connection, *std::move(hello));
+    } catch (const std::exception& error) {
+        log_->error("a connection from {} ended: {}", peer, error.what());
+    }
+    (*connection)->finish();
+}
+
+}  // namespace orchestrate

@@ -1,0 +1,54 @@
+// Accepts connections: TLS handshake, hello, token and version checks, each within a time limit; then hands
+// the connection to the coordinator. All on one thread.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+
+#include "common/connection.h"
+#include "common/log.h"
+
+namespace orchestrate {
+
+class Server {
+  public:
+    // Serves one connection whose hello was accepted; it answers with Welcome or Refused itself.
+    using Handler = std::function<boost::asio::awaitable<void>(std::shared_ptr<Connection>, Hello)>;
+
+    // Makes certificate, tokens and the two access files in `folder` (kept from an earlier run, and the port
+    // too if it is free) and listens: on the loopback address, or on all of this host's addresses. The port
+    // can also be fixed by a preferred one. Throws UserError if it cannot listen.
+    Server(boost::asio::io_context& io, const std::filesystem::path& folder, bool all_addresses, Log log,
+           Handler handler);
+
+    // Accepts until closed.
+    boost::asio::awaitable<void> accept();
+    void close();
+
+    std::filesystem::path worker_access_file() const { return folder_ / "worker-access.json"; }
+
+  private:
+    boost::asio::awaitable<void> greet(boost::asio::ip::tcp::socket socket);
+
+    boost::asio::io_context& io_;
+    std::filesystem::path folder_;
+    Log log_;
+    Handler handler_;
+    std::string person_token_;
+    std::string worker_token_;
+    boost::asio::ssl::context tls_;
+    boost::asio::ip::tcp::acceptor acceptor_;
+    int half_open_ = 0;
+};
+
+// The access file of people's commands.
+std::filesystem::path person_access_file(const std::filesystem::path& state_folder);
+
+}  // namespace orchestrate

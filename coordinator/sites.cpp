@@ -1,0 +1,83 @@
+#include "coordinator/sites.h"
+
+#include "common/host.h"
+
+namespace orchestrate {
+
+LauncherSite::LauncherSite(std::unique_ptr<Launcher> launcher, SiteOptions options)
+    : launcher_(std::move(launcher)), options_(std::move(options)) {
+    if (options_.device == "cuda") {
+        for (int i = 0; i < options_.slots; ++i) {
+            free_cuda_devices_.push_back(std::to_string(i));
+        }
+    }
+}
+
+void LauncherSite::start(const std::string& worker, int ranks) {
+    WorkerSpec spec;
+    spec.name = worker;
+    spec.ranks = ranks;
+    spec.threads_per_rank = options_.threads_per_rank;
+    spec.device = options_.device;
+    spec.access_file = options_.access_file;
+    spec.log_folder = options_.log_folder;
+    spec.worker_program = program_folder() / "orchestrate-worker";
+    for (int i = 0; i < ranks && !free_cuda_devices_.empty(); ++i) {
+        spec.cuda_devices.push_back(free_cuda_devices_.front());
+        free_cuda_devices_.pop_front();
+    }
+    cuda_devices_[worker] = spec.cuda_devices;
+    try {
+        launcher_->start(spec);
+    } catch (const std::exception& error) {
+        failed_starts_.push_back({worker, 0, 0, error.what()});
+    }
+}
+
+void LauncherSite::stop(const std::string& worker, std::chrono::milliseconds grace) {
+    launcher_->stop(worker, grace);
+}
+
+std::vector<SiteWorkerExit> LauncherSite::take_exits() {
+    std::vector<SiteWorkerExit> exits = std::move(failed_starts_);
+    failed_starts_.clear();
+    for (const auto& exit : launcher_->poll()) {
+        exits.push_back({exit.name, exit.exit_code, exit.signal, ""});
+    }
+    for (const auto& exit : exits) {
+        if (const auto devices = cuda_devices_.find(exit.worker); devices != cuda_devices_.end()) {
+            free_cuda_devices_.insert(free_cuda_devices_.end(), devices->second.begin(),
+                                      devices->second.end());
+            cuda_devices_.erase(devices);
+        }
+    }
+    return exits;
+}
+
+void PilotSite::start(const std::string& worker, int ranks) {
+    connection_->send(StartWorker{worker, ranks});
+}
+
+void PilotSite::stop(const std::string& worker, std::chrono::milliseconds grace) {
+    connection_->send(StopWorker{worker, grace.count()});
+}
+
+std::vector<SiteWorkerExit> PilotSite::take_exits() {
+    return std::exchange(exits_, {});
+}
+
+void PilotSite::on_exit(const WorkerExited& message) {
+    exits_.push_back({message.name, message.exit_code, message.signal, message.error});
+}
+
+int visible_gpus() {
+    std::error_code error;
+    int count = 0;
+    for (std::filesystem::directory_iterator entry("/proc/driver/nvidia/gpus", error), end;
+         !error && entry != end; entry.increment(error)) {
+        ++count;
+    }
+    return count;
+}
+
+}  // namespace orchestrate

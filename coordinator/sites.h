@@ -1,0 +1,77 @@
+// Sites: where workers run, as the coordinator sees it. This machine is one site; every Slurm pilot is
+// another.
+#pragma once
+
+#include <deque>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cluster/launcher.h"
+#include "common/connection.h"
+
+namespace orchestrate {
+
+// How the workers of a site are started.
+struct SiteOptions {
+    int slots = 1;
+    int threads_per_rank = 1;
+    std::string device = "cpu";
+    std::filesystem::path access_file;
+    std::filesystem::path log_folder;
+};
+
+struct SiteWorkerExit {
+    std::string worker;
+    int exit_code = 0;
+    int signal = 0;
+    std::string error;  // set if it could not be started at all
+};
+
+class Site {
+  public:
+    virtual ~Site() = default;
+    virtual void start(const std::string& worker, int ranks) = 0;
+    virtual void stop(const std::string& worker, std::chrono::milliseconds grace) = 0;
+    // Workers that ended since the last call.
+    virtual std::vector<SiteWorkerExit> take_exits() = 0;
+};
+
+// This machine, through a launcher; with CUDA each rank gets a GPU of its own.
+class LauncherSite : public Site {
+  public:
+    LauncherSite(std::unique_ptr<Launcher> launcher, SiteOptions options);
+    void start(const std::string& worker, int ranks) override;
+    void stop(const std::string& worker, std::chrono::milliseconds grace) override;
+    std::vector<SiteWorkerExit> take_exits() override;
+    std::vector<std::string> running() const { return launcher_->running(); }
+
+  private:
+    std::unique_ptr<Launcher> launcher_;
+    SiteOptions options_;
+    std::map<std::string, std::vector<std::string>> cuda_devices_;  // by worker
+    std::deque<std::string> free_cuda_devices_;
+    std::vector<SiteWorkerExit> failed_starts_;
+};
+
+// A pilot, through its connection.
+class PilotSite : public Site {
+  public:
+    explicit PilotSite(std::shared_ptr<Connection> connection) : connection_(std::move(connection)) {}
+    void start(const std::string& worker, int ranks) override;
+    void stop(const std::string& worker, std::chrono::milliseconds grace) override;
+    std::vector<SiteWorkerExit> take_exits() override;
+    void on_exit(const WorkerExited& message);
+
+  private:
+    std::shared_ptr<Connection> connection_;
+    std::vector<SiteWorkerExit> exits_;
+};
+
+// NVIDIA GPUs of this machine, by what the driver shows under /proc; 0 without a driver.
+int visible_gpus();
+
+}  // namespace orchestrate
