@@ -49,26 +49,26 @@ void note_unfinished(SQLite::Database& database, std::int64_t stage_id, std::vec
 
 void note_failed(SQLite::Database& database, std::int64_t stage_id, std::vector<std::string>& notes) {
     int failed = 0;
-    for_each_row(
-        database,
-        "SELECT seeds.job, min(seeds.variant), min(seeds.initialization_seed), coalesce(attempts.cause, 'unknown'), "
-        "coalesce(attempts.message, '') "
-        "FROM seed_result AS seeds "
-        "LEFT JOIN attempts ON attempts.job_id = seeds.job AND attempts.number = "
-        "(SELECT max(number) FROM attempts WHERE job_id = seeds.job) "
-        "WHERE seeds.stage_id = ? AND seeds.state = 'failed' GROUP BY seeds.job ORDER BY seeds.job",
-        stage_id, [&](SQLite::Statement& row) {
-            if (++failed > kJobsListed) {
-                return;
-            }
-            const auto job = row.getColumn(0).getInt64();
-            std::string message = row.getColumn(4).getString();
-            message.erase(std::min(message.find('\n'), message.size()));
-            notes.push_back(fmt::format("Job {} ({}, seed {}) failed: {}{}{}; see: orchestrate logs {}", job,
-                                        row.getColumn(1).getString(), row.getColumn(2).getInt64(),
-                                        row.getColumn(3).getString(), message.empty() ? "" : ", ", message,
-                                        job));
-        });
+    for_each_row(database,
+                 "SELECT seeds.job, min(seeds.variant), min(seeds.initialization_seed), "
+                 "coalesce(attempts.cause, 'unknown'), "
+                 "coalesce(attempts.message, '') "
+                 "FROM seed_result AS seeds "
+                 "LEFT JOIN attempts ON attempts.job_id = seeds.job AND attempts.number = "
+                 "(SELECT max(number) FROM attempts WHERE job_id = seeds.job) "
+                 "WHERE seeds.stage_id = ? AND seeds.state = 'failed' GROUP BY seeds.job ORDER BY seeds.job",
+                 stage_id, [&](SQLite::Statement& row) {
+                     if (++failed > kJobsListed) {
+                         return;
+                     }
+                     const auto job = row.getColumn(0).getInt64();
+                     std::string message = row.getColumn(4).getString();
+                     message.erase(std::min(message.find('\n'), message.size()));
+                     notes.push_back(fmt::format(
+                         "Job {} ({}, seed {}) failed: {}{}{}; see: orchestrate logs {}", job,
+                         row.getColumn(1).getString(), row.getColumn(2).getInt64(),
+                         row.getColumn(3).getString(), message.empty() ? "" : ", ", message, job));
+                 });
     if (failed > kJobsListed) {
         notes.push_back(
             fmt::format("{} more failed; see: orchestrate query \"select job, variant, cause, message from "

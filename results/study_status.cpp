@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -20,18 +21,28 @@ std::string render_study_status(SQLite::Database& database, std::size_t max_widt
     if (progress.rows.empty()) {
         return "No study was run in this database yet.\n";
     }
+    const bool any_cancelled = std::any_of(progress.rows.begin(), progress.rows.end(),
+                                           [](const auto& row) { return cell_text(row[9]) != "0"; });
+    std::vector<std::string> header = {"study", "state", "stage", "done", "running", "waiting", "failed"};
+    if (any_cancelled) {
+        header.emplace_back("cancelled");
+    }
     std::vector<std::vector<std::string>> rows;
     std::string last_study;
     for (const auto& row : progress.rows) {
         const std::string study = cell_text(row[0]);
         const bool continues = study == last_study;
-        rows.push_back({continues ? "" : study, continues ? "" : cell_text(row[1]), cell_text(row[2]),
-                        fmt::format("{}/{}", cell_text(row[7]), cell_text(row[4])), cell_text(row[6]),
-                        cell_text(row[5]), cell_text(row[8]), cell_text(row[9])});
+        auto& cells = rows.emplace_back();
+        cells = {continues ? "" : study, continues ? "" : cell_text(row[1]),
+                 cell_text(row[2]),      fmt::format("{}/{}", cell_text(row[7]), cell_text(row[4])),
+                 cell_text(row[6]),      cell_text(row[5]),
+                 cell_text(row[8])};
+        if (any_cancelled) {
+            cells.push_back(cell_text(row[9]));
+        }
         last_study = study;
     }
-    return render_text_table({"study", "state", "stage", "done", "running", "waiting", "failed", "cancelled"},
-                             rows, max_width);
+    return render_text_table(header, rows, max_width);
 }
 
 }  // namespace orchestrate

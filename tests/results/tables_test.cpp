@@ -283,9 +283,11 @@ TEST(StudyStatus, CountsJobsPerStage) {
     filled.add_succeeded(variant, 0, {0.5, 0.5, 0.5, 0.5});
     filled.add_job(variant, 1);
     const auto lines = lines_of(render_study_status(filled.database(), 80));
-    EXPECT_EQ(lines[0], "study   state    stage     done  running  waiting  failed  cancelled");
-    EXPECT_EQ(lines[2], "genres  running  search     1/2        0        1       0          0");
-    EXPECT_EQ(lines[3], "                 ablation   0/0        0        0       0          0");
+    EXPECT_EQ(lines[0], "study   state    stage     done  running  waiting  failed");
+    EXPECT_EQ(lines[2], "genres  running  search     1/2        0        1       0");
+    EXPECT_EQ(lines[3], "                 ablation   0/0        0        0       0");
+    filled.set_state(filled.add_job(variant, 2), "cancelled");
+    EXPECT_THAT(lines_of(render_study_status(filled.database(), 80))[0], HasSubstr("cancelled"));
     const auto json = nlohmann::json::parse(render_study_status(filled.database(), 80, OutputFormat::json));
     EXPECT_EQ(json[0]["waiting"], 1);
 }
