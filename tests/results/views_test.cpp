@@ -98,6 +98,19 @@ TEST(ComparisonView, UnfinishedJobsCountButGiveNoNumbers) {
                 ElementsAre("baseline|1/1|50.0|", "changed|0/1||", "not begun|0/0||"));
 }
 
+TEST(ComparisonView, ABaselineThatRunsAgainGivesNoDifference) {
+    FilledDatabase filled;
+    const auto stage = filled.add_stage(filled.add_study("s"), 0, "a");
+    const auto baseline = filled.add_variant(stage, 0, "baseline", true);
+    const auto changed = filled.add_variant(stage, 1, "changed");
+    filled.set_state(filled.add_succeeded(baseline, 0, all_equal(0.5)), "running");
+    filled.add_succeeded(changed, 0, all_equal(0.6));
+    EXPECT_THAT(filled.rows("SELECT macro_f1, difference FROM comparison WHERE variant = 'changed'"),
+                ElementsAre("60.0|"));
+    EXPECT_THAT(filled.rows("SELECT variant, f1, difference FROM class_comparison"),
+                ElementsAre("changed|50.0|", "changed|70.0|"));
+}
+
 TEST(ComparisonView, HiddenVariantsAreLeftOutEverywhere) {
     FilledDatabase filled;
     const auto stage = filled.add_stage(filled.add_study("s"), 0, "a");
