@@ -47,36 +47,56 @@ class Coordinator {
     StudyState run(const Study& study);
 
   private:
-    struct Worker;
-    struct Job;
+    // A worker that is connected, or was and may come back.
+    struct Worker {
+        WorkerRecord record;
+        std::filesystem::path log_folder;
+        std::shared_ptr<Connection> connection;  // null while it is away
+        std::chrono::steady_clock::time_point last_heard;
+        std::optional<AttemptId> running;
+        TrainingProgress progress;
+        std::string farewell;                // why it said goodbye
+        std::optional<SiteWorkerExit> exit;  // its process has ended
+        std::chrono::steady_clock::time_point exited_at;
+    };
+    struct Job {
+        StoredJob stored;
+        std::optional<AttemptId> attempt;
+        std::chrono::steady_clock::time_point began_at;
+        // Of an attempt from before a restart that no worker has claimed yet: when it is given up.
+        std::optional<std::chrono::steady_clock::time_point> held_until;
+    };
 
+    // coordinator.cpp: the study, the clock, the end.
     boost::asio::awaitable<void> drive(const Study& study);
-    boost::asio::awaitable<void> tick();
-    boost::asio::awaitable<void> watch_signals();
     boost::asio::awaitable<void> run_stage(const Study& study, int position, const Stage& stage,
                                            const JobConfig& baseline);
     boost::asio::awaitable<void> dismiss_workers();
+    boost::asio::awaitable<void> tick();
+    boost::asio::awaitable<void> watch_signals();
+    void set_up_sites(const Study& study);
+    void recover();
+    void act();
+    void assign(std::int64_t job, const std::string& worker);
+    void release_held_attempts();
+    bool stage_done() const;
+    StatusReply status() const;
+    std::optional<double> remaining_seconds() const;
 
+    // coordinator_sessions.cpp: connections, attempts, workers that come and go.
     boost::asio::awaitable<void> serve(std::shared_ptr<Connection> connection, Hello hello);
     boost::asio::awaitable<void> serve_worker(std::shared_ptr<Connection> connection, Hello hello);
     boost::asio::awaitable<void> serve_pilot(std::shared_ptr<Connection> connection, Hello hello);
     boost::asio::awaitable<void> serve_person(std::shared_ptr<Connection> connection);
-
-    void set_up_sites(const Study& study);
-    void recover();
+    Worker& welcome_worker(const std::shared_ptr<Connection>& connection, const Hello& hello);
     void on_worker_message(Worker& worker, const Message& message);
-    void on_attempt_ended(Worker& worker, const AttemptEnded& ended);
-    void end_attempt(const AttemptEnded& ended);
-    void on_exit(const std::string& worker, const SiteWorkerExit& exit);
+    // Ends an attempt by whatever cause and lets the job go on; false if it was not the current one.
+    bool end_attempt(const AttemptEnded& ended, const std::string& worker);
+    void on_exit(const std::string& site, const SiteWorkerExit& exit);
     void lose_worker(const std::string& name, Cause cause, const std::string& why);
-    void check_silence();
-    void act();
-    void assign(std::int64_t job, const std::string& worker);
-    bool stage_done() const;
-    void stage_changed();
+    void check_workers();
     std::string site_of(const std::string& worker) const;
-    StatusReply status() const;
-    std::optional<double> remaining_seconds() const;
+    std::chrono::milliseconds lost_after() const { return 3 * options_.heartbeat_interval; }
 
     CoordinatorOptions options_;
     ProgressDisplay& display_;
@@ -91,14 +111,14 @@ class Coordinator {
     std::unique_ptr<Server> server_;
     std::map<std::string, std::unique_ptr<Site>> sites_;
     std::unique_ptr<SlurmSites> slurm_;
-    std::map<std::string, std::unique_ptr<Worker>> workers_;
-    std::map<std::int64_t, Job> jobs_;  // of the stage that runs, and those recovered
+    std::map<std::string, Worker> workers_;
+    std::map<std::int64_t, Job> jobs_;  // of the stages so far, and those recovered
     std::vector<std::int64_t> stage_jobs_;
+    std::int64_t study_row_ = 0;
     std::string study_name_;
     std::string stage_name_;
     std::chrono::steady_clock::time_point started_at_;
     std::vector<double> job_seconds_;  // of jobs that succeeded in this run
-    std::int64_t done_before_ = 0;     // jobs of the stage that had succeeded already
     StudyState outcome_ = StudyState::finished;
     bool interrupted_ = false;
     bool dismissing_ = false;

@@ -33,6 +33,7 @@ void Scheduler::remove_site(const std::string& site) {
 }
 
 void Scheduler::add_job(std::int64_t job, int ranks, int priority) {
+    remove_job(job);
     const QueueKey key{priority, -ranks, job};
     keys_[job] = key;
     waiting_.insert(key);
