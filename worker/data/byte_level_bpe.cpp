@@ -5,7 +5,6 @@
 #include <limits>
 #include <optional>
 #include <queue>
-#include <thread>
 #include <tuple>
 #include <unordered_map>
 
@@ -19,7 +18,6 @@ namespace {
 
 constexpr std::array<std::string_view, 5> kSpecialTokens = {"<s>", "<pad>", "</s>", "<unk>", "<mask>"};
 constexpr std::size_t kLongWordBytes = 64;  // above, a heap finds the next merge
-constexpr std::size_t kCachedWords = 1U << 16;
 constexpr std::int32_t kNoRank = std::numeric_limits<std::int32_t>::max();
 
 bool is_special(std::string_view token) {
@@ -128,32 +126,6 @@ ByteLevelBpe::Merges read_merges(const std::filesystem::path& path, const ByteLe
 }
 
 }  // namespace
-
-// Ids of words seen before; one per thread.
-class ByteLevelBpe::WordCache {
-  public:
-    // Null: not known.
-    const std::pair<std::uint32_t, std::uint32_t>* find(std::string_view word) const {
-        const auto found = places_.find(word);
-        return found == places_.end() ? nullptr : &found->second;
-    }
-    void add(std::string_view word, std::span<const std::int32_t> ids) {
-        if (places_.size() < kCachedWords && word.size() <= kLongWordBytes) {
-            const auto begin = static_cast<std::uint32_t>(ids_.size());
-            ids_.insert(ids_.end(), ids.begin(), ids.end());
-            places_.emplace(word, std::pair{begin, static_cast<std::uint32_t>(ids_.size())});
-        }
-    }
-    const std::int32_t* data() const { return ids_.data(); }
-
-  private:
-    struct Hash {
-        using is_transparent = void;
-        std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
-    };
-    std::vector<std::int32_t> ids_;
-    std::unordered_map<std::string, std::pair<std::uint32_t, std::uint32_t>, Hash, std::equal_to<>> places_;
-};
 
 ByteLevelBpe ByteLevelBpe::load(const std::filesystem::path& folder) {
     auto tokens = read_vocabulary(folder / "vocab.json");
@@ -345,8 +317,8 @@ void ByteLevelBpe::append_words(std::string_view text, WordCache& cache,
                                 std::vector<std::int32_t>& ids) const {
     ByteLevelWords words(text);
     while (const auto word = words.next()) {
-        if (const auto* const place = cache.find(*word)) {
-            ids.insert(ids.end(), cache.data() + place->first, cache.data() + place->second);
+        if (const auto known = cache.find(*word)) {
+            ids.insert(ids.end(), known->begin(), known->end());
             continue;
         }
         const std::size_t begin = ids.size();
@@ -384,15 +356,7 @@ std::vector<std::int32_t> ByteLevelBpe::encode_pair(std::string_view first, std:
     append_text(first, cache, a);
     append_text(second, cache, b);
     if (max_length > 0) {
-        // The shorter is kept whole if it fits into half of the room; the longer (the second, of equals) gets
-        // the rest.
-        const auto room = static_cast<std::size_t>(std::max<std::int64_t>(0, max_length - 4));
-        if (a.size() + b.size() > room) {
-            auto& shorter = a.size() <= b.size() ? a : b;
-            auto& longer = a.size() <= b.size() ? b : a;
-            shorter.resize(std::min(shorter.size(), room / 2));
-            longer.resize(room - shorter.size());
-        }
+        cut_longest_first(a, b, static_cast<std::size_t>(std::max<std::int64_t>(0, max_length - 4)));
     }
     std::vector<std::int32_t> ids = {special_.bos};
     ids.insert(ids.end(), a.begin(), a.end());
@@ -404,45 +368,16 @@ std::vector<std::int32_t> ByteLevelBpe::encode_pair(std::string_view first, std:
 
 TokenizedTexts ByteLevelBpe::encode_batch(std::span<const std::string> texts, std::int64_t max_length,
                                           int threads) const {
-    const auto encode_some = [&](std::span<const std::string> some, TokenizedTexts& result) {
-        WordCache cache;
-        for (const auto& text : some) {
-            const std::size_t begin = result.ids.size();
-            result.ids.push_back(special_.bos);
-            append_text(text, cache, result.ids);
-            const auto room = static_cast<std::size_t>(std::max<std::int64_t>(1, max_length - 1));
-            if (max_length > 0 && result.ids.size() - begin > room) {
-                result.ids.resize(begin + room);
-                ++result.truncated;
+    return tokenize_in_parallel(
+        texts, threads, [&](std::span<const std::string> some, TokenizedTexts& result) {
+            WordCache cache;
+            const auto append = [&](const std::string& text, std::vector<std::int32_t>& ids) {
+                append_text(text, cache, ids);
+            };
+            for (const auto& text : some) {
+                append_framed(text, special_.bos, special_.eos, max_length, append, result);
             }
-            result.ids.push_back(special_.eos);
-            result.offsets.push_back(static_cast<std::int64_t>(result.ids.size()));
-        }
-    };
-    constexpr std::size_t kFewestTextsPerThread = 256;
-    const std::size_t useful = texts.size() / kFewestTextsPerThread + 1;
-    const std::size_t parts = std::min(useful, static_cast<std::size_t>(std::max(1, threads)));
-    std::vector<TokenizedTexts> results(parts);
-    {
-        std::vector<std::jthread> workers;
-        for (std::size_t part = 1; part < parts; ++part) {
-            const std::size_t begin = texts.size() * part / parts;
-            const std::size_t end = texts.size() * (part + 1) / parts;
-            workers.emplace_back(
-                [&, part, begin, end] { encode_some(texts.subspan(begin, end - begin), results[part]); });
-        }
-        encode_some(texts.subspan(0, texts.size() / parts), results[0]);
-    }
-    TokenizedTexts all = std::move(results[0]);
-    for (std::size_t part = 1; part < parts; ++part) {
-        const auto shift = static_cast<std::int64_t>(all.ids.size());
-        all.ids.insert(all.ids.end(), results[part].ids.begin(), results[part].ids.end());
-        for (std::size_t i = 1; i < results[part].offsets.size(); ++i) {
-            all.offsets.push_back(shift + results[part].offsets[i]);
-        }
-        all.truncated += results[part].truncated;
-    }
-    return all;
+        });
 }
 
 std::string ByteLevelBpe::decode(std::span<const std::int32_t> ids) const {

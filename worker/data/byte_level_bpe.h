@@ -14,15 +14,10 @@
 #include <vector>
 
 #include "worker/data/special_tokens.h"
+#include "worker/data/tokenized_texts.h"
+#include "worker/data/word_cache.h"
 
 namespace orchestrate {
-
-// Token ids of many texts, one after another: text i has ids[offsets[i] .. offsets[i + 1]).
-struct TokenizedTexts {
-    std::vector<std::int32_t> ids;
-    std::vector<std::int64_t> offsets = {0};
-    std::int64_t truncated = 0;  // texts that were cut to max_length
-};
 
 // Immutable after construction: any number of threads may use one.
 class ByteLevelBpe {
@@ -60,8 +55,6 @@ class ByteLevelBpe {
     std::string decode(std::span<const std::int32_t> ids) const;
 
   private:
-    class WordCache;
-
     // Rank and result of merging a pair of ids: an open hash table.
     struct Merge {
         std::uint64_t pair = kNoPair;

@@ -1,8 +1,9 @@
-// RoBERTa's ids, against what Hugging Face's tokenizers gave for the same texts.
+// RoBERTa's and BERT's ids, against what Hugging Face's tokenizers gave for the same texts.
 #include <gtest/gtest.h>
 
 #include "golden.h"
 #include "worker/data/byte_level_bpe.h"
+#include "worker/data/word_piece.h"
 
 namespace orchestrate {
 namespace {
@@ -23,6 +24,28 @@ TEST(TokenizerGolden, RobertaIdsAreThoseOfHuggingFace) {
                              ? bpe.encode_pair(text, expected["text_pair"].get<std::string>(), max_length)
                              : bpe.encode(text, max_length);
         EXPECT_EQ(ids, expected.at("ids").get<std::vector<std::int32_t>>()) << expected.dump();
+    }
+}
+
+TEST(TokenizerGolden, BertIdsAreThoseOfHuggingFace) {
+    const auto cases_file = golden_folder() / "tokenizer-bert.jsonl";
+    const auto vocabulary = data_folder() / "bert" / "vocab.txt";
+    ORCHESTRATE_SKIP_WITHOUT(cases_file, "ORCHESTRATE_GOLDEN");
+    ORCHESTRATE_SKIP_WITHOUT(vocabulary, "ORCHESTRATE_DATA");
+    const auto word_piece = WordPiece::load(vocabulary);
+    EXPECT_EQ(word_piece.vocabulary_size(), 30'522);
+    const auto cases = read_json_lines(cases_file);
+    ASSERT_FALSE(cases.empty());
+    for (const auto& expected : cases) {
+        const auto text = expected.at("text").get<std::string>();
+        const auto max_length = expected.value("max_length", std::int64_t{0});
+        const auto found =
+            expected.contains("text_pair")
+                ? word_piece.encode_pair(text, expected["text_pair"].get<std::string>(), max_length)
+                : word_piece.encode(text, max_length);
+        EXPECT_EQ(found.ids, expected.at("ids").get<std::vector<std::int32_t>>()) << expected.dump();
+        EXPECT_EQ(found.type_ids, expected.at("type_ids").get<std::vector<std::int32_t>>())
+            << expected.dump();
     }
 }
 
