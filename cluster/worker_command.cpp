@@ -1,6 +1,7 @@
 #include "cluster/worker_command.h"
 
 #include <array>
+#include <cstdlib>
 #include <string_view>
 
 #include <boost/algorithm/string/join.hpp>
@@ -38,23 +39,29 @@ bool left_by_a_launcher(const std::string& name, bool inside_mpirun) {
 }  // namespace
 
 Mpirun find_mpirun() {
-    const std::array<Mpirun, 2> by_exact_name{Mpirun{"mpirun.openmpi", MpiFamily::open_mpi},
-                                              Mpirun{"mpirun.mpich", MpiFamily::mpich}};
-    for (const Mpirun& candidate : by_exact_name) {
-        const std::string path = find_program(candidate.path);
-        if (!path.empty()) {
-            return {path, candidate.family};
+    const char* const named = std::getenv("ORCHESTRATE_MPIRUN");
+    if (named == nullptr) {
+        const std::array<Mpirun, 2> by_exact_name{Mpirun{"mpirun.openmpi", MpiFamily::open_mpi},
+                                                  Mpirun{"mpirun.mpich", MpiFamily::mpich}};
+        for (const Mpirun& candidate : by_exact_name) {
+            const std::string path = find_program(candidate.path);
+            if (!path.empty()) {
+                return {path, candidate.family};
+            }
         }
     }
-    const std::string path = find_program("mpirun");
+    const std::string path = find_program(named != nullptr ? named : "mpirun");
     if (path.empty()) {
         throw UserError(
-            "a worker with more than one rank is started by mpirun, and there is none in PATH: install Open "
-            "MPI "
-            "(on Debian: apt-get install openmpi-bin libopenmpi3) or give workers one rank");
+            named != nullptr
+                ? "ORCHESTRATE_MPIRUN names a program that is not there: " + std::string(named)
+                : std::string(
+                      "a worker with more than one rank is started by mpirun, and there is none in PATH: "
+                      "install Open MPI (on Debian: apt-get install openmpi-bin libopenmpi3), name another "
+                      "mpirun by the variable ORCHESTRATE_MPIRUN, or give workers one rank"));
     }
     const std::string version = run_command({path, "--version"}).output;
-    return {path, version.find("Open MPI") != std::string::npos ? MpiFamily::open_mpi : MpiFamily::mpich};
+    return {path, version.find("HYDRA") != std::string::npos ? MpiFamily::mpich : MpiFamily::open_mpi};
 }
 
 std::vector<std::string> worker_arguments(const WorkerSpec& spec) {

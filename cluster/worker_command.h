@@ -19,7 +19,8 @@ struct Mpirun {
     MpiFamily family = MpiFamily::open_mpi;
 };
 
-// Open MPI's if it is there, else MPICH's. Throws UserError that names the packages if there is none.
+// The one that ORCHESTRATE_MPIRUN names, else Open MPI's, else MPICH's. Throws UserError that says what to do
+// if there is none.
 Mpirun find_mpirun();
 
 // WORKER_PROGRAM --access FILE --name NAME --ranks R --threads T --device D --log-folder DIR

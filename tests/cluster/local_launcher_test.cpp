@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include "cluster/child_process.h"
 #include "cluster/command.h"
 #include "cluster/launcher.h"
 #include "event_pipe.h"
@@ -18,6 +19,8 @@ namespace {
 
 using std::chrono::hours;
 using std::chrono::milliseconds;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 std::string text_of(const std::filesystem::path& file) {
     std::ifstream stream(file);
@@ -53,13 +56,6 @@ class LocalLauncherTest : public ::testing::Test {
         spec.access_file = folder_.path() / "study.access";
         spec.log_folder = folder_.path();
         spec.worker_program = program;
-        return spec;
-    }
-
-    WorkerSpec probe_worker(const std::string& name, int ranks) {
-        WorkerSpec spec = script_worker(name, "");
-        spec.ranks = ranks;
-        spec.worker_program = PROBE_WORKER;
         return spec;
     }
 
@@ -139,8 +135,8 @@ TEST_F(LocalLauncherTest, SaysWhyAWorkerCannotStart) {
         launcher_->start(spec);
         FAIL() << "started a program that is not there";
     } catch (const std::runtime_error& error) {
-        EXPECT_THAT(error.what(), ::testing::HasSubstr("no-such-worker"));
-        EXPECT_THAT(error.what(), ::testing::HasSubstr("No such file"));
+        EXPECT_THAT(error.what(), HasSubstr("no-such-worker"));
+        EXPECT_THAT(error.what(), HasSubstr("No such file"));
     }
     EXPECT_TRUE(launcher_->running().empty());
 }
@@ -177,7 +173,7 @@ TEST_F(LocalLauncherTest, WorkersEndWithTheirParentOnlyIfAsked) {
             ::pause();
         }
         const std::string up = events_.next_line();
-        ASSERT_THAT(up, ::testing::StartsWith(name + " up "));
+        ASSERT_THAT(up, StartsWith(name + " up "));
         const pid_t worker = std::stoi(up.substr(name.size() + 4));
         ::kill(parent, SIGKILL);
         ::waitpid(parent, nullptr, 0);
@@ -191,51 +187,84 @@ TEST_F(LocalLauncherTest, WorkersEndWithTheirParentOnlyIfAsked) {
     }
 }
 
-class MpirunTest : public LocalLauncherTest {};
+struct MpiLibrary {
+    std::string mpirun;
+    std::filesystem::path probe_worker;
+};
 
-TEST_F(MpirunTest, StartsAllRanksAndStopsThemGracefully) {
-    WorkerSpec spec = probe_worker("wide", 2);
-    spec.threads_per_rank = 1;
-    launcher_->start(spec);
-    const std::vector<std::string> up{events_.next_line(), events_.next_line()};
-    EXPECT_THAT(up, ::testing::UnorderedElementsAre(::testing::StartsWith("up wide 0/2"),
-                                                    ::testing::StartsWith("up wide 1/2")));
-    for (const std::string& line : up) {
-        EXPECT_THAT(line, ::testing::HasSubstr("sum 1 threads 1"));
+class MpirunTest : public LocalLauncherTest, public ::testing::WithParamInterface<MpiLibrary> {
+  protected:
+    MpirunTest() { ::setenv("ORCHESTRATE_MPIRUN", GetParam().mpirun.c_str(), 1); }
+    ~MpirunTest() override { ::unsetenv("ORCHESTRATE_MPIRUN"); }
+
+    WorkerSpec probe_worker(const std::string& name) {
+        WorkerSpec spec = script_worker(name, "");
+        spec.ranks = 2;
+        spec.worker_program = GetParam().probe_worker;
+        return spec;
     }
+    std::string output() const { return text_of(folder_.path() / "wide.out"); }
+};
+
+TEST_P(MpirunTest, StartsAllRanksAndStopsThemGracefully) {
+    launcher_->start(probe_worker("wide"));
+    const std::vector<std::string> up{events_.next_line(), events_.next_line()};
+    EXPECT_THAT(up, ::testing::UnorderedElementsAre(StartsWith("up wide 0/2"), StartsWith("up wide 1/2")))
+        << output();
+    EXPECT_THAT(up, ::testing::Each(HasSubstr("sum 1 threads 1")));
     launcher_->stop("wide", hours(1));
     EXPECT_THAT((std::vector<std::string>{events_.next_line(), events_.next_line()}),
                 ::testing::UnorderedElementsAre("down wide 0/2 by 15", "down wide 1/2 by 15"));
     const WorkerExit exit = next_exit(*launcher_);
-    EXPECT_EQ(exit.exit_code, 0) << text_of(folder_.path() / "wide.out");
+    EXPECT_EQ(exit.exit_code, 0) << output();
     EXPECT_EQ(exit.signal, 0);
-    EXPECT_THAT(text_of(folder_.path() / "wide.out"), ::testing::HasSubstr("this is wide 1/2"));
+    EXPECT_THAT(output(), HasSubstr("this is wide 1/2"));
 }
 
-TEST_F(MpirunTest, KillsRanksThatDoNotStop) {
+TEST_P(MpirunTest, KillsRanksThatDoNotStop) {
     ASSERT_EQ(::mkfifo((folder_.path() / "alive").c_str(), 0600), 0);
-    launcher_->start(probe_worker("deaf", 2));
+    launcher_->start(probe_worker("deaf"));
     std::ifstream alive(folder_.path() / "alive");  // ends when no rank holds it open
-    ASSERT_THAT(events_.next_line(), ::testing::StartsWith("up deaf"));
-    ASSERT_THAT(events_.next_line(), ::testing::StartsWith("up deaf"));
+    ASSERT_THAT(events_.next_line(), StartsWith("up deaf"));
+    ASSERT_THAT(events_.next_line(), StartsWith("up deaf"));
     launcher_->stop("deaf", milliseconds(0));
     EXPECT_EQ(next_exit(*launcher_).signal, SIGKILL);
     EXPECT_EQ(std::string((std::istreambuf_iterator<char>(alive)), std::istreambuf_iterator<char>()), "");
 }
 
-TEST_F(MpirunTest, RanksStartedInsideAnotherMpiJobDoNotJoinIt) {
-    ::setenv("OMPI_COMM_WORLD_SIZE", "8", 1);
-    ::setenv("OMPI_MCA_orte_hnp_uri", "nowhere", 1);
-    ::setenv("SLURM_JOBID", "77", 1);
-    launcher_->start(probe_worker("wide", 2));
-    for (const char* variable : {"OMPI_COMM_WORLD_SIZE", "OMPI_MCA_orte_hnp_uri", "SLURM_JOBID"}) {
-        ::unsetenv(variable);
-    }
-    EXPECT_THAT(events_.next_line(), ::testing::HasSubstr("/2 on ")) << text_of(folder_.path() / "wide.out");
-    EXPECT_THAT(events_.next_line(), ::testing::HasSubstr("/2 on "));
-    launcher_->stop("wide", hours(1));
-    EXPECT_EQ(next_exit(*launcher_).exit_code, 0);
+TEST_P(MpirunTest, ReportsAWorkerThatLostARank) {
+    ASSERT_EQ(::mkfifo((folder_.path() / "alive").c_str(), 0600), 0);
+    launcher_->start(probe_worker("dying"));
+    std::ifstream alive(folder_.path() / "alive");
+    const WorkerExit exit = next_exit(*launcher_);
+    EXPECT_TRUE(exit.exit_code != 0 || exit.signal != 0);
+    EXPECT_EQ(std::string((std::istreambuf_iterator<char>(alive)), std::istreambuf_iterator<char>()), "");
 }
+
+TEST_P(MpirunTest, RanksStartedInsideAnotherMpiJobDoNotJoinIt) {
+    const Environment enclosing{{"OMPI_COMM_WORLD_SIZE", "8"},
+                                {"OMPI_MCA_orte_hnp_uri", "nowhere"},
+                                {"PMI_RANK", "3"},
+                                {"PMI_FD", "99"},
+                                {"SLURM_JOBID", "77"},
+                                {"SLURM_NODELIST", "n7"}};
+    for (const auto& [variable, value] : enclosing) {
+        ::setenv(variable.c_str(), value.c_str(), 1);
+    }
+    launcher_->start(probe_worker("wide"));
+    for (const auto& [variable, value] : enclosing) {
+        ::unsetenv(variable.c_str());
+    }
+    EXPECT_THAT(events_.next_line(), HasSubstr("/2 on ")) << output();
+    EXPECT_THAT(events_.next_line(), HasSubstr("/2 on ")) << output();
+    launcher_->stop("wide", hours(1));
+    EXPECT_EQ(next_exit(*launcher_).exit_code, 0) << output();
+}
+
+INSTANTIATE_TEST_SUITE_P(Libraries, MpirunTest,
+                         ::testing::Values(MpiLibrary{"mpirun.openmpi", PROBE_WORKER_OPENMPI},
+                                           MpiLibrary{"mpirun.mpich", PROBE_WORKER_MPICH}),
+                         [](const auto& library) { return library.param.mpirun.substr(7); });
 
 }  // namespace
 }  // namespace orchestrate

@@ -1,6 +1,6 @@
 // Stands where `orchestrate pilot` stands: runs in a Slurm allocation and starts and stops probe workers as
 // steps when the test says so through the named pipe FOLDER/commands ("start NAME RANKS", "stop NAME
-// GRACE_MS"); tells exits through FOLDER/events. Ends at SIGTERM.
+// GRACE_MS"); tells exits through FOLDER/events. Ends at SIGTERM. Arguments: FOLDER MPI_TYPE
 #include <csignal>
 #include <iostream>
 #include <sstream>
@@ -12,10 +12,9 @@ namespace {
 
 volatile std::sig_atomic_t asked_to_end = 0;
 
-void run(const std::filesystem::path& folder) {
+void run(const std::filesystem::path& folder, const std::string& mpi_type) {
     using orchestrate::EventPipe;
-    const std::unique_ptr<orchestrate::Launcher> launcher =
-        orchestrate::make_srun_launcher(orchestrate::default_srun_mpi_type(), 500);
+    const std::unique_ptr<orchestrate::Launcher> launcher = orchestrate::make_srun_launcher(mpi_type, 500);
     const std::filesystem::path events = folder / "events";
     EventPipe commands(folder / "commands");
     EventPipe::write_line(events, "pilot ready");
@@ -49,7 +48,7 @@ void run(const std::filesystem::path& folder) {
 int main(int /*argc*/, char** argv) {
     std::signal(SIGTERM, [](int) { asked_to_end = 1; });
     try {
-        run(argv[1]);
+        run(argv[1], argv[2]);
     } catch (const std::exception& error) {
         std::cerr << error.what() << "\n";
         return 1;

@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
         options[argv[index]] = argv[index + 1];
     }
     const std::string name = options.at("--name");
-    const bool deaf = name.starts_with("deaf");
+    const bool deaf = name == "deaf";
     sigset_t ends;
     sigemptyset(&ends);
     sigaddset(&ends, deaf ? SIGUSR1 : SIGTERM);
@@ -52,6 +52,9 @@ int main(int argc, char** argv) {
     orchestrate::EventPipe::write_line(events, "up " + who + " on " + host.data() + " sum " +
                                                    std::to_string(sum_of_ranks) + " threads " +
                                                    (threads != nullptr ? threads : "none"));
+    if (name == "dying" && rank == size - 1) {
+        std::raise(SIGKILL);
+    }
     const timespec two_minutes{120, 0};
     const int signal = sigtimedwait(&ends, nullptr, &two_minutes);
     orchestrate::EventPipe::write_line(events, "down " + who + " by " + std::to_string(signal));

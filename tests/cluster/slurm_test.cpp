@@ -25,7 +25,13 @@ CommandResult fixture(const std::string& command) {
     return run_command({ORCHESTRATE_SOURCE_DIR "/tests/cluster/slurm-fixture", command});
 }
 
-class SlurmTest : public ::testing::Test {
+struct MpiLibrary {
+    std::string name;
+    std::string srun_type;
+    std::filesystem::path probe_worker;
+};
+
+class SlurmTest : public ::testing::TestWithParam<MpiLibrary> {
   protected:
     void SetUp() override {
         const CommandResult check = fixture("check");
@@ -42,9 +48,8 @@ class SlurmTest : public ::testing::Test {
             std::filesystem::path(std::getenv("SLURM_CONF")).parent_path() / "share";
         folder_ = std::make_unique<TemporaryFolder>(share);
         events_ = std::make_unique<EventPipe>(folder_->path() / "events");
-        for (const std::filesystem::path program : {PROBE_WORKER, PROBE_PILOT}) {
-            std::filesystem::copy_file(program, folder_->path() / program.filename());
-        }
+        std::filesystem::copy_file(PROBE_PILOT, folder_->path() / "probe_pilot");
+        std::filesystem::copy_file(GetParam().probe_worker, folder_->path() / "probe_worker");
     }
 
     void TearDown() override {
@@ -61,7 +66,8 @@ class SlurmTest : public ::testing::Test {
         spec.ranks_per_node = 1;
         spec.memory_mib_per_rank = 500;
         spec.script_folder = folder_->path();
-        spec.command = {(folder_->path() / "probe_pilot").string(), folder_->path().string()};
+        spec.command = {(folder_->path() / "probe_pilot").string(), folder_->path().string(),
+                        GetParam().srun_type};
         return spec;
     }
 
@@ -109,7 +115,7 @@ std::string host_in(const std::string& line) {
     return line.substr(begin, line.find(' ', begin) - begin);
 }
 
-TEST_F(SlurmTest, APilotHoldsNarrowWorkersOnItsNodesAndThenAWideOneOverBoth) {
+TEST_P(SlurmTest, APilotHoldsNarrowWorkersOnItsNodesAndThenAWideOneOverBoth) {
     const std::string pilot = submit(two_nodes("pilot"));
     ASSERT_EQ(events_->next_line(), "pilot ready") << output_of("pilot-" + pilot);
     EXPECT_EQ(pilot_status(pilot).state, PilotState::running);
@@ -142,7 +148,7 @@ TEST_F(SlurmTest, APilotHoldsNarrowWorkersOnItsNodesAndThenAWideOneOverBoth) {
     wait_until(pilot, PilotState::ended);
 }
 
-TEST_F(SlurmTest, AStepThatDoesNotStopIsKilled) {
+TEST_P(SlurmTest, AStepThatDoesNotStopIsKilled) {
     submit(two_nodes("pilot"));
     ASSERT_EQ(events_->next_line(), "pilot ready");
     tell_pilot("start deaf 2");
@@ -151,7 +157,7 @@ TEST_F(SlurmTest, AStepThatDoesNotStopIsKilled) {
     EXPECT_THAT(events_->next_line(), ::testing::MatchesRegex("exit deaf code [1-9][0-9]* signal 0"));
 }
 
-TEST_F(SlurmTest, CancellingAPilotEndsItsWorkersToo) {
+TEST_P(SlurmTest, CancellingAPilotEndsItsWorkersToo) {
     const std::string pilot = submit(two_nodes("pilot"));
     ASSERT_EQ(events_->next_line(), "pilot ready");
     tell_pilot("start wide 2");
@@ -163,7 +169,7 @@ TEST_F(SlurmTest, CancellingAPilotEndsItsWorkersToo) {
     cancel_pilot(pilot);  // again: harmless
 }
 
-TEST_F(SlurmTest, APilotWithoutRoomWaitsAndSaysWhy) {
+TEST_P(SlurmTest, APilotWithoutRoomWaitsAndSaysWhy) {
     PilotSpec all = two_nodes("all");
     all.sbatch_options = {"--exclusive"};
     submit(all);
@@ -176,13 +182,30 @@ TEST_F(SlurmTest, APilotWithoutRoomWaitsAndSaysWhy) {
     wait_until(second, PilotState::ended);
 }
 
-TEST_F(SlurmTest, ARefusalIsToldInSlurmsWords) {
+TEST_P(SlurmTest, ARefusalIsToldInSlurmsWords) {
     PilotSpec wrong = two_nodes("wrong");
     wrong.partition = "gqu";
     EXPECT_THAT([&] { submit_pilot(wrong); },
                 ::testing::ThrowsMessage<UserError>(HasSubstr("invalid partition specified: gqu")));
     EXPECT_EQ(pilot_status("999999").state, PilotState::ended);
 }
+
+TEST_P(SlurmTest, AStepThatLostARankEndsWhole) {
+    submit(two_nodes("pilot"));
+    ASSERT_EQ(events_->next_line(), "pilot ready");
+    tell_pilot("start dying 2");
+    EXPECT_THAT(next_lines(2), ::testing::Each(StartsWith("up dying"))) << output_of("dying");
+    std::string line = events_->next_line();
+    if (line == "down dying 0/2 by 15") {  // Slurm may let the other one end by itself
+        line = events_->next_line();
+    }
+    EXPECT_THAT(line, ::testing::MatchesRegex("exit dying code [1-9][0-9]* signal 0"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Libraries, SlurmTest,
+                         ::testing::Values(MpiLibrary{"openmpi", "pmix", PROBE_WORKER_OPENMPI},
+                                           MpiLibrary{"mpich", "pmi2", PROBE_WORKER_MPICH}),
+                         [](const auto& library) { return library.param.name; });
 
 }  // namespace
 }  // namespace orchestrate
