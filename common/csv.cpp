@@ -26,7 +26,7 @@ CsvReader::CsvReader(const std::filesystem::path& path) : path_(path) {
     if (std::filesystem::is_directory(path)) {
         fail(0, "'" + path.string() + "' is a folder, expected a CSV or TSV file");
     }
-    source_ = std::unique_ptr<Source>(new Source{{gzopen(path.c_str(), "rb"), gzclose}, Sha256()});
+    source_ = std::make_unique<Source>(Source{{gzopen(path.c_str(), "rb"), gzclose}, Sha256()});
     if (!source_->file) {
         fail(0, "cannot read '" + path.string() + "': " + std::strerror(errno));
     }

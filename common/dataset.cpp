@@ -1,16 +1,15 @@
 #include "common/dataset.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <map>
-#include <numeric>
 #include <optional>
 #include <unordered_map>
 
-#include "common/counter_random.h"
+#include "common/cell_values.h"
 #include "common/csv.h"
 #include "common/nearest_name.h"
+#include "common/row_sample.h"
 #include "common/unicode.h"
 
 namespace orchestrate {
@@ -19,7 +18,6 @@ namespace {
 using Kind = DatasetProblem::Kind;
 
 constexpr std::size_t kReportedRows = 10;
-constexpr std::uint64_t kSampleStream = 0x53414D504C45;  // "SAMPLE"
 constexpr char kGroupSeparator = '\x1F';
 
 std::string describe(const std::vector<DatasetProblem>& problems) {
@@ -53,42 +51,6 @@ struct RawColumn {
         return std::string_view(characters).substr(begin, ends[row] - begin);
     }
 };
-
-std::string_view trimmed(std::string_view text) {
-    const auto first = text.find_first_not_of(" \t");
-    return first == std::string_view::npos ? std::string_view{}
-                                           : text.substr(first, text.find_last_not_of(" \t") + 1 - first);
-}
-
-std::optional<double> finite_number(std::string_view text) {
-    text = trimmed(text);
-    if (text.size() > 1 && text.front() == '+' && text[1] != '-') {
-        text.remove_prefix(1);
-    }
-    double value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) {
-        return std::nullopt;
-    }
-    return value;
-}
-
-std::optional<bool> truth_value(std::string_view text) {
-    text = trimmed(text);
-    if (text.size() < 2 || text.size() > 5) {
-        return std::nullopt;
-    }
-    std::string lower(text);
-    std::transform(lower.begin(), lower.end(), lower.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-    if (lower == "true" || lower == "yes") {
-        return true;
-    }
-    if (lower == "false" || lower == "no") {
-        return false;
-    }
-    return std::nullopt;
-}
 
 std::string printable(std::string_view value) {
     constexpr std::size_t kShown = 40;
@@ -373,42 +335,12 @@ void keep(std::vector<T>& values, const std::vector<std::size_t>& rows) {
     values = std::move(kept);
 }
 
-// Every class gives its share of the sample: its r-th row in random order has the rank (r + 1/2) / rows of
-// the class, and the rows of lowest rank are taken. The sample of n rows is part of that of n + 1.
 void Reading::take_sample() {
     const auto wanted = static_cast<std::size_t>(config_.max_rows);
     if (config_.max_rows <= 0 || wanted >= dataset_.rows()) {
         return;
     }
-    struct Ranked {
-        double rank = 0;
-        std::uint64_t hash = 0;
-        std::size_t row = 0;
-    };
-    std::vector<std::vector<Ranked>> by_class(dataset_.classes.size());
-    for (std::size_t row = 0; row < dataset_.rows(); ++row) {
-        const auto line = static_cast<std::uint64_t>(dataset_.line[row]);
-        by_class[static_cast<std::size_t>(dataset_.label[row])].push_back(
-            {0, counter_random(config_.split.seed, kSampleStream, line), row});
-    }
-    std::vector<Ranked> all;
-    for (auto& members : by_class) {
-        std::sort(members.begin(), members.end(), [](const Ranked& a, const Ranked& b) {
-            return std::tie(a.hash, a.row) < std::tie(b.hash, b.row);
-        });
-        for (std::size_t r = 0; r < members.size(); ++r) {
-            members[r].rank =
-                r == 0 ? 0 : (static_cast<double>(r) + 0.5) / static_cast<double>(members.size());
-        }
-        all.insert(all.end(), members.begin(), members.end());
-    }
-    std::sort(all.begin(), all.end(), [](const Ranked& a, const Ranked& b) {
-        return std::tie(a.rank, a.hash, a.row) < std::tie(b.rank, b.hash, b.row);
-    });
-    std::vector<std::size_t> rows(wanted);
-    std::transform(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(wanted), rows.begin(),
-                   [](const Ranked& ranked) { return ranked.row; });
-    std::sort(rows.begin(), rows.end());
+    const auto rows = sample_rows(dataset_.label, dataset_.line, wanted, config_.split.seed);
     keep(dataset_.label, rows);
     keep(dataset_.line, rows);
     keep(dataset_.group, rows);
