@@ -140,7 +140,8 @@ ChildProcess ChildProcess::start(const ChildCommand& command) {
     PreparedChild child{command.arguments,           {},        "/dev/null", command.error_file.string(),
                         command.parent_death_signal, ::getpid()};
     for (const auto& [name, value] : command.environment) {
-        child.variables.push_back(name + "=" + value);
+        child.variables.push_back(name);
+        child.variables.back().append("=").append(value);
     }
     if (!command.output_file.empty()) {
         child.output_file = command.output_file.string();

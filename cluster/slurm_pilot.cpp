@@ -158,7 +158,7 @@ std::string submit_pilot(const PilotSpec& spec, const CommandRunner& run) {
     // "123" or "123;cluster", after whatever a site's plugins print.
     const std::string output = boost::algorithm::trim_copy(result.output);
     const std::string last_line = output.substr(output.find_last_of('\n') + 1);
-    const std::string id = last_line.substr(0, last_line.find(';'));
+    std::string id = last_line.substr(0, last_line.find(';'));
     if (id.empty() || id.find_first_not_of("0123456789") != std::string::npos) {
         throw std::runtime_error("sbatch accepted the pilot " + spec.name +
                                  " but its answer has no job number: '" + output + "'");
