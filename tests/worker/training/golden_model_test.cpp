@@ -1,0 +1,250 @@
+// The model against Hugging Face's: logits, loss, hidden states, gradients, and parameters after 5 optimiser
+// steps, with the tolerances that the fixtures' README states.
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include "common/json.h"
+#include "worker/training/model.h"
+#include "worker/training/optimizer.h"
+#include "worker/training/safetensors.h"
+
+namespace orchestrate {
+namespace {
+
+using Tensors = std::map<std::string, SafeTensor>;
+
+std::filesystem::path golden_folder() {
+    const char* const named = std::getenv("ORCHESTRATE_GOLDEN");
+    return named != nullptr ? named : ORCHESTRATE_GOLDEN_DEFAULT;
+}
+
+struct Fixture {
+    ModelDimensions dimensions;
+    Tensors weights;
+    Tensors inputs;
+    Tensors expected;
+};
+
+Fixture read_fixture(const std::filesystem::path& folder) {
+    const Json json = Json::parse(std::ifstream(folder / "config.json"));
+    Fixture fixture;
+    ModelConfig& config = fixture.dimensions.config;
+    json.get_to(config);  // the field names are the same; unknown ones are ignored
+    config.head_width = config.hidden_size;
+    config.head_activation = Activation::tanh;
+    fixture.dimensions.vocabulary_size = json.at("vocab_size");
+    fixture.dimensions.vocabulary_rows =
+        CompactVocabulary::all(fixture.dimensions.vocabulary_size).original_id;
+    fixture.dimensions.pad_token = json.at("pad_token_id");
+    fixture.dimensions.positions = config.max_position_embeddings - fixture.dimensions.first_position();
+    fixture.weights = read_safetensors(folder / "model.safetensors");
+    fixture.inputs = read_safetensors(folder / "inputs.safetensors");
+    fixture.expected = read_safetensors(folder / "expected.safetensors");
+    fixture.dimensions.classes = fixture.weights.at("classifier.out_proj.weight").shape.at(0);
+    return fixture;
+}
+
+at::Tensor tensor_of(const SafeTensor& stored) {
+    return at::tensor(at::ArrayRef<float>(stored.floats())).view(stored.shape);
+}
+
+// A parameter of the fixture as the flat layout holds it: the position table starts at its first used row.
+at::Tensor compact(const ModelDimensions& dimensions, const std::string& name, at::Tensor full) {
+    if (name == "roberta.embeddings.position_embeddings.weight") {
+        return full.narrow(0, dimensions.first_position(), dimensions.positions);
+    }
+    return full;
+}
+
+void load(Parameters& parameters, const Tensors& weights) {
+    for (const Parameter& parameter : parameters.list()) {
+        const at::Tensor full = tensor_of(weights.at(parameter.name));
+        parameters.value(parameter).copy_(compact(parameters.dimensions(), parameter.name, full));
+    }
+}
+
+// Texts of a padded [texts, length] batch, starting at `first` in the flat arrays.
+BatchLayoutPtr packed(const Tensors& inputs, const std::string& prefix, std::int64_t step = 0) {
+    const SafeTensor& ids = inputs.at(prefix + "input_ids");
+    const auto id = ids.integers();
+    const auto mask = inputs.at(prefix + "attention_mask").integers();
+    const auto labels = inputs.at(prefix + "labels").integers();
+    const std::int64_t texts = ids.shape.at(ids.shape.size() - 2);
+    const std::int64_t length = ids.shape.back();
+    PackedBatch batch;
+    for (std::int64_t text = 0; text < texts; ++text) {
+        std::vector<std::int32_t> tokens;
+        for (std::int64_t i = 0; i < length; ++i) {
+            const auto at = static_cast<std::size_t>((step * texts + text) * length + i);
+            if (mask[at] != 0) {
+                tokens.push_back(static_cast<std::int32_t>(id[at]));
+            }
+        }
+        batch.add_text(tokens, labels[static_cast<std::size_t>(step * texts + text)],
+                       static_cast<std::uint32_t>(text));
+    }
+    return std::make_shared<BatchLayout>(std::move(batch));
+}
+
+double largest_difference(const at::Tensor& a, const at::Tensor& b) {
+    return (a - b).abs().max().item<double>();
+}
+
+// The rows of a padded [texts, length, ...] tensor where the mask is 1.
+at::Tensor unpadded(const at::Tensor& padded, const Tensors& inputs) {
+    const auto mask = inputs.at("attention_mask").integers();
+    std::vector<std::int64_t> rows;
+    for (std::size_t i = 0; i < mask.size(); ++i) {
+        if (mask[i] != 0) {
+            rows.push_back(static_cast<std::int64_t>(i));
+        }
+    }
+    return padded.flatten(0, 1).index_select(0, at::tensor(rows));
+}
+
+bool is_key_bias(const std::string& name) {
+    return name.find("attention.self.key.bias") != std::string::npos;
+}
+
+void backward(const at::Tensor& loss) {
+    torch::autograd::backward({loss}, {});
+}
+
+struct Case {
+    std::string folder;
+    bool composite;
+};
+
+class GoldenModel : public testing::TestWithParam<Case> {
+  protected:
+    void SetUp() override {
+        const auto folder = golden_folder() / GetParam().folder;
+        if (!std::filesystem::exists(folder)) {
+            GTEST_SKIP() << folder << " does not exist; set ORCHESTRATE_GOLDEN";
+        }
+        fixture_ = read_fixture(folder);
+        at::set_num_threads(1);
+    }
+    Operations operations() const { return Operations(at::kCPU, GetParam().composite); }
+
+    Fixture fixture_;
+};
+
+TEST_P(GoldenModel, LogitsLossHiddenStatesAndGradientsAreEqual) {
+    Parameters parameters(fixture_.dimensions, at::kCPU);
+    load(parameters, fixture_.weights);
+    const RobertaClassifier model(parameters, operations());
+    const auto layout = packed(fixture_.inputs, "");
+
+    std::vector<at::Tensor> hidden_states;
+    const at::Tensor all_rows = model.logits(layout, std::nullopt, &hidden_states);
+    for (std::size_t i = 0; i < hidden_states.size(); ++i) {
+        const at::Tensor expected = tensor_of(fixture_.expected.at("hidden_states." + std::to_string(i)));
+        EXPECT_LT(largest_difference(hidden_states[i], unpadded(expected, fixture_.inputs)), 2e-5)
+            << "layer " << i;
+    }
+    const at::Tensor logits = model.logits(layout, std::nullopt);
+    const at::Tensor expected_logits = tensor_of(fixture_.expected.at("logits"));
+    EXPECT_LT(largest_difference(logits, expected_logits), 2e-5);
+    EXPECT_LT(largest_difference(all_rows, expected_logits), 2e-5);
+
+    const at::Tensor loss =
+        summed_cross_entropy(logits, layout->batch.label) / static_cast<double>(layout->batch.texts());
+    EXPECT_NEAR(loss.item<double>(), fixture_.expected.at("loss").floats().at(0), 1e-5);
+
+    backward(loss);
+    for (const Parameter& parameter : parameters.list()) {
+        const at::Tensor gradient = parameters.gradient(parameter);
+        const auto stored = fixture_.expected.find("grad." + parameter.name);
+        at::Tensor expected;
+        if (stored != fixture_.expected.end()) {
+            expected = tensor_of(stored->second);
+        } else {
+            expected = at::zeros(tensor_of(fixture_.weights.at(parameter.name)).sizes());
+            expected.index_copy_(
+                0, at::tensor(fixture_.expected.at("grad." + parameter.name + ".rows").integers()),
+                tensor_of(fixture_.expected.at("grad." + parameter.name + ".values")));
+        }
+        expected = compact(fixture_.dimensions, parameter.name, expected);
+        const double tolerance =
+            is_key_bias(parameter.name) ? 1e-5 : 1e-4 * expected.abs().max().item<double>() + 1e-6;
+        EXPECT_LT(largest_difference(gradient, expected), tolerance) << parameter.name;
+    }
+}
+
+TEST_P(GoldenModel, FiveOptimiserStepsAreEqual) {
+    Parameters parameters(fixture_.dimensions, at::kCPU);
+    load(parameters, fixture_.weights);
+    const RobertaClassifier model(parameters, operations());
+    TrainConfig config;
+    config.learning_rate = 1e-3;
+    config.warmup_ratio = 0.2;
+    AdamW optimizer(parameters, config);
+    constexpr std::int64_t kSteps = 5;
+    constexpr std::int64_t kScheduledSteps = 10;
+    const auto losses = fixture_.expected.at("train.loss").floats();
+    const auto rates = fixture_.expected.at("train.lr").floats();
+    const auto norms = fixture_.expected.at("train.grad_norm").floats();
+    for (std::int64_t step = 0; step < kSteps; ++step) {
+        const auto at = static_cast<std::size_t>(step);
+        const auto layout = packed(fixture_.inputs, "train.", step);
+        parameters.gradients().zero_();
+        const at::Tensor loss =
+            summed_cross_entropy(model.logits(layout, std::nullopt), layout->batch.label) /
+            static_cast<double>(layout->batch.texts());
+        backward(loss);
+        const double rate = learning_rate_at(config, step, kScheduledSteps);
+        EXPECT_NEAR(rate, rates[at], 1e-9);
+        const double norm = optimizer.step(rate).item<double>();
+        EXPECT_NEAR(loss.item<double>(), losses[at], 1e-4) << "step " << step;
+        EXPECT_NEAR(norm, norms[at], 1e-4 * norms[at]) << "step " << step;
+    }
+    std::int64_t elements = 0;
+    std::int64_t far = 0;
+    for (const Parameter& parameter : parameters.list()) {
+        at::Tensor value = parameters.value(parameter);
+        at::Tensor expected;
+        const std::string name = "after." + parameter.name;
+        const auto stored = fixture_.expected.find(name);
+        if (stored != fixture_.expected.end()) {
+            expected = compact(fixture_.dimensions, parameter.name, tensor_of(stored->second));
+        } else {
+            const at::Tensor rows = at::tensor(fixture_.expected.at(name + ".rows").integers());
+            expected = tensor_of(fixture_.expected.at(name + ".values"));
+            // Every other row has only decayed: four roundings of values up to 1 away from one product.
+            at::Tensor others = at::ones({value.size(0)}, at::kBool).index_fill_(0, rows, false);
+            const at::Tensor decayed = tensor_of(fixture_.weights.at(parameter.name)) * 0.99996875;
+            EXPECT_LT(largest_difference(value.index({others}), decayed.index({others})), 2e-7)
+                << parameter.name;
+            value = value.index_select(0, rows);
+        }
+        const at::Tensor difference = (value - expected).abs();
+        if (is_key_bias(parameter.name)) {
+            EXPECT_LT(difference.max().item<double>(), 5e-3) << parameter.name;
+        } else {
+            EXPECT_LT(difference.max().item<double>(), 2e-5) << parameter.name;
+            far += (difference > 1e-6).sum().item<std::int64_t>();
+            elements += difference.numel();
+        }
+    }
+    EXPECT_LE(static_cast<double>(far), 1e-3 * static_cast<double>(elements));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Roberta, GoldenModel,
+    testing::Values(Case{"model-roberta-tiny", false}, Case{"model-roberta-fullvocab", false},
+                    Case{"model-roberta-tiny", true}, Case{"model-roberta-fullvocab", true}),
+    [](const auto& test) {
+        std::string name = test.param.folder + (test.param.composite ? "_libtorch" : "_kernels");
+        std::replace(name.begin(), name.end(), '-', '_');
+        return name;
+    });
+
+}  // namespace
+}  // namespace orchestrate

@@ -1,0 +1,210 @@
+// The door of the training shared object: keeps prepared data in memory between jobs, and turns what goes
+// wrong into the cause of an attempt's end.
+#include <cstring>
+#include <list>
+#include <memory>
+#include <new>
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <dlfcn.h>
+
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
+#include "common/error.h"
+#include "worker/data/prepared_data.h"
+#include "worker/training/device.h"
+#include "worker/training/trainer.h"
+#include "worker/training_api.h"
+
+namespace orchestrate {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kPrepareDeadline{1800000};
+constexpr std::size_t kKeptDataSets = 8;
+
+// The most recently used data sets, by the key that says what they depend on.
+class PreparedDataCache {
+  public:
+    std::shared_ptr<const PreparedData> get(const JobConfig& config, const JobPaths& paths, int threads) {
+        const std::string key = prepared_data_key(config.data, config.tokenizer);
+        for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
+            if (entry->key == key) {
+                entries_.splice(entries_.begin(), entries_, entry);
+                return entries_.front().data;
+            }
+        }
+        auto data =
+            std::make_shared<const PreparedData>(prepare_data(config.data, config.tokenizer, paths, threads));
+        entries_.push_front({key, data});
+        if (entries_.size() > kKeptDataSets) {
+            entries_.pop_back();
+        }
+        return data;
+    }
+
+  private:
+    struct Entry {
+        std::string key;
+        std::shared_ptr<const PreparedData> data;
+    };
+    std::list<Entry> entries_;
+};
+
+std::string loader_error() {
+    const char* const text = dlerror();
+    return text != nullptr ? text : "unknown error";
+}
+
+TrainingDevice cuda_device(const std::string& library_folder) {
+    // Opening LibTorch's CUDA library before the first CUDA question registers CUDA with a program that is
+    // linked to its CPU part alone.
+    if (dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) == nullptr) {
+        throw UserError("CUDA was asked for, but LibTorch's CUDA part cannot be opened: " + loader_error());
+    }
+    const std::string path = library_folder + "/liborchestrate_cuda.so";
+    void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
+    if (library == nullptr) {
+        throw UserError("CUDA was asked for, but the CUDA part of this worker cannot be opened: " +
+                        loader_error());
+    }
+    const auto open = reinterpret_cast<OpenCudaDevice>(dlsym(library, kOpenCudaDeviceSymbol));
+    if (open == nullptr) {
+        throw UserError(path + " is no CUDA part of this version: " + loader_error());
+    }
+    TrainingDevice device;
+    open(device);
+    return device;
+}
+
+class Engine final : public TrainingEngine {
+  public:
+    explicit Engine(TrainingDevice device) : device_(std::move(device)) {}
+
+    std::string device_class() const override { return device_.device_class; }
+
+    AttemptOutcome run(const AttemptRequest& request, Collective& collective, AttemptObserver& observer,
+                       const std::atomic<bool>& stop) override {
+        AttemptOutcome outcome;
+        try {
+            outcome = run_attempt(request, collective, observer, stop);
+        } catch (const CollectiveError&) {
+            throw;
+        } catch (const UserError& error) {
+            outcome.cause = Cause::user_error;
+            outcome.message = error.what();
+        } catch (const std::bad_alloc&) {
+            outcome.cause = Cause::out_of_memory;
+            outcome.message = out_of_memory_message(request, "");
+        } catch (const c10::OutOfMemoryError& error) {
+            outcome.cause = Cause::out_of_memory;
+            outcome.message = out_of_memory_message(request, error.what_without_backtrace());
+        } catch (const c10::Error& error) {
+            // LibTorch's CPU allocator has no exception class of its own.
+            const bool no_memory =
+                std::strstr(error.what_without_backtrace(), "DefaultCPUAllocator") != nullptr;
+            outcome.cause = no_memory ? Cause::out_of_memory : Cause::worker_crashed;
+            outcome.message = no_memory ? out_of_memory_message(request, error.what_without_backtrace())
+                                        : std::string("LibTorch: ") + error.what_without_backtrace();
+        } catch (const std::exception& error) {
+            outcome.cause = Cause::worker_crashed;
+            outcome.message = error.what();
+        }
+        return outcome;
+    }
+
+    void write_texts(const JobConfig& config, const JobPaths& paths,
+                     const std::filesystem::path& destination) override {
+        write_texts_csv(config.data, paths, destination);
+    }
+
+  private:
+    AttemptOutcome run_attempt(const AttemptRequest& request, Collective& collective,
+                               AttemptObserver& observer, const std::atomic<bool>& stop) {
+        const auto start = Clock::now();
+        at::set_num_threads(std::max(1, request.threads));
+        device_.reset_peak_memory();
+        if (collective.rank() == 0) {
+            TrainingProgress progress;
+            progress.phase = "preparing";
+            progress.epochs = request.config.train.epochs;
+            observer.on_progress(progress);
+        }
+        const auto data = prepare_on_all_ranks(request, collective);
+        const TrainerInputs inputs{request.config, *data, device_, collective, observer, stop};
+        AttemptOutcome outcome = train(inputs);
+        outcome.result.total_seconds = std::chrono::duration<double>(Clock::now() - start).count();
+        outcome.result.peak_memory_bytes = device_.peak_memory_bytes();
+        return outcome;
+    }
+
+    // A file may be missing on one host only: then no rank goes on, and rank 0 says which.
+    std::shared_ptr<const PreparedData> prepare_on_all_ranks(const AttemptRequest& request,
+                                                             Collective& collective) {
+        std::shared_ptr<const PreparedData> data;
+        std::string mistake;
+        try {
+            data = cache_.get(request.config, request.paths, request.threads);
+        } catch (const std::exception& error) {
+            if (collective.size() == 1) {
+                throw;
+            }
+            mistake = error.what();
+        }
+        if (collective.size() == 1) {
+            return data;
+        }
+        std::vector<double> failed{mistake.empty() ? 0.0 : 1.0};
+        collective.all_reduce_sum(std::span(failed))->wait(kPrepareDeadline);
+        if (failed[0] == 0.0) {
+            return data;
+        }
+        const auto mistakes = collective.gather(std::as_bytes(std::span(mistake)), kPrepareDeadline);
+        for (std::size_t rank = 0; rank < mistakes.size(); ++rank) {
+            if (!mistakes[rank].empty()) {
+                const std::string text(reinterpret_cast<const char*>(mistakes[rank].data()),
+                                       mistakes[rank].size());
+                throw UserError(rank == 0 ? text : "on rank " + std::to_string(rank) + ": " + text);
+            }
+        }
+        throw UserError(mistake.empty() ? "another rank could not prepare the data" : mistake);
+    }
+
+    static std::string out_of_memory_message(const AttemptRequest& request, const std::string& details) {
+        return "out of memory with train.batch_size = " + std::to_string(request.config.train.batch_size) +
+               " and texts of at most " + std::to_string(request.config.tokenizer.max_length) +
+               " tokens; lower train.batch_size or tokenizer.max_length" +
+               (details.empty() ? "" : ": " + details);
+    }
+
+    TrainingDevice device_;
+    PreparedDataCache cache_;
+};
+
+// Tensors of a training step come and go: keep their memory instead of giving it back to the system each
+// time.
+void keep_freed_memory() {
+#if defined(__GLIBC__)
+    constexpr int kBytes = 1 << 30;
+    mallopt(M_MMAP_THRESHOLD, kBytes);
+    mallopt(M_TRIM_THRESHOLD, kBytes);
+#endif
+}
+
+}  // namespace
+
+}  // namespace orchestrate
+
+extern "C" orchestrate::TrainingEngine* orchestrate_open_training_engine(orchestrate::DeviceKind device,
+                                                                         const char* library_folder) {
+    orchestrate::keep_freed_memory();
+    at::set_num_interop_threads(1);
+    return new orchestrate::Engine(device == orchestrate::DeviceKind::cpu
+                                       ? orchestrate::cpu_device()
+                                       : orchestrate::cuda_device(library_folder));
+}

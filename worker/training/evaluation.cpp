@@ -1,0 +1,76 @@
+#include "worker/training/evaluation.h"
+
+#include <cstring>
+#include <numeric>
+
+#include <ATen/ATen.h>
+
+#include "worker/training/batches.h"
+
+namespace orchestrate {
+
+namespace {
+
+constexpr std::int64_t kTextsPerPass = 64;
+constexpr std::chrono::milliseconds kGatherDeadline{600000};
+
+// What one rank found for one row.
+struct RowResult {
+    double loss = 0;
+    std::int32_t predicted_class = 0;
+    float probability = 0;
+};
+
+}  // namespace
+
+Evaluation evaluate(const RobertaClassifier& model, const PreparedPart& part,
+                    const CompactVocabulary& vocabulary, Collective& collective) {
+    const at::NoGradGuard no_gradients;
+    const RowRange share = share_of(part.rows(), collective.rank(), collective.size());
+    std::vector<RowResult> mine;
+    mine.reserve(static_cast<std::size_t>(share.end - share.begin));
+    for (std::int64_t begin = share.begin; begin < share.end; begin += kTextsPerPass) {
+        std::vector<std::int64_t> rows(static_cast<std::size_t>(std::min(kTextsPerPass, share.end - begin)));
+        std::iota(rows.begin(), rows.end(), begin);
+        const auto layout = std::make_shared<BatchLayout>(pack(part, rows, 0, vocabulary));
+        const at::Tensor log_probability =
+            model.logits(layout, std::nullopt).log_softmax(1).to(at::kCPU, at::kDouble).contiguous();
+        const auto values = log_probability.accessor<double, 2>();
+        for (std::int64_t text = 0; text < values.size(0); ++text) {
+            RowResult result;
+            for (std::int64_t c = 1; c < values.size(1); ++c) {
+                if (values[text][c] > values[text][result.predicted_class]) {
+                    result.predicted_class = static_cast<std::int32_t>(c);
+                }
+            }
+            result.probability = static_cast<float>(std::exp(values[text][result.predicted_class]));
+            result.loss = -values[text][layout->batch.label[static_cast<std::size_t>(text)]];
+            mine.push_back(result);
+        }
+    }
+    Evaluation evaluation;
+    double loss = 0;
+    for (const auto& bytes : collective.gather(std::as_bytes(std::span(mine)), kGatherDeadline)) {
+        std::vector<RowResult> theirs(bytes.size() / sizeof(RowResult));
+        if (!theirs.empty()) {
+            std::memcpy(theirs.data(), bytes.data(), bytes.size());
+        }
+        for (const RowResult& result : theirs) {
+            evaluation.predicted_class.push_back(result.predicted_class);
+            evaluation.probability.push_back(result.probability);
+            loss += result.loss;
+        }
+    }
+    if (!evaluation.predicted_class.empty()) {
+        evaluation.loss = loss / static_cast<double>(evaluation.predicted_class.size());
+    }
+    return evaluation;
+}
+
+ConfusionMatrix confusion_of(const Evaluation& evaluation, const PreparedPart& part, std::size_t classes) {
+    ConfusionMatrix confusion(classes);
+    confusion.add(part.label, evaluation.predicted_class);
+    return confusion;
+}
+
+}  // namespace orchestrate

@@ -1,0 +1,25 @@
+// Forward passes over one part of the data, cut over the ranks, gathered on rank 0 without duplicates.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "worker/collective.h"
+#include "worker/data/metrics.h"
+#include "worker/training/model.h"
+
+namespace orchestrate {
+
+// One entry per row of the part, in its order; on rank 0, empty on the others.
+struct Evaluation {
+    std::vector<std::int32_t> predicted_class;
+    std::vector<float> probability;  // of the predicted class
+    double loss = 0;                 // mean cross-entropy
+};
+
+Evaluation evaluate(const RobertaClassifier& model, const PreparedPart& part,
+                    const CompactVocabulary& vocabulary, Collective& collective);
+
+ConfusionMatrix confusion_of(const Evaluation& evaluation, const PreparedPart& part, std::size_t classes);
+
+}  // namespace orchestrate

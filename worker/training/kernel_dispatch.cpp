@@ -1,0 +1,36 @@
+#include "worker/training/kernels.h"
+
+namespace orchestrate {
+
+namespace {
+
+constexpr std::int64_t rounded_up(std::int64_t value, std::int64_t multiple) {
+    return (value + multiple - 1) / multiple * multiple;
+}
+
+}  // namespace
+
+std::int64_t attention_weight_floats(std::int64_t rows, std::int64_t heads, bool first_query_only) {
+    return heads * (first_query_only ? 1 : rows) * rounded_up(rows, 16);
+}
+
+std::int64_t attention_scratch_floats(const AttentionShape& shape) {
+    const std::int64_t wide = rounded_up(shape.longest, 16);
+    const std::int64_t deep = rounded_up(shape.head_size, 16);
+    return 7 * wide * deep + 2 * wide * wide + rounded_up(shape.longest, 64);
+}
+
+const Kernels& best_kernels() {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
+        return avx512::kernels();
+    }
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        return avx2::kernels();
+    }
+#endif
+    return generic::kernels();
+}
+
+}  // namespace orchestrate

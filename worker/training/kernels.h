@@ -1,0 +1,133 @@
+// The arithmetic between the matrix products of a Transformer encoder, on CPUs: embeddings, attention over
+// packed texts, bias + GELU, dropout + residual + layer norm, forward and backward, each in one pass over
+// memory. Free of torch. The same source is compiled once per instruction set; best_kernels() picks what this
+// machine can run.
+//
+// Matrices are row-major fp32. A row is one token of a packed batch. All kernels work on a range of rows or
+// texts, hold no state, and may run at the same time on disjoint ranges. "accumulates" means: adds to what is
+// there.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "worker/training/keyed_random.h"
+
+namespace orchestrate {
+
+// Rows [begin, end).
+struct RowRange {
+    std::int64_t begin = 0;
+    std::int64_t end = 0;
+};
+
+// Texts [begin, end) of a packed batch and the shape of their attention.
+struct AttentionShape {
+    std::int64_t heads = 0;
+    std::int64_t head_size = 0;
+    const std::int64_t* offsets = nullptr;  // text i has the rows [offsets[i], offsets[i + 1])
+    const std::int64_t* weight_offsets =
+        nullptr;                             // text i has its attention weights from weight_offsets[i] on
+    const std::uint32_t* example = nullptr;  // of text i: its index in the global batch
+    bool first_query_only =
+        false;  // only the first token of each text asks: queries and output have a row per text
+    std::int64_t longest = 0;  // rows of the longest text
+};
+
+// Floats that the attention of one text with this many rows stores for the backward pass.
+std::int64_t attention_weight_floats(std::int64_t rows, std::int64_t heads, bool first_query_only);
+
+// Floats of scratch memory that one call of an attention kernel needs.
+std::int64_t attention_scratch_floats(const AttentionShape& shape);
+
+// A matrix inside a wider one, and the bias of its columns (null: none).
+struct BiasedColumns {
+    const float* values = nullptr;
+    std::int64_t stride = 0;  // floats from one row to the next
+    const float* bias = nullptr;
+};
+
+// Where the gradient of BiasedColumns goes: `values` is written, `bias` (null: not wanted) accumulates.
+struct BiasedColumnsGradient {
+    float* values = nullptr;
+    std::int64_t stride = 0;
+    float* bias = nullptr;
+};
+
+// y = LayerNorm(x) * gain + bias; `normalized` (without gain and bias) and `inverse_deviation` are what its
+// backward pass needs.
+struct LayerNormParameters {
+    const float* gain = nullptr;
+    const float* bias = nullptr;
+    float epsilon = 1e-5F;
+};
+
+struct Kernels {
+    const char* instruction_set = "";
+
+    // normalized, inverse_deviation, output = dropout(LayerNorm(word[token] + position[...] + type[0])).
+    // `random` is scratch of columns rounded up to 64 floats; so in the two kernels below.
+    void (*embed)(RowRange rows, std::int64_t columns, const std::int64_t* token,
+                  const std::int64_t* position_id, const float* word, const float* position,
+                  const float* type, const LayerNormParameters& norm, const Dropout& dropout,
+                  const TokenKey* keys, float* normalized, float* inverse_deviation, float* output,
+                  float* random);
+
+    // Gradient of the sum of the three embeddings into `grad_sum`; accumulates those of gain and bias.
+    void (*embed_backward)(RowRange rows, std::int64_t columns, const float* grad_output, const float* gain,
+                           const Dropout& dropout, const TokenKey* keys, const float* normalized,
+                           const float* inverse_deviation, float* grad_sum, float* grad_gain,
+                           float* grad_norm_bias, float* random);
+
+    // output = LayerNorm(residual + dropout(values + bias)).
+    void (*add_norm)(RowRange rows, std::int64_t columns, const float* values, const float* bias,
+                     const float* residual, const LayerNormParameters& norm, const Dropout& dropout,
+                     const TokenKey* keys, float* normalized, float* inverse_deviation, float* output,
+                     float* random);
+
+    // Gradients of residual and values are written; those of bias, gain and norm bias accumulate.
+    void (*add_norm_backward)(RowRange rows, std::int64_t columns, const float* grad_output,
+                              const float* gain, const Dropout& dropout, const TokenKey* keys,
+                              const float* normalized, const float* inverse_deviation, float* grad_residual,
+                              float* grad_values, float* grad_bias, float* grad_gain, float* grad_norm_bias,
+                              float* random);
+
+    // values += bias, output = gelu(values) (by the error function).
+    void (*bias_gelu)(RowRange rows, std::int64_t columns, float* values, const float* bias, float* output);
+
+    // `biased` is what bias_gelu left in its values. grad_bias accumulates.
+    void (*bias_gelu_backward)(RowRange rows, std::int64_t columns, const float* grad_output,
+                               const float* biased, float* grad_values, float* grad_bias);
+
+    // Of the texts of `texts`: output = dropout(softmax(q k^T / sqrt(head_size))) v, heads side by side in
+    // the columns. `weights` receives the softmax.
+    void (*attention)(RowRange texts, const AttentionShape& shape, const Dropout& dropout,
+                      const BiasedColumns& query, const BiasedColumns& key, const BiasedColumns& value,
+                      float* weights, float* output, std::int64_t output_stride, float* scratch);
+
+    void (*attention_backward)(RowRange texts, const AttentionShape& shape, const Dropout& dropout,
+                               const BiasedColumns& query, const BiasedColumns& key,
+                               const BiasedColumns& value, const float* weights, const float* grad_output,
+                               std::int64_t grad_output_stride, const BiasedColumnsGradient& grad_query,
+                               const BiasedColumnsGradient& grad_key, const BiasedColumnsGradient& grad_value,
+                               float* scratch);
+
+    // mask[i * columns + j] = 0 or dropout.scale, for rows of the given keys.
+    void (*dropout_mask)(RowRange rows, std::int64_t columns, const Dropout& dropout, const TokenKey* keys,
+                         float* mask, float* random);
+};
+
+// The widest instruction set that this machine runs.
+const Kernels& best_kernels();
+
+namespace generic {
+const Kernels& kernels();
+}
+namespace avx2 {
+const Kernels& kernels();
+}
+namespace avx512 {
+const Kernels& kernels();
+}
+
+}  // namespace orchestrate

@@ -1,0 +1,64 @@
+#include "worker/training/optimizer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include <ATen/ATen.h>
+
+namespace orchestrate {
+
+double learning_rate_at(const TrainConfig& config, std::int64_t step, std::int64_t steps) {
+    const auto warmup =
+        static_cast<std::int64_t>(std::ceil(config.warmup_ratio * static_cast<double>(steps)));
+    if (step < warmup) {
+        return config.learning_rate * static_cast<double>(step) /
+               static_cast<double>(std::max<std::int64_t>(1, warmup));
+    }
+    const double after = static_cast<double>(std::max<std::int64_t>(1, steps - warmup));
+    switch (config.learning_rate_schedule) {
+        case LearningRateSchedule::constant:
+            break;
+        case LearningRateSchedule::linear:
+            return config.learning_rate * std::max(0.0, static_cast<double>(steps - step) / after);
+        case LearningRateSchedule::cosine: {
+            const double progress = static_cast<double>(step - warmup) / after;
+            return config.learning_rate * std::max(0.0, 0.5 * (1.0 + std::cos(std::numbers::pi * progress)));
+        }
+    }
+    return config.learning_rate;
+}
+
+AdamW::AdamW(Parameters& parameters, const TrainConfig& config) : parameters_(parameters), config_(config) {
+    const std::int64_t decayed = parameters.decayed_elements();
+    const auto add_group = [&](std::int64_t begin, std::int64_t end, double decay) {
+        const at::Tensor values = parameters.values().narrow(0, begin, end - begin);
+        groups_.push_back({{values},
+                           {parameters.gradients().narrow(0, begin, end - begin)},
+                           {at::zeros_like(values)},
+                           {at::zeros_like(values)},
+                           {at::zeros({}, values.options())},
+                           decay});
+    };
+    add_group(0, decayed, config.weight_decay);
+    add_group(decayed, parameters.values().numel(), 0.0);
+}
+
+at::Tensor AdamW::step(double learning_rate) {
+    const at::NoGradGuard no_gradients;
+    const at::Tensor norm = parameters_.gradients().norm();
+    std::optional<at::Tensor> divisor;
+    if (config_.max_grad_norm > 0) {
+        divisor = ((norm + 1e-6) / config_.max_grad_norm).clamp_min(1.0);
+    }
+    for (Group& group : groups_) {
+        group.steps[0].add_(1);
+        at::_fused_adamw_(group.values, group.gradients, group.mean, group.square, {}, group.steps,
+                          learning_rate, config_.adam_beta1, config_.adam_beta2, group.decay,
+                          config_.adam_epsilon,
+                          /*amsgrad=*/false, /*maximize=*/false, divisor);
+    }
+    return norm;
+}
+
+}  // namespace orchestrate

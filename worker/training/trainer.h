@@ -1,0 +1,30 @@
+// Trains and evaluates one job on prepared data, over all ranks of a worker.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "worker/data/prepared_data.h"
+#include "worker/training/device.h"
+#include "worker/training_api.h"
+
+namespace orchestrate {
+
+struct TrainerInputs {
+    const JobConfig& config;
+    const PreparedData& data;
+    const TrainingDevice& device;
+    Collective& collective;
+    AttemptObserver& observer;  // called on rank 0 only
+    const std::atomic<bool>& stop;
+    // Examples of this rank's share that one forward and backward pass takes; 0: all of them. Changes memory,
+    // not results.
+    std::int64_t micro_batch = 0;
+    bool use_libtorch_kernels = false;  // on the CPU instead of ours: for tests
+};
+
+// Throws UserError for a configuration that does not fit the data, CollectiveError for a lost peer.
+// Divergence and a stop are told in the outcome. Every rank calls it; the result is on rank 0.
+AttemptOutcome train(const TrainerInputs& inputs);
+
+}  // namespace orchestrate
