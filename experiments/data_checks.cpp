@@ -130,6 +130,9 @@ class DataCheck {
     DataConfig known_part_of_config(const std::vector<std::string>& known_features) {
         DataConfig config = settings_.job.data;
         config.features = known_features;
+        if (config.classes.size() == 1) {
+            config.classes.clear();  // reported as a mistake of the list
+        }
         if (!config.label.empty() && !contains(columns_, config.label)) {
             report_unknown_column(place("data.label"), "data.label", config.label);
             config.label.clear();

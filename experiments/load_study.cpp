@@ -1,6 +1,6 @@
 #include <algorithm>
 #include <fstream>
-#include <sstream>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -22,15 +22,14 @@ std::shared_ptr<const SourceText> read_source(const std::filesystem::path& file)
     source->name = file.string();
     source->folder = std::filesystem::absolute(file).parent_path();
     std::ifstream input(file, std::ios::binary);
-    std::ostringstream content;
-    if (!std::filesystem::is_regular_file(file) || !input || !(content << input.rdbuf())) {
+    if (!std::filesystem::is_regular_file(file) || !input) {
         Mistakes mistakes;
         mistakes.error({source, 0, 0, 1},
                        "there is no such file, or it cannot be read; expected a study, e.g. "
                        "experiments/quickstart.toml");
         mistakes.throw_if_any();
     }
-    source->text = content.str();
+    source->text.assign(std::istreambuf_iterator<char>(input), {});
     return source;
 }
 
@@ -266,7 +265,7 @@ class StudyLoader {
             if (stage.kind == StageKind::search) {
                 trials = variants;
                 if (is_sound) {
-                    warn_of_equal_variants(variants, plan_->search_where, mistakes_);
+                    warn_of_equal_trials(variants, plan_->search_where, mistakes_);
                 }
             } else {
                 const auto* ablations = section("ablation");

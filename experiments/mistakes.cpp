@@ -112,7 +112,13 @@ void Mistakes::throw_if_any() const {
 }
 
 std::string join_alternatives(std::span<const std::string> names) {
-    return join(names, "or");
+    constexpr std::size_t kMostListed = 12;
+    if (names.size() <= kMostListed) {
+        return join(names, "or");
+    }
+    std::vector<std::string> listed(names.begin(), names.begin() + kMostListed);
+    listed.push_back(fmt::format("{} others", names.size() - kMostListed));
+    return join(listed, "or");
 }
 
 std::string join_and(std::span<const std::string> names) {

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -84,6 +85,18 @@ std::vector<Variant> expand_stage(const Study::Plan& plan, const Stage& stage, c
                                   Mistakes& mistakes) {
     return stage.kind == StageKind::search ? expand_search(plan, baseline, mistakes)
                                            : expand_ablations(plan, stage, baseline, mistakes);
+}
+
+void warn_of_equal_trials(const std::vector<Variant>& trials, const SourceSpan& where, Mistakes& mistakes) {
+    std::set<std::string> different;
+    for (const auto& trial : trials) {
+        different.insert(canonical_json(trial.config));
+    }
+    if (different.size() < trials.size()) {
+        mistakes.warning(
+            where, fmt::format("{} trials make {} different configuration{}; equal ones share their jobs",
+                               trials.size(), different.size(), different.size() == 1 ? "" : "s"));
+    }
 }
 
 void warn_of_equal_variants(const std::vector<Variant>& variants, const SourceSpan& where,

@@ -22,6 +22,9 @@ struct Study::Plan {
 std::vector<Variant> expand_stage(const Study::Plan& plan, const Stage& stage, const JobConfig& baseline,
                                   Mistakes& mistakes);
 
+// Warns, once, that a search draws the same configuration again.
+void warn_of_equal_trials(const std::vector<Variant>& trials, const SourceSpan& where, Mistakes& mistakes);
+
 // Warns of variants of a stage that are the same configuration under two names.
 void warn_of_equal_variants(const std::vector<Variant>& variants, const SourceSpan& where,
                             Mistakes& mistakes);

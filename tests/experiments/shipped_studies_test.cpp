@@ -1,0 +1,203 @@
+#include <cstdlib>
+#include <map>
+#include <sstream>
+
+#include <gmock/gmock.h>
+
+#include "study_files.h"
+
+namespace orchestrate::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+const std::filesystem::path kStudies = std::filesystem::path(ORCHESTRATE_SOURCE_DIR) / "experiments";
+
+// A file with the columns of the Spotify Tracks Dataset and a few rows of each genre the small study names.
+std::filesystem::path write_tracks(const StudyFolder& folder) {
+    std::string rows =
+        "track_id,popularity,danceability,energy,loudness,speechiness,acousticness,instrumentalness,liveness,"
+        "valence,"
+        "tempo,duration_ms,explicit,track_genre\n";
+    int id = 0;
+    for (const char* genre : {"classical", "country", "edm", "funk", "hip-hop", "jazz", "metal", "pop",
+                              "punk", "r-n-b", "reggae", "rock", "sleep"}) {
+        for (int i = 0; i < 10; ++i) {
+            rows += "id" + std::to_string(++id) + ",1,0.2,0.3,-4,0.5,0.6,0.7,0.8,0.9,100,1000,False," +
+                    genre + "\n";
+        }
+    }
+    return folder.write("spotify.csv", rows);
+}
+
+std::size_t jobs_of(const std::vector<Variant>& variants) {
+    std::size_t jobs = 0;
+    for (const auto& variant : variants) {
+        jobs += variant.seeds.size();
+    }
+    return jobs;
+}
+
+TEST(ShippedStudies, Quickstart) {
+    const auto study = load_study(kStudies / "quickstart.toml", {});
+    EXPECT_THAT(study.warnings, IsEmpty());
+    const auto variants = last_stage(study);
+    EXPECT_THAT(names_of(variants), ElementsAre("baseline", "without popularity", "without speechiness",
+                                                "with duration", "no hidden layer", "Tanh"));
+    EXPECT_EQ(jobs_of(variants), 12U);
+    EXPECT_THAT(study.base.data.split.group_by, ElementsAre(GroupColumn{"track_id", ""}));
+}
+
+TEST(ShippedStudies, PunkOrFunkSmall) {
+    const StudyFolder folder;
+    const auto study =
+        load_study(kStudies / "punk-or-funk-small.toml", {"data.path=" + write_tracks(folder).string()});
+    EXPECT_THAT(study.warnings, IsEmpty());
+    EXPECT_EQ(study.base.data.classes.size(), 12U);
+    EXPECT_EQ(study.base.data.features.size(), 10U);
+    const auto variants = last_stage(study);
+    EXPECT_THAT(names_of(variants), ElementsAre("baseline", "without popularity", "without energy",
+                                                "with duration", "head width 16", "no hidden layer", "Tanh"));
+    EXPECT_EQ(jobs_of(variants), 14U);
+}
+
+TEST(ShippedStudies, PunkOrFunk) {
+    const StudyFolder folder;
+    const auto study =
+        load_study(kStudies / "punk-or-funk.toml", {"data.path=" + write_tracks(folder).string()});
+    EXPECT_THAT(study.warnings, IsEmpty());
+    ASSERT_EQ(study.stages.size(), 2U);
+    EXPECT_EQ(study.stages[1].baseline_stage, "search");
+    EXPECT_EQ(study.base.model.head_activation, Activation::relu);
+    EXPECT_EQ(study.base.model.hidden_size, 768);
+    EXPECT_THAT(names_of(last_stage(study)),
+                ElementsAre("baseline", "without popularity", "without danceability", "without energy",
+                            "without loudness", "without speechiness", "without acousticness",
+                            "without instrumentalness", "without liveness", "without valence",
+                            "without tempo", "with explicit lyrics", "with track duration", "head width 64",
+                            "head width 32", "head width 16", "no hidden layer", "Tanh", "Sigmoid"));
+}
+
+TEST(ShippedStudies, PunkOrFunkAtToySize) {
+    const StudyFolder folder;
+    const auto study = load_study(
+        kStudies / "punk-or-funk.toml",
+        {"data.path=" + write_tracks(folder).string(), "data.max_rows=100", "search.trials=2",
+         "study.seeds=1", "search.space={ train.epochs = { choice = [1] } }", "model.hidden_size=32",
+         "model.num_hidden_layers=1", "model.num_attention_heads=2", "model.intermediate_size=64"});
+    const auto trials = study.expand(study.stages[0], study.base);
+    ASSERT_EQ(trials.size(), 2U);
+    EXPECT_EQ(trials[0].config.train.epochs, 1);
+    EXPECT_EQ(jobs_of(study.expand(study.stages[1], trials[0].config)), 19U);
+}
+
+TEST(ShippedStudies, SayHowToGetTheData) {
+    for (const char* name : {"punk-or-funk-small.toml", "punk-or-funk.toml"}) {
+        try {
+            load_study(kStudies / name, {});
+            FAIL() << "expected StudyError";
+        } catch (const StudyError& error) {
+            ASSERT_EQ(error.diagnostics().size(), 1U) << error.what();
+            EXPECT_THAT(error.what(), HasSubstr("kaggle.com/datasets/maharshipandya"));
+            EXPECT_THAT(error.what(), HasSubstr("--set data.path="));
+        }
+    }
+}
+
+TEST(ShippedStudies, ReadTheRealData) {
+    const char* given = std::getenv("ORCHESTRATE_DATA");
+    const std::filesystem::path data =
+        given ? given : std::filesystem::path(ORCHESTRATE_SOURCE_DIR).parent_path() / "shared" / "data";
+    if (!std::filesystem::exists(data / "spotify-tracks.csv.gz")) {
+        GTEST_SKIP() << "no " << data / "spotify-tracks.csv.gz"
+                     << "; set ORCHESTRATE_DATA to the folder that has it";
+    }
+    const auto study = load_study(kStudies / "punk-or-funk-small.toml",
+                                  {"data.path=" + (data / "spotify-tracks.csv.gz").string(),
+                                   "tokenizer.vocabulary=" + (data / "roberta").string()});
+    EXPECT_EQ(study.base.data.sha256, "b202fa49909b2d5cef71a04b1d21243cfeb36414535f2ca9272aa646721177bd");
+    EXPECT_THAT(render_plan(study), HasSubstr("12000 rows, 12 classes"));
+}
+
+// Golden: job identities must not change unseen, or finished studies would be trained again. They change with
+// numerics_version, a default of common/job_config.h, or this file's data; say so in the commit that changes
+// them.
+TEST(Identity, OfJobsIsFixed) {
+    const StudyFolder folder;
+    const auto study = folder.load(kDataSection + R"([study]
+seeds = [1, 2]
+[cluster]
+device = "cpu"
+[[ablation]]
+leave_out = "energy"
+[[ablation]]
+set = { "model.head_width" = "none", "train.learning_rate" = 0.0005 }
+)");
+    std::vector<std::string> identities;
+    for (const auto& variant : last_stage(study)) {
+        for (const auto& seed : variant.seeds) {
+            JobConfig job = variant.config;
+            job.seed = seed;
+            identities.push_back(job_identity(job));
+        }
+    }
+    EXPECT_THAT(identities, ElementsAre("75a2ea5fa833cd37a90de6639db0117acf686f2c27a9135c6f72542b1da1dbde",
+                                        "e725a7215749e4f11a06950ee94bad2a767e723d434f564395b0802e5b5280cc",
+                                        "41443fa58fcc42c9c6e854caeb59e0edb8ee1c1de72aba7155e7ec70cf322183",
+                                        "9880ac1f754189b31e319e2f786d16d0c5c1b9aa6065bd726365c5a835e0174a",
+                                        "6ae91ac49ddf4b8be9ca6675a9eb60b1d358d438dc41915acd78304e0b8a488e",
+                                        "77232f6489cfbd81cf7f92a55a60c538b2ba5b01c5e48c35134bcb04cfcf40f7"));
+}
+
+TEST(Identity, IsIndifferentToOrderPathsAndExplicitDefaults) {
+    const StudyFolder folder;
+    const auto identity = [&](const std::string& toml) { return job_identity(folder.load(toml).base); };
+    const std::string plain = identity(kDataSection);
+    std::filesystem::copy_file(folder.path() / "tracks.csv", folder.path() / "moved.csv");
+    EXPECT_EQ(
+        plain,
+        identity("[train]\nepochs = 3\n[study]\nname = \"x\"\nranks = 2\n[data]\nfeatures = [\"energy\", "
+                 "\"tempo\", \"valence\"]\nlabel = \"genre\"\npath = \"moved.csv\"\n[cluster]\nslots = 3\n"));
+    EXPECT_NE(plain, identity(kDataSection + "[train]\nepochs = 4\n"));
+    EXPECT_NE(plain, identity(kDataSection + "classes = [\"funk\", \"punk\"]\nmax_rows = 30\n"));
+    folder.write("tracks.csv", "genre,energy,tempo,valence\npunk,1,2,3\nfunk,1,2,3\n");
+    EXPECT_NE(plain, identity(kDataSection));
+}
+
+// Every example of README.md is a study, or a part of one.
+TEST(Reference, ItsExamplesAreValid) {
+    std::ifstream readme(kStudies / "README.md");
+    const StudyFolder folder;
+    write_tracks(folder);
+    std::string line;
+    std::string example;
+    bool inside = false;
+    int examples = 0;
+    while (std::getline(readme, line)) {
+        if (line == "```toml") {
+            inside = true;
+            example.clear();
+        } else if (line == "```" && inside) {
+            inside = false;
+            ++examples;
+            if (example.find("[data]") == std::string::npos) {
+                example =
+                    "[data]\npath = \"sample-tracks.csv\"\nlabel = \"track_genre\"\n"
+                    "features = [\"energy\", \"tempo\", \"valence\"]\n" +
+                    example;
+            }
+            std::filesystem::copy_file(kStudies / "sample-tracks.csv", folder.path() / "sample-tracks.csv",
+                                       std::filesystem::copy_options::overwrite_existing);
+            const auto mistakes = folder.mistakes(example);
+            EXPECT_THAT(mistakes, IsEmpty()) << StudyError(mistakes).what();
+        } else if (inside) {
+            example += line + "\n";
+        }
+    }
+    EXPECT_GE(examples, 4);
+}
+
+}  // namespace
+}  // namespace orchestrate::testing

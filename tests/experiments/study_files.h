@@ -1,0 +1,83 @@
+// Helpers of the study tests: a folder with a small data file, and studies written into it.
+#pragma once
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "experiments/study.h"
+
+namespace orchestrate::testing {
+
+inline const std::string kDataSection = R"([data]
+path = "tracks.csv"
+label = "genre"
+features = ["energy", "tempo", "valence"]
+)";
+
+// A folder that lives as long as the test, with tracks.csv: 40 rows, genres funk and punk.
+class StudyFolder {
+  public:
+    StudyFolder() {
+        const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
+        std::string name =
+            std::string(test->test_suite_name()) + "-" + test->name() + "-" + std::to_string(getpid());
+        std::replace(name.begin(), name.end(), '/', '-');
+        path_ = std::filesystem::temp_directory_path() / name;
+        std::filesystem::create_directories(path_);
+        std::string rows = "track_id,genre,energy,tempo,valence,duration_ms,explicit\n";
+        for (int i = 0; i < 40; ++i) {
+            rows += "id" + std::to_string(i / 2) + (i % 2 ? ",punk,0." : ",funk,0.") +
+                    std::to_string(10 + i) + "," + std::to_string(80 + i) + ",0.5," +
+                    std::to_string(180000 + i) + (i % 3 ? ",True\n" : ",False\n");
+        }
+        write("tracks.csv", rows);
+    }
+    ~StudyFolder() { std::filesystem::remove_all(path_); }
+    StudyFolder(const StudyFolder&) = delete;
+    StudyFolder& operator=(const StudyFolder&) = delete;
+
+    std::filesystem::path write(const std::string& name, const std::string& content) const {
+        std::ofstream(path_ / name, std::ios::binary) << content;
+        return path_ / name;
+    }
+
+    Study load(const std::string& toml, const std::vector<std::string>& overrides = {}) const {
+        return load_study(write("study.toml", toml), overrides);
+    }
+
+    // The mistakes of a study; empty if it has none.
+    std::vector<Diagnostic> mistakes(const std::string& toml,
+                                     const std::vector<std::string>& overrides = {}) const {
+        try {
+            load(toml, overrides);
+        } catch (const StudyError& error) {
+            return error.diagnostics();
+        }
+        return {};
+    }
+
+    const std::filesystem::path& path() const { return path_; }
+
+  private:
+    std::filesystem::path path_;
+};
+
+inline std::vector<Variant> last_stage(const Study& study) {
+    return study.expand(study.stages.back(), study.base);
+}
+
+inline std::vector<std::string> names_of(const std::vector<Variant>& variants) {
+    std::vector<std::string> names;
+    for (const auto& variant : variants) {
+        names.push_back(variant.name);
+    }
+    return names;
+}
+
+}  // namespace orchestrate::testing
