@@ -60,9 +60,8 @@ std::unique_ptr<Launcher> make_local_launcher(bool die_with_parent);
 // choice (cuda_devices is ignored). Throws UserError outside an allocation.
 std::unique_ptr<Launcher> make_srun_launcher(const std::string& mpi_type, std::int64_t memory_mib_per_rank);
 
-// What srun's --mpi must be for the MPI library that orchestrate-worker will open: "pmix" for Open MPI where
-// this Slurm has it, else "pmi2". The worker is told by ORCHESTRATE_MPI=openmpi|mpich. Throws UserError if
-// there is no MPI.
+// What srun's --mpi must be for the MPI library that is here: "pmix" for Open MPI where this Slurm has it,
+// else "pmi2".
 std::string default_srun_mpi_type();
 
 }  // namespace orchestrate

@@ -40,8 +40,10 @@ class SrunLauncher : public ProcessLauncher {
     ChildCommand command_for(const WorkerSpec& spec) override {
         const StepPlace place = allocation_.take(spec.name, spec.ranks);
         steps_[spec.name] = {};
+        WorkerSpec without_devices = spec;  // Slurm hands them out
+        without_devices.cuda_devices.clear();
         return {srun_arguments(spec, options_, place),
-                worker_environment(spec, current_environment()),
+                worker_environment(without_devices, current_environment()),
                 spec.log_folder / (spec.name + ".out"),
                 {},
                 SIGTERM};  // a step lives no longer than its pilot
@@ -127,8 +129,8 @@ std::unique_ptr<Launcher> make_srun_launcher(const std::string& mpi_type, std::i
 std::string default_srun_mpi_type() {
     const CommandResult types = run_command({"srun", "--mpi=list"});
     const bool slurm_has_pmix = (types.output + types.errors).find("pmix") != std::string::npos;
-    const bool open_mpi = find_mpirun().family == MpiFamily::open_mpi;
-    return slurm_has_pmix && open_mpi ? "pmix" : "pmi2";
+    const bool only_mpich = find_program("mpirun.openmpi").empty() && !find_program("mpirun.mpich").empty();
+    return slurm_has_pmix && !only_mpich ? "pmix" : "pmi2";
 }
 
 }  // namespace orchestrate
