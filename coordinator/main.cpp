@@ -1,0 +1,182 @@
+// orchestrate: the command line.
+#include <iostream>
+
+#include <CLI/CLI.hpp>
+
+#include "common/error.h"
+#include "coordinator/commands.h"
+#include "coordinator/pilot.h"
+#include "experiments/study.h"
+
+namespace {
+
+using namespace orchestrate;
+
+constexpr const char* kAbout =
+    "Runs ablation studies and hyper-parameter searches: one TOML file in, one comparison\n"
+    "table out. What is done is kept in an SQLite database, so that the same command goes on\n"
+    "after an interruption and trains nothing twice.\n\n"
+    "    orchestrate plan grid.toml      what would be trained\n"
+    "    orchestrate run grid.toml       train it and print the table\n"
+    "    orchestrate table               the table of the newest study\n"
+    "    orchestrate query \"select * from comparison\"";
+
+struct Formats {
+    bool json = false;
+    bool csv = false;
+    OutputFormat chosen() const {
+        return json ? OutputFormat::json : csv ? OutputFormat::csv : OutputFormat::table;
+    }
+};
+
+void add_formats(CLI::App& command, Formats& formats) {
+    auto* json = command.add_flag("--json", formats.json, "Print JSON");
+    command.add_flag("--csv", formats.csv, "Print CSV")->excludes(json);
+}
+
+int run(int argc, char** argv) {
+    CLI::App app(kAbout, "orchestrate");
+    app.set_version_flag("--version", "orchestrate " ORCHESTRATE_VERSION);
+    app.require_subcommand(1);
+
+    std::string database = "results.db";
+    std::string file;
+    std::vector<std::string> overrides;
+    std::string name;
+    std::string stage;
+    Formats formats;
+    const auto add_database = [&](CLI::App* command) {
+        command->add_option("--db", database, "The results database")
+            ->capture_default_str()
+            ->type_name("FILE");
+        return command;
+    };
+    const auto add_study = [&](CLI::App* command) {
+        command->add_option("file", file, "The study (TOML)")->required()->type_name("FILE");
+        command
+            ->add_option("--set", overrides,
+                         "Replace a value of the file: --set train.epochs=3 (may be repeated)")
+            ->type_name("KEY=VALUE")
+            ->expected(1)
+            ->take_all();
+    };
+
+    auto* run_command =
+        add_database(app.add_subcommand("run", "Train what a study asks for and print its table"));
+    add_study(run_command);
+    RunArguments run_arguments;
+    run_command
+        ->add_option("--workers", run_arguments.workers,
+                     "Ranks at a time on this machine (default: one per core or GPU)")
+        ->check(CLI::Range(1, 4096));
+
+    auto* plan_command =
+        add_database(app.add_subcommand("plan", "Show a study's variants and jobs; starts nothing"));
+    add_study(plan_command);
+
+    auto* table_command = add_database(app.add_subcommand("table", "Print the comparison table of a study"));
+    table_command->add_option("study", name, "Its name (default: the newest)")->type_name("STUDY");
+    table_command->add_option("--stage", stage, "Another stage than the last")->type_name("STAGE");
+    add_formats(*table_command, formats);
+
+    auto* query_command = add_database(app.add_subcommand(
+        "query", "Run one SQL query on the results; start with: select * from comparison"));
+    std::string sql;
+    query_command->add_option("sql", sql, "The query")->required()->type_name("SQL");
+    add_formats(*query_command, formats);
+
+    auto* status_command =
+        add_database(app.add_subcommand("status", "What runs now, or how far each study is"));
+    add_formats(*status_command, formats);
+
+    auto* logs_command = add_database(app.add_subcommand("logs", "Print the logs of a job's attempts"));
+    bool only_paths = false;
+    logs_command->add_option("job", name, "Its number, or the first characters of its identity")
+        ->required()
+        ->type_name("JOB");
+    logs_command->add_flag("--paths", only_paths, "Only the names of the files");
+
+    auto* sample_command = app.add_subcommand(
+        "sample-data",
+        "Write made-up tracks (CSV), drawn from the statistics of real ones, to try things with");
+    std::string destination;
+    int rows_per_genre = 250;
+    std::uint64_t seed = 1;
+    sample_command->add_option("--out", destination, "The file to write (default: standard output)")
+        ->type_name("FILE");
+    sample_command->add_option("--rows-per-genre", rows_per_genre, "Rows of each genre")
+        ->check(CLI::Range(1, 100'000'000))
+        ->capture_default_str();
+    sample_command->add_option("--seed", seed, "Other seeds give other tracks")->capture_default_str();
+
+    auto* pilot_command = app.add_subcommand("pilot", "Serve inside a Slurm allocation (started by `run`)");
+    pilot_command->group("");
+    PilotOptions pilot;
+    std::string access_file;
+    std::string log_folder;
+    pilot_command->add_option("--access", access_file)->required();
+    pilot_command->add_option("--name", pilot.name)->required();
+    pilot_command->add_option("--slots", pilot.slots);
+    pilot_command->add_option("--threads", pilot.threads_per_rank);
+    pilot_command->add_option("--device", pilot.device);
+    pilot_command->add_option("--mpi", pilot.mpi_type);
+    pilot_command->add_option("--memory-per-rank", pilot.memory_mib_per_rank);
+    pilot_command->add_option("--log-folder", log_folder)->required();
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 2;
+    }
+    const auto given = [](const std::string& text) {
+        return text.empty() ? std::nullopt : std::optional(text);
+    };
+    if (run_command->parsed()) {
+        run_arguments.file = file;
+        run_arguments.database = database;
+        run_arguments.overrides = overrides;
+        return run_study(run_arguments, ORCHESTRATE_VERSION);
+    }
+    if (plan_command->parsed()) {
+        return plan_study(file, overrides);
+    }
+    if (table_command->parsed()) {
+        return show_table(database, given(name), given(stage), formats.chosen());
+    }
+    if (query_command->parsed()) {
+        return run_query(database, sql, formats.chosen());
+    }
+    if (status_command->parsed()) {
+        return show_status(database, formats.chosen());
+    }
+    if (logs_command->parsed()) {
+        return show_logs(database, name, only_paths);
+    }
+    if (sample_command->parsed()) {
+        return write_sample_data(given(destination), rows_per_genre, seed);
+    }
+    pilot.access_file = access_file;
+    pilot.log_folder = log_folder;
+    pilot.program_version = ORCHESTRATE_VERSION;
+    return run_pilot(pilot);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (const StudyError& error) {
+        for (const auto& diagnostic : error.diagnostics()) {
+            std::cerr << render(diagnostic) << "\n";
+        }
+        std::cerr << error.what() << "\n";
+        return 2;
+    } catch (const UserError& error) {
+        std::cerr << "orchestrate: " << error.what() << "\n";
+        return 2;
+    } catch (const std::exception& error) {
+        std::cerr << "orchestrate: " << error.what() << "\n";
+        return 1;
+    }
+}
