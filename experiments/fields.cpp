@@ -1,9 +1,7 @@
 #include "experiments/fields.h"
 
 #include <regex>
-#include <set>
 
-#include "common/nearest_name.h"
 #include "experiments/field_kinds.h"
 
 namespace orchestrate {
@@ -252,18 +250,23 @@ std::vector<Field> model_fields() {
     return {
         varying(
             integer("model.hidden_size", "", 1, 16384, AT(job.model.hidden_size), "Width of the encoder.")),
-        varying(integer("model.num_hidden_layers", "", 1, 256, AT(job.model.num_hidden_layers),
-                        "Encoder layers.")),
-        varying(integer("model.num_attention_heads", "", 1, 1024, AT(job.model.num_attention_heads),
-                        "Must divide `hidden_size`.")),
+        varying(with_words(integer("model.num_hidden_layers", "", 1, 256, AT(job.model.num_hidden_layers),
+                                   "Encoder layers."),
+                           "layers")),
+        varying(with_words(integer("model.num_attention_heads", "", 1, 1024,
+                                   AT(job.model.num_attention_heads), "Must divide `hidden_size`."),
+                           "attention heads")),
         varying(integer("model.intermediate_size", "", 1, 65536, AT(job.model.intermediate_size),
                         "Width of the feed-forward layers.")),
         varying(integer("model.max_position_embeddings", "", 6, 65536, AT(job.model.max_position_embeddings),
                         "At least `tokenizer.max_length` + 2.")),
-        varying(number("model.hidden_dropout_prob", "", kProbability, AT(job.model.hidden_dropout_prob),
-                       "Dropout after embeddings and layers.")),
-        varying(number("model.attention_probs_dropout_prob", "", kProbability,
-                       AT(job.model.attention_probs_dropout_prob), "Dropout on attention weights.")),
+        varying(with_words(number("model.hidden_dropout_prob", "", kProbability,
+                                  AT(job.model.hidden_dropout_prob), "Dropout after embeddings and layers."),
+                           "hidden dropout")),
+        varying(
+            with_words(number("model.attention_probs_dropout_prob", "", kProbability,
+                              AT(job.model.attention_probs_dropout_prob), "Dropout on attention weights."),
+                       "attention dropout")),
         varying(number("model.layer_norm_eps", "", kPositive, AT(job.model.layer_norm_eps), "")),
         varying(number("model.initializer_range", "", kPositive, AT(job.model.initializer_range),
                        "Standard deviation of the initial weights.")),
@@ -338,89 +341,6 @@ std::vector<Field> cluster_fields() {
 
 #undef AT
 
-// The names that may stand in the table at `prefix` ("" for the top of the file).
-std::vector<std::string> names_below(const std::string& prefix,
-                                     const std::vector<std::string>& other_sections) {
-    std::set<std::string> found;
-    std::vector<std::string> paths = other_sections;
-    for (const auto& field : fields()) {
-        paths.push_back(field.path);
-    }
-    const std::string start = prefix.empty() ? "" : prefix + ".";
-    for (const auto& path : paths) {
-        if (path.size() > start.size() && path.compare(0, start.size(), start) == 0) {
-            found.insert(path.substr(start.size(), path.find('.', start.size()) - start.size()));
-        }
-    }
-    return {found.begin(), found.end()};
-}
-
-// A key that is valid in another table: "epochs" in [model] was meant to be "train.epochs".
-std::string same_key_elsewhere(const std::string& key) {
-    for (const auto& field : fields()) {
-        if (field.path.substr(field.path.rfind('.') + 1) == key) {
-            return field.path;
-        }
-    }
-    return {};
-}
-
-class FieldReader {
-  public:
-    FieldReader(const std::vector<std::string>& other_sections, Settings& settings, Mistakes& mistakes)
-        : other_sections_(other_sections), settings_(settings), mistakes_(mistakes) {}
-
-    void read_table(const ValueTable& table, const std::string& prefix) {
-        const auto valid = names_below(prefix, other_sections_);
-        for (const auto& entry : table.entries) {
-            const std::string path = prefix.empty() ? entry.key : prefix + "." + entry.key;
-            if (const auto* field = find_field(path)) {
-                given_.emplace(path, entry.value);
-                field->write(settings_, entry.value, mistakes_);
-            } else if (std::find(other_sections_.begin(), other_sections_.end(), path) !=
-                       other_sections_.end()) {
-                continue;
-            } else if (std::find(valid.begin(), valid.end(), entry.key) == valid.end()) {
-                report_unknown(entry, prefix, valid);
-            } else if (const auto* below = entry.value.as_table()) {
-                read_table(*below, path);
-            } else {
-                report_unfit(entry.value, path, "a table, [" + path + "]", mistakes_);
-            }
-        }
-    }
-
-    GivenFields take() { return std::move(given_); }
-
-  private:
-    void report_unknown(const ValueEntry& entry, const std::string& prefix,
-                        const std::vector<std::string>& valid) {
-        const std::string place = prefix.empty() ? "at the top of the file" : "in [" + prefix + "]";
-        std::string message =
-            entry.value.as_table() && prefix.empty() ? "unknown section '" : "unknown key '";
-        message += entry.key + "' " + place;
-        std::string suggestion = nearest_name(entry.key, valid).value_or("");
-        const bool belongs_here = !suggestion.empty();
-        if (!belongs_here) {
-            suggestion = same_key_elsewhere(entry.key);
-        }
-        if (suggestion.empty()) {
-            message += "; expected " + join_alternatives(valid);
-        }
-        // On the command line a key is written with its section.
-        const bool from_command_line = entry.key_where.source && entry.key_where.source->is_command_line;
-        if (from_command_line && belongs_here && !prefix.empty()) {
-            suggestion = prefix + "." + suggestion;
-        }
-        mistakes_.error(entry.key_where, message, suggestion);
-    }
-
-    const std::vector<std::string>& other_sections_;
-    Settings& settings_;
-    Mistakes& mistakes_;
-    GivenFields given_;
-};
-
 std::string markdown_cell(std::string text) {
     for (std::size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2) {
         text.insert(at, "\\");
@@ -462,15 +382,6 @@ std::vector<std::string> varying_field_paths() {
         }
     }
     return paths;
-}
-
-GivenFields read_fields(const Value& root, const std::vector<std::string>& other_sections, Settings& settings,
-                        Mistakes& mistakes) {
-    FieldReader reader(other_sections, settings, mistakes);
-    if (const auto* table = root.as_table()) {
-        reader.read_table(*table, "");
-    }
-    return reader.take();
 }
 
 std::string field_reference() {

@@ -153,7 +153,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"set_unfit_value", "[[ablation]]\nset = { model.head_width = -1 }", "-1",
                 "expected an integer from 1", ""},
         Mistake{"set_contradiction", "[[ablation]]\nset = { model.num_attention_heads = 5 }", "5",
-                "variant 'num attention heads 5': model.num_attention_heads = 5 does not divide", ""},
+                "variant 'attention heads 5': model.num_attention_heads = 5 does not divide", ""},
         Mistake{"sweep_is_no_list", "[[ablation]]\nsweep = { model.head_width = 16 }", "16",
                 "a list of values", ""},
         Mistake{"same_name", "[[ablation]]\nadd = \"explicit\"\n[[ablation]]\nadd = \"explicit\"",

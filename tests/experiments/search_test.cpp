@@ -73,10 +73,9 @@ TEST(Search, AnotherSeedDrawsOthers) {
 TEST(Search, DrawsAreFixedForever) {
     const StudyFolder folder;
     const auto drawn = trials(folder, 3, 1, kSpace);
-    EXPECT_EQ(drawn[0].change,
-              "epochs 2, batch size 11, learning rate 0.0001184, hidden dropout prob 0.2721");
-    EXPECT_EQ(drawn[1].change, "epochs 8, batch size 13, learning rate 0.00275, hidden dropout prob 0.2147");
-    EXPECT_EQ(drawn[2].change, "epochs 8, batch size 11, learning rate 0.02421, hidden dropout prob 0.2675");
+    EXPECT_EQ(drawn[0].change, "epochs 2, batch size 11, learning rate 0.0001184, hidden dropout 0.2721");
+    EXPECT_EQ(drawn[1].change, "epochs 8, batch size 13, learning rate 0.00275, hidden dropout 0.2147");
+    EXPECT_EQ(drawn[2].change, "epochs 8, batch size 11, learning rate 0.02421, hidden dropout 0.2675");
 }
 
 TEST(Search, DrawsFillTheirRanges) {
