@@ -140,6 +140,9 @@ class Trainer {
                 return Cause::preempted;
             }
             ++step_;
+            if (in_.on_step) {
+                in_.on_step(step_, result.mean_loss);
+            }
             loss_of_epoch += result.mean_loss * static_cast<double>(end - begin);
             if (has_diverged(result.mean_loss, message)) {
                 return Cause::diverged;

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 
 #include "worker/data/prepared_data.h"
 #include "worker/training/device.h"
@@ -21,6 +22,8 @@ struct TrainerInputs {
     // not results.
     std::int64_t micro_batch = 0;
     bool use_libtorch_kernels = false;  // on the CPU instead of ours: for tests
+    // Called on every rank after each optimiser step with its mean loss over the global batch; may be empty.
+    std::function<void(std::int64_t step, double loss)> on_step = nullptr;
 };
 
 // Throws UserError for a configuration that does not fit the data, CollectiveError for a lost peer.

@@ -1,0 +1,139 @@
+// Small prepared data made from a seed, and a job that trains on it: texts of uneven length whose tokens say,
+// with noise, which class they belong to.
+#pragma once
+
+#include <algorithm>
+
+#include "worker/training/keyed_random.h"
+#include "worker/training/trainer.h"
+
+namespace orchestrate::test {
+
+inline constexpr std::int64_t kVocabulary = 60;
+inline constexpr std::int64_t kClasses = 3;
+
+inline PreparedPart synthetic_part(std::int64_t rows, std::uint64_t seed) {
+    PreparedPart part;
+    part.offsets = {0};
+    std::uint64_t draw = 0;
+    const auto random = [&](std::uint64_t below) { return mix(seed, draw++) % below; };
+    for (std::int64_t row = 0; row < rows; ++row) {
+        const auto label = static_cast<std::int32_t>(random(kClasses));
+        const auto length = 3 + random(11);
+        part.token_ids.push_back(0);
+        for (std::uint64_t i = 0; i < length; ++i) {
+            const std::uint64_t word =
+                random(3) != 0 ? 10 + static_cast<std::uint64_t>(label) : 20 + random(20);
+            part.token_ids.push_back(static_cast<std::int32_t>(word));
+        }
+        part.token_ids.push_back(2);
+        part.offsets.push_back(static_cast<std::int64_t>(part.token_ids.size()));
+        part.label.push_back(label);
+        part.line.push_back(row + 2);
+    }
+    return part;
+}
+
+inline PreparedData synthetic_data(std::int64_t train_rows) {
+    PreparedData data;
+    data.classes = {"a", "b", "c"};
+    data.train = synthetic_part(train_rows, 1);
+    data.validation = synthetic_part(17, 2);
+    data.test = synthetic_part(19, 3);
+    data.vocabulary_size = kVocabulary;
+    for (const PreparedPart* part : {&data.train, &data.validation, &data.test}) {
+        for (std::int64_t row = 0; row < part->rows(); ++row) {
+            data.report.longest_text_tokens = std::max(data.report.longest_text_tokens, part->length(row));
+        }
+    }
+    return data;
+}
+
+// 50 steps with batches of 16, 16 and 2 examples; dropout everywhere.
+inline constexpr std::int64_t kTrainRows = 34;
+inline constexpr std::int64_t kSteps = 51;
+
+inline JobConfig synthetic_job() {
+    JobConfig config;
+    config.model.hidden_size = 32;
+    config.model.num_hidden_layers = 2;
+    config.model.num_attention_heads = 2;
+    config.model.intermediate_size = 48;
+    config.model.max_position_embeddings = 40;
+    config.model.head_width = 16;
+    config.model.initializer_range = 0.1;
+    config.train.epochs = 17;
+    config.train.batch_size = 16;
+    config.train.learning_rate = 2e-3;
+    config.seed = {7, 11};
+    return config;
+}
+
+class SilentObserver final : public AttemptObserver {
+  public:
+    void on_progress(const TrainingProgress&) override {}
+    void on_epoch(const EpochMetrics& metrics) override { epochs.push_back(metrics); }
+    void on_log(const std::string&) override {}
+    std::vector<EpochMetrics> epochs;
+};
+
+class SingleRank final : public Collective {
+  public:
+    int rank() const override { return 0; }
+    int size() const override { return 1; }
+    std::unique_ptr<PendingCollective> all_reduce_sum(std::span<float>) override {
+        return std::make_unique<Done>();
+    }
+    std::unique_ptr<PendingCollective> all_reduce_sum(std::span<double>) override {
+        return std::make_unique<Done>();
+    }
+    void broadcast(std::vector<std::byte>&) override {}
+    std::vector<std::vector<std::byte>> gather(std::span<const std::byte> bytes,
+                                               std::chrono::milliseconds) override {
+        return {{bytes.begin(), bytes.end()}};
+    }
+
+  private:
+    class Done final : public PendingCollective {
+      public:
+        bool test() override { return true; }
+        void wait(std::chrono::milliseconds) override {}
+    };
+};
+
+// What a training gave: compared between ranks, micro-batches, kernels, threads.
+struct TrainingRun {
+    std::vector<double> losses;  // of each step
+    std::vector<EpochMetrics> epochs;
+    AttemptOutcome outcome;
+};
+
+struct RunOptions {
+    std::int64_t micro_batch = 0;
+    bool use_libtorch_kernels = false;
+};
+
+inline TrainingRun run_job(const JobConfig& config, const PreparedData& data, Collective& collective,
+                           const RunOptions& options = {}) {
+    const TrainingDevice device = cpu_device();
+    SilentObserver observer;
+    const std::atomic<bool> stop{false};
+    TrainingRun run;
+    TrainerInputs inputs{config, data, device, collective, observer, stop};
+    inputs.micro_batch = options.micro_batch;
+    inputs.use_libtorch_kernels = options.use_libtorch_kernels;
+    inputs.on_step = [&](std::int64_t, double loss) { run.losses.push_back(loss); };
+    run.outcome = train(inputs);
+    run.epochs = std::move(observer.epochs);
+    return run;
+}
+
+inline double largest_difference(const std::vector<double>& a, const std::vector<double>& b) {
+    double largest = a.size() == b.size() ? 0 : 1e9;
+    for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+        largest = std::max(largest, std::abs(a[i] - b[i]));
+    }
+    return largest;
+}
+
+}  // namespace orchestrate::test
