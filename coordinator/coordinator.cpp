@@ -335,16 +335,22 @@ asio::awaitable<void> Coordinator::dismiss_workers() {
             worker.connection->send(Retire{});
         }
     }
-    const auto patience_ends = std::chrono::steady_clock::now() + kStopGrace;
-    const auto anybody_left = [&] {
+    const auto wait_while = [this](auto condition) -> asio::awaitable<void> {
+        const auto patience_ends = std::chrono::steady_clock::now() + kStopGrace;
+        while (condition() && std::chrono::steady_clock::now() < patience_ends) {
+            boost::system::error_code ignored;
+            stage_timer_.expires_after(20ms);
+            co_await stage_timer_.async_wait(asio::redirect_error(use_awaitable, ignored));
+        }
+    };
+    co_await wait_while([this] {
         return std::any_of(workers_.begin(), workers_.end(),
                            [](const auto& entry) { return entry.second.connection != nullptr; });
+    });
+    const auto any_process = [this] {
+        return std::any_of(sites_.begin(), sites_.end(),
+                           [](const auto& entry) { return entry.second->has_processes(); });
     };
-    while (anybody_left() && std::chrono::steady_clock::now() < patience_ends) {
-        boost::system::error_code ignored;
-        stage_timer_.expires_after(50ms);
-        co_await stage_timer_.async_wait(asio::redirect_error(use_awaitable, ignored));
-    }
     for (auto& [site_name, site] : sites_) {
         for (const auto& [name, worker] : workers_) {
             if (site_of(name) == site_name && !worker.exit) {
@@ -352,6 +358,7 @@ asio::awaitable<void> Coordinator::dismiss_workers() {
             }
         }
     }
+    co_await wait_while(any_process);
     if (slurm_) {
         slurm_->end();
     }

@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 
 #include "common/error.h"
 #include "coordinator/commands.h"
@@ -115,7 +116,7 @@ int run(int argc, char** argv) {
     std::string access_file;
     std::string log_folder;
     pilot_command->add_option("--access", access_file)->required();
-    pilot_command->add_option("--name", pilot.name)->required();
+    pilot_command->add_option("--name", pilot.name);
     pilot_command->add_option("--slots", pilot.slots);
     pilot_command->add_option("--threads", pilot.threads_per_rank);
     pilot_command->add_option("--device", pilot.device);
@@ -154,6 +155,10 @@ int run(int argc, char** argv) {
     }
     if (sample_command->parsed()) {
         return write_sample_data(given(destination), rows_per_genre, seed);
+    }
+    if (pilot.name.empty()) {
+        const char* slurm_job = std::getenv("SLURM_JOB_ID");
+        pilot.name = "slurm-" + std::string(slurm_job != nullptr ? slurm_job : "0");
     }
     pilot.access_file = access_file;
     pilot.log_folder = log_folder;

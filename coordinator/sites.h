@@ -38,6 +38,8 @@ class Site {
     virtual void stop(const std::string& worker, std::chrono::milliseconds grace) = 0;
     // Workers that ended since the last call.
     virtual std::vector<SiteWorkerExit> take_exits() = 0;
+    // Whether processes that this site started still live here.
+    virtual bool has_processes() const = 0;
 };
 
 // This machine, through a launcher; with CUDA each rank gets a GPU of its own.
@@ -47,6 +49,7 @@ class LauncherSite : public Site {
     void start(const std::string& worker, int ranks) override;
     void stop(const std::string& worker, std::chrono::milliseconds grace) override;
     std::vector<SiteWorkerExit> take_exits() override;
+    bool has_processes() const override { return !launcher_->running().empty(); }
     std::vector<std::string> running() const { return launcher_->running(); }
 
   private:
@@ -64,6 +67,7 @@ class PilotSite : public Site {
     void start(const std::string& worker, int ranks) override;
     void stop(const std::string& worker, std::chrono::milliseconds grace) override;
     std::vector<SiteWorkerExit> take_exits() override;
+    bool has_processes() const override { return false; }
     void on_exit(const WorkerExited& message);
 
   private:

@@ -40,8 +40,6 @@ void SlurmSites::submit() {
                     "pilot",
                     "--access",
                     access_file_.string(),
-                    "--name",
-                    spec.name,
                     "--slots",
                     std::to_string(spec.nodes * spec.ranks_per_node),
                     "--threads",

@@ -173,8 +173,8 @@ class Agent {
         last_heard_ = std::chrono::steady_clock::now();
         try {
             co_await (beat(interval) || listen());
-        } catch (const std::exception& error) {
-            options_.runner.log->warn("connection lost: {}", error.what());
+        } catch (const std::exception&) {
+            // Said by listen(); the loop around tries again.
         }
         connection_->close();
         connection_.reset();
@@ -199,7 +199,10 @@ class Agent {
                 last_heard_ = std::chrono::steady_clock::now();
                 on_message(message);
             }
-        } catch (...) {
+        } catch (const std::exception& error) {
+            if (!ended_) {
+                options_.runner.log->warn("connection lost: {}", error.what());
+            }
             connection_->close();
             heartbeat_.cancel();
             throw;

@@ -1,0 +1,184 @@
+#include "coordinator/job_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "common/error.h"
+
+namespace orchestrate {
+namespace {
+
+class JobStoreTest : public testing::Test {
+  protected:
+    JobStoreTest() {
+        std::string pattern = (std::filesystem::temp_directory_path() / "orchestrate-store-XXXXXX").string();
+        folder_ = mkdtemp(pattern.data());
+    }
+    ~JobStoreTest() override { std::filesystem::remove_all(folder_); }
+
+    std::filesystem::path file() const { return folder_ / "results.db"; }
+
+    static Variant variant(const std::string& name, std::int64_t head_width,
+                           std::vector<std::uint64_t> seeds) {
+        Variant variant;
+        variant.name = name;
+        variant.change = name;
+        variant.config.model.head_width = head_width;
+        for (const std::uint64_t seed : seeds) {
+            variant.seeds.push_back({seed, seed});
+        }
+        return variant;
+    }
+
+    static Study study() {
+        Study study;
+        study.name = "s";
+        study.file = "/s.toml";
+        return study;
+    }
+
+    static AttemptEnded success(const AttemptId& attempt, double validation_macro_f1,
+                                bool collapsed = false) {
+        AttemptResult result;
+        result.classes = {"funk", "punk"};
+        result.validation.macro_f1 = validation_macro_f1;
+        result.test.accuracy = 0.5;
+        result.test_classes = {{"funk", 0.1, 0.2, 0.3, 4}, {"punk", 0.5, 0.6, 0.7, 8}};
+        result.test_confusion = {{0, 1, 3}};
+        result.test_predictions = {{2, 5}, {0, 1}, {1, 1}, {0.75F, 0.5F}};
+        result.collapsed = collapsed;
+        return {attempt, Cause::succeeded, "", result};
+    }
+
+    std::int64_t count(const std::string& sql) {
+        SQLite::Database database(file().string());
+        return database.execAndGet(sql).getInt64();
+    }
+
+    std::filesystem::path folder_;
+    Stage stage_{"ablation", StageKind::ablation, "", SelectionMetric::macro_f1};
+    WorkerRecord worker_{0, "here-1", "host", 1, 1, "cpu", "/logs/here-1.log"};
+};
+
+TEST_F(JobStoreTest, JobsWithEqualConfigurationsAreOneJob) {
+    JobStore store(file());
+    const auto row = store.begin_study(study());
+    const auto jobs =
+        store.sync_stage(row, 0, stage_, {variant("a", 8, {1, 2}), variant("b", 8, {2, 3})}, {});
+    ASSERT_EQ(jobs.size(), 3U);
+    EXPECT_EQ(jobs[0].title, "a, seed 1");
+    EXPECT_EQ(count("SELECT count(*) FROM variant_jobs"), 4);
+    EXPECT_EQ(count("SELECT count(*) FROM jobs"), 3);
+}
+
+TEST_F(JobStoreTest, AResultIsAcceptedOnceAndOnlyFromTheCurrentAttempt) {
+    JobStore store(file());
+    const auto row = store.begin_study(study());
+    const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
+    const auto first = store.begin_attempt(jobs[0].id, worker_, "/logs");
+    EXPECT_EQ(first.log_file, "/logs/job-1-attempt-1.log");
+    EXPECT_TRUE(store.end_attempt({first.id, Cause::node_lost, "gone", {}}, JobState::waiting, false));
+    const auto second = store.begin_attempt(jobs[0].id, worker_, "/logs");
+    EXPECT_EQ(second.id.number, 2);
+    EXPECT_FALSE(store.add_epoch(first.id, {}));
+    EXPECT_FALSE(store.end_attempt(success(first.id, 0.4), JobState::succeeded, false));
+    EXPECT_TRUE(store.end_attempt(success(second.id, 0.5), JobState::succeeded, false));
+    EXPECT_FALSE(store.end_attempt(success(second.id, 0.6), JobState::succeeded, false));
+    EXPECT_EQ(count("SELECT count(*) FROM results"), 1);
+    EXPECT_EQ(count("SELECT count(*) FROM predictions"), 2);
+    EXPECT_EQ(count("SELECT count(*) FROM class_metrics"), 2);
+    EXPECT_THAT(store.mean_validation_metric(row, "ablation", SelectionMetric::macro_f1),
+                testing::ElementsAre(std::optional(0.5)));
+}
+
+TEST_F(JobStoreTest, EpochsOfALaterAttemptReplaceThoseOfAnEarlierOne) {
+    JobStore store(file());
+    const auto row = store.begin_study(study());
+    const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
+    const auto first = store.begin_attempt(jobs[0].id, worker_, "/logs");
+    for (std::int64_t epoch = 1; epoch <= 3; ++epoch) {
+        EpochMetrics metrics;
+        metrics.epoch = epoch;
+        EXPECT_TRUE(store.add_epoch(first.id, metrics));
+    }
+    store.end_attempt({first.id, Cause::worker_crashed, "", {}}, JobState::waiting, true);
+    const auto second = store.begin_attempt(jobs[0].id, worker_, "/logs");
+    EpochMetrics metrics;
+    metrics.epoch = 1;
+    EXPECT_TRUE(store.add_epoch(second.id, metrics));
+    EXPECT_EQ(count("SELECT count(*) FROM epochs"), 1);
+    EXPECT_EQ(count("SELECT attempt FROM epochs"), 2);
+}
+
+TEST_F(JobStoreTest, AStudyRunAgainKeepsWhatSucceededAndTriesTheRest) {
+    {
+        JobStore store(file());
+        const auto row = store.begin_study(study());
+        const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1, 2})}, {});
+        const auto good = store.begin_attempt(jobs[0].id, worker_, "/logs");
+        store.end_attempt(success(good.id, 0.5), JobState::succeeded, false);
+        const auto bad = store.begin_attempt(jobs[1].id, worker_, "/logs");
+        store.end_attempt({bad.id, Cause::diverged, "NaN", {}}, JobState::failed, true);
+    }
+    JobStore store(file());
+    const auto row = store.begin_study(study());
+    const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1, 2}), variant("new", 9, {1})}, {});
+    ASSERT_EQ(jobs.size(), 3U);
+    EXPECT_EQ(jobs[0].state, JobState::succeeded);
+    EXPECT_EQ(jobs[1].state, JobState::waiting);
+    EXPECT_EQ(jobs[1].failures, 0);
+    EXPECT_EQ(jobs[2].state, JobState::waiting);
+    EXPECT_EQ(store.unfinished_jobs(), 2);
+}
+
+TEST_F(JobStoreTest, VariantsNoLongerInTheFileAreHiddenNotLost) {
+    JobStore store(file());
+    const auto row = store.begin_study(study());
+    store.sync_stage(row, 0, stage_, {variant("a", 8, {1}), variant("b", 9, {1})}, {});
+    store.sync_stage(row, 0, stage_, {variant("b", 9, {1})}, {});
+    EXPECT_EQ(count("SELECT count(*) FROM variants"), 2);
+    EXPECT_EQ(count("SELECT count(*) FROM variants WHERE hidden = 1 AND name = 'a'"), 1);
+}
+
+TEST_F(JobStoreTest, CollapsedRunsDoNotCountForTheBestVariant) {
+    JobStore store(file());
+    const auto row = store.begin_study(study());
+    const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1}), variant("b", 9, {1})}, {});
+    for (const auto& job : jobs) {
+        const auto begun = store.begin_attempt(job.id, worker_, "/logs");
+        const bool is_a = job.title == "a, seed 1";
+        store.end_attempt(success(begun.id, is_a ? 0.9 : 0.4, is_a), JobState::succeeded, false);
+    }
+    EXPECT_THAT(store.mean_validation_metric(row, "ablation", SelectionMetric::macro_f1),
+                testing::ElementsAre(std::nullopt, std::optional(0.4)));
+}
+
+TEST_F(JobStoreTest, RemembersOpenAttemptsAndPresentWorkers) {
+    {
+        JobStore store(file());
+        const auto row = store.begin_study(study());
+        const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
+        store.add_worker(worker_);
+        store.begin_attempt(jobs[0].id, worker_, "/logs");
+    }
+    JobStore store(file());
+    const auto open = store.open_attempts();
+    ASSERT_EQ(open.size(), 1U);
+    EXPECT_EQ(open[0].id, (AttemptId{1, 1}));
+    EXPECT_EQ(open[0].worker_process, 1);
+    const auto present = store.present_workers();
+    ASSERT_EQ(present.size(), 1U);
+    EXPECT_EQ(present[0].name, "here-1");
+    store.worker_left(present[0].row, "gone");
+    EXPECT_TRUE(store.present_workers().empty());
+    EXPECT_EQ(store.last_worker_number(), 1);
+}
+
+TEST_F(JobStoreTest, RefusesAFileThatIsNoDatabase) {
+    std::filesystem::create_directory(file());
+    EXPECT_THROW(JobStore store(file()), UserError);
+}
+
+}  // namespace
+}  // namespace orchestrate
