@@ -3,8 +3,12 @@
 
 namespace orchestrate {
 
-std::string canonical_json(const JobConfig& config) { return Json(config).dump(); }
+std::string canonical_json(const JobConfig& config) {
+    return Json(config).dump();
+}
 
-std::string job_identity(const JobConfig& config) { return sha256_hex(canonical_json(config)); }
+std::string job_identity(const JobConfig& config) {
+    return sha256_hex(canonical_json(config));
+}
 
 }  // namespace orchestrate
