@@ -1,8 +1,8 @@
 // orchestrate: the command line.
+#include <cstdlib>
 #include <iostream>
 
 #include <CLI/CLI.hpp>
-#include <cstdlib>
 
 #include "common/error.h"
 #include "coordinator/commands.h"

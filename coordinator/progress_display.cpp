@@ -31,20 +31,25 @@ std::string summary(const StatusReply& status) {
     return text;
 }
 
-std::string worker_line(const WorkerStatus& worker) {
-    std::string text = fmt::format("  {:<10} ", worker.name);
-    if (worker.state != "busy") {
-        return text + worker.state;
-    }
-    text += fmt::format("{:<26} ", fitted(worker.job_title, 26));
+// The title gives way to what the worker does.
+std::string worker_line(const WorkerStatus& worker, std::size_t columns) {
+    constexpr std::size_t kShortestTitle = 10;
     const auto& progress = worker.progress;
-    if (progress.epoch == 0 || progress.steps == 0) {
-        return text + (progress.phase.empty() ? "begins" : progress.phase);
+    std::string doing = worker.state;
+    if (worker.state == "busy") {
+        doing = progress.phase.empty() ? "begins" : progress.phase;
+        if (progress.epoch > 0 && progress.steps > 0) {
+            doing = fmt::format(
+                "epoch {}/{} {:3.0f} %  loss {:.3f}  {:.1f}k tok/s", progress.epoch, progress.epochs,
+                100.0 * static_cast<double>(progress.step) / static_cast<double>(progress.steps),
+                progress.loss, progress.tokens_per_second / 1000);
+        }
     }
-    return text +
-           fmt::format("epoch {}/{} {:3.0f} %  loss {:.3f}  {:.1f}k tok/s", progress.epoch, progress.epochs,
-                       100.0 * static_cast<double>(progress.step) / static_cast<double>(progress.steps),
-                       progress.loss, progress.tokens_per_second / 1000);
+    const std::string name = fmt::format("  {:<9} ", worker.name);
+    const std::size_t taken = name.size() + doing.size() + 2;
+    const std::size_t room = std::max(kShortestTitle, columns > taken ? columns - taken : 0);
+    return name + fmt::format("{:<{}}  ", fitted(worker.job_title, room), std::min<std::size_t>(room, 28)) +
+           doing;
 }
 
 std::size_t terminal_columns(std::FILE* output) {
@@ -58,7 +63,7 @@ std::size_t terminal_columns(std::FILE* output) {
 }  // namespace
 
 std::vector<std::string> render_progress(const StatusReply& status, std::size_t columns) {
-    constexpr std::size_t kBarWidth = 20;
+    constexpr std::size_t kBarWidth = 14;
     constexpr std::size_t kMaximumWorkers = 16;
     const double done = status.jobs == 0 ? 0.0
                                          : static_cast<double>(status.succeeded + status.failed) /
@@ -70,7 +75,7 @@ std::vector<std::string> render_progress(const StatusReply& status, std::size_t 
         fitted("[" + std::string(filled, '#') + std::string(kBarWidth - filled, '.') + "] " + summary(status),
                columns));
     for (std::size_t i = 0; i < std::min(kMaximumWorkers, status.workers.size()); ++i) {
-        lines.push_back(fitted(worker_line(status.workers[i]), columns));
+        lines.push_back(fitted(worker_line(status.workers[i], columns), columns));
     }
     if (status.workers.size() > kMaximumWorkers) {
         lines.push_back(fmt::format("  and {} more workers", status.workers.size() - kMaximumWorkers));

@@ -22,7 +22,7 @@ StatusReply busy_status() {
     worker.name = "local-1";
     worker.state = "busy";
     worker.job_title = "without instrumentalness and something very long, seed 2";
-    worker.progress = {3, 8, 750, 2000, 1.2345, 51234, "training"};
+    worker.progress = {3, 8, 750, 2000, 1.2341, 51234, "training"};
     status.workers = {worker, worker};
     status.workers[1].state = "idle";
     return status;
