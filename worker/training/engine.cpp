@@ -202,8 +202,12 @@ void keep_freed_memory() {
 
 extern "C" orchestrate::TrainingEngine* orchestrate_open_training_engine(orchestrate::DeviceKind device,
                                                                          const char* library_folder) {
-    orchestrate::keep_freed_memory();
-    at::set_num_interop_threads(1);
+    static const bool process_is_set_up = [] {
+        orchestrate::keep_freed_memory();
+        at::set_num_interop_threads(1);  // LibTorch allows it once
+        return true;
+    }();
+    static_cast<void>(process_is_set_up);
     return new orchestrate::Engine(device == orchestrate::DeviceKind::cpu
                                        ? orchestrate::cpu_device()
                                        : orchestrate::cuda_device(library_folder));

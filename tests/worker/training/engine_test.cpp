@@ -1,0 +1,131 @@
+// The training engine through its door, as the agent uses it: opened by dlopen, jobs one after another.
+#include <filesystem>
+#include <fstream>
+
+#include <dlfcn.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/worker/training/synthetic_data.h"
+
+namespace orchestrate::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+class EngineTest : public testing::Test {
+  protected:
+    static void SetUpTestSuite() {
+        void* const library =
+            dlopen(ORCHESTRATE_BINARY_DIR "/lib/liborchestrate_training.so", RTLD_NOW | RTLD_GLOBAL);
+        ASSERT_NE(library, nullptr) << dlerror();
+        open_ = reinterpret_cast<OpenTrainingEngine>(dlsym(library, kOpenTrainingEngineSymbol));
+        ASSERT_NE(open_, nullptr);
+    }
+    void SetUp() override {
+        folder_ = testing::TempDir() + "orchestrate_engine_test";
+        std::filesystem::create_directories(folder_);
+        engine_.reset(open_(DeviceKind::cpu, ORCHESTRATE_BINARY_DIR "/lib"));
+        request_.config = synthetic_job();
+        request_.config.model.max_position_embeddings = 80;
+        request_.config.train.epochs = 3;
+        request_.config.data.label = "kind";
+        request_.config.data.features = {"size", "weight"};
+        request_.paths.data = write_data("data.csv", 300);
+    }
+    void TearDown() override { std::filesystem::remove_all(folder_); }
+
+    std::string write_data(const std::string& name, int rows) {
+        std::ofstream file(folder_ / name);
+        file << "kind,size,weight\n";
+        for (int row = 0; row < rows; ++row) {
+            file << (row % 3 == 0 ? "a" : "b") << ',' << row % 3 * 10 + row % 7 << ',' << row % 11 << '\n';
+        }
+        return folder_ / name;
+    }
+    AttemptOutcome run() {
+        observer_.epochs.clear();
+        return engine_->run(request_, collective_, observer_, stop_);
+    }
+
+    static OpenTrainingEngine open_;
+    std::filesystem::path folder_;
+    std::unique_ptr<TrainingEngine> engine_;
+    AttemptRequest request_;
+    SingleRank collective_;
+    SilentObserver observer_;
+    std::atomic<bool> stop_{false};
+};
+OpenTrainingEngine EngineTest::open_ = nullptr;
+
+TEST_F(EngineTest, TrainsFromAFileAndReportsTheAttempt) {
+    const AttemptOutcome outcome = run();
+    ASSERT_EQ(outcome.cause, Cause::succeeded) << outcome.message;
+    EXPECT_EQ(observer_.epochs.size(), 3U);
+    EXPECT_THAT(engine_->device_class(), StartsWith("cpu "));
+    EXPECT_EQ(outcome.result.device_class, engine_->device_class());
+    EXPECT_EQ(outcome.result.classes, (std::vector<std::string>{"a", "b"}));
+    EXPECT_EQ(
+        outcome.result.data.train_rows + outcome.result.data.validation_rows + outcome.result.data.test_rows,
+        300);
+    EXPECT_GT(outcome.result.peak_memory_bytes, 10 << 20);
+    EXPECT_GE(outcome.result.total_seconds, outcome.result.train_seconds);
+    EXPECT_FALSE(outcome.result.data.example_text.empty());
+}
+
+TEST_F(EngineTest, AJobAgainGivesTheSameNumbersFromDataInMemory) {
+    const AttemptOutcome first = run();
+    const auto first_epochs = observer_.epochs;
+    std::filesystem::remove(request_.paths.data);  // what is in memory needs no file
+    const AttemptOutcome second = run();
+    ASSERT_EQ(second.cause, Cause::succeeded) << second.message;
+    EXPECT_EQ(first.result.test.loss, second.result.test.loss);
+    EXPECT_EQ(first_epochs.back().train_loss, observer_.epochs.back().train_loss);
+    EXPECT_EQ(first.result.test_predictions.probability, second.result.test_predictions.probability);
+}
+
+TEST_F(EngineTest, MistakesAreUserErrorsAndTheEngineGoesOn) {
+    request_.paths.data = folder_ / "nowhere.csv";
+    AttemptOutcome outcome = run();
+    EXPECT_EQ(outcome.cause, Cause::user_error);
+    EXPECT_THAT(outcome.message, HasSubstr("nowhere.csv"));
+
+    request_.paths.data = write_data("data.csv", 300);
+    request_.config.data.features = {"size", "wait"};
+    outcome = run();
+    EXPECT_EQ(outcome.cause, Cause::user_error);
+    EXPECT_THAT(outcome.message, HasSubstr("wait"));
+
+    request_.config.data.features = {"size"};
+    request_.config.train.precision = Precision::bf16;
+    outcome = run();
+    EXPECT_EQ(outcome.cause, Cause::user_error);
+    EXPECT_THAT(outcome.message, HasSubstr("bf16"));
+
+    request_.config.train.precision = Precision::fp32;
+    EXPECT_EQ(run().cause, Cause::succeeded);
+}
+
+TEST_F(EngineTest, AModelThatDoesNotFitInMemoryIsOutOfMemory) {
+    request_.config.model.hidden_size = 1 << 20;
+    request_.config.model.intermediate_size = 1 << 22;
+    const AttemptOutcome outcome = run();
+    EXPECT_EQ(outcome.cause, Cause::out_of_memory);
+    EXPECT_THAT(outcome.message, HasSubstr("batch_size"));
+    request_.config = synthetic_job();
+}
+
+TEST_F(EngineTest, TextsAreWritten) {
+    engine_->write_texts(request_.config, request_.paths, folder_ / "texts.csv");
+    std::ifstream file(folder_ / "texts.csv");
+    std::string line;
+    int lines = 0;
+    while (std::getline(file, line)) {
+        ++lines;
+    }
+    EXPECT_EQ(lines, 301);
+}
+
+}  // namespace
+}  // namespace orchestrate::test
