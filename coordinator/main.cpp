@@ -101,7 +101,7 @@ int run(int argc, char** argv) {
         "sample-data",
         "Write made-up tracks (CSV), drawn from the statistics of real ones, to try things with");
     std::string destination;
-    int rows_per_genre = 250;
+    int rows_per_genre = 200;
     std::uint64_t seed = 1;
     sample_command->add_option("--out", destination, "The file to write (default: standard output)")
         ->type_name("FILE");

@@ -36,8 +36,8 @@ class Agent {
     }
 
     int run() {
-        asio::co_spawn(io_, stay_connected(), asio::detached);
         asio::co_spawn(io_, wait_for_signals(), asio::detached);
+        asio::co_spawn(io_, stay_connected(), asio::detached);
         io_.run();
         if (runner_->usable()) {
             runner_.reset();
@@ -80,6 +80,9 @@ class Agent {
     }
 
     asio::awaitable<void> wait_for_signals() {
+        if (ended_) {
+            co_return;
+        }
         try {
             const int signal = co_await signals_.async_wait(use_awaitable);
             options_.runner.log->warn("signal {}: ending after the current step", signal);

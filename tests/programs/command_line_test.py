@@ -1,0 +1,91 @@
+"""The command line: versions, help, mistakes; nothing is trained."""
+
+import subprocess
+import time
+
+from programs import ORCHESTRATE, QUICKSTART, SOURCE, WORKER, ProgramTest, main
+
+
+class CommandLineTest(ProgramTest):
+    def test_version_is_quick(self):
+        # The best of several: other tests may run beside this one.
+        best = min(self.seconds_of([ORCHESTRATE, "--version"]) for _ in range(20))
+        self.assertLess(best, 0.020)
+
+    def seconds_of(self, command):
+        begin = time.monotonic()
+        subprocess.run(command, check=True, capture_output=True)
+        return time.monotonic() - begin
+
+    def test_neither_program_is_linked_with_libtorch_or_mpi(self):
+        for program in (ORCHESTRATE, WORKER):
+            libraries = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
+            self.assertIn("libssl", libraries)
+            self.assertNotRegex(libraries, r"\blib(torch|c10|mpi|cud|nccl)")
+
+    def test_help_teaches_every_command(self):
+        text = self.run_program("--help").stdout
+        for command in ("run", "table", "query", "status", "plan", "logs", "sample-data"):
+            self.assertIn(command, text)
+            own = self.run_program(command, "--help").stdout
+            self.assertIn("Usage", own)
+        self.assertIn("--access", self.run_program("--help", program=WORKER).stdout)
+
+    def test_unknown_command_and_option_exit_with_2(self):
+        self.run_program("runn", expect=2)
+        self.run_program("run", expect=2)
+        self.run_program("run", "x.toml", "--nonsense", expect=2)
+
+    def test_all_mistakes_of_a_file_at_once_and_nothing_is_started(self):
+        text = QUICKSTART.read_text().replace('"sample-tracks.csv"', f'"{SOURCE}/experiments/sample-tracks.csv"')
+        text = text.replace("epochs = 20", "epoch = 20").replace("seeds = [1, 2]", "seeds = [1, 1]")
+        text = text.replace('"danceability"', '"dancability"').replace("hidden_size = 64", 'hidden_size = "wide"')
+        (self.folder / "bad.toml").write_text(text)
+        line_of = {word: number for number, line in enumerate(text.splitlines(), 1)
+                   for word in ("epoch =", "seeds =", "dancability", '"wide"') if word in line}
+        errors = self.run_program("run", "bad.toml", expect=2).stderr
+        for word, line in line_of.items():
+            self.assertRegex(errors, rf"bad\.toml:{line}:\d+: error: ", word)
+        self.assertIn("epochs", errors)
+        self.assertIn("danceability", errors)
+        self.assertFalse(self.database.exists())
+        self.assertFalse((self.folder / "results.db.d").exists())
+
+    def test_a_row_that_cannot_be_parsed_is_named_by_its_line(self):
+        rows = (SOURCE / "experiments/sample-tracks.csv").read_text().splitlines()
+        header = rows[0].split(",")
+        cells = rows[41].split(",")
+        cells[header.index("energy")] = "loud"
+        rows[41] = ",".join(cells)
+        (self.folder / "bad.csv").write_text("\n".join(rows) + "\n")
+        errors = self.run_program("run", QUICKSTART, "--set", "data.path=bad.csv", expect=2).stderr
+        self.assertIn("42", errors)
+        self.assertIn("'loud'", errors)
+        self.assertIn("energy", errors)
+
+    def test_a_missing_database_is_explained(self):
+        for arguments in (("table",), ("query", "select 1"), ("status",), ("logs", "1")):
+            errors = self.run_program(*arguments, "--db", "none.db", expect=2).stderr
+            self.assertIn("none.db", errors)
+            self.assertIn("--db", errors)
+        self.assertFalse((self.folder / "none.db").exists())
+
+    def test_sample_data_is_what_the_project_ships(self):
+        self.assertEqual(self.run_program("sample-data", "--rows-per-genre", "200").stdout,
+                         (SOURCE / "experiments/sample-tracks.csv").read_text())
+
+    def test_worker_without_access_file_is_told(self):
+        self.assertIn("--access", self.run_program(program=WORKER, expect=2).stderr)
+        errors = self.run_program("--access", "none.json", program=WORKER, expect=1)
+        self.assertIsNotNone(errors)
+
+    def test_access_file_that_others_can_read_is_refused_with_the_cure(self):
+        access = self.folder / "access.json"
+        access.write_text("{}")
+        access.chmod(0o644)
+        self.run_program("--access", access, "--name", "w", program=WORKER, expect=1)
+        self.assertIn("chmod 600", (self.folder / "w.log").read_text())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""Width changes speed, not results: one rank and two ranks over MPI give the same losses, dropout on."""
+
+from programs import QUICKSTART, ProgramTest, main
+
+
+class RanksTest(ProgramTest):
+    def losses(self, ranks):
+        self.database = self.folder / f"ranks-{ranks}.db"
+        self.run_program("run", QUICKSTART, "--db", self.database, "--set", "study.seeds=[1]", "--set",
+                         "train.epochs=3", "--set", "train.batch_size=30", "--set", f"study.ranks={ranks}")
+        self.assertEqual(self.query("select distinct ranks from results"), [(ranks,)])
+        # Dropout is on, or the comparison would show less than it says.
+        self.assertEqual(self.query("select min(config ->> '$.model.hidden_dropout_prob') > 0 from jobs"), [(1,)])
+        return self.query("select job_id, epoch, train_loss, validation_loss from epochs order by job_id, epoch")
+
+    def test_one_and_two_ranks_give_the_same_losses(self):
+        one, two = self.losses(1), self.losses(2)
+        self.assertEqual(len(one), len(two))
+        for expected, found in zip(one, two):
+            self.assertEqual(expected[:2], found[:2])
+            self.assertAlmostEqual(expected[2], found[2], delta=1e-4)
+            self.assertAlmostEqual(expected[3], found[3], delta=1e-4)
+
+    def test_jobs_of_different_width_share_a_study(self):
+        text = QUICKSTART.read_text().replace('"sample-tracks.csv"', f'"{QUICKSTART.parent}/sample-tracks.csv"')
+        text += '\n[[ablation]]\nname = "wide"\nset = { "model.head_width" = 8 }\nranks = 2\n'
+        (self.folder / "mixed.toml").write_text(text)
+        self.run_program("run", "mixed.toml", "--set", "train.epochs=1")
+        self.assertEqual(self.query("select ranks, count(*) from results group by ranks"), [(1, 12), (2, 2)])
+
+
+if __name__ == "__main__":
+    main()

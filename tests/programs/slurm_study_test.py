@@ -1,0 +1,74 @@
+"""A study on a real Slurm of two nodes gives the table of the local run: a pilot by sbatch, a worker on each node, one
+job trained by two ranks over both nodes. The cluster is the project's own fixture (needs root)."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+from programs import PROGRAMS, QUICKSTART, SOURCE, ProgramTest, main, skip
+
+FIXTURE = SOURCE / "tests/cluster/slurm-fixture"
+CLUSTER = pathlib.Path(os.environ.get("ORCHESTRATE_SLURM", "/srv/orchestrate-slurm"))
+
+check = subprocess.run([FIXTURE, "check"], capture_output=True, text=True)
+if check.returncode != 0:
+    skip(check.stderr.strip() or "no Slurm can be raised here")
+
+STUDY = QUICKSTART.read_text().replace('"sample-tracks.csv"', f'"{QUICKSTART.parent}/sample-tracks.csv"') + """
+[[ablation]]
+name = "over both nodes"
+set = { "model.head_width" = 32 }
+ranks = 2
+"""
+ON_SLURM = ["--set", "cluster.kind=slurm", "--set", "cluster.nodes=2", "--set", "cluster.slots=1"]
+SHORT = ["--set", "train.epochs=2"]
+
+
+class SlurmStudyTest(ProgramTest):
+    @classmethod
+    def setUpClass(cls):
+        subprocess.run([FIXTURE, "up"], check=True, stdout=subprocess.DEVNULL)
+        os.environ["SLURM_CONF"] = str(CLUSTER / "slurm.conf")
+
+    @classmethod
+    def tearDownClass(cls):
+        subprocess.run([FIXTURE, "down"], check=True, stdout=subprocess.DEVNULL)
+
+    def base_folder(self):
+        share = CLUSTER / "share"
+        share.mkdir(parents=True, exist_ok=True)
+        return share
+
+    def setUp(self):
+        super().setUp()
+        (self.folder / "study.toml").write_text(STUDY)
+
+    def test_table_is_that_of_the_local_run(self):
+        local = self.run_program("run", "study.toml", "--db", "local.db", *SHORT).stdout
+        slurm = self.run_program("run", "study.toml", *SHORT, *ON_SLURM, timeout=300).stdout
+        self.assertIn("submitted pilot", slurm)
+        table = re.compile(r"^quickstart, stage.*?\n\n.*?\n\n", re.DOTALL | re.MULTILINE)
+        self.assertEqual(table.search(local).group(), table.search(slurm).group())
+        hosts = dict(self.query("select w.name, group_concat(distinct w.host) from workers w group by w.name"))
+        self.assertEqual({host for names in hosts.values() for host in names.split(",")} - {"n0", "n1"}, set())
+        narrow = self.query("select distinct host from attempts where ranks = 1 order by host")
+        self.assertEqual(narrow, [("n0",), ("n1",)])
+        # Each rank writes where it ran.
+        ranks = [re.search(r"orchestrate-worker \S+ on (\S+), .*rank \d of 2", file.read_text())
+                 for file in (self.folder / "results.db.d/logs").glob("*.log")]
+        self.assertEqual({found.group(1) for found in ranks if found}, {"n0", "n1"})
+        self.assertEqual(self.query("select count(*) from results where ranks = 2"), [(2,)])
+        queue = subprocess.run(["squeue", "-h"], check=True, capture_output=True, text=True).stdout
+        self.assertEqual(queue.strip(), "")
+
+    def test_what_slurm_refuses_is_said(self):
+        errors = self.run_program("run", "study.toml", *SHORT, *ON_SLURM, "--set", "cluster.partition=nowhere",
+                                  expect=2).stderr
+        self.assertIn("nowhere", errors + (self.folder / "results.db.d/logs/coordinator.log").read_text())
+        self.assertRegex(errors, "(?i)partition")
+
+
+if __name__ == "__main__":
+    main()
