@@ -49,7 +49,7 @@ class QuickstartTest(ProgramTest):
         self.assertLess(time.monotonic() - begin, 5)
         self.assertIn("12 already done", second.stdout)
         self.assertEqual(self.query("select count(*) from attempts"), [(12,)])
-        table = re.compile(r"^quickstart.*", re.DOTALL | re.MULTILINE)
+        table = re.compile(r"^quickstart, stage.*", re.DOTALL | re.MULTILINE)
         self.assertEqual(table.search(first.stdout).group(), table.search(second.stdout).group())
 
     def check_reading(self):

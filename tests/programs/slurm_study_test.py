@@ -1,5 +1,5 @@
 """A study on a real Slurm of two nodes gives the table of the local run: a pilot by sbatch, a worker on each node, one
-job trained by two ranks over both nodes. The cluster is the project's own fixture (needs root)."""
+job trained by two ranks over both nodes. The cluster is the project's own fixture, which ctest raises (needs root)."""
 
 import os
 import pathlib
@@ -16,6 +16,8 @@ check = subprocess.run([FIXTURE, "check"], capture_output=True, text=True)
 if check.returncode != 0:
     skip(check.stderr.strip() or "no Slurm can be raised here")
 
+os.environ["SLURM_CONF"] = str(CLUSTER / "slurm.conf")
+
 STUDY = QUICKSTART.read_text().replace('"sample-tracks.csv"', f'"{QUICKSTART.parent}/sample-tracks.csv"') + """
 [[ablation]]
 name = "over both nodes"
@@ -27,15 +29,6 @@ SHORT = ["--set", "train.epochs=2"]
 
 
 class SlurmStudyTest(ProgramTest):
-    @classmethod
-    def setUpClass(cls):
-        subprocess.run([FIXTURE, "up"], check=True, stdout=subprocess.DEVNULL)
-        os.environ["SLURM_CONF"] = str(CLUSTER / "slurm.conf")
-
-    @classmethod
-    def tearDownClass(cls):
-        subprocess.run([FIXTURE, "down"], check=True, stdout=subprocess.DEVNULL)
-
     def base_folder(self):
         share = CLUSTER / "share"
         share.mkdir(parents=True, exist_ok=True)
