@@ -349,8 +349,7 @@ void dropout_mask(RowRange rows, Index columns, const Dropout& dropout, const To
     }
 }
 
-// --- attention: small matrix products over zero-padded copies of one head of one text
-// -----------------------------
+// --- attention: small matrix products over zero-padded copies of one head of one text ---
 
 using Vector = float __attribute__((vector_size(32), aligned(4), may_alias));
 

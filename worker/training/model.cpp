@@ -81,21 +81,21 @@ at::Tensor RobertaClassifier::encode_layer(const BatchLayoutPtr& layout, std::si
     const at::Tensor& weight = layer.query_key_value.weight;
     if (first_token_only) {
         residual = operations_.first_rows(layout, x);
-        const at::Tensor query = at::mm(residual, weight.narrow(0, 0, hidden).t());
-        const at::Tensor key_value = at::mm(x, weight.narrow(0, hidden, 2 * hidden).t());
+        const at::Tensor query = operations_.project(residual, weight.narrow(0, 0, hidden));
+        const at::Tensor key_value = operations_.project(x, weight.narrow(0, hidden, 2 * hidden));
         mixed = operations_.first_token_attention(layout, query, key_value, layer.query_key_value.bias, heads,
                                                   attention_dropout);
     } else {
-        mixed = operations_.attention(layout, at::mm(x, weight.t()), layer.query_key_value.bias, heads,
-                                      attention_dropout);
+        mixed = operations_.attention(layout, operations_.project(x, weight), layer.query_key_value.bias,
+                                      heads, attention_dropout);
     }
     const at::Tensor attended =
-        operations_.add_norm(layout, rows, at::mm(mixed, layer.attention_output.weight.t()),
+        operations_.add_norm(layout, rows, operations_.project(mixed, layer.attention_output.weight),
                              layer.attention_output.bias, residual, layer.attention_norm, output_dropout);
-    const at::Tensor inner =
-        operations_.bias_gelu(at::mm(attended, layer.intermediate.weight.t()), layer.intermediate.bias);
-    return operations_.add_norm(layout, rows, at::mm(inner, layer.output.weight.t()), layer.output.bias,
-                                attended, layer.output_norm, inner_dropout);
+    const at::Tensor inner = operations_.bias_gelu(operations_.project(attended, layer.intermediate.weight),
+                                                   layer.intermediate.bias);
+    return operations_.add_norm(layout, rows, operations_.project(inner, layer.output.weight),
+                                layer.output.bias, attended, layer.output_norm, inner_dropout);
 }
 
 at::Tensor RobertaClassifier::head(const BatchLayoutPtr& layout, const at::Tensor& x,

@@ -87,8 +87,20 @@ LayerNormParameters raw(const NormTensors& norm) {
     return {data(norm.gain), data(norm.bias), static_cast<float>(norm.epsilon)};
 }
 
-// --- embeddings
-// ----------------------------------------------------------------------------------------------------
+// --- matrix products ---
+
+// One node instead of the four of at::mm(x, weight.t()).
+struct ProjectBackward : Node {
+    Tensor x;
+    Tensor weight;
+
+    variable_list apply(variable_list&& upstream) override {
+        const Tensor& gradient = upstream[0];
+        return {at::mm(gradient, weight), at::mm(gradient.t(), x)};
+    }
+};
+
+// --- embeddings ---
 
 struct EmbedBackward : Node {
     BatchLayoutPtr layout;
@@ -131,8 +143,7 @@ struct EmbedBackward : Node {
     }
 };
 
-// --- residual + dropout + layer norm
-// -------------------------------------------------------------------------------
+// --- residual + dropout + layer norm ---
 
 struct AddNormBackward : Node {
     BatchLayoutPtr layout;
@@ -164,8 +175,7 @@ struct AddNormBackward : Node {
     }
 };
 
-// --- bias + GELU
-// ---------------------------------------------------------------------------------------------------
+// --- bias + GELU ---
 
 struct BiasGeluBackward : Node {
     Tensor biased;
@@ -185,8 +195,7 @@ struct BiasGeluBackward : Node {
     }
 };
 
-// --- attention
-// -----------------------------------------------------------------------------------------------------
+// --- attention ---
 
 // Query, key and value as columns of one or two matrices.
 struct AttentionInputs {
@@ -276,8 +285,7 @@ Tensor run_attention(AttentionInputs in, Tensor& weights) {
     return output;
 }
 
-// --- helpers of the composite versions
-// ----------------------------------------------------------------------------
+// --- helpers of the composite versions ---
 
 Tensor on_device(const std::vector<std::int64_t>& values, at::Device device) {
     return at::tensor(at::ArrayRef<std::int64_t>(values), at::kLong).to(device);
@@ -313,6 +321,22 @@ Tensor Operations::mask(const BatchLayoutPtr& layout, Rows rows, std::int64_t co
                         const Dropout& dropout) const {
     const auto& keys = rows == Rows::tokens ? layout->batch.token_key : layout->batch.text_key;
     return make_mask(keys, columns, dropout).to(device_);
+}
+
+Tensor Operations::project(const Tensor& x, const Tensor& weight) const {
+    if (composite_) {
+        return at::mm(x, weight.t());
+    }
+    const Tensor plain_x = x.detach();
+    const Tensor plain_weight = weight.detach();
+    const Tensor output = at::mm(plain_x, plain_weight.t());
+    if (wants_gradient({x, weight})) {
+        auto node = std::make_shared<ProjectBackward>();
+        node->x = plain_x;
+        node->weight = plain_weight;
+        record(node, output, x, weight);
+    }
+    return output;
 }
 
 Tensor Operations::embed(const BatchLayoutPtr& layout, const Tensor& word, const Tensor& position,

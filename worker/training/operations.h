@@ -40,6 +40,9 @@ class Operations {
     at::Tensor embed(const BatchLayoutPtr& layout, const at::Tensor& word, const at::Tensor& position,
                      const at::Tensor& type, const NormTensors& norm, const Dropout& dropout) const;
 
+    // x weight^T, without a bias (the operation that takes the product adds it).
+    at::Tensor project(const at::Tensor& x, const at::Tensor& weight) const;
+
     // Attention of every text within itself. qkv [tokens, 3 hidden] (query, key, value side by side, without
     // bias), bias [3 hidden] -> [tokens, hidden].
     at::Tensor attention(const BatchLayoutPtr& layout, const at::Tensor& qkv, const at::Tensor& bias,
