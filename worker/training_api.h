@@ -49,8 +49,8 @@ class TrainingEngine {
     // Trains one job over all ranks of `collective`; every rank calls it with the same request. Never throws for
     // what a job can do wrong: the outcome tells. `stop` set from another thread on rank 0 ends the attempt at the
     // next step on all ranks with cause `preempted`. CollectiveError (a lost peer) is thrown through.
-    virtual AttemptOutcome run(const AttemptRequest& request, Collective& collective, AttemptObserver& observer,
-                               const std::atomic<bool>& stop) = 0;
+    virtual AttemptOutcome run(const AttemptRequest& request, Collective& collective,
+                               AttemptObserver& observer, const std::atomic<bool>& stop) = 0;
 
     // Writes row, part, class and text of each row as CSV: what the model reads.
     virtual void write_texts(const JobConfig& config, const JobPaths& paths,
