@@ -1,0 +1,94 @@
+#include "common/messages.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace orchestrate {
+namespace {
+
+Message through_the_wire(const Message& message) {
+    const auto frame = encode_frame(message);
+    const std::size_t size = std::size_t{frame[0]} << 24 | std::size_t{frame[1]} << 16 |
+                             std::size_t{frame[2]} << 8 | std::size_t{frame[3]};
+    EXPECT_EQ(size, frame.size() - 4);
+    return decode_body(std::span(frame).subspan(4));
+}
+
+TEST(MessagesTest, ALeaseArrivesAsItWasSent) {
+    Lease lease;
+    lease.attempt = {7, 3};
+    lease.config.data.features = {"energy", "tempo"};
+    lease.config.data.split.group_by = {{"artists", ";"}};
+    lease.config.train.learning_rate = 0.1 + 0.2;  // no short decimal
+    lease.config.model.head_activation = Activation::tanh;
+    lease.config.seed.data_order = 1ULL << 63;
+    lease.paths.data = "/data/tracks.csv";
+    const auto arrived = std::get<Lease>(through_the_wire(lease));
+    EXPECT_EQ(arrived.attempt, lease.attempt);
+    EXPECT_EQ(arrived.config, lease.config);
+    EXPECT_EQ(arrived.paths, lease.paths);
+}
+
+TEST(MessagesTest, AResultArrivesWithItsPredictions) {
+    AttemptEnded ended;
+    ended.attempt = {1, 1};
+    ended.result.emplace();
+    ended.result->test_predictions = {{2, 3}, {0, 1}, {1, 1}, {0.25F, 0.1F}};
+    ended.result->data.leaks = {{"test", "group", 4, 0.5}};
+    const auto arrived = std::get<AttemptEnded>(through_the_wire(ended));
+    ASSERT_TRUE(arrived.result);
+    EXPECT_EQ(arrived.result->test_predictions.probability, ended.result->test_predictions.probability);
+    EXPECT_EQ(arrived.result->data.leaks.at(0).kind, "group");
+}
+
+TEST(MessagesTest, OptionalFieldsMayBeEmpty) {
+    const auto arrived = std::get<Hello>(through_the_wire(Hello{}));
+    EXPECT_FALSE(arrived.running);
+    EXPECT_FALSE(std::get<AttemptEnded>(through_the_wire(AttemptEnded{})).result);
+}
+
+TEST(MessagesTest, AMissingFieldKeepsItsDefaultAndAnUnknownOneIsIgnored) {
+    const auto body = Json::to_msgpack(Json::array({"welcome", {{"invented_later", 5}}}));
+    const auto welcome = std::get<Welcome>(decode_body(body));
+    EXPECT_EQ(welcome.heartbeat_interval_milliseconds, 4000);
+}
+
+TEST(MessagesTest, NonsenseIsRefused) {
+    const auto refuse = [](const Json& json) {
+        const auto body = Json::to_msgpack(json);
+        EXPECT_THROW(decode_body(body), ProtocolError) << json;
+    };
+    refuse(Json::array({"no such message", Json::object()}));
+    refuse(Json::array({"lease"}));
+    refuse(Json::array({"lease", 5}));
+    refuse(Json::array({"lease", {{"attempt", "seven"}}}));
+    refuse(Json::array({"hello", {{"role", "emperor"}}}));
+    refuse(Json::object());
+    refuse(nullptr);
+    EXPECT_THROW(decode_body({}), ProtocolError);
+}
+
+TEST(MessagesTest, EveryTruncationOfAFrameIsRefused) {
+    const auto frame = encode_frame(Lease{});
+    for (std::size_t size = 0; size + 4 < frame.size(); ++size) {
+        EXPECT_THROW(decode_body(std::span(frame).subspan(4, size)), ProtocolError) << size;
+    }
+}
+
+TEST(JobIdentityTest, DependsOnEveryPartAndNothingElse) {
+    const JobConfig base;
+    JobConfig other = base;
+    EXPECT_EQ(job_identity(base), job_identity(other));
+    EXPECT_EQ(job_identity(base).size(), 64U);
+    other.seed.initialization = 1;
+    EXPECT_NE(job_identity(base), job_identity(other));
+    other = base;
+    other.data.sha256 = "0";
+    EXPECT_NE(job_identity(base), job_identity(other));
+    other = base;
+    other.numerics_version += 1;
+    EXPECT_NE(job_identity(base), job_identity(other));
+}
+
+}  // namespace
+}  // namespace orchestrate

@@ -1,0 +1,185 @@
+#include "coordinator/server.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <spdlog/sinks/null_sink.h>
+#include <sys/stat.h>
+
+#include "common/error.h"
+#include "coordinator/database_lock.h"
+
+namespace orchestrate {
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+class ServerTest : public testing::Test {
+  protected:
+    ServerTest() {
+        std::string pattern = (std::filesystem::temp_directory_path() / "orchestrate-server-XXXXXX").string();
+        folder_ = mkdtemp(pattern.data());
+        start();
+    }
+    ~ServerTest() override { std::filesystem::remove_all(folder_); }
+
+    void start() {
+        const auto log =
+            std::make_shared<spdlog::logger>("null", std::make_shared<spdlog::sinks::null_sink_mt>());
+        server_.emplace(io_, folder_, false, log,
+                        [this](std::shared_ptr<Connection> connection, Hello hello) -> asio::awaitable<void> {
+                            greeted_.push_back(to_string(hello.role));
+                            connection->send(Welcome{});
+                            try {
+                                while (true) {
+                                    connection->send(co_await connection->read());  // says back what it hears
+                                }
+                            } catch (const boost::system::system_error&) {
+                                co_return;
+                            }
+                        });
+        asio::co_spawn(io_, server_->accept(), asio::detached);
+    }
+
+    // Connects with an access, sends one message and returns what comes back; throws what the client throws.
+    Message talk(const Access& access, Hello hello, const Message& message) {
+        Message answer;
+        std::exception_ptr failure;
+        asio::co_spawn(
+            io_,
+            [&]() -> asio::awaitable<void> {
+                const auto connected = co_await connect_to_coordinator(access, hello, 5s);
+                connected.connection->send(message);
+                answer = co_await connected.connection->read();
+                connected.connection->close();
+            },
+            [&](std::exception_ptr error) {
+                failure = error;
+                io_.stop();
+            });
+        io_.restart();
+        io_.run();
+        if (failure) {
+            std::rethrow_exception(failure);
+        }
+        return answer;
+    }
+
+    std::string refusal(const Access& access, const Hello& hello) {
+        try {
+            talk(access, hello, Heartbeat{});
+        } catch (const std::exception& error) {
+            return error.what();
+        }
+        return "accepted";
+    }
+
+    Access person() const { return read_access_file(person_access_file(folder_)); }
+    Access worker() const { return read_access_file(server_->worker_access_file()); }
+
+    static Hello hello_as(Role role) {
+        Hello hello;
+        hello.role = role;
+        return hello;
+    }
+
+    std::filesystem::path folder_;
+    asio::io_context io_;
+    std::optional<Server> server_;
+    std::vector<std::string> greeted_;
+};
+
+TEST_F(ServerTest, CarriesMessagesBothWays) {
+    Goodbye large;
+    large.reason = std::string(3'000'000, 'x');
+    const auto answer = talk(worker(), hello_as(Role::worker), large);
+    EXPECT_EQ(std::get<Goodbye>(answer).reason, large.reason);
+    EXPECT_EQ(greeted_, std::vector<std::string>{"worker"});
+}
+
+TEST_F(ServerTest, TokensOpenOnlyTheirOwnRole) {
+    EXPECT_THAT(refusal(worker(), hello_as(Role::person)), HasSubstr("token"));
+    EXPECT_THAT(refusal(person(), hello_as(Role::worker)), HasSubstr("token"));
+    EXPECT_THAT(refusal(person(), hello_as(Role::pilot)), HasSubstr("token"));
+    EXPECT_EQ(refusal(person(), hello_as(Role::person)), "accepted");
+    EXPECT_EQ(greeted_, std::vector<std::string>{"person"});
+}
+
+TEST_F(ServerTest, AnotherCertificateIsNotTrusted) {
+    Access access = worker();
+    access.certificate_fingerprint = std::string(64, '0');
+    EXPECT_THAT(refusal(access, hello_as(Role::worker)), HasSubstr("cannot reach"));
+    EXPECT_TRUE(greeted_.empty());
+}
+
+TEST_F(ServerTest, AnotherProtocolVersionIsToldSo) {
+    Hello hello = hello_as(Role::worker);
+    hello.protocol_version = kProtocolVersion + 1;
+    EXPECT_THAT(refusal(worker(), hello), HasSubstr("protocol version"));
+}
+
+TEST_F(ServerTest, PlainTextGetsNowhere) {
+    asio::ip::tcp::socket socket(io_);
+    bool closed = false;
+    asio::co_spawn(
+        io_,
+        [&]() -> asio::awaitable<void> {
+            co_await socket.async_connect({asio::ip::make_address("127.0.0.1"), worker().port},
+                                          asio::use_awaitable);
+            co_await asio::async_write(socket, asio::buffer(std::string(100, 'G')), asio::use_awaitable);
+            std::array<char, 1000> bytes{};
+            try {
+                while (true) {
+                    co_await socket.async_read_some(asio::buffer(bytes), asio::use_awaitable);
+                }
+            } catch (const boost::system::system_error&) {
+                closed = true;
+            }
+        },
+        [&](std::exception_ptr) { io_.stop(); });
+    io_.restart();
+    io_.run_for(8s);
+    EXPECT_TRUE(closed);
+    EXPECT_TRUE(greeted_.empty());
+}
+
+TEST_F(ServerTest, AccessStaysTheSameAfterARestart) {
+    const Access before = worker();
+    server_->close();
+    io_.restart();
+    io_.poll();
+    start();
+    const Access after = worker();
+    EXPECT_EQ(before.token, after.token);
+    EXPECT_EQ(before.port, after.port);
+    EXPECT_EQ(before.certificate_fingerprint, after.certificate_fingerprint);
+}
+
+TEST_F(ServerTest, SecretsAreForTheirOwnerOnly) {
+    for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+        struct stat status {};
+        ASSERT_EQ(stat(entry.path().c_str(), &status), 0);
+        EXPECT_EQ(status.st_mode & 0777U, 0600U) << entry.path();
+    }
+}
+
+TEST_F(ServerTest, AnAccessFileThatOthersCanReadIsRefusedWithTheCure) {
+    const auto path = person_access_file(folder_);
+    std::filesystem::permissions(path, std::filesystem::perms::others_read,
+                                 std::filesystem::perm_options::add);
+    try {
+        read_access_file(path);
+        FAIL() << "it was read";
+    } catch (const UserError& error) {
+        EXPECT_THAT(error.what(), HasSubstr("chmod 600"));
+    }
+}
+
+}  // namespace
+}  // namespace orchestrate
