@@ -26,8 +26,8 @@ BOOST_DESCRIBE_ENUM(TextForm, rounded, standardized, quantile_words)
 
 struct TextConfig {
     TextForm form = TextForm::quantile_words;
-    std::int64_t quantiles = 5;  // quantile_words: 2..100; up to 7 have adjectives, above that numbers
-    std::int64_t decimals = 2;   // rounded, standardized: 0..6
+    std::int64_t quantiles = 32;  // quantile_words: 2..100; up to 7 have adjectives, above that numbers
+    std::int64_t decimals = 2;    // rounded, standardized: 0..6
     bool operator==(const TextConfig&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(TextConfig, (), (form, quantiles, decimals))
