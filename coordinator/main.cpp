@@ -72,7 +72,7 @@ int run(int argc, char** argv) {
         ->check(CLI::Range(1, 4096));
 
     auto* plan_command =
-        add_database(app.add_subcommand("plan", "Show a study's variants and jobs; starts nothing"));
+        add_database(app.add_subcommand("plan", "Show what a study would train; starts nothing"));
     add_study(plan_command);
 
     auto* table_command = add_database(app.add_subcommand("table", "Print the comparison table of a study"));
@@ -80,8 +80,8 @@ int run(int argc, char** argv) {
     table_command->add_option("--stage", stage, "Another stage than the last")->type_name("STAGE");
     add_formats(*table_command, formats);
 
-    auto* query_command = add_database(app.add_subcommand(
-        "query", "Run one SQL query on the results; start with: select * from comparison"));
+    auto* query_command =
+        add_database(app.add_subcommand("query", "One SQL query; try: select * from comparison"));
     std::string sql;
     query_command->add_option("sql", sql, "The query")->required()->type_name("SQL");
     add_formats(*query_command, formats);
@@ -97,9 +97,7 @@ int run(int argc, char** argv) {
         ->type_name("JOB");
     logs_command->add_flag("--paths", only_paths, "Only the names of the files");
 
-    auto* sample_command = app.add_subcommand(
-        "sample-data",
-        "Write made-up tracks (CSV), drawn from the statistics of real ones, to try things with");
+    auto* sample_command = app.add_subcommand("sample-data", "Write made-up tracks (CSV) to try things with");
     std::string destination;
     int rows_per_genre = 200;
     std::uint64_t seed = 1;

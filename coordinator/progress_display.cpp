@@ -94,8 +94,8 @@ ProgressDisplay::~ProgressDisplay() {
 
 void ProgressDisplay::clear() {
     if (painted_lines_ > 0) {
-        // Up over the block, then wipe to the end of the screen.
-        std::fputs(fmt::format("\x1b[{}A\x1b[J", painted_lines_).c_str(), output_);
+        // To the left (a typed ^C stands there), up over the block, then wipe to the end of the screen.
+        std::fputs(fmt::format("\r\x1b[{}A\x1b[J", painted_lines_).c_str(), output_);
         std::fflush(output_);
         painted_lines_ = 0;
     }
