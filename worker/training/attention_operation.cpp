@@ -1,0 +1,198 @@
+// Attention of Operations: on the CPU by the kernels, elsewhere by LibTorch over a padded view.
+#include <cmath>
+#include <limits>
+
+#include "worker/training/operation_parts.h"
+
+namespace orchestrate {
+
+using namespace operation_parts;
+
+namespace {
+
+// Query, key and value as columns of one or two matrices.
+struct AttentionInputs {
+    BatchLayoutPtr layout;
+    std::vector<std::int64_t> weight_offsets;  // per text; one more entry than texts
+    std::int64_t heads = 0;
+    std::int64_t hidden = 0;
+    bool first_query_only = false;
+    Dropout dropout;
+    Tensor query;      // [tokens, 3 hidden], or [texts, hidden] if first_query_only
+    Tensor key_value;  // the same tensor, or [tokens, 2 hidden]
+    Tensor bias;       // [3 hidden]
+
+    void find_weight_offsets() {
+        weight_offsets = {0};
+        const auto& offsets = layout->batch.offsets;
+        for (std::size_t text = 0; text + 1 < offsets.size(); ++text) {
+            weight_offsets.push_back(
+                weight_offsets.back() +
+                attention_weight_floats(offsets[text + 1] - offsets[text], heads, first_query_only));
+        }
+    }
+
+    AttentionShape shape() const {
+        return {heads,
+                hidden / heads,
+                layout->batch.offsets.data(),
+                weight_offsets.data(),
+                layout->batch.example.data(),
+                first_query_only,
+                layout->batch.longest};
+    }
+    std::int64_t key_column() const { return first_query_only ? 0 : hidden; }
+    BiasedColumns query_columns() const { return {data(query), query.size(1), data(bias)}; }
+    BiasedColumns key_columns() const {
+        return {data(key_value) + key_column(), key_value.size(1), data(bias) + hidden};
+    }
+    BiasedColumns value_columns() const {
+        return {data(key_value) + key_column() + hidden, key_value.size(1), data(bias) + 2 * hidden};
+    }
+};
+
+struct AttentionBackward : Node {
+    AttentionInputs in;
+    Tensor weights;
+
+    variable_list apply(variable_list&& upstream) override {
+        const Tensor gradient = upstream[0].contiguous();
+        const AttentionShape shape = in.shape();
+        const std::int64_t texts = in.layout->batch.texts();
+        const std::int64_t chunks = chunks_for(texts, kTextsPerChunk);
+        const std::int64_t hidden = in.hidden;
+        const auto sums = PerChunk::zeros(chunks, 3 * hidden);
+        const auto scratch = PerChunk::scratch(chunks, attention_scratch_floats(shape));
+        const Tensor grad_query = at::empty_like(in.query);
+        const Tensor grad_key_value = in.first_query_only ? at::empty_like(in.key_value) : grad_query;
+        in_chunks(texts, chunks, [&](std::int64_t chunk, RowRange range) {
+            float* const sum = sums.of(chunk);
+            float* const key_value = mutable_data(grad_key_value) + in.key_column();
+            const std::int64_t stride = grad_key_value.size(1);
+            best_kernels().attention_backward(
+                range, shape, in.dropout, in.query_columns(), in.key_columns(), in.value_columns(),
+                data(weights), data(gradient), hidden, {mutable_data(grad_query), grad_query.size(1), sum},
+                {key_value, stride, sum + hidden}, {key_value + hidden, stride, sum + 2 * hidden},
+                scratch.of(chunk));
+        });
+        if (in.first_query_only) {
+            return {grad_query, grad_key_value, sums.total()};
+        }
+        return {grad_query, sums.total()};
+    }
+};
+
+Tensor run_attention(AttentionInputs in, Tensor& weights) {
+    const std::int64_t texts = in.layout->batch.texts();
+    weights = at::empty({in.weight_offsets.back()}, at::kFloat);
+    const Tensor output =
+        at::empty({in.first_query_only ? texts : in.layout->batch.rows(), in.hidden}, at::kFloat);
+    const AttentionShape shape = in.shape();
+    const std::int64_t chunks = chunks_for(texts, kTextsPerChunk);
+    const auto scratch = PerChunk::scratch(chunks, attention_scratch_floats(shape));
+    in_chunks(texts, chunks, [&](std::int64_t chunk, RowRange range) {
+        best_kernels().attention(range, shape, in.dropout, in.query_columns(), in.key_columns(),
+                                 in.value_columns(), mutable_data(weights), mutable_data(output), in.hidden,
+                                 scratch.of(chunk));
+    });
+    return output;
+}
+
+// Of each place in a padded [texts, longest] view: its row, or -1.
+std::vector<std::int64_t> padded_rows(const PackedBatch& batch) {
+    std::vector<std::int64_t> rows(static_cast<std::size_t>(batch.texts() * batch.longest), -1);
+    for (std::int64_t text = 0; text < batch.texts(); ++text) {
+        const std::int64_t begin = batch.offsets[static_cast<std::size_t>(text)];
+        const std::int64_t end = batch.offsets[static_cast<std::size_t>(text) + 1];
+        for (std::int64_t row = begin; row < end; ++row) {
+            rows[static_cast<std::size_t>(text * batch.longest + row - begin)] = row;
+        }
+    }
+    return rows;
+}
+
+}  // namespace
+
+Tensor Operations::attention(const BatchLayoutPtr& layout, const Tensor& qkv, const Tensor& bias,
+                             std::int64_t heads, const Dropout& dropout) const {
+    const std::int64_t hidden = bias.size(0) / 3;
+    if (composite_) {
+        const auto parts = (qkv + bias).split(hidden, 1);
+        return composite_attention(layout, parts[0], parts[1], parts[2], heads, false, dropout);
+    }
+    AttentionInputs in{layout, {}, heads, hidden, false, dropout, qkv.detach(), qkv.detach(), bias.detach()};
+    in.find_weight_offsets();
+    Tensor weights;
+    const Tensor output = run_attention(in, weights);
+    if (wants_gradient({qkv, bias})) {
+        auto node = std::make_shared<AttentionBackward>();
+        node->in = std::move(in);
+        node->weights = weights;
+        record(node, output, qkv, bias);
+    }
+    return output;
+}
+
+Tensor Operations::first_token_attention(const BatchLayoutPtr& layout, const Tensor& query,
+                                         const Tensor& key_value, const Tensor& bias, std::int64_t heads,
+                                         const Dropout& dropout) const {
+    const std::int64_t hidden = bias.size(0) / 3;
+    if (composite_) {
+        const auto biases = bias.split(hidden, 0);
+        const auto parts = key_value.split(hidden, 1);
+        return composite_attention(layout, query + biases[0], parts[0] + biases[1], parts[1] + biases[2],
+                                   heads, true, dropout);
+    }
+    AttentionInputs in{layout,       {}, heads, hidden, true, dropout, query.detach(), key_value.detach(),
+                       bias.detach()};
+    in.find_weight_offsets();
+    Tensor weights;
+    const Tensor output = run_attention(in, weights);
+    if (wants_gradient({query, key_value, bias})) {
+        auto node = std::make_shared<AttentionBackward>();
+        node->in = std::move(in);
+        node->weights = weights;
+        record(node, output, query, key_value, bias);
+    }
+    return output;
+}
+
+Tensor Operations::composite_attention(const BatchLayoutPtr& layout, const Tensor& query, const Tensor& key,
+                                       const Tensor& value, std::int64_t heads, bool first_query_only,
+                                       const Dropout& dropout) const {
+    const PackedBatch& batch = layout->batch;
+    const std::int64_t texts = batch.texts();
+    const std::int64_t hidden = query.size(1);
+    const std::int64_t head_size = hidden / heads;
+    const std::int64_t queries = first_query_only ? 1 : batch.longest;
+    const Tensor row_or_none = on_device(padded_rows(batch), device_);
+    const Tensor padded = row_or_none.clamp_min(0);
+    const auto heads_of = [&](const Tensor& x, std::int64_t length) {
+        return x.view({texts, length, heads, head_size}).transpose(1, 2);
+    };
+    const Tensor q = heads_of(first_query_only ? query : query.index_select(0, padded), queries);
+    const Tensor k = heads_of(key.index_select(0, padded), batch.longest);
+    const Tensor v = heads_of(value.index_select(0, padded), batch.longest);
+    const Tensor hidden_keys = (row_or_none < 0).view({texts, 1, 1, batch.longest});
+    Tensor weights = at::matmul(q, k.transpose(2, 3)) / std::sqrt(static_cast<double>(head_size));
+    weights = weights.masked_fill(hidden_keys, -std::numeric_limits<double>::infinity()).softmax(-1);
+    if (dropout.enabled()) {
+        std::vector<TokenKey> keys;
+        for (const std::uint32_t example : batch.example) {
+            for (std::int64_t head = 0; head < heads; ++head) {
+                for (std::int64_t i = 0; i < queries; ++i) {
+                    keys.push_back({example, attention_row(static_cast<std::uint32_t>(head),
+                                                           static_cast<std::uint32_t>(i))});
+                }
+            }
+        }
+        weights = weights * make_mask(keys, batch.longest, dropout).to(device_).view_as(weights);
+    }
+    const Tensor mixed = at::matmul(weights, v).transpose(1, 2).reshape({texts * queries, hidden});
+    if (first_query_only) {
+        return mixed;
+    }
+    return mixed.index_select(0, at::nonzero(row_or_none >= 0).view(-1));
+}
+
+}  // namespace orchestrate

@@ -1,0 +1,107 @@
+// What the sources of Operations share: work in chunks over LibTorch's threads, memory per chunk, autograd records.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/functions/utils.h>
+
+#include "worker/training/operations.h"
+
+namespace orchestrate::operation_parts {
+
+using at::Tensor;
+using torch::autograd::Node;
+using torch::autograd::variable_list;
+
+inline constexpr std::int64_t kRowsPerChunk = 64;
+inline constexpr std::int64_t kTextsPerChunk = 2;
+
+// How many threads share `count` things when each should have at least `smallest`.
+inline std::int64_t chunks_for(std::int64_t count, std::int64_t smallest) {
+    return std::clamp<std::int64_t>(count / smallest, 1, at::get_num_threads());
+}
+
+// Calls work(chunk, range) for `chunks` parts of [0, count), in threads of LibTorch's pool.
+template <class Work>
+void in_chunks(std::int64_t count, std::int64_t chunks, const Work& work) {
+    if (chunks == 1) {
+        work(0, RowRange{0, count});
+        return;
+    }
+    at::parallel_for(0, chunks, 1, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t chunk = begin; chunk < end; ++chunk) {
+            work(chunk, RowRange{count * chunk / chunks, count * (chunk + 1) / chunks});
+        }
+    });
+}
+
+// Memory with one row per chunk.
+class PerChunk {
+  public:
+    static PerChunk zeros(std::int64_t chunks, std::int64_t floats) {
+        return PerChunk(at::zeros({chunks, floats}, at::kFloat));
+    }
+    static PerChunk scratch(std::int64_t chunks, std::int64_t floats) {
+        return PerChunk(at::empty({chunks, floats}, at::kFloat));
+    }
+    float* of(std::int64_t chunk) const { return tensor_.data_ptr<float>() + chunk * tensor_.size(1); }
+    // In order of the chunks: the same bits whatever thread ran first.
+    Tensor total() const { return tensor_.size(0) == 1 ? tensor_.select(0, 0) : tensor_.sum(0); }
+
+  private:
+    explicit PerChunk(Tensor tensor) : tensor_(std::move(tensor)) {}
+    Tensor tensor_;
+};
+
+inline std::int64_t random_floats(std::int64_t columns) {
+    return (columns + 63) / 64 * 64;
+}
+
+inline const float* data(const Tensor& tensor) {
+    return tensor.const_data_ptr<float>();
+}
+inline float* mutable_data(const Tensor& tensor) {
+    return tensor.mutable_data_ptr<float>();
+}
+
+template <class NodeType, class... Inputs>
+void record(const std::shared_ptr<NodeType>& node, const Tensor& output, const Inputs&... inputs) {
+    node->set_next_edges(torch::autograd::collect_next_edges(inputs...));
+    torch::autograd::set_history(output, node);
+}
+
+inline bool wants_gradient(std::initializer_list<std::reference_wrapper<const Tensor>> inputs) {
+    return at::GradMode::is_enabled() && std::any_of(inputs.begin(), inputs.end(), [](const Tensor& input) {
+               return input.requires_grad();
+           });
+}
+
+inline const TokenKey* keys_of(const BatchLayout& layout, Rows rows) {
+    return rows == Rows::tokens ? layout.batch.token_key.data() : layout.batch.text_key.data();
+}
+
+inline LayerNormParameters raw(const NormTensors& norm) {
+    return {data(norm.gain), data(norm.bias), static_cast<float>(norm.epsilon)};
+}
+
+inline Tensor on_device(const std::vector<std::int64_t>& values, at::Device device) {
+    return at::tensor(at::ArrayRef<std::int64_t>(values), at::kLong).to(device);
+}
+
+// 0 or scale for each element of one row per key.
+inline Tensor make_mask(const std::vector<TokenKey>& keys, std::int64_t columns, const Dropout& dropout) {
+    const auto rows = static_cast<std::int64_t>(keys.size());
+    const Tensor mask = at::empty({rows, columns}, at::kFloat);
+    const auto random = PerChunk::scratch(1, random_floats(columns));
+    best_kernels().dropout_mask({0, rows}, columns, dropout, keys.data(), mutable_data(mask), random.of(0));
+    return mask;
+}
+
+}  // namespace orchestrate::operation_parts
