@@ -170,9 +170,6 @@ int main(int argc, char** argv) {
     try {
         return run(argc, argv);
     } catch (const StudyError& error) {
-        for (const auto& diagnostic : error.diagnostics()) {
-            std::cerr << render(diagnostic) << "\n";
-        }
         std::cerr << error.what() << "\n";
         return 2;
     } catch (const UserError& error) {

@@ -141,6 +141,7 @@ AttemptEnded JobRunner::run_attempt(const Lease& lease) {
         ended.cause = Cause::user_error;
         ended.message = error.what();
     } catch (const std::exception& error) {
+        usable_ = collective_->size() == 1;  // the other ranks may wait for what will not come
         ended.cause = Cause::worker_crashed;
         ended.message = error.what();
     }
