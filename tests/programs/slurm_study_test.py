@@ -53,7 +53,7 @@ class SlurmStudyTest(ProgramTest):
                  for file in (self.folder / "results.db.d/logs").glob("*.log")]
         self.assertEqual({found.group(1) for found in ranks if found}, {"n0", "n1"})
         self.assertEqual(self.query("select count(*) from results where ranks = 2"), [(2,)])
-        queue = subprocess.run(["squeue", "-h"], check=True, capture_output=True, text=True).stdout
+        queue = subprocess.run(["squeue", "-h", "-t", "PENDING,RUNNING"], check=True, capture_output=True, text=True).stdout
         self.assertEqual(queue.strip(), "")
 
     def test_what_slurm_refuses_is_said(self):
