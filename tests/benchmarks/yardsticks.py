@@ -2,7 +2,8 @@
 """What simple models reach on a study's own split: the yardstick for its baseline.
 
     python3 -m venv .venv && .venv/bin/pip install -r tests/benchmarks/requirements.txt
-    orchestrate-worker texts ... texts.csv              # line, part, label, text of each row
+    sqlite3 results.db "select config from jobs limit 1" > job.json
+    orchestrate-worker texts --config job.json --data tracks.csv.gz --out texts.csv  # line, part, label, text
     .venv/bin/python tests/benchmarks/yardsticks.py --data tracks.csv.gz --texts texts.csv \\
         --features energy,tempo,explicit
 
