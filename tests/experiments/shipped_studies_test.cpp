@@ -143,12 +143,12 @@ set = { "model.head_width" = "none", "train.learning_rate" = 0.0005 }
             identities.push_back(job_identity(job));
         }
     }
-    EXPECT_THAT(identities, ElementsAre("75a2ea5fa833cd37a90de6639db0117acf686f2c27a9135c6f72542b1da1dbde",
-                                        "e725a7215749e4f11a06950ee94bad2a767e723d434f564395b0802e5b5280cc",
-                                        "41443fa58fcc42c9c6e854caeb59e0edb8ee1c1de72aba7155e7ec70cf322183",
-                                        "9880ac1f754189b31e319e2f786d16d0c5c1b9aa6065bd726365c5a835e0174a",
-                                        "6ae91ac49ddf4b8be9ca6675a9eb60b1d358d438dc41915acd78304e0b8a488e",
-                                        "77232f6489cfbd81cf7f92a55a60c538b2ba5b01c5e48c35134bcb04cfcf40f7"));
+    EXPECT_THAT(identities, ElementsAre("759a2d5d55998690a3cf49f34aaa7ca730e2c136e25b11445c9bac80eb1d4a62",
+                                        "a928292b8c5781d6fa11538be355baef65735a1e29072eca588826f824a0e31e",
+                                        "d7cfd12b973af96846d19085bfc51b06a8750b9c47584a673f3770f494ec540b",
+                                        "4e06d960b24f37175149a21c2146a678e14714a879371819ac091572511551e9",
+                                        "f8922905dbc16c7db48179ffd52726e45a3d816600846cac76ef9c2a4e6103e2",
+                                        "ee266047dfa24bc8481ccca10f14655ae8c2190a88b7a81f06857bcb23415584"));
 }
 
 TEST(Identity, IsIndifferentToOrderPathsAndExplicitDefaults) {

@@ -16,7 +16,7 @@ class PunkOrFunkSmallTest(ProgramTest):
         print(done.stdout)
         print(f"took {time.monotonic() - begin:.0f} s")
         rows = self.query("select variant, jobs, accuracy, accuracy_sd, macro_precision, macro_recall, macro_f1, "
-                          "macro_f1_sd, macro_f1_difference from comparison")
+                          "macro_f1_sd, difference from comparison")
         self.assertEqual([row[0] for row in rows],
                          ["baseline", "without popularity", "without energy", "with duration", "head width 16",
                           "no hidden layer", "Tanh"])
