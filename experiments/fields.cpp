@@ -151,8 +151,7 @@ Field precision() {
     choices.insert(choices.begin(), "auto");
     Field field = named_field(
         "train.precision", quoted_alternatives(choices), "",
-        "Of the matrix products. `\"auto\"`: bf16 where `cluster.device` is `\"cuda\"`, or is "
-        "`\"automatic\"` with `cluster.kind = \"local\"` on a machine with an NVIDIA GPU; else fp32. "
+        "Of the matrix products. `\"auto\"`: fp32. Jobs with bf16 are refused by workers of this version. "
         "Settled when the study is read.");
     field.default_text = "auto";
     field.write = [choices](Settings& settings, const Value& value, Mistakes& mistakes) {

@@ -33,13 +33,9 @@ std::shared_ptr<const SourceText> read_source(const std::filesystem::path& file)
     return source;
 }
 
-// What train.precision = "auto" stands for.
-Precision automatic_precision(const ClusterConfig& cluster) {
-    const bool has_gpu_here = std::filesystem::exists("/dev/nvidiactl");
-    const bool cuda =
-        cluster.device == DeviceChoice::cuda ||
-        (cluster.device == DeviceChoice::automatic && cluster.kind == ClusterKind::local && has_gpu_here);
-    return cuda ? Precision::bf16 : Precision::fp32;
+// What train.precision = "auto" stands for: what every device can do. The training engine has no bf16 yet.
+Precision automatic_precision() {
+    return Precision::fp32;
 }
 
 void add_mentions(const Value& names, std::vector<ColumnMention>& mentions) {
@@ -111,7 +107,7 @@ class StudyLoader {
         Settings probe;
         Mistakes reported_below;
         read_fields(root_, other_sections, probe, reported_below);
-        settings().automatic_precision = automatic_precision(probe.cluster);
+        settings().automatic_precision = automatic_precision();
         settings().job.train.precision = settings().automatic_precision;
         settings().name = file_.stem().string();
         given_ = read_fields(root_, other_sections, settings(), mistakes_);
