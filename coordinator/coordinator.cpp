@@ -89,8 +89,8 @@ asio::awaitable<void> Coordinator::drive(const Study& study) {
             }
             baseline = found->second;
         }
-        co_await run_stage(study, static_cast<int>(i), stage, baseline);
         const auto variants = study.expand(stage, baseline);
+        co_await run_stage(study, static_cast<int>(i), stage, variants);
         const auto metrics = store_.mean_validation_metric(study_row_, stage.name, stage.select_by);
         if (const auto best = best_variant(metrics)) {
             best_of[stage.name] = variants.at(*best).config;
@@ -108,10 +108,9 @@ asio::awaitable<void> Coordinator::drive(const Study& study) {
 }
 
 asio::awaitable<void> Coordinator::run_stage(const Study& study, int position, const Stage& stage,
-                                             const JobConfig& baseline) {
+                                             const std::vector<Variant>& variants) {
     stage_name_ = stage.name;
     stage_jobs_.clear();
-    const auto variants = study.expand(stage, baseline);
     const auto stored_jobs = store_.sync_stage(study_row_, position, stage, variants, study.paths);
     std::int64_t already_done = 0;
     for (const auto& stored : stored_jobs) {

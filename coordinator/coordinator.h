@@ -70,7 +70,7 @@ class Coordinator {
     // coordinator.cpp: the study, the clock, the end.
     boost::asio::awaitable<void> drive(const Study& study);
     boost::asio::awaitable<void> run_stage(const Study& study, int position, const Stage& stage,
-                                           const JobConfig& baseline);
+                                           const std::vector<Variant>& variants);
     boost::asio::awaitable<void> dismiss_workers();
     boost::asio::awaitable<void> tick();
     boost::asio::awaitable<void> watch_signals();

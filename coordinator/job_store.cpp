@@ -36,6 +36,16 @@ void execute(SQLite::Database& database, const char* sql, const Values&... value
     statement.exec();
 }
 
+// The first column of the first row that a query gives; there must be one.
+template <class... Values>
+std::int64_t number_of(SQLite::Database& database, const char* sql, const Values&... values) {
+    SQLite::Statement statement(database, sql);
+    int index = 0;
+    (statement.bind(++index, values), ...);
+    statement.executeStep();
+    return statement.getColumn(0).getInt64();
+}
+
 }  // namespace
 
 std::filesystem::path state_folder(const std::filesystem::path& database) {
@@ -66,11 +76,7 @@ std::int64_t JobStore::begin_study(const Study& study) {
             "ON CONFLICT (name) DO UPDATE SET file = excluded.file, toml = excluded.toml, state = 'running', "
             "finished_at = NULL",
             study.name, study.file.string(), study.toml, now());
-    SQLite::Statement id(database_, "SELECT id FROM studies WHERE name = ?");
-    id.bind(1, study.name);
-    id.executeStep();
-    const std::int64_t row = id.getColumn(0).getInt64();
-    id.reset();
+    const std::int64_t row = number_of(database_, "SELECT id FROM studies WHERE name = ?", study.name);
     transaction.commit();
     return row;
 }
@@ -118,12 +124,8 @@ std::vector<StoredJob> JobStore::sync_stage(std::int64_t study, int position, co
             "ON CONFLICT (study_id, name) DO UPDATE SET position = excluded.position, kind = excluded.kind, "
             "select_by = excluded.select_by",
             study, position, stage.name, to_string(stage.kind), to_string(stage.select_by));
-    SQLite::Statement find_stage(database_, "SELECT id FROM stages WHERE study_id = ? AND name = ?");
-    find_stage.bind(1, study);
-    find_stage.bind(2, stage.name);
-    find_stage.executeStep();
-    const std::int64_t stage_id = find_stage.getColumn(0).getInt64();
-    find_stage.reset();
+    const std::int64_t stage_id =
+        number_of(database_, "SELECT id FROM stages WHERE study_id = ? AND name = ?", study, stage.name);
 
     execute(database_, "UPDATE variants SET hidden = 1 WHERE stage_id = ?", stage_id);
     std::vector<StoredJob> jobs;
@@ -138,12 +140,8 @@ std::vector<StoredJob> JobStore::sync_stage(std::int64_t study, int position, co
                 "hidden = 0",
                 stage_id, row++, variant.name, variant.change, variant.is_baseline ? 1 : 0,
                 canonical_json(variant.config));
-        SQLite::Statement find_variant(database_, "SELECT id FROM variants WHERE stage_id = ? AND name = ?");
-        find_variant.bind(1, stage_id);
-        find_variant.bind(2, variant.name);
-        find_variant.executeStep();
-        const std::int64_t variant_id = find_variant.getColumn(0).getInt64();
-        find_variant.reset();
+        const std::int64_t variant_id = number_of(
+            database_, "SELECT id FROM variants WHERE stage_id = ? AND name = ?", stage_id, variant.name);
         execute(database_, "DELETE FROM variant_jobs WHERE variant_id = ?", variant_id);
         int seed_index = 0;
         for (const auto& seed : variant.seeds) {
@@ -254,11 +252,8 @@ void JobStore::worker_left(std::int64_t worker_row, const std::string& why) {
 BegunAttempt JobStore::begin_attempt(std::int64_t job, const WorkerRecord& worker,
                                      const std::filesystem::path& log_folder) {
     SQLite::Transaction transaction(database_);
-    SQLite::Statement last(database_, "SELECT coalesce(max(number), 0) FROM attempts WHERE job_id = ?");
-    last.bind(1, job);
-    last.executeStep();
-    const std::int64_t number = last.getColumn(0).getInt64() + 1;
-    last.reset();
+    const std::int64_t number =
+        number_of(database_, "SELECT coalesce(max(number), 0) FROM attempts WHERE job_id = ?", job) + 1;
     const std::string log_name = "job-" + std::to_string(job) + "-attempt-" + std::to_string(number) + ".log";
     BegunAttempt begun{{job, number}, (log_folder / log_name).string()};
     execute(database_,
