@@ -14,7 +14,7 @@
 namespace orchestrate {
 
 // Raised whenever the arithmetic of training changes, so that old results are not taken for new ones.
-inline constexpr int kNumericsVersion = 1;
+inline constexpr int kNumericsVersion = 2;
 
 // How a row's features become a text. Each feature contributes "<name> <value>", joined by ", ".
 enum class TextForm {
@@ -64,19 +64,88 @@ struct DataConfig {
 };
 BOOST_DESCRIBE_STRUCT(DataConfig, (), (sha256, label, classes, features, max_rows, text, split))
 
+// Which files a vocabulary has: vocab.json and merges.txt (RoBERTa), or vocab.txt (BERT, uncased).
+enum class TokenizerKind { byte_level_bpe, word_piece };
+BOOST_DESCRIBE_ENUM(TokenizerKind, byte_level_bpe, word_piece)
+
 struct TokenizerConfig {
-    std::string vocabulary_sha256;  // of vocab.json and merges.txt; empty: train one on the training texts
+    TokenizerKind kind = TokenizerKind::byte_level_bpe;
+    std::string vocabulary_sha256;       // of the vocabulary's files; empty: train one on the training texts
     std::int64_t vocabulary_size = 512;  // of a vocabulary to be trained
     std::int64_t max_length = 128;  // tokens per text, special tokens included; longer ones are truncated
+    // Texts longer than a window are cut into several, whose logits are pooled (ModelConfig::window_pooling).
+    std::int64_t window_length = 0;  // tokens per window, its special tokens included; 0: no windows
+    std::int64_t window_stride = 0;  // tokens of the text from the begin of one window to that of the next
     bool operator==(const TokenizerConfig&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(TokenizerConfig, (), (vocabulary_sha256, vocabulary_size, max_length))
+BOOST_DESCRIBE_STRUCT(TokenizerConfig, (),
+                      (kind, vocabulary_sha256, vocabulary_size, max_length, window_length, window_stride))
 
 enum class Activation { relu, tanh, sigmoid, gelu };
 BOOST_DESCRIBE_ENUM(Activation, relu, tanh, sigmoid, gelu)
 
-// A RoBERTa encoder with a classification head; the names are those of Hugging Face's config.json.
+// The value of Hugging Face's model_type.
+enum class ModelType { roberta, bert };
+BOOST_DESCRIBE_ENUM(ModelType, roberta, bert)
+
+enum class PositionEmbeddings {
+    learned,
+    frozen,  // kept at their initial values
+    none,    // left out of the sum
+};
+BOOST_DESCRIBE_ENUM(PositionEmbeddings, learned, frozen, none)
+
+// Which hidden states the classifier reads.
+enum class LayerFusion {
+    last,           // the last layer's alone
+    concatenation,  // those of fused_layers, side by side
+    mean,           // their mean
+    weighted,       // their sum, weighted by the softmax of learned weights (Peters et al. 2018)
+};
+BOOST_DESCRIBE_ENUM(LayerFusion, last, concatenation, mean, weighted)
+
+// How the tokens of a text become one vector for the classifier.
+enum class Pooling {
+    cls,   // the first token's
+    mean,  // the mean over all tokens
+};
+BOOST_DESCRIBE_ENUM(Pooling, cls, mean)
+
+// How the logits of a text's windows become one row of logits.
+enum class WindowPooling { mean, max };
+BOOST_DESCRIBE_ENUM(WindowPooling, mean, max)
+
+// One attention head, feed-forward neuron or classifier unit; both numbers count from 0. The classifier's
+// hidden layer is layer 0.
+struct ModelUnit {
+    std::int64_t layer = 0;
+    std::int64_t unit = 0;
+    bool operator==(const ModelUnit&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(ModelUnit, (), (layer, unit))
+
+// Which units a share is made of.
+enum class UnitChoice {
+    random,             // drawn by the mask's seed
+    lowest_activation,  // lowest mean absolute output over the training part, at the initial weights
+    lowest_gradient,    // lowest mean |output * gradient of the loss| there (Michel et al. 2019)
+};
+BOOST_DESCRIBE_ENUM(UnitChoice, random, lowest_activation, lowest_gradient)
+
+// Units whose output is 0 from the first step to the last evaluation.
+struct UnitMask {
+    std::vector<ModelUnit> units;  // by name; ascending
+    double share = 0;              // of the units of each layer, besides those
+    UnitChoice choice = UnitChoice::random;
+    std::uint64_t seed = 0;  // of a random choice
+    bool operator==(const UnitMask&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(UnitMask, (), (units, share, choice, seed))
+
+// An encoder with a classification head; the names are those of Hugging Face's config.json.
 struct ModelConfig {
+    ModelType model_type = ModelType::roberta;
+    std::string pretrained_sha256;  // of config.json and the weights that training starts from; empty: none
     std::int64_t hidden_size = 64;
     std::int64_t num_hidden_layers = 2;
     std::int64_t num_attention_heads = 2;
@@ -89,12 +158,28 @@ struct ModelConfig {
     std::int64_t head_width = 64;                   // neurons of the head's hidden layer; 0: no hidden layer
     Activation head_activation = Activation::relu;  // after that hidden layer
     double classifier_dropout = 0.1;
+
+    // Ablations.
+    std::vector<std::int64_t> kept_layers;  // encoder layers, from 0, ascending; empty: all
+    PositionEmbeddings position_embeddings = PositionEmbeddings::learned;
+    UnitMask attention_head_mask;
+    UnitMask feed_forward_mask;  // of the intermediate layer's neurons
+    UnitMask classifier_mask;    // of the head's hidden layer
+    LayerFusion layer_fusion = LayerFusion::last;
+    // Hidden states fused, ascending: 0 the embeddings, n the output of the n-th kept layer; empty: those of all
+    // layers.
+    std::vector<std::int64_t> fused_layers;
+    Pooling pooling = Pooling::cls;
+    WindowPooling window_pooling = WindowPooling::mean;
     bool operator==(const ModelConfig&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(ModelConfig, (),
-                      (hidden_size, num_hidden_layers, num_attention_heads, intermediate_size,
-                       max_position_embeddings, hidden_dropout_prob, attention_probs_dropout_prob,
-                       layer_norm_eps, initializer_range, head_width, head_activation, classifier_dropout))
+                      (model_type, pretrained_sha256, hidden_size, num_hidden_layers, num_attention_heads,
+                       intermediate_size, max_position_embeddings, hidden_dropout_prob,
+                       attention_probs_dropout_prob, layer_norm_eps, initializer_range, head_width,
+                       head_activation, classifier_dropout, kept_layers, position_embeddings,
+                       attention_head_mask, feed_forward_mask, classifier_mask, layer_fusion, fused_layers,
+                       pooling, window_pooling))
 
 enum class LearningRateSchedule { constant, linear, cosine };
 BOOST_DESCRIBE_ENUM(LearningRateSchedule, constant, linear, cosine)
@@ -106,24 +191,49 @@ BOOST_DESCRIBE_ENUM(Precision, fp32, bf16)
 enum class EpochSelection { last, best_validation_macro_f1, best_validation_loss };
 BOOST_DESCRIBE_ENUM(EpochSelection, last, best_validation_macro_f1, best_validation_loss)
 
+enum class Optimizer {
+    adamw,  // decay apart from the gradient (Loshchilov and Hutter 2019)
+    adam,   // decay as a part of the gradient (Kingma and Ba 2015)
+};
+BOOST_DESCRIBE_ENUM(Optimizer, adamw, adam)
+
+// What an example of each class counts in the loss; the mean is over the sum of the weights.
+enum class ClassWeighting {
+    equal,
+    balanced,  // rows / (classes * rows of the class), of the training part, as scikit-learn's "balanced"
+};
+BOOST_DESCRIBE_ENUM(ClassWeighting, equal, balanced)
+
+inline constexpr std::int64_t kAllLayers = -1;
+
 struct TrainConfig {
     std::int64_t epochs = 3;
     std::int64_t batch_size = 32;  // examples per optimiser step, over all ranks
-    double learning_rate = 1e-3;   // highest of the schedule
+    Optimizer optimizer = Optimizer::adamw;
+    double learning_rate = 1e-3;  // highest of the schedule
     LearningRateSchedule learning_rate_schedule = LearningRateSchedule::linear;
     double warmup_ratio = 0.06;  // share of the steps
-    double weight_decay = 0.01;  // not on biases and layer norms
+    double weight_decay = 0.01;
+    bool decay_biases_and_norms = false;
     double adam_beta1 = 0.9;
     double adam_beta2 = 0.999;
     double adam_epsilon = 1e-8;
     double max_grad_norm = 1.0;  // 0: no clipping
+    double label_smoothing = 0;  // 0..1, exclusive
+    ClassWeighting class_weights = ClassWeighting::equal;
+    bool frozen_embeddings = false;
+    std::int64_t frozen_layers = 0;  // so many of the kept encoder layers, from the lowest; or kAllLayers
     Precision precision = Precision::fp32;
+    bool deterministic = true;  // the same bits whenever it is run on this kind of device
     EpochSelection epoch_selection = EpochSelection::best_validation_macro_f1;
+    std::int64_t early_stopping_patience = 0;  // epochs without a better one before training ends; 0: never
     bool operator==(const TrainConfig&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(TrainConfig, (),
-                      (epochs, batch_size, learning_rate, learning_rate_schedule, warmup_ratio, weight_decay,
-                       adam_beta1, adam_beta2, adam_epsilon, max_grad_norm, precision, epoch_selection))
+                      (epochs, batch_size, optimizer, learning_rate, learning_rate_schedule, warmup_ratio,
+                       weight_decay, decay_biases_and_norms, adam_beta1, adam_beta2, adam_epsilon,
+                       max_grad_norm, label_smoothing, class_weights, frozen_embeddings, frozen_layers,
+                       precision, deterministic, epoch_selection, early_stopping_patience))
 
 struct SeedConfig {
     std::uint64_t initialization = 0;  // initial weights
@@ -146,17 +256,22 @@ BOOST_DESCRIBE_STRUCT(JobConfig, (), (numerics_version, data, tokenizer, model, 
 // Where a job finds what its configuration names by hash; absolute.
 struct JobPaths {
     std::string data;        // CSV or TSV, may be gzip
-    std::string vocabulary;  // folder with vocab.json and merges.txt; empty: train one
+    std::string vocabulary;  // folder with the vocabulary's files; empty: train one
+    std::string pretrained;  // folder with config.json and model.safetensors; empty: from scratch
     bool operator==(const JobPaths&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(JobPaths, (), (data, vocabulary))
+BOOST_DESCRIBE_STRUCT(JobPaths, (), (data, vocabulary, pretrained))
 
 // What a job needs to run; no part of its identity.
 struct JobResources {
     int ranks = 1;  // width: processes it is trained on, data-parallel
+    // Examples of a rank's share of the batch that go through the model at a time; 0: all of them. Changes
+    // memory, not results.
+    std::int64_t micro_batch_size = 0;
+    bool retry_out_of_memory = false;  // again with half the micro-batch, until it fits or is 1
     bool operator==(const JobResources&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(JobResources, (), (ranks))
+BOOST_DESCRIBE_STRUCT(JobResources, (), (ranks, micro_batch_size, retry_out_of_memory))
 
 // JSON with sorted keys, no white space and shortest round-trip numbers: equal configurations give equal
 // bytes.

@@ -76,9 +76,10 @@ struct Lease {
     AttemptId attempt;
     JobConfig config;
     JobPaths paths;
+    JobResources resources;
     std::string log_file;
 };
-BOOST_DESCRIBE_STRUCT(Lease, (), (attempt, config, paths, log_file))
+BOOST_DESCRIBE_STRUCT(Lease, (), (attempt, config, paths, resources, log_file))
 
 struct AttemptProgress {
     static constexpr const char* kType = "attempt_progress";

@@ -127,7 +127,7 @@ asio::awaitable<void> Coordinator::run_stage(const Study& study, int position, c
     for (const auto& stored : stored_jobs) {
         // As it is now: setting up may have ended attempts of an earlier coordinator.
         if (jobs_[stored.id].stored.state == JobState::waiting) {
-            scheduler_.add_job(stored.id, stored.ranks, position);
+            scheduler_.add_job(stored.id, stored.resources.ranks, position);
         }
     }
     while (!stage_done() && !interrupted_) {
@@ -276,7 +276,8 @@ void Coordinator::assign(std::int64_t id, const std::string& name) {
     worker.progress = {};
     log_->info("job {} ({}), attempt {} goes to {}", id, job.stored.title, begun.id.number, name);
     if (worker.connection) {
-        worker.connection->send(Lease{begun.id, job.stored.config, job.stored.paths, begun.log_file});
+        worker.connection->send(
+            Lease{begun.id, job.stored.config, job.stored.paths, job.stored.resources, begun.log_file});
     }
 }
 

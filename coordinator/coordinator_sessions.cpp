@@ -184,7 +184,7 @@ bool Coordinator::end_attempt(const AttemptEnded& ended, const std::string& work
                                       : fmt::format("; see orchestrate logs {}", ended.attempt.job)));
     }
     if (decided.next_state == JobState::waiting && !job.stored.title.empty()) {
-        scheduler_.add_job(ended.attempt.job, job.stored.ranks, 0);
+        scheduler_.add_job(ended.attempt.job, job.stored.resources.ranks, 0);
     }
     stage_timer_.cancel();
     return true;

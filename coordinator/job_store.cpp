@@ -90,7 +90,8 @@ void JobStore::set_study_state(std::int64_t study, StudyState state) {
     transaction.commit();
 }
 
-std::int64_t JobStore::find_or_add_job(const JobConfig& config, const JobPaths& paths, int ranks) {
+std::int64_t JobStore::find_or_add_job(const JobConfig& config, const JobPaths& paths,
+                                       const JobResources& resources) {
     const std::string identity = job_identity(config);
     SQLite::Statement known(database_, "SELECT id, state FROM jobs WHERE identity = ?");
     known.bind(1, identity);
@@ -102,17 +103,19 @@ std::int64_t JobStore::find_or_add_job(const JobConfig& config, const JobPaths& 
             // What was asked for again is tried again, where its data lies now.
             execute(
                 database_,
-                "UPDATE jobs SET paths = ?, ranks = ?, finished_at = NULL, failures = CASE WHEN state IN "
+                "UPDATE jobs SET paths = ?, ranks = ?, resources = ?, finished_at = NULL, failures = CASE "
+                "WHEN state IN "
                 "('failed', 'cancelled') THEN 0 ELSE failures END, state = CASE WHEN state = 'running' THEN "
                 "'running' ELSE 'waiting' END WHERE id = ?",
-                Json(paths).dump(), ranks, job);
+                Json(paths).dump(), resources.ranks, Json(resources).dump(), job);
         }
         return job;
     }
-    execute(database_,
-            "INSERT INTO jobs (identity, config, paths, ranks, state, created_at) VALUES (?, ?, ?, ?, "
-            "'waiting', ?)",
-            identity, canonical_json(config), Json(paths).dump(), ranks, now());
+    execute(
+        database_,
+        "INSERT INTO jobs (identity, config, paths, ranks, resources, state, created_at) VALUES (?, ?, ?, ?, "
+        "?, 'waiting', ?)",
+        identity, canonical_json(config), Json(paths).dump(), resources.ranks, Json(resources).dump(), now());
     return database_.getLastInsertRowid();
 }
 
@@ -147,7 +150,7 @@ std::vector<StoredJob> JobStore::sync_stage(std::int64_t study, int position, co
         for (const auto& seed : variant.seeds) {
             JobConfig config = variant.config;
             config.seed = seed;
-            const std::int64_t job = find_or_add_job(config, paths, variant.resources.ranks);
+            const std::int64_t job = find_or_add_job(config, paths, variant.resources);
             execute(database_,
                     "INSERT INTO variant_jobs (variant_id, job_id, seed_index, initialization_seed, "
                     "data_order_seed) "
@@ -157,7 +160,7 @@ std::vector<StoredJob> JobStore::sync_stage(std::int64_t study, int position, co
             if (!seen.insert(job).second) {
                 continue;
             }
-            SQLite::Statement state(database_, "SELECT state, failures, ranks FROM jobs WHERE id = ?");
+            SQLite::Statement state(database_, "SELECT state, failures, resources FROM jobs WHERE id = ?");
             state.bind(1, job);
             state.executeStep();
             StoredJob stored;
@@ -166,7 +169,7 @@ std::vector<StoredJob> JobStore::sync_stage(std::int64_t study, int position, co
             stored.paths = paths;
             stored.state = *enum_from_name<JobState>(state.getColumn(0).getString());
             stored.failures = state.getColumn(1).getInt();
-            stored.ranks = state.getColumn(2).getInt();
+            Json::parse(state.getColumn(2).getString()).get_to(stored.resources);
             stored.title = variant.name + ", seed " + std::to_string(seed.initialization);
             jobs.push_back(std::move(stored));
         }

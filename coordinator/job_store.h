@@ -27,7 +27,7 @@ struct StoredJob {
     std::int64_t id = 0;
     JobConfig config;
     JobPaths paths;
-    int ranks = 1;
+    JobResources resources;
     JobState state = JobState::waiting;
     int failures = 0;
     std::string title;  // "without energy, seed 2": of the first variant that has it
@@ -103,7 +103,8 @@ class JobStore {
   private:
     bool is_current(const AttemptId& attempt);
     void store_result(const AttemptId& attempt, const AttemptResult& result);
-    std::int64_t find_or_add_job(const JobConfig& config, const JobPaths& paths, int ranks);
+    std::int64_t find_or_add_job(const JobConfig& config, const JobPaths& paths,
+                                 const JobResources& resources);
 
     SQLite::Database database_;
     std::string journal_mode_;

@@ -3,6 +3,7 @@
 #include <regex>
 
 #include "experiments/field_kinds.h"
+#include "experiments/model_fields.h"
 
 namespace orchestrate {
 namespace {
@@ -197,6 +198,12 @@ std::vector<Field> study_fields() {
               "One job per variant and seed. A seed sets initial weights, order of examples and dropout."),
         integer("study.ranks", "processes", 1, 4096, AT(ranks),
                 "Each job is trained data-parallel on so many. Changes speed, not results."),
+        integer(
+            "study.micro_batch_size", "examples", 0, 1'000'000, AT(micro_batch_size),
+            "Of a rank's share of the batch, so many go through the model at a time; 0: all. Changes memory, "
+            "not results."),
+        flag("study.retry_out_of_memory", AT(retry_out_of_memory),
+             "A job that runs out of memory is tried again with half the micro-batch."),
     };
 }
 
@@ -242,11 +249,18 @@ std::vector<Field> tokenizer_fields() {
                         "Of the vocabulary to be trained; not together with `vocabulary`.")),
         varying(integer("tokenizer.max_length", "tokens", 4, 8192, AT(job.tokenizer.max_length),
                         "Of a text, special tokens included; longer ones are cut.")),
+        varying(
+            integer("tokenizer.window_length", "tokens", 0, 8192, AT(job.tokenizer.window_length),
+                    "Longer texts are read through windows of this length, special tokens included; 0: no "
+                    "windows.")),
+        varying(integer("tokenizer.window_stride", "tokens", 0, 8192, AT(job.tokenizer.window_stride),
+                        "From the begin of one window to that of the next.")),
     };
 }
 
 std::vector<Field> model_fields() {
-    return {
+    std::vector<Field> all = {
+        one_of<ModelType>("model.model_type", AT(job.model.model_type), "Kind of encoder."),
         varying(
             integer("model.hidden_size", "", 1, 16384, AT(job.model.hidden_size), "Width of the encoder.")),
         varying(with_words(integer("model.num_hidden_layers", "", 1, 256, AT(job.model.num_hidden_layers),
@@ -273,7 +287,34 @@ std::vector<Field> model_fields() {
         varying(head_activation()),
         varying(number("model.classifier_dropout", "", kProbability, AT(job.model.classifier_dropout),
                        "Dropout in the classification head.")),
+        kept_layers_field(),
+        varying(with_words(
+            one_of<PositionEmbeddings>("model.position_embeddings", AT(job.model.position_embeddings),
+                                       "Trained, kept at their initial values, or left out."),
+            "position embeddings")),
     };
+    const auto add = [&](std::vector<Field> more) {
+        std::move(more.begin(), more.end(), std::back_inserter(all));
+    };
+    add(unit_mask_fields("model.attention_head_mask", "attention heads", &ModelConfig::attention_head_mask,
+                         true));
+    add(unit_mask_fields("model.feed_forward_mask", "feed-forward neurons", &ModelConfig::feed_forward_mask,
+                         true));
+    add(unit_mask_fields("model.classifier_mask", "classifier units", &ModelConfig::classifier_mask, false));
+    add({
+        varying(with_words(one_of<LayerFusion>("model.layer_fusion", AT(job.model.layer_fusion),
+                                               "What the classifier reads of the hidden states: the last, "
+                                               "several side by side, their mean, or a learned weighting."),
+                           "fusion:")),
+        fused_layers_field(),
+        varying(with_words(one_of<Pooling>("model.pooling", AT(job.model.pooling),
+                                           "The first token's state, or the mean over all tokens."),
+                           "pooling:")),
+        varying(with_words(one_of<WindowPooling>("model.window_pooling", AT(job.model.window_pooling),
+                                                 "Of the logits of a text's windows."),
+                           "window pooling:")),
+    });
+    return all;
 }
 
 std::vector<Field> train_fields() {
@@ -282,22 +323,40 @@ std::vector<Field> train_fields() {
             integer("train.epochs", "", 1, 100'000, AT(job.train.epochs), "Passes over the training part.")),
         varying(integer("train.batch_size", "examples", 1, 1'000'000, AT(job.train.batch_size),
                         "Per optimiser step, over all ranks.")),
+        varying(with_words(one_of<Optimizer>("train.optimizer", AT(job.train.optimizer),
+                                             "Decay apart from the gradient, or as a part of it."),
+                           "optimizer")),
         varying(number("train.learning_rate", "", kPositive, AT(job.train.learning_rate),
                        "Highest of the schedule.")),
         varying(one_of<LearningRateSchedule>("train.learning_rate_schedule",
                                              AT(job.train.learning_rate_schedule), "After the warm-up.")),
         varying(number("train.warmup_ratio", "share of steps", kShare, AT(job.train.warmup_ratio),
                        "Linear rise of the learning rate.")),
-        varying(number("train.weight_decay", "", kNotNegative, AT(job.train.weight_decay),
-                       "Not on biases and layer norms.")),
+        varying(number("train.weight_decay", "", kNotNegative, AT(job.train.weight_decay), "")),
+        varying(
+            flag("train.decay_biases_and_norms", AT(job.train.decay_biases_and_norms), "Decay them too.")),
         varying(number("train.adam_beta1", "", kProbability, AT(job.train.adam_beta1), "")),
         varying(number("train.adam_beta2", "", kProbability, AT(job.train.adam_beta2), "")),
         varying(number("train.adam_epsilon", "", kPositive, AT(job.train.adam_epsilon), "")),
         varying(number("train.max_grad_norm", "", kNotNegative, AT(job.train.max_grad_norm),
                        "Gradients are clipped to this norm; 0: not.")),
+        varying(number("train.label_smoothing", "", kProbability, AT(job.train.label_smoothing),
+                       "Share of each label that is spread over all classes.")),
+        varying(with_words(one_of<ClassWeighting>("train.class_weights", AT(job.train.class_weights),
+                                                  "What an example counts in the loss; `\"balanced\"`: rare "
+                                                  "classes more."),
+                           "class weights")),
+        varying(flag("train.frozen_embeddings", AT(job.train.frozen_embeddings),
+                     "The embeddings are not trained.")),
+        frozen_layers_field(),
         varying(precision()),
+        varying(flag("train.deterministic", AT(job.train.deterministic),
+                     "The same bits whenever it is run on this kind of device. CPUs always are.")),
         varying(one_of<EpochSelection>("train.epoch_selection", AT(job.train.epoch_selection),
                                        "Which epoch's weights are tested.")),
+        varying(integer("train.early_stopping_patience", "epochs", 0, 100'000,
+                        AT(job.train.early_stopping_patience),
+                        "Training ends after so many without a better one; 0: never.")),
     };
 }
 

@@ -27,11 +27,18 @@ struct Settings {
     std::string name;
     std::vector<SeedConfig> seeds = {{1, 1}};
     int ranks = 1;
+    std::int64_t micro_batch_size = 0;
+    bool retry_out_of_memory = false;
     std::string data_source;  // where the data can be had; shown when the file is missing
     JobPaths paths;
     JobConfig job;
     ClusterConfig cluster;
     SearchSettings search;
+
+    // Of a job of that width; 0: the study's.
+    JobResources resources(int job_ranks = 0) const {
+        return {job_ranks > 0 ? job_ranks : ranks, micro_batch_size, retry_out_of_memory};
+    }
     Precision automatic_precision = Precision::fp32;  // what train.precision = "auto" stands for
 };
 

@@ -38,7 +38,7 @@ std::vector<Variant> expand_search(const Study::Plan& plan, const JobConfig& bas
             }
         }
         variant.config = without_unused_fields(drawn.job);
-        variant.resources.ranks = ranks;
+        variant.resources = plan.settings.resources(ranks);
         variant.seeds = search.seeds.empty() ? plan.settings.seeds : search.seeds;
         variants.push_back(std::move(variant));
     }
@@ -51,7 +51,7 @@ std::vector<Variant> expand_ablations(const Study::Plan& plan, const Stage& stag
     first.name = "baseline";
     first.change = stage.baseline_stage.empty() ? "as the file says" : "best of " + stage.baseline_stage;
     first.config = without_unused_fields(baseline);
-    first.resources.ranks = plan.settings.ranks;
+    first.resources = plan.settings.resources();
     first.seeds = plan.settings.seeds;
     first.is_baseline = true;
     std::vector<Variant> variants = {first};
@@ -71,7 +71,7 @@ std::vector<Variant> expand_ablations(const Study::Plan& plan, const Stage& stag
             variant.name = std::move(variation.name);
             variant.change = std::move(variation.change);
             variant.config = std::move(variation.config);
-            variant.resources.ranks = entry.ranks > 0 ? entry.ranks : plan.settings.ranks;
+            variant.resources = plan.settings.resources(entry.ranks);
             variant.seeds = entry.seeds.empty() ? plan.settings.seeds : entry.seeds;
             variants.push_back(std::move(variant));
         }

@@ -28,6 +28,7 @@ class AttemptObserver {
 struct AttemptRequest {
     JobConfig config;
     JobPaths paths;
+    JobResources resources;
     int threads = 1;  // of this rank
 };
 

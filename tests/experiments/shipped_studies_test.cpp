@@ -143,12 +143,12 @@ set = { "model.head_width" = "none", "train.learning_rate" = 0.0005 }
             identities.push_back(job_identity(job));
         }
     }
-    EXPECT_THAT(identities, ElementsAre("759a2d5d55998690a3cf49f34aaa7ca730e2c136e25b11445c9bac80eb1d4a62",
-                                        "a928292b8c5781d6fa11538be355baef65735a1e29072eca588826f824a0e31e",
-                                        "d7cfd12b973af96846d19085bfc51b06a8750b9c47584a673f3770f494ec540b",
-                                        "4e06d960b24f37175149a21c2146a678e14714a879371819ac091572511551e9",
-                                        "f8922905dbc16c7db48179ffd52726e45a3d816600846cac76ef9c2a4e6103e2",
-                                        "ee266047dfa24bc8481ccca10f14655ae8c2190a88b7a81f06857bcb23415584"));
+    EXPECT_THAT(identities, ElementsAre("38e1cda1f67d07256ed1df6b6e6d843a7270f9fc21bed3a144fcfd20def7ff14",
+                                        "45990da523f02329dbe3b2aef85ae69474acfcac64985fb7ab7f21de5e78dfe2",
+                                        "917370b73413f6829b59a2d8d699382f3020d08a75a9a91dd7df7bae198ae50b",
+                                        "0ea1d4c66e89b85d7fee956fcffc1962db82dc9df750b4ba7087d5d445b91fdf",
+                                        "1938a7fbe000198d2ec41530afad7f6b9152b3e5942db09ba56cfe3bb5317ed5",
+                                        "dbcf7a06e37b8d1e97d85eccf10df84c48509b8bdee58980584b717f7deb441a"));
 }
 
 TEST(Identity, IsIndifferentToOrderPathsAndExplicitDefaults) {

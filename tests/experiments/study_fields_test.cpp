@@ -35,8 +35,9 @@ void collect(const Json& json, const std::string& path, std::set<std::string>& p
 TEST(Fields, EveryMemberOfAJobCanBeSaid) {
     std::set<std::string> paths;
     collect(Json(JobConfig{}), "", paths);
-    for (const std::string known : {"numerics_version", "data.sha256", "tokenizer.vocabulary_sha256",
-                                    "seed.initialization", "seed.data_order"}) {
+    for (const std::string known :
+         {"numerics_version", "data.sha256", "tokenizer.kind", "tokenizer.vocabulary_sha256",
+          "model.pretrained_sha256", "seed.initialization", "seed.data_order"}) {
         paths.erase(known);  // come from elsewhere: contents of files, study.seeds
     }
     for (const auto& path : paths) {

@@ -63,7 +63,9 @@ class FilledDatabase {
     std::int64_t add_job(std::int64_t variant, int seed_index) {
         ++jobs_;
         const std::int64_t job = insert(
-            "jobs (identity, config, paths, ranks, state, created_at) VALUES (?, '{}', '{}', 1, 'waiting', "
+            "jobs (identity, config, paths, ranks, resources, state, created_at) VALUES (?, '{}', '{}', 1, "
+            "'{}', "
+            "'waiting', "
             "'2026-11-23T02:00:00.000Z')",
             fmt::format("{:04x}{:060x}", 0xab00 + jobs_, jobs_));
         use_job(variant, seed_index, job);

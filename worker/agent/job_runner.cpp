@@ -8,8 +8,9 @@
 namespace orchestrate {
 namespace {
 
-std::vector<std::byte> pack(const JobConfig& config, const JobPaths& paths) {
-    const std::vector<std::uint8_t> packed = Json::to_msgpack(Json{{"config", config}, {"paths", paths}});
+std::vector<std::byte> pack(const Lease& lease) {
+    const std::vector<std::uint8_t> packed = Json::to_msgpack(
+        Json{{"config", lease.config}, {"paths", lease.paths}, {"resources", lease.resources}});
     std::vector<std::byte> bytes(packed.size());
     std::memcpy(bytes.data(), packed.data(), packed.size());
     return bytes;
@@ -21,6 +22,7 @@ AttemptRequest unpack(const std::vector<std::byte>& bytes, int threads) {
     AttemptRequest request;
     json.at("config").get_to(request.config);
     json.at("paths").get_to(request.paths);
+    json.at("resources").get_to(request.resources);
     request.threads = threads;
     return request;
 }
@@ -123,7 +125,7 @@ AttemptEnded JobRunner::run_attempt(const Lease& lease) {
         if (!engine_) {
             engine_ = open_training_engine(options_.library_folder, options_.device);
         }
-        std::vector<std::byte> request = pack(lease.config, lease.paths);
+        std::vector<std::byte> request = pack(lease);
         collective_->broadcast(request);
         AttemptOutcome outcome =
             engine_->run(unpack(request, options_.threads), *collective_, observer, stop_);

@@ -136,7 +136,8 @@ class Engine final : public TrainingEngine {
             observer.on_progress(progress);
         }
         const auto data = prepare_on_all_ranks(request, collective);
-        const TrainerInputs inputs{request.config, *data, device_, collective, observer, stop};
+        TrainerInputs inputs{request.config, *data, device_, collective, observer, stop};
+        inputs.micro_batch = request.resources.micro_batch_size;
         AttemptOutcome outcome = train(inputs);
         outcome.result.total_seconds = std::chrono::duration<double>(Clock::now() - start).count();
         outcome.result.peak_memory_bytes = device_.peak_memory_bytes();
