@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """What simple models reach on a study's own split: the yardstick for its baseline.
 
-    python3 -m venv .venv && .venv/bin/pip install -r tests/benchmarks/requirements.txt
+    ./setup --peers --deps-only
     sqlite3 results.db "select config from jobs limit 1" > job.json
     orchestrate-worker texts --config job.json --data tracks.csv.gz --out texts.csv  # line, part, label, text
-    .venv/bin/python tests/benchmarks/yardsticks.py --data tracks.csv.gz --texts texts.csv \\
+    .deps/peers/bin/python tests/benchmarks/yardsticks.py --data tracks.csv.gz --texts texts.csv \\
         --features energy,tempo,explicit
 
 Prints accuracy and macro F1 in % of the majority class, of logistic regression on standardised features and of
@@ -28,7 +28,7 @@ try:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 except ImportError as error:
-    sys.exit(f"{error.name} is not installed; run: pip install -r {Path(__file__).parent / 'requirements.txt'}")
+    sys.exit(f"{error.name} is not installed; run: ./setup --peers --deps-only")
 
 TRUTH_VALUES = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
 
