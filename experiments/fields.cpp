@@ -272,7 +272,7 @@ std::vector<Field> model_fields() {
         varying(integer("model.intermediate_size", "", 1, 65536, AT(job.model.intermediate_size),
                         "Width of the feed-forward layers.")),
         varying(integer("model.max_position_embeddings", "", 6, 65536, AT(job.model.max_position_embeddings),
-                        "At least `tokenizer.max_length` + 2.")),
+                        "At least `tokenizer.max_length`, for RoBERTa 2 more.")),
         varying(with_words(number("model.hidden_dropout_prob", "", kProbability,
                                   AT(job.model.hidden_dropout_prob), "Dropout after embeddings and layers."),
                            "hidden dropout")),

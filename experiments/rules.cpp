@@ -18,13 +18,14 @@ std::vector<Contradiction> find_contradictions(const JobConfig& config, int rank
                          "a divisor",
                          model.num_attention_heads, model.hidden_size)});
     }
-    // RoBERTa numbers positions from 2 on.
-    if (tokenizer.max_length + 2 > model.max_position_embeddings) {
+    // RoBERTa numbers positions from 2 on, BERT from 0.
+    const std::int64_t positions = tokenizer.max_length + (model.model_type == ModelType::roberta ? 2 : 0);
+    if (positions > model.max_position_embeddings) {
         found.push_back(
             {{"tokenizer.max_length", "model.max_position_embeddings"},
              fmt::format("tokenizer.max_length = {} needs model.max_position_embeddings of at least {}, "
                          "found {}",
-                         tokenizer.max_length, tokenizer.max_length + 2, model.max_position_embeddings)});
+                         tokenizer.max_length, positions, model.max_position_embeddings)});
     }
     if (!tokenizer.vocabulary_sha256.empty() &&
         tokenizer.vocabulary_size != TokenizerConfig{}.vocabulary_size) {

@@ -98,6 +98,20 @@ Tensor run_attention(AttentionInputs in, Tensor& weights) {
     return output;
 }
 
+// What attention of all tokens stored, without the kernels' rounding of its rows.
+Tensor padded_probabilities(const AttentionInputs& in, const Tensor& weights) {
+    const PackedBatch& batch = in.layout->batch;
+    const Tensor padded = at::zeros({batch.texts(), in.heads, batch.longest, batch.longest}, at::kFloat);
+    for (std::int64_t text = 0; text < batch.texts(); ++text) {
+        const auto at = static_cast<std::size_t>(text);
+        const std::int64_t rows = batch.offsets[at + 1] - batch.offsets[at];
+        const std::int64_t floats = in.weight_offsets[at + 1] - in.weight_offsets[at];
+        const Tensor stored = weights.narrow(0, in.weight_offsets[at], floats).view({in.heads, rows, -1});
+        padded.select(0, text).narrow(1, 0, rows).narrow(2, 0, rows).copy_(stored.narrow(2, 0, rows));
+    }
+    return padded;
+}
+
 // Of each place in a padded [texts, longest] view: its row, or -1.
 std::vector<std::int64_t> padded_rows(const PackedBatch& batch) {
     std::vector<std::int64_t> rows(static_cast<std::size_t>(batch.texts() * batch.longest), -1);
@@ -114,16 +128,20 @@ std::vector<std::int64_t> padded_rows(const PackedBatch& batch) {
 }  // namespace
 
 Tensor Operations::attention(const BatchLayoutPtr& layout, const Tensor& qkv, const Tensor& bias,
-                             std::int64_t heads, const Dropout& dropout) const {
+                             std::int64_t heads, const Dropout& dropout, Tensor* probabilities) const {
     const std::int64_t hidden = bias.size(0) / 3;
     if (composite_) {
         const auto parts = (qkv + bias).split(hidden, 1);
-        return composite_attention(layout, parts[0], parts[1], parts[2], heads, false, dropout);
+        return composite_attention(layout, parts[0], parts[1], parts[2], heads, false, dropout,
+                                   probabilities);
     }
     AttentionInputs in{layout, {}, heads, hidden, false, dropout, qkv.detach(), qkv.detach(), bias.detach()};
     in.find_weight_offsets();
     Tensor weights;
     const Tensor output = run_attention(in, weights);
+    if (probabilities != nullptr) {
+        *probabilities = padded_probabilities(in, weights);
+    }
     if (wants_gradient({qkv, bias})) {
         auto node = std::make_shared<AttentionBackward>();
         node->in = std::move(in);
@@ -159,7 +177,7 @@ Tensor Operations::first_token_attention(const BatchLayoutPtr& layout, const Ten
 
 Tensor Operations::composite_attention(const BatchLayoutPtr& layout, const Tensor& query, const Tensor& key,
                                        const Tensor& value, std::int64_t heads, bool first_query_only,
-                                       const Dropout& dropout) const {
+                                       const Dropout& dropout, Tensor* probabilities) const {
     const PackedBatch& batch = layout->batch;
     const std::int64_t texts = batch.texts();
     const std::int64_t hidden = query.size(1);
@@ -176,6 +194,10 @@ Tensor Operations::composite_attention(const BatchLayoutPtr& layout, const Tenso
     const Tensor hidden_keys = (row_or_none < 0).view({texts, 1, 1, batch.longest});
     Tensor weights = at::matmul(q, k.transpose(2, 3)) / std::sqrt(static_cast<double>(head_size));
     weights = weights.masked_fill(hidden_keys, -std::numeric_limits<double>::infinity()).softmax(-1);
+    if (probabilities != nullptr) {
+        const Tensor is_row = (row_or_none >= 0).view({texts, 1, batch.longest, 1});
+        *probabilities = weights.detach() * is_row.to(at::kFloat);
+    }
     if (dropout.enabled()) {
         std::vector<TokenKey> keys;
         for (const std::uint32_t example : batch.example) {

@@ -7,8 +7,9 @@
 namespace orchestrate {
 
 void PackedBatch::add_text(std::span<const std::int32_t> tokens, std::int64_t label_index,
-                           std::uint32_t example_index) {
+                           std::uint32_t example_index, std::span<const std::int32_t> types) {
     std::uint32_t position = 0;
+    type_id.insert(type_id.end(), types.begin(), types.end());
     for (const std::int32_t id : tokens) {
         token.push_back(id);
         position_id.push_back(position);

@@ -18,6 +18,7 @@ namespace orchestrate {
 struct PackedBatch {
     std::vector<std::int64_t> token;        // per row: index into the compact vocabulary
     std::vector<std::int64_t> position_id;  // per row: index into the compact position table
+    std::vector<std::int64_t> type_id;      // per row: index into the token types; empty: all 0
     std::vector<TokenKey> token_key;        // per row
     std::vector<std::int64_t> offsets{0};   // text i has the rows [offsets[i], offsets[i + 1])
     std::vector<std::int64_t> label;        // per text
@@ -28,9 +29,10 @@ struct PackedBatch {
     std::int64_t texts() const { return static_cast<std::int64_t>(label.size()); }
     std::int64_t rows() const { return static_cast<std::int64_t>(token.size()); }
 
-    // `tokens`: indices into the compact vocabulary.
-    void add_text(std::span<const std::int32_t> tokens, std::int64_t label_index,
-                  std::uint32_t example_index);
+    // `tokens`: indices into the compact vocabulary. `types`: one per token, for all texts of a batch or for
+    // none.
+    void add_text(std::span<const std::int32_t> tokens, std::int64_t label_index, std::uint32_t example_index,
+                  std::span<const std::int32_t> types = {});
 };
 
 // The embedding rows that the texts of a data set use: only they are trained.

@@ -23,7 +23,7 @@ struct RowResult {
 
 }  // namespace
 
-Evaluation evaluate(const RobertaClassifier& model, const PreparedPart& part,
+Evaluation evaluate(const EncoderClassifier& model, const PreparedPart& part,
                     const CompactVocabulary& vocabulary, Collective& collective) {
     const at::NoGradGuard no_gradients;
     const RowRange share = share_of(part.rows(), collective.rank(), collective.size());

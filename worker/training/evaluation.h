@@ -17,7 +17,7 @@ struct Evaluation {
     double loss = 0;                 // mean cross-entropy
 };
 
-Evaluation evaluate(const RobertaClassifier& model, const PreparedPart& part,
+Evaluation evaluate(const EncoderClassifier& model, const PreparedPart& part,
                     const CompactVocabulary& vocabulary, Collective& collective);
 
 ConfusionMatrix confusion_of(const Evaluation& evaluation, const PreparedPart& part, std::size_t classes);

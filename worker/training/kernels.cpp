@@ -53,16 +53,18 @@ void normalize_row_backward(Index columns, const float* grad_output, const float
     }
 }
 
-void embed(RowRange rows, Index columns, const Index* token, const Index* position_id, const float* word,
-           const float* position, const float* type, const LayerNormParameters& norm, const Dropout& dropout,
-           const TokenKey* keys, float* normalized, float* inverse_deviation, float* output, float* random) {
+void embed(RowRange rows, Index columns, const Index* token, const Index* position_id, const Index* type_id,
+           const float* word, const float* position, const float* type, const LayerNormParameters& norm,
+           const Dropout& dropout, const TokenKey* keys, float* normalized, float* inverse_deviation,
+           float* output, float* random) {
     for (Index row = rows.begin; row < rows.end; ++row) {
         const float* const w = word + token[row] * columns;
         const float* const p = position + position_id[row] * columns;
+        const float* const t = type + (type_id != nullptr ? type_id[row] : 0) * columns;
         float* const x = normalized + row * columns;
         float* const out = output + row * columns;
         for (Index i = 0; i < columns; ++i) {
-            x[i] = (w[i] + type[i]) + p[i];
+            x[i] = (w[i] + t[i]) + p[i];
         }
         normalize_row(columns, x, norm, inverse_deviation + row, out);
         if (dropout.enabled()) {

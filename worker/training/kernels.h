@@ -65,13 +65,13 @@ struct LayerNormParameters {
 struct Kernels {
     const char* instruction_set = "";
 
-    // normalized, inverse_deviation, output = dropout(LayerNorm(word[token] + position[...] + type[0])).
-    // `random` is scratch of columns rounded up to 64 floats; so in the two kernels below.
+    // normalized, inverse_deviation, output = dropout(LayerNorm(word[token] + position[...] + type[...])).
+    // `type_id` null: type 0 everywhere. `random` is scratch of columns rounded up to 64 floats; so in the two kernels below.
     void (*embed)(RowRange rows, std::int64_t columns, const std::int64_t* token,
-                  const std::int64_t* position_id, const float* word, const float* position,
-                  const float* type, const LayerNormParameters& norm, const Dropout& dropout,
-                  const TokenKey* keys, float* normalized, float* inverse_deviation, float* output,
-                  float* random);
+                  const std::int64_t* position_id, const std::int64_t* type_id, const float* word,
+                  const float* position, const float* type, const LayerNormParameters& norm,
+                  const Dropout& dropout, const TokenKey* keys, float* normalized, float* inverse_deviation,
+                  float* output, float* random);
 
     // Gradient of the sum of the three embeddings into `grad_sum`; accumulates those of gain and bias.
     void (*embed_backward)(RowRange rows, std::int64_t columns, const float* grad_output, const float* gain,

@@ -20,7 +20,7 @@ Dropout dropout_at(const std::optional<DropoutState>& state, std::uint32_t site,
 
 }  // namespace
 
-RobertaClassifier::RobertaClassifier(Parameters& parameters, Operations operations)
+EncoderClassifier::EncoderClassifier(Parameters& parameters, Operations operations)
     : config_(parameters.dimensions().config), operations_(operations) {
     const auto linear = [&](const std::string& name) {
         return Linear{parameters.leaf(name + ".weight"), parameters.leaf(name + ".bias")};
@@ -29,44 +29,50 @@ RobertaClassifier::RobertaClassifier(Parameters& parameters, Operations operatio
         return NormTensors{parameters.leaf(name + ".weight"), parameters.leaf(name + ".bias"),
                            config_.layer_norm_eps};
     };
-    const std::string embeddings = "roberta.embeddings.";
-    word_ = parameters.leaf(embeddings + "word_embeddings.weight");
-    position_ = parameters.leaf(embeddings + "position_embeddings.weight");
-    type_ = parameters.leaf(embeddings + "token_type_embeddings.weight");
-    embedding_norm_ = norm(embeddings + "LayerNorm");
+    const ParameterNames names = ParameterNames::of(config_.model_type);
+    word_ = parameters.leaf(names.word_embeddings());
+    position_ = parameters.leaf(names.position_embeddings());
+    type_ = parameters.leaf(names.type_embeddings());
+    embedding_norm_ = norm(names.encoder + "embeddings.LayerNorm");
     for (std::int64_t i = 0; i < config_.num_hidden_layers; ++i) {
-        const std::string prefix = "roberta.encoder.layer." + std::to_string(i) + ".";
+        const std::string prefix = names.layer(i);
         layers_.push_back({linear(prefix + "attention.self.query"), linear(prefix + "attention.output.dense"),
                            norm(prefix + "attention.output.LayerNorm"), linear(prefix + "intermediate.dense"),
                            linear(prefix + "output.dense"), norm(prefix + "output.LayerNorm")});
     }
     if (config_.head_width > 0) {
-        hidden_ = linear("classifier.dense");
+        hidden_ = linear(names.hidden);
     }
-    projection_ = linear("classifier.out_proj");
+    projection_ = linear(names.output);
 }
 
-at::Tensor RobertaClassifier::logits(const BatchLayoutPtr& layout, std::optional<DropoutState> dropout,
-                                     std::vector<at::Tensor>* hidden_states) const {
+at::Tensor EncoderClassifier::logits(const BatchLayoutPtr& layout, std::optional<DropoutState> dropout,
+                                     Inspection* inspection) const {
     at::Tensor x = operations_.embed(layout, word_, position_, type_, embedding_norm_,
                                      dropout_at(dropout, kEmbeddingSite, config_.hidden_dropout_prob));
     bool first_rows_only = false;
     for (std::size_t i = 0; i < layers_.size(); ++i) {
-        if (hidden_states != nullptr) {
-            hidden_states->push_back(x);
+        at::Tensor probabilities;
+        if (inspection != nullptr) {
+            inspection->hidden_states.push_back(x);
         }
-        first_rows_only = hidden_states == nullptr && i + 1 == layers_.size();
-        x = encode_layer(layout, i, x, first_rows_only, dropout);
+        first_rows_only = inspection == nullptr && i + 1 == layers_.size();
+        x = encode_layer(layout, i, x, first_rows_only, dropout,
+                         inspection != nullptr ? &probabilities : nullptr);
+        if (inspection != nullptr) {
+            inspection->attentions.push_back(probabilities);
+        }
     }
-    if (hidden_states != nullptr) {
-        hidden_states->push_back(x);
+    if (inspection != nullptr) {
+        inspection->hidden_states.push_back(x);
     }
     return head(layout, first_rows_only ? x : operations_.first_rows(layout, x), dropout);
 }
 
-at::Tensor RobertaClassifier::encode_layer(const BatchLayoutPtr& layout, std::size_t index,
+at::Tensor EncoderClassifier::encode_layer(const BatchLayoutPtr& layout, std::size_t index,
                                            const at::Tensor& x, bool first_token_only,
-                                           const std::optional<DropoutState>& dropout) const {
+                                           const std::optional<DropoutState>& dropout,
+                                           at::Tensor* probabilities) const {
     const Layer& layer = layers_[index];
     const auto site = kFirstLayerSite + 3 * static_cast<std::uint32_t>(index);
     const Dropout attention_dropout = dropout_at(dropout, site, config_.attention_probs_dropout_prob);
@@ -87,7 +93,7 @@ at::Tensor RobertaClassifier::encode_layer(const BatchLayoutPtr& layout, std::si
                                                   attention_dropout);
     } else {
         mixed = operations_.attention(layout, operations_.project(x, weight), layer.query_key_value.bias,
-                                      heads, attention_dropout);
+                                      heads, attention_dropout, probabilities);
     }
     const at::Tensor attended =
         operations_.add_norm(layout, rows, operations_.project(mixed, layer.attention_output.weight),
@@ -98,10 +104,13 @@ at::Tensor RobertaClassifier::encode_layer(const BatchLayoutPtr& layout, std::si
                                 layer.output.bias, attended, layer.output_norm, inner_dropout);
 }
 
-at::Tensor RobertaClassifier::head(const BatchLayoutPtr& layout, const at::Tensor& x,
+at::Tensor EncoderClassifier::head(const BatchLayoutPtr& layout, const at::Tensor& x,
                                    const std::optional<DropoutState>& dropout) const {
-    at::Tensor features =
-        operations_.dropout(layout, x, dropout_at(dropout, kHeadInputSite, config_.classifier_dropout));
+    at::Tensor features = x;
+    if (!hidden_ || config_.model_type == ModelType::roberta) {  // BERT's pooler reads what is not dropped
+        features = operations_.dropout(layout, features,
+                                       dropout_at(dropout, kHeadInputSite, config_.classifier_dropout));
+    }
     if (hidden_) {
         features = activate(at::addmm(hidden_->bias, features, hidden_->weight.t()));
         features = operations_.dropout(layout, features,
@@ -110,7 +119,7 @@ at::Tensor RobertaClassifier::head(const BatchLayoutPtr& layout, const at::Tenso
     return at::addmm(projection_.bias, features, projection_.weight.t());
 }
 
-at::Tensor RobertaClassifier::activate(const at::Tensor& x) const {
+at::Tensor EncoderClassifier::activate(const at::Tensor& x) const {
     switch (config_.head_activation) {
         case Activation::relu:
             return at::relu(x);

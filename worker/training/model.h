@@ -1,5 +1,5 @@
-// A RoBERTa encoder with a classification head, as Hugging Face's RobertaForSequenceClassification, over
-// packed texts. Where only the first token of the last layer is read, only that is computed.
+// A RoBERTa or BERT encoder with a classification head, as Hugging Face's RobertaForSequenceClassification and
+// BertForSequenceClassification, over packed texts. Where only the first token of the last layer is read, only that is computed.
 #pragma once
 
 #include <cstdint>
@@ -19,15 +19,20 @@ struct DropoutState {
     std::int64_t step = 0;  // 0-based
 };
 
-class RobertaClassifier {
+// What the model computes on its way, for looking at it: of all tokens, padding left out.
+struct Inspection {
+    std::vector<at::Tensor> hidden_states;  // the embeddings and each layer's output, [tokens, hidden]
+    std::vector<at::Tensor> attentions;     // each layer's probabilities, [texts, heads, longest, longest]
+};
+
+class EncoderClassifier {
   public:
     // `parameters` must outlive the model.
-    RobertaClassifier(Parameters& parameters, Operations operations);
+    EncoderClassifier(Parameters& parameters, Operations operations);
 
-    // Logits [texts, classes]. With `hidden_states`, they are appended: the embeddings and each layer's
-    // output for all tokens, [tokens, hidden]; the logits are the same.
+    // Logits [texts, classes]. With `inspection`, it is filled; the logits are the same.
     at::Tensor logits(const BatchLayoutPtr& layout, std::optional<DropoutState> dropout,
-                      std::vector<at::Tensor>* hidden_states = nullptr) const;
+                      Inspection* inspection = nullptr) const;
 
   private:
     struct Linear {
@@ -44,7 +49,8 @@ class RobertaClassifier {
     };
 
     at::Tensor encode_layer(const BatchLayoutPtr& layout, std::size_t index, const at::Tensor& x,
-                            bool first_token_only, const std::optional<DropoutState>& dropout) const;
+                            bool first_token_only, const std::optional<DropoutState>& dropout,
+                            at::Tensor* probabilities) const;
     at::Tensor head(const BatchLayoutPtr& layout, const at::Tensor& x,
                     const std::optional<DropoutState>& dropout) const;
     at::Tensor activate(const at::Tensor& x) const;

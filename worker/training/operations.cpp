@@ -31,6 +31,7 @@ struct EmbedBackward : Node {
     Tensor inverse_deviation;
     std::int64_t words = 0;
     std::int64_t positions = 0;
+    std::int64_t types = 0;
 
     variable_list apply(variable_list&& upstream) override {
         const Tensor gradient = upstream[0].contiguous();
@@ -59,8 +60,19 @@ struct EmbedBackward : Node {
             }
         }
         const Tensor total = sums.total();
-        return {grad_word, grad_position, grad_position.sum(0, /*keepdim=*/true), total.narrow(0, 0, columns),
+        return {grad_word, grad_position, type_gradient(grad_sum, grad_position), total.narrow(0, 0, columns),
                 total.narrow(0, columns, columns)};
+    }
+
+    Tensor type_gradient(const Tensor& grad_sum, const Tensor& grad_position) const {
+        const auto& type_id = layout->batch.type_id;
+        const Tensor gradient = at::zeros({types, grad_sum.size(1)}, at::kFloat);
+        if (type_id.empty()) {
+            gradient.select(0, 0).copy_(grad_position.sum(0));
+        } else {
+            gradient.index_add_(0, at::tensor(at::ArrayRef<std::int64_t>(type_id)), grad_sum);
+        }
+        return gradient;
     }
 };
 
@@ -148,7 +160,9 @@ Tensor Operations::embed(const BatchLayoutPtr& layout, const Tensor& word, const
     const PackedBatch& batch = layout->batch;
     const std::int64_t columns = word.size(1);
     if (composite_) {
-        const Tensor sum = word.index_select(0, on_device(batch.token, device_)) + type +
+        const Tensor types = batch.type_id.empty() ? type.narrow(0, 0, 1)
+                                                   : type.index_select(0, on_device(batch.type_id, device_));
+        const Tensor sum = word.index_select(0, on_device(batch.token, device_)) + types +
                            position.index_select(0, on_device(batch.position_id, device_));
         const Tensor output = at::layer_norm(sum, {columns}, norm.gain, norm.bias, norm.epsilon);
         return dropout.enabled() ? output * mask(layout, Rows::tokens, columns, dropout) : output;
@@ -160,7 +174,8 @@ Tensor Operations::embed(const BatchLayoutPtr& layout, const Tensor& word, const
     const Tensor inverse_deviation = at::empty({rows}, at::kFloat);
     const Tensor output = at::empty({rows, columns}, at::kFloat);
     in_chunks(rows, chunks, [&](std::int64_t chunk, RowRange range) {
-        best_kernels().embed(range, columns, batch.token.data(), batch.position_id.data(), data(word),
+        best_kernels().embed(range, columns, batch.token.data(), batch.position_id.data(),
+                             batch.type_id.empty() ? nullptr : batch.type_id.data(), data(word),
                              data(position), data(type), raw(norm), dropout, batch.token_key.data(),
                              mutable_data(normalized), mutable_data(inverse_deviation), mutable_data(output),
                              random.of(chunk));
@@ -174,6 +189,7 @@ Tensor Operations::embed(const BatchLayoutPtr& layout, const Tensor& word, const
         node->inverse_deviation = inverse_deviation;
         node->words = word.size(0);
         node->positions = position.size(0);
+        node->types = type.size(0);
         record(node, output, word, position, type, norm.gain, norm.bias);
     }
     return output;

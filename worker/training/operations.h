@@ -36,7 +36,7 @@ class Operations {
     // `composite`: use LibTorch's operations on the CPU too (tests compare the two).
     explicit Operations(at::Device device, bool composite = false);
 
-    // dropout(LayerNorm(word[token] + position[place] + type)) -> [tokens, hidden].
+    // dropout(LayerNorm(word[token] + position[place] + type[type of the token])) -> [tokens, hidden].
     at::Tensor embed(const BatchLayoutPtr& layout, const at::Tensor& word, const at::Tensor& position,
                      const at::Tensor& type, const NormTensors& norm, const Dropout& dropout) const;
 
@@ -44,9 +44,11 @@ class Operations {
     at::Tensor project(const at::Tensor& x, const at::Tensor& weight) const;
 
     // Attention of every text within itself. qkv [tokens, 3 hidden] (query, key, value side by side, without
-    // bias), bias [3 hidden] -> [tokens, hidden].
+    // bias), bias [3 hidden] -> [tokens, hidden]. With `probabilities`, it becomes what softmax gave, padded with
+    // zeros: [texts, heads, longest, longest].
     at::Tensor attention(const BatchLayoutPtr& layout, const at::Tensor& qkv, const at::Tensor& bias,
-                         std::int64_t heads, const Dropout& dropout) const;
+                         std::int64_t heads, const Dropout& dropout,
+                         at::Tensor* probabilities = nullptr) const;
 
     // The same for the query of each text's first token alone. query [texts, hidden], key_value [tokens, 2
     // hidden]
@@ -78,7 +80,8 @@ class Operations {
 
     at::Tensor composite_attention(const BatchLayoutPtr& layout, const at::Tensor& query,
                                    const at::Tensor& key, const at::Tensor& value, std::int64_t heads,
-                                   bool first_query_only, const Dropout& dropout) const;
+                                   bool first_query_only, const Dropout& dropout,
+                                   at::Tensor* probabilities = nullptr) const;
 
     at::Device device_;
     bool composite_ = false;

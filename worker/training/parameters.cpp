@@ -12,9 +12,6 @@ namespace orchestrate {
 
 namespace {
 
-constexpr const char* kWordEmbeddings = "roberta.embeddings.word_embeddings.weight";
-constexpr const char* kPositionEmbeddings = "roberta.embeddings.position_embeddings.weight";
-
 using Parts = std::vector<Parameter>;
 
 Parameter weight(std::string name, std::vector<std::int64_t> shape) {
@@ -32,6 +29,7 @@ Parameter gain(std::string name, std::int64_t size) {
 // All leaves in the order of the forward pass.
 std::vector<Parts> model_leaves(const ModelDimensions& dimensions) {
     const ModelConfig& config = dimensions.config;
+    const ParameterNames names = ParameterNames::of(config.model_type);
     const std::int64_t hidden = config.hidden_size;
     const std::int64_t inner = config.intermediate_size;
     std::vector<Parts> leaves;
@@ -43,13 +41,13 @@ std::vector<Parts> model_leaves(const ModelDimensions& dimensions) {
         leaves.push_back({gain(name + ".weight", hidden)});
         leaves.push_back({bias(name + ".bias", hidden)});
     };
-    leaves.push_back(
-        {weight(kWordEmbeddings, {static_cast<std::int64_t>(dimensions.vocabulary_rows.size()), hidden})});
-    leaves.push_back({weight(kPositionEmbeddings, {dimensions.positions, hidden})});
-    leaves.push_back({weight("roberta.embeddings.token_type_embeddings.weight", {1, hidden})});
-    add_norm("roberta.embeddings.LayerNorm");
+    const auto words = static_cast<std::int64_t>(dimensions.vocabulary_rows.size());
+    leaves.push_back({weight(names.word_embeddings(), {words, hidden})});
+    leaves.push_back({weight(names.position_embeddings(), {dimensions.positions, hidden})});
+    leaves.push_back({weight(names.type_embeddings(), {dimensions.token_types, hidden})});
+    add_norm(names.encoder + "embeddings.LayerNorm");
     for (std::int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
-        const std::string prefix = "roberta.encoder.layer." + std::to_string(layer) + ".";
+        const std::string prefix = names.layer(layer);
         const std::string attention = prefix + "attention.self.";
         leaves.push_back({weight(attention + "query.weight", {hidden, hidden}),
                           weight(attention + "key.weight", {hidden, hidden}),
@@ -63,9 +61,9 @@ std::vector<Parts> model_leaves(const ModelDimensions& dimensions) {
         add_norm(prefix + "output.LayerNorm");
     }
     if (config.head_width > 0) {
-        add_linear("classifier.dense", config.head_width, hidden);
+        add_linear(names.hidden, config.head_width, hidden);
     }
-    add_linear("classifier.out_proj", dimensions.classes, config.head_width > 0 ? config.head_width : hidden);
+    add_linear(names.output, dimensions.classes, config.head_width > 0 ? config.head_width : hidden);
     return leaves;
 }
 
@@ -95,6 +93,21 @@ void fill_normal(std::uint64_t key, std::int64_t first, std::int64_t count, doub
 }
 
 }  // namespace
+
+std::int64_t first_position(ModelType type, std::int64_t pad_token) {
+    return type == ModelType::roberta ? pad_token + 1 : 0;
+}
+
+std::int64_t default_token_types(ModelType type) {
+    return type == ModelType::roberta ? 1 : 2;
+}
+
+ParameterNames ParameterNames::of(ModelType type) {
+    if (type == ModelType::roberta) {
+        return {"roberta.", "classifier.dense", "classifier.out_proj"};
+    }
+    return {"bert.", "bert.pooler.dense", "classifier"};
+}
 
 std::int64_t Parameter::elements() const {
     std::int64_t count = 1;
@@ -149,13 +162,14 @@ void Parameters::initialize(std::uint64_t seed) {
     auto* const flat = host.data_ptr<float>();
     const std::int64_t hidden = dimensions_.config.hidden_size;
     const double deviation = dimensions_.config.initializer_range;
+    const ParameterNames names = ParameterNames::of(dimensions_.config.model_type);
     for (const Parameter& parameter : list_) {
         float* const out = flat + parameter.offset;
         if (parameter.initial_values == InitialValues::ones) {
             std::fill(out, out + parameter.elements(), 1.0F);
         } else if (parameter.initial_values == InitialValues::normal) {
             const std::uint64_t key = mix(seed, hash_of(parameter.name));
-            if (parameter.name == kWordEmbeddings) {
+            if (parameter.name == names.word_embeddings()) {
                 for (std::size_t row = 0; row < dimensions_.vocabulary_rows.size(); ++row) {
                     const std::int64_t id = dimensions_.vocabulary_rows[row];
                     if (id != dimensions_.pad_token) {
@@ -163,7 +177,7 @@ void Parameters::initialize(std::uint64_t seed) {
                                     out + static_cast<std::int64_t>(row) * hidden);
                     }
                 }
-            } else if (parameter.name == kPositionEmbeddings) {
+            } else if (parameter.name == names.position_embeddings()) {
                 fill_normal(key, dimensions_.first_position() * hidden, dimensions_.positions * hidden,
                             deviation, out);
             } else {

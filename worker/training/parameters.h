@@ -1,6 +1,6 @@
 // All parameters of a model in one flat tensor, their gradients in another: AdamW is one call, clipping one
 // norm, and a bucket of gradients a slice. Parameters have the names of Hugging Face's
-// RobertaForSequenceClassification.
+// RobertaForSequenceClassification and BertForSequenceClassification.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,27 @@
 
 namespace orchestrate {
 
+// The position of a text's first token, as Hugging Face numbers them.
+std::int64_t first_position(ModelType type, std::int64_t pad_token);
+
+// The token types that a new model of a type has.
+std::int64_t default_token_types(ModelType type);
+
+// How Hugging Face names the parameters of a type of model.
+struct ParameterNames {
+    std::string encoder;  // before the encoder's: "roberta."
+    std::string hidden;   // the linear layer that is the head's hidden layer; BERT's pooler
+    std::string output;   // the linear layer that gives the logits
+
+    static ParameterNames of(ModelType type);
+    std::string word_embeddings() const { return encoder + "embeddings.word_embeddings.weight"; }
+    std::string position_embeddings() const { return encoder + "embeddings.position_embeddings.weight"; }
+    std::string type_embeddings() const { return encoder + "embeddings.token_type_embeddings.weight"; }
+    std::string layer(std::int64_t index) const {
+        return encoder + "encoder.layer." + std::to_string(index) + ".";
+    }
+};
+
 // What decides the parameters of a model besides its configuration.
 struct ModelDimensions {
     ModelConfig config;
@@ -22,9 +43,10 @@ struct ModelDimensions {
     std::vector<std::int64_t> vocabulary_rows;  // rows of the word embeddings that are trained; ascending
     std::int64_t pad_token = 1;
     std::int64_t positions =
-        0;  // longest text: rows of the position embeddings that are trained, from pad_token + 1
+        0;  // longest text: rows of the position embeddings that are trained, from first_position() on
+    std::int64_t token_types = 1;
 
-    std::int64_t first_position() const { return pad_token + 1; }
+    std::int64_t first_position() const { return orchestrate::first_position(config.model_type, pad_token); }
 };
 
 // Which kind of initial values a parameter has.

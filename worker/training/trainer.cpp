@@ -52,7 +52,8 @@ void check_configuration(const JobConfig& config, const PreparedData& data) {
             "model.hidden_size, num_hidden_layers and intermediate_size must be at least 1, head_width at "
             "least 0");
     }
-    const std::int64_t positions = model.max_position_embeddings - (data.special.pad + 1);
+    const std::int64_t positions =
+        model.max_position_embeddings - first_position(model.model_type, data.special.pad);
     if (data.report.longest_text_tokens > positions) {
         fail("the longest text has " + std::to_string(data.report.longest_text_tokens) +
              " tokens, but model.max_position_embeddings = " + std::to_string(model.max_position_embeddings) +
@@ -83,6 +84,7 @@ ModelDimensions dimensions_of(const JobConfig& config, const PreparedData& data,
     dimensions.vocabulary_rows = vocabulary.original_id;
     dimensions.pad_token = data.special.pad;
     dimensions.positions = data.report.longest_text_tokens;
+    dimensions.token_types = default_token_types(config.model.model_type);
     return dimensions;
 }
 
@@ -348,7 +350,7 @@ class Trainer {
     const TrainerInputs& in_;
     CompactVocabulary vocabulary_;
     Parameters parameters_;
-    RobertaClassifier model_;
+    EncoderClassifier model_;
     AdamW optimizer_;
     std::unique_ptr<Reducer> reducer_;
     std::unique_ptr<GradientBuckets> buckets_;

@@ -1,5 +1,5 @@
-// The model against Hugging Face's: logits, loss, hidden states, gradients, and parameters after 5 optimiser
-// steps, with the tolerances that the fixtures' README states.
+// The model against Hugging Face's: logits, loss, hidden states, attention, gradients, and parameters after 5
+// optimiser steps, with the tolerances that the fixtures' README states.
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
@@ -46,7 +46,9 @@ Fixture read_fixture(const std::filesystem::path& folder) {
     fixture.weights = read_safetensors(folder / "model.safetensors");
     fixture.inputs = read_safetensors(folder / "inputs.safetensors");
     fixture.expected = read_safetensors(folder / "expected.safetensors");
-    fixture.dimensions.classes = fixture.weights.at("classifier.out_proj.weight").shape.at(0);
+    fixture.dimensions.token_types = json.at("type_vocab_size");
+    const std::string output = ParameterNames::of(config.model_type).output;
+    fixture.dimensions.classes = fixture.weights.at(output + ".weight").shape.at(0);
     return fixture;
 }
 
@@ -56,7 +58,7 @@ at::Tensor tensor_of(const SafeTensor& stored) {
 
 // A parameter of the fixture as the flat layout holds it: the position table starts at its first used row.
 at::Tensor compact(const ModelDimensions& dimensions, const std::string& name, at::Tensor full) {
-    if (name == "roberta.embeddings.position_embeddings.weight") {
+    if (name == ParameterNames::of(dimensions.config.model_type).position_embeddings()) {
         return full.narrow(0, dimensions.first_position(), dimensions.positions);
     }
     return full;
@@ -75,19 +77,27 @@ BatchLayoutPtr packed(const Tensors& inputs, const std::string& prefix, std::int
     const auto id = ids.integers();
     const auto mask = inputs.at(prefix + "attention_mask").integers();
     const auto labels = inputs.at(prefix + "labels").integers();
+    std::vector<std::int64_t> type;
+    if (const auto types = inputs.find(prefix + "token_type_ids"); types != inputs.end()) {
+        type = types->second.integers();
+    }
     const std::int64_t texts = ids.shape.at(ids.shape.size() - 2);
     const std::int64_t length = ids.shape.back();
     PackedBatch batch;
     for (std::int64_t text = 0; text < texts; ++text) {
         std::vector<std::int32_t> tokens;
+        std::vector<std::int32_t> types;
         for (std::int64_t i = 0; i < length; ++i) {
             const auto at = static_cast<std::size_t>((step * texts + text) * length + i);
             if (mask[at] != 0) {
                 tokens.push_back(static_cast<std::int32_t>(id[at]));
+                if (!type.empty()) {
+                    types.push_back(static_cast<std::int32_t>(type[at]));
+                }
             }
         }
         batch.add_text(tokens, labels[static_cast<std::size_t>(step * texts + text)],
-                       static_cast<std::uint32_t>(text));
+                       static_cast<std::uint32_t>(text), types);
     }
     return std::make_shared<BatchLayout>(std::move(batch));
 }
@@ -106,6 +116,20 @@ at::Tensor unpadded(const at::Tensor& padded, const Tensors& inputs) {
         }
     }
     return padded.flatten(0, 1).index_select(0, at::tensor(rows));
+}
+
+// A padded [texts, heads, length, length] tensor with zeros where a query or a key is padding.
+at::Tensor of_tokens(const at::Tensor& padded, const BatchLayout& layout) {
+    const at::Tensor kept = at::zeros_like(padded);
+    for (std::int64_t text = 0; text < layout.batch.texts(); ++text) {
+        const auto at = static_cast<std::size_t>(text);
+        const std::int64_t rows = layout.batch.offsets[at + 1] - layout.batch.offsets[at];
+        const auto rectangle = [&](const at::Tensor& all) {
+            return all.select(0, text).narrow(1, 0, rows).narrow(2, 0, rows);
+        };
+        rectangle(kept).copy_(rectangle(padded));
+    }
+    return kept;
 }
 
 bool is_key_bias(const std::string& name) {
@@ -139,15 +163,24 @@ class GoldenModel : public testing::TestWithParam<Case> {
 TEST_P(GoldenModel, LogitsLossHiddenStatesAndGradientsAreEqual) {
     Parameters parameters(fixture_.dimensions, at::kCPU);
     load(parameters, fixture_.weights);
-    const RobertaClassifier model(parameters, operations());
+    const EncoderClassifier model(parameters, operations());
     const auto layout = packed(fixture_.inputs, "");
 
-    std::vector<at::Tensor> hidden_states;
-    const at::Tensor all_rows = model.logits(layout, std::nullopt, &hidden_states);
-    for (std::size_t i = 0; i < hidden_states.size(); ++i) {
+    Inspection inspection;
+    const at::Tensor all_rows = model.logits(layout, std::nullopt, &inspection);
+    for (std::size_t i = 0; i < inspection.hidden_states.size(); ++i) {
         const at::Tensor expected = tensor_of(fixture_.expected.at("hidden_states." + std::to_string(i)));
-        EXPECT_LT(largest_difference(hidden_states[i], unpadded(expected, fixture_.inputs)), 2e-5)
+        EXPECT_LT(largest_difference(inspection.hidden_states[i], unpadded(expected, fixture_.inputs)), 2e-5)
             << "layer " << i;
+    }
+    for (std::size_t i = 0; i < inspection.attentions.size(); ++i) {
+        const auto stored = fixture_.expected.find("attentions." + std::to_string(i));
+        if (stored != fixture_.expected.end()) {
+            EXPECT_LT(
+                largest_difference(inspection.attentions[i], of_tokens(tensor_of(stored->second), *layout)),
+                2e-5)
+                << "layer " << i;
+        }
     }
     const at::Tensor logits = model.logits(layout, std::nullopt);
     const at::Tensor expected_logits = tensor_of(fixture_.expected.at("logits"));
@@ -181,7 +214,7 @@ TEST_P(GoldenModel, LogitsLossHiddenStatesAndGradientsAreEqual) {
 TEST_P(GoldenModel, FiveOptimiserStepsAreEqual) {
     Parameters parameters(fixture_.dimensions, at::kCPU);
     load(parameters, fixture_.weights);
-    const RobertaClassifier model(parameters, operations());
+    const EncoderClassifier model(parameters, operations());
     TrainConfig config;
     config.learning_rate = 1e-3;
     config.warmup_ratio = 0.2;
@@ -237,9 +270,10 @@ TEST_P(GoldenModel, FiveOptimiserStepsAreEqual) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Roberta, GoldenModel,
+    HuggingFace, GoldenModel,
     testing::Values(Case{"model-roberta-tiny", false}, Case{"model-roberta-fullvocab", false},
-                    Case{"model-roberta-tiny", true}, Case{"model-roberta-fullvocab", true}),
+                    Case{"model-bert-tiny", false}, Case{"model-roberta-tiny", true},
+                    Case{"model-roberta-fullvocab", true}, Case{"model-bert-tiny", true}),
     [](const auto& test) {
         std::string name = test.param.folder + (test.param.composite ? "_libtorch" : "_kernels");
         std::replace(name.begin(), name.end(), '-', '_');

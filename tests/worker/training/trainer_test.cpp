@@ -116,6 +116,20 @@ TEST_F(TrainerTest, EveryHeadTrains) {
     EXPECT_LT(result.epochs.back().train_loss, 0.6 * result.epochs.front().train_loss);
 }
 
+TEST_F(TrainerTest, BertTrainsWithAndWithoutItsPooler) {
+    config_.model.model_type = ModelType::bert;
+    config_.model.head_activation = Activation::tanh;
+    config_.model.max_position_embeddings = 15;  // the longest text: positions count from 0
+    for (const std::int64_t head_width : {32, 16, 0}) {
+        config_.model.head_width = head_width;
+        const TrainingRun result = run();
+        ASSERT_EQ(result.outcome.cause, Cause::succeeded) << result.outcome.message;
+        EXPECT_LT(result.epochs.back().train_loss, 0.6 * result.epochs.front().train_loss) << head_width;
+        const TrainingRun composite = run({.use_libtorch_kernels = true});
+        EXPECT_LT(largest_difference(result.losses, composite.losses), 1e-5) << head_width;
+    }
+}
+
 TEST_F(TrainerTest, AnExplodingLossEndsAsDiverged) {
     config_.train.learning_rate = 1e30;
     config_.train.max_grad_norm = 0;
