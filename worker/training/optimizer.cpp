@@ -1,33 +1,10 @@
 #include "worker/training/optimizer.h"
 
-#include <algorithm>
-#include <cmath>
-#include <numbers>
+#include <optional>
 
 #include <ATen/ATen.h>
 
 namespace orchestrate {
-
-double learning_rate_at(const TrainConfig& config, std::int64_t step, std::int64_t steps) {
-    const auto warmup =
-        static_cast<std::int64_t>(std::ceil(config.warmup_ratio * static_cast<double>(steps)));
-    if (step < warmup) {
-        return config.learning_rate * static_cast<double>(step) /
-               static_cast<double>(std::max<std::int64_t>(1, warmup));
-    }
-    const double after = static_cast<double>(std::max<std::int64_t>(1, steps - warmup));
-    switch (config.learning_rate_schedule) {
-        case LearningRateSchedule::constant:
-            break;
-        case LearningRateSchedule::linear:
-            return config.learning_rate * std::max(0.0, static_cast<double>(steps - step) / after);
-        case LearningRateSchedule::cosine: {
-            const double progress = static_cast<double>(step - warmup) / after;
-            return config.learning_rate * std::max(0.0, 0.5 * (1.0 + std::cos(std::numbers::pi * progress)));
-        }
-    }
-    return config.learning_rate;
-}
 
 AdamW::AdamW(Parameters& parameters, const TrainConfig& config) : parameters_(parameters), config_(config) {
     const std::int64_t decayed = parameters.decayed_elements();

@@ -1,5 +1,4 @@
-// AdamW over flat parameters, gradient clipping without reading the norm back, and the learning-rate
-// schedules.
+// AdamW over flat parameters, and gradient clipping without reading the norm back.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +10,6 @@
 #include "worker/training/parameters.h"
 
 namespace orchestrate {
-
-// The learning rate of an optimiser step (0-based) of `steps`, as transformers' get_*_schedule_with_warmup:
-// linear warm-up over ceil(warmup_ratio * steps) steps, then constant, linear to 0, or half a cosine to 0.
-double learning_rate_at(const TrainConfig& config, std::int64_t step, std::int64_t steps);
 
 // AdamW (Loshchilov and Hutter 2019), as torch.optim.AdamW.
 class AdamW {

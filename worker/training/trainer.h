@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 
@@ -10,6 +11,9 @@
 #include "worker/training_api.h"
 
 namespace orchestrate {
+
+// Until which the ranks wait for each other within a step.
+inline constexpr std::chrono::milliseconds kStepDeadline{300000};
 
 struct TrainerInputs {
     const JobConfig& config;

@@ -13,6 +13,7 @@
 #include "worker/training/model.h"
 #include "worker/training/optimizer.h"
 #include "worker/training/safetensors.h"
+#include "worker/training/training_plan.h"
 
 namespace orchestrate {
 namespace {

@@ -80,7 +80,7 @@ int main(int argc, char** argv) {
         }
         AttemptRequest request;
         request.config = json.get<JobConfig>();
-        request.paths = {data, vocabulary};
+        request.paths = {data, vocabulary, ""};
         request.threads = threads;
         request.config.data.sha256 = sha256_hex_of_content(data);
         if (!vocabulary.empty()) {

@@ -1,0 +1,41 @@
+#include "worker/training/divergence.h"
+
+#include <cmath>
+
+namespace orchestrate {
+
+namespace {
+
+// A run whose mean loss over this many steps is this many times that of guessing has exploded.
+constexpr std::int64_t kWindowSteps = 20;
+constexpr double kExplosionFactor = 10.0;
+
+}  // namespace
+
+DivergenceWatch::DivergenceWatch(std::size_t classes, double learning_rate, std::int64_t steps)
+    : guessing_(std::log(static_cast<double>(classes))), learning_rate_(learning_rate), steps_(steps) {}
+
+std::optional<std::string> DivergenceWatch::after_step(std::int64_t step, double loss) {
+    window_loss_ += loss;
+    if (!std::isfinite(loss)) {
+        return "the loss is " + std::string(std::isnan(loss) ? "not a number" : "infinite") +
+               place_and_remedy(step);
+    }
+    if (step % kWindowSteps != 0) {
+        return std::nullopt;
+    }
+    const double mean = window_loss_ / kWindowSteps;
+    window_loss_ = 0;
+    if (mean > kExplosionFactor * guessing_) {
+        return "the loss has exploded to " + std::to_string(mean) + " (guessing has " +
+               std::to_string(guessing_) + ")" + place_and_remedy(step);
+    }
+    return std::nullopt;
+}
+
+std::string DivergenceWatch::place_and_remedy(std::int64_t step) const {
+    return " at step " + std::to_string(step) + " of " + std::to_string(steps_) +
+           "; lower train.learning_rate (" + std::to_string(learning_rate_) + ")";
+}
+
+}  // namespace orchestrate

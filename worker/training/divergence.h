@@ -1,0 +1,28 @@
+// Notices a training that has diverged: a loss that is not finite, or one far above that of guessing for many
+// steps, so that the noise of single batches does not end a run. Free of torch.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace orchestrate {
+
+class DivergenceWatch {
+  public:
+    DivergenceWatch(std::size_t classes, double learning_rate, std::int64_t steps);
+
+    // After each step, counted from 1, with the mean loss of its global batch. If the training has diverged:
+    // what has happened, and what to do.
+    std::optional<std::string> after_step(std::int64_t step, double loss);
+
+  private:
+    std::string place_and_remedy(std::int64_t step) const;
+
+    double guessing_;  // loss of giving every class the same probability
+    double learning_rate_;
+    std::int64_t steps_;
+    double window_loss_ = 0;  // sum over the steps of the current window
+};
+
+}  // namespace orchestrate

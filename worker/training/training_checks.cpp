@@ -1,0 +1,73 @@
+#include "worker/training/training_checks.h"
+
+#include <string>
+
+#include "common/error.h"
+#include "worker/training/parameters.h"
+
+namespace orchestrate {
+
+namespace {
+
+void check_data(const PreparedData& data) {
+    if (data.classes.size() < 2) {
+        throw UserError("the data has " + std::to_string(data.classes.size()) +
+                        " class(es); classification needs at least 2 (data.classes)");
+    }
+    if (data.train.rows() == 0) {
+        throw UserError("the training part is empty; raise data.split.train or the number of rows");
+    }
+}
+
+void check_model(const ModelConfig& model) {
+    if (model.num_attention_heads < 1 || model.hidden_size % model.num_attention_heads != 0) {
+        throw UserError(
+            "model.hidden_size = " + std::to_string(model.hidden_size) +
+            " is no multiple of model.num_attention_heads = " + std::to_string(model.num_attention_heads));
+    }
+    if (model.hidden_size < 1 || model.num_hidden_layers < 1 || model.intermediate_size < 1 ||
+        model.head_width < 0) {
+        throw UserError(
+            "model.hidden_size, num_hidden_layers and intermediate_size must be at least 1, head_width at "
+            "least 0");
+    }
+    for (const double probability :
+         {model.hidden_dropout_prob, model.attention_probs_dropout_prob, model.classifier_dropout}) {
+        if (!(probability >= 0.0 && probability < 1.0)) {
+            throw UserError("a dropout probability of the model is " + std::to_string(probability) +
+                            "; it must be at least 0 and below 1");
+        }
+    }
+}
+
+void check_lengths(const ModelConfig& model, const PreparedData& data) {
+    const std::int64_t positions =
+        model.max_position_embeddings - first_position(model.model_type, data.special.pad);
+    if (data.report.longest_text_tokens > positions) {
+        throw UserError(
+            "the longest text has " + std::to_string(data.report.longest_text_tokens) +
+            " tokens, but model.max_position_embeddings = " + std::to_string(model.max_position_embeddings) +
+            " allows " + std::to_string(positions) + "; lower tokenizer.max_length or raise it");
+    }
+}
+
+void check_training(const TrainConfig& train) {
+    if (train.batch_size < 1 || train.epochs < 1) {
+        throw UserError("train.batch_size and train.epochs must be at least 1");
+    }
+    if (train.precision != Precision::fp32) {
+        throw UserError("train.precision = \"" + to_string(train.precision) +
+                        "\" cannot be trained by this worker; use \"fp32\"");
+    }
+}
+
+}  // namespace
+
+void check_configuration(const JobConfig& config, const PreparedData& data) {
+    check_data(data);
+    check_model(config.model);
+    check_lengths(config.model, data);
+    check_training(config.train);
+}
+
+}  // namespace orchestrate

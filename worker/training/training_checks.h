@@ -1,0 +1,12 @@
+// What a job's configuration must be for this engine to train it on its data.
+#pragma once
+
+#include "common/job_config.h"
+#include "worker/data/prepared_data.h"
+
+namespace orchestrate {
+
+// Throws UserError that names the field, what was found and what is expected.
+void check_configuration(const JobConfig& config, const PreparedData& data);
+
+}  // namespace orchestrate
