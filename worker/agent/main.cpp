@@ -76,7 +76,7 @@ int write_texts(const std::string& config_file, const std::string& data, const s
     }
     const auto config = Json::parse(file).get<JobConfig>();
     const auto engine = open_training_engine(default_library_folder(), DeviceKind::cpu);
-    engine->write_texts(config, JobPaths{data, vocabulary}, destination);
+    engine->write_texts(config, JobPaths{data, vocabulary, ""}, destination);
     return 0;
 }
 
