@@ -167,7 +167,10 @@ Phrases describe(const std::vector<Edit>& edits, const Settings& after) {
     }
     for (const auto& edit : edits) {
         if (edit.kind == Edit::Kind::set) {
-            names.push_back(edit.field->phrase(after));
+            const std::string phrase = edit.field->phrase(after);
+            if (std::find(names.begin(), names.end(), phrase) == names.end()) {
+                names.push_back(phrase);  // a phrase may speak of several fields
+            }
             changes.push_back(edit.field->path + " = " + edit.field->show(after));
         }
     }

@@ -288,10 +288,7 @@ std::vector<Field> model_fields() {
         varying(number("model.classifier_dropout", "", kProbability, AT(job.model.classifier_dropout),
                        "Dropout in the classification head.")),
         kept_layers_field(),
-        varying(with_words(
-            one_of<PositionEmbeddings>("model.position_embeddings", AT(job.model.position_embeddings),
-                                       "Trained, kept at their initial values, or left out."),
-            "position embeddings")),
+        position_embeddings_field(),
     };
     const auto add = [&](std::vector<Field> more) {
         std::move(more.begin(), more.end(), std::back_inserter(all));
@@ -346,8 +343,7 @@ std::vector<Field> train_fields() {
                                                   "What an example counts in the loss; `\"balanced\"`: rare "
                                                   "classes more."),
                            "class weights")),
-        varying(flag("train.frozen_embeddings", AT(job.train.frozen_embeddings),
-                     "The embeddings are not trained.")),
+        frozen_embeddings_field(),
         frozen_layers_field(),
         varying(precision()),
         varying(flag("train.deterministic", AT(job.train.deterministic),

@@ -74,7 +74,6 @@ class StudyLoader {
         settings().job.data.sha256 = facts.sha256;
         plan_->data_rows = facts.rows;
         plan_->data_classes = facts.classes;
-        settings().job = without_unused_fields(settings().job);
         make_stages();
         check_stages();
         mistakes_.throw_if_any();

@@ -184,11 +184,24 @@ Field kept_layers_field() {
     return varying(finished(std::move(field)));
 }
 
+Field position_embeddings_field() {
+    const auto access = [](auto& settings) -> auto& {
+        return settings.job.model.position_embeddings;
+    };
+    Field field = one_of<PositionEmbeddings>("model.position_embeddings", access,
+                                             "Trained, kept at their initial values, or left out.");
+    field.phrase = [=](const Settings& settings) {
+        const std::string name = to_string(access(settings));
+        return (name == "none" ? "no" : name) + " position embeddings";
+    };
+    return varying(std::move(field));
+}
+
 Field fused_layers_field() {
     Field field =
         named_field("model.fused_layers", "\"all\" or list of integers", "",
                     "Hidden states that `layer_fusion` reads: 0 the embeddings, n the output of the n-th "
-                    "kept layer; `\"all\"`: of every layer.");
+                    "kept layer; `\"all\"`: the output of every layer.");
     field.write = [name = field.path](Settings& settings, const Value& value, Mistakes& mistakes) {
         const std::string expected = "\"all\" or a list such as [1, 2, 4]";
         if (is_all(value)) {
@@ -199,6 +212,17 @@ Field fused_layers_field() {
     };
     field.show = [](const Settings& settings) { return shown_numbers(settings.job.model.fused_layers); };
     return varying(finished(std::move(field)));
+}
+
+Field frozen_embeddings_field() {
+    const auto access = [](auto& settings) -> auto& {
+        return settings.job.train.frozen_embeddings;
+    };
+    Field field = flag("train.frozen_embeddings", access, "The embeddings and their norm are not trained.");
+    field.phrase = [=](const Settings& settings) {
+        return std::string(access(settings) ? "frozen" : "trained") + " embeddings";
+    };
+    return varying(std::move(field));
 }
 
 Field frozen_layers_field() {
@@ -220,6 +244,13 @@ Field frozen_layers_field() {
         const auto count = settings.job.train.frozen_layers;
         return count == kAllLayers ? std::string("all") : fmt::format("{}", count);
     };
+    field.phrase = [](const Settings& settings) {
+        const auto count = settings.job.train.frozen_layers;
+        return count == kAllLayers ? std::string("all layers frozen")
+               : count == 0        ? std::string("no layers frozen")
+               : count == 1        ? std::string("lowest layer frozen")
+                                   : fmt::format("lowest {} layers frozen", count);
+    };
     return varying(finished(std::move(field)));
 }
 
@@ -237,19 +268,26 @@ std::vector<Field> unit_mask_fields(const std::string& path, const std::string& 
     const auto seed = [=](auto& settings) -> auto& {
         return settings_of(settings).seed;
     };
+    const auto phrase = [=](const Settings& settings) {
+        const std::string by = choice(settings) == UnitChoice::random              ? "at random"
+                               : choice(settings) == UnitChoice::lowest_activation ? "by lowest activation"
+                                                                                   : "by lowest gradient";
+        return fmt::format("{:.3g} % of {} masked {}", 100 * share(settings), words, by);
+    };
     Field share_field = number(path + ".share", "share of units", {0, 1, false, true}, share,
                                "Masked besides those, in each layer.");
-    share_field.phrase = [=](const Settings& settings) {
-        return fmt::format("{:.3g} % of {} masked", 100 * share(settings), words);
-    };
+    Field choice_field = one_of<UnitChoice>(
+        path + ".choice", choice,
+        "Which units make up the share: drawn by `seed`, or those with the lowest mean absolute output, or "
+        "output times gradient, over (at most 2,048 rows of) the training part at the initial weights.");
+    share_field.phrase = phrase;
+    choice_field.phrase = phrase;
     return {
         units_field(path + ".units", words, mask, has_layers),
         varying(std::move(share_field)),
-        varying(with_words(one_of<UnitChoice>(path + ".choice", choice,
-                                              "Which units make up the share: drawn by `seed`, or the lowest "
-                                              "by a score over the training part at the initial weights."),
-                           words + " masked:")),
-        varying(with_words(integer(path + ".seed", "", 0, kNoLimit, seed, "Of a random choice."),
+        varying(std::move(choice_field)),
+        varying(with_words(integer(path + ".seed", "", 0, kNoLimit, seed,
+                                   "Of a random choice; a larger share holds the smaller one."),
                            words + " mask seed")),
     };
 }

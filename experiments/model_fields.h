@@ -9,8 +9,14 @@ namespace orchestrate {
 // "model.kept_layers": "all", how many from the first, or a list.
 Field kept_layers_field();
 
+// "model.position_embeddings": trained, frozen or none.
+Field position_embeddings_field();
+
 // "model.fused_layers": "all" or a list of hidden states.
 Field fused_layers_field();
+
+// "train.frozen_embeddings": whether.
+Field frozen_embeddings_field();
 
 // "train.frozen_layers": how many, or "all".
 Field frozen_layers_field();
