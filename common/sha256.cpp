@@ -2,7 +2,9 @@
 
 #include <array>
 #include <cstring>
+#include <fstream>
 #include <memory>
+#include <vector>
 
 #include <openssl/evp.h>
 #include <zlib.h>
@@ -29,6 +31,35 @@ void Sha256::add(const void* bytes, std::size_t size) {
     EVP_DigestUpdate(context_->digest.get(), bytes, size);
 }
 
+void Sha256::add_file(const std::filesystem::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::vector<char> buffer(1U << 20);
+    do {
+        file.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
+        add(buffer.data(), static_cast<std::size_t>(file.gcount()));
+    } while (file);
+    if (!file.eof()) {
+        throw UserError("cannot read '" + path.string() + "'");
+    }
+}
+
+void Sha256::add_uncompressed(const std::filesystem::path& path) {
+    const std::unique_ptr<gzFile_s, decltype(&gzclose)> file(gzopen(path.c_str(), "rb"), gzclose);
+    if (!file) {
+        throw UserError("cannot read '" + path.string() + "': " + std::strerror(errno));
+    }
+    gzbuffer(file.get(), 1U << 17);
+    std::array<char, 1U << 16> buffer{};
+    int count = 0;
+    while ((count = gzread(file.get(), buffer.data(), buffer.size())) > 0) {
+        add(buffer.data(), static_cast<std::size_t>(count));
+    }
+    if (count < 0) {
+        int code = 0;
+        throw UserError("cannot read '" + path.string() + "': " + gzerror(file.get(), &code));
+    }
+}
+
 std::string Sha256::hex() {
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
     unsigned int size = 0;
@@ -43,27 +74,6 @@ std::string Sha256::hex() {
     return text;
 }
 
-namespace {
-
-void add_file(Sha256& hasher, const std::filesystem::path& path) {
-    const std::unique_ptr<gzFile_s, decltype(&gzclose)> file(gzopen(path.c_str(), "rb"), gzclose);
-    if (!file) {
-        throw UserError("cannot read '" + path.string() + "': " + std::strerror(errno));
-    }
-    gzbuffer(file.get(), 1U << 17);
-    std::array<char, 1U << 16> buffer{};
-    int count = 0;
-    while ((count = gzread(file.get(), buffer.data(), buffer.size())) > 0) {
-        hasher.add(buffer.data(), static_cast<std::size_t>(count));
-    }
-    if (count < 0) {
-        int code = 0;
-        throw UserError("cannot read '" + path.string() + "': " + gzerror(file.get(), &code));
-    }
-}
-
-}  // namespace
-
 std::string sha256_hex(std::string_view bytes) {
     Sha256 hasher;
     hasher.add(bytes.data(), bytes.size());
@@ -72,16 +82,7 @@ std::string sha256_hex(std::string_view bytes) {
 
 std::string sha256_hex_of_content(const std::filesystem::path& path) {
     Sha256 hasher;
-    add_file(hasher, path);
-    return hasher.hex();
-}
-
-std::string sha256_hex_of_vocabulary(const std::filesystem::path& folder) {
-    Sha256 hasher;
-    for (const char* name : {"vocab.json", "merges.txt"}) {
-        hasher.add(name, std::strlen(name) + 1);
-        add_file(hasher, folder / name);
-    }
+    hasher.add_uncompressed(path);
     return hasher.hex();
 }
 

@@ -19,6 +19,11 @@ class Sha256 {
 
     void add(const void* bytes, std::size_t size);
 
+    // A file's bytes. Throws UserError if it cannot be read.
+    void add_file(const std::filesystem::path& path);
+    // The same of a gzip file's content, or of a file that is none.
+    void add_uncompressed(const std::filesystem::path& path);
+
     // Of all that was added; to be called once, as the last.
     std::string hex();
 
@@ -32,9 +37,5 @@ std::string sha256_hex(std::string_view bytes);
 // Of a file's content; a gzip file is uncompressed first, so that compressing data does not change its
 // identity. Throws UserError if the file cannot be read.
 std::string sha256_hex_of_content(const std::filesystem::path& path);
-
-// Of a vocabulary folder: hash over vocab.json and merges.txt (names and contents).
-// Throws UserError naming the missing file.
-std::string sha256_hex_of_vocabulary(const std::filesystem::path& folder);
 
 }  // namespace orchestrate

@@ -242,8 +242,8 @@ std::vector<Field> data_fields() {
 std::vector<Field> tokenizer_fields() {
     return {
         path("tokenizer.vocabulary", AT(paths.vocabulary),
-             "Folder with `vocab.json` and `merges.txt`. Default: a byte-level BPE is trained on the "
-             "training texts."),
+             "Folder with `vocab.json` and `merges.txt` (RoBERTa) or `vocab.txt` (BERT, uncased). Default: a "
+             "byte-level BPE is trained on the training texts."),
         varying(integer("tokenizer.vocabulary_size", "tokens", 261, 1'000'000,
                         AT(job.tokenizer.vocabulary_size),
                         "Of the vocabulary to be trained; not together with `vocabulary`.")),

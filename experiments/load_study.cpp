@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "common/error.h"
-#include "common/sha256.h"
+#include "common/vocabulary.h"
 #include "experiments/data_checks.h"
 #include "experiments/rules.h"
 #include "experiments/study.h"
@@ -170,11 +170,11 @@ class StudyLoader {
             return;
         }
         try {
+            settings().job.tokenizer.kind = vocabulary_kind(settings().paths.vocabulary);
             settings().job.tokenizer.vocabulary_sha256 =
                 sha256_hex_of_vocabulary(settings().paths.vocabulary);
         } catch (const UserError& error) {
-            mistakes_.error(vocabulary->second.where,
-                            std::string(error.what()) + "; expected a folder with vocab.json and merges.txt");
+            mistakes_.error(vocabulary->second.where, error.what());
         }
         if (given_.contains("tokenizer.vocabulary_size") &&
             settings().job.tokenizer.vocabulary_size == TokenizerConfig{}.vocabulary_size) {

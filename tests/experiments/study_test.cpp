@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "common/sha256.h"
+#include "common/vocabulary.h"
 #include "study_files.h"
 
 namespace orchestrate::testing {
@@ -121,6 +122,21 @@ TEST(Study, TheVocabularyIsKnownByItsContent) {
     const auto study = folder.load(kDataSection + "[tokenizer]\nvocabulary = \"words\"\n");
     EXPECT_EQ(study.paths.vocabulary, (folder.path() / "words").string());
     EXPECT_EQ(study.base.tokenizer.vocabulary_sha256, sha256_hex_of_vocabulary(folder.path() / "words"));
+}
+
+TEST(Study, AVocabularyOfBertIsKnownByItsFile) {
+    const StudyFolder folder;
+    std::filesystem::create_directory(folder.path() / "words");
+    folder.write("words/vocab.txt", "[PAD]\n");
+    const std::string text = kDataSection + "[tokenizer]\nvocabulary = \"words\"\n";
+    EXPECT_EQ(folder.load(text).base.tokenizer.kind, TokenizerKind::word_piece);
+    folder.write("words/tokenizer_config.json", R"({"do_lower_case": false})");
+    try {
+        folder.load(text);
+        ADD_FAILURE() << "a cased vocabulary was taken for an uncased one";
+    } catch (const StudyError& error) {
+        EXPECT_THAT(error.what(), testing::HasSubstr("do_lower_case is false, expected true"));
+    }
 }
 
 TEST(Overrides, ReplaceWhatTheFileSays) {

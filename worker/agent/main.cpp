@@ -117,8 +117,7 @@ int main(int argc, char** argv) {
     texts->add_option("--config", config_file, "The job's configuration (JSON, column jobs.config)")
         ->required();
     texts->add_option("--data", data, "The data file")->required();
-    texts->add_option("--vocabulary", vocabulary,
-                      "Folder with vocab.json and merges.txt, if the job names one");
+    texts->add_option("--vocabulary", vocabulary, "Folder with the vocabulary's files, if the job names one");
     texts->add_option("--out", destination, "The CSV file to write")->required();
     CLI11_PARSE(app, argc, argv);
     try {

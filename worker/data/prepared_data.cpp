@@ -6,8 +6,8 @@
 #include "common/dataset.h"
 #include "common/error.h"
 #include "common/sha256.h"
+#include "common/vocabulary.h"
 #include "worker/data/bpe_trainer.h"
-#include "worker/data/byte_level_bpe.h"
 #include "worker/data/split.h"
 #include "worker/data/text_form.h"
 
@@ -70,7 +70,7 @@ std::vector<std::string> texts_of(const SplitTexts& all, DataPart part) {
     return texts;
 }
 
-ByteLevelBpe make_tokenizer(const TokenizerConfig& config, const JobPaths& paths, const SplitTexts& all) {
+Tokenizer make_tokenizer(const TokenizerConfig& config, const JobPaths& paths, const SplitTexts& all) {
     if (!paths.vocabulary.empty()) {
         if (!config.vocabulary_sha256.empty()) {
             const std::string found = sha256_hex_of_vocabulary(paths.vocabulary);
@@ -80,17 +80,21 @@ ByteLevelBpe make_tokenizer(const TokenizerConfig& config, const JobPaths& paths
                                 "; bring the old files back, or run the study anew");
             }
         }
-        return ByteLevelBpe::load(paths.vocabulary);
+        return Tokenizer::load(paths.vocabulary, config.kind);
     }
     if (!config.vocabulary_sha256.empty()) {
         throw UserError("the job needs the vocabulary with the SHA-256 " + config.vocabulary_sha256 +
                         ", but no folder is given that holds it (tokenizer.vocabulary)");
     }
-    return train_byte_level_bpe(texts_of(all, DataPart::train), config.vocabulary_size);
+    if (config.kind != TokenizerKind::byte_level_bpe) {
+        throw UserError("only a byte-level BPE can be trained on the texts, but tokenizer.kind is " +
+                        to_string(config.kind) + "; name a folder that holds its vocabulary");
+    }
+    return Tokenizer(train_byte_level_bpe(texts_of(all, DataPart::train), config.vocabulary_size));
 }
 
-PreparedPart tokenize(const SplitTexts& all, DataPart which, const ByteLevelBpe& bpe, std::int64_t max_length,
-                      int threads, DataReport& report) {
+PreparedPart tokenize(const SplitTexts& all, DataPart which, const Tokenizer& tokenizer,
+                      std::int64_t max_length, int threads, DataReport& report) {
     PreparedPart part;
     const auto texts = texts_of(all, which);
     for (const std::size_t row : rows_of(all.parts, which)) {
@@ -102,7 +106,7 @@ PreparedPart tokenize(const SplitTexts& all, DataPart which, const ByteLevelBpe&
         hash.add(text.c_str(), text.size() + 1);
     }
     part.texts_sha256 = hash.hex();
-    auto tokenized = bpe.encode_batch(texts, max_length, threads);
+    auto tokenized = tokenizer.encode_batch(texts, max_length, threads);
     part.token_ids = std::move(tokenized.ids);
     part.offsets = std::move(tokenized.offsets);
     report.truncated_texts += tokenized.truncated;
@@ -134,16 +138,18 @@ PreparedData prepare_data(const DataConfig& data, const TokenizerConfig& tokeniz
                         ": two special tokens and one of the text");
     }
     const SplitTexts all = read_texts(data, paths, threads);
-    const ByteLevelBpe bpe = make_tokenizer(tokenizer, paths, all);
 
     PreparedData prepared;
+    prepared.tokenizer = std::make_shared<const Tokenizer>(make_tokenizer(tokenizer, paths, all));
     DataReport& report = prepared.report;
     prepared.classes = all.dataset.classes;
-    prepared.vocabulary_size = bpe.vocabulary_size();
-    prepared.special = bpe.special();
-    prepared.train = tokenize(all, DataPart::train, bpe, tokenizer.max_length, threads, report);
-    prepared.validation = tokenize(all, DataPart::validation, bpe, tokenizer.max_length, threads, report);
-    prepared.test = tokenize(all, DataPart::test, bpe, tokenizer.max_length, threads, report);
+    prepared.vocabulary_size = prepared.tokenizer->vocabulary_size();
+    prepared.special = prepared.tokenizer->special();
+    prepared.train =
+        tokenize(all, DataPart::train, *prepared.tokenizer, tokenizer.max_length, threads, report);
+    prepared.validation =
+        tokenize(all, DataPart::validation, *prepared.tokenizer, tokenizer.max_length, threads, report);
+    prepared.test = tokenize(all, DataPart::test, *prepared.tokenizer, tokenizer.max_length, threads, report);
 
     report.data_sha256 = all.dataset.sha256;
     report.train_rows = prepared.train.rows();

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "common/attempt.h"
 #include "common/job_config.h"
 #include "worker/data/special_tokens.h"
+#include "worker/data/tokenizer.h"
 
 namespace orchestrate {
 
@@ -41,13 +43,14 @@ struct PreparedData {
     PreparedPart test;
     std::int64_t vocabulary_size = 0;  // every token id is below
     SpecialTokens special;
+    std::shared_ptr<const Tokenizer> tokenizer;  // what made the ids
     DataReport
         report;  // longest_text_tokens there is the length of the longest tokenized text, after truncation
 };
 
 // Reads, splits, writes texts, tokenizes (`threads` of them). Pure: the same arguments and file contents give
 // the same result on every machine and for every number of threads. The vocabulary is read from
-// paths.vocabulary, or, if that is empty, trained on the training texts. Throws UserError for what the data
+// paths.vocabulary, or, if that is empty, a byte-level BPE trained on the training texts. Throws UserError for what the data
 // or the configuration has wrong, also if data.sha256 or vocabulary_sha256 is given and is not that of the
 // file read.
 PreparedData prepare_data(const DataConfig& data, const TokenizerConfig& tokenizer, const JobPaths& paths,

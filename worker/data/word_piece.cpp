@@ -75,6 +75,18 @@ WordPiece::WordPiece(std::vector<std::string> tokens) : tokens_(std::move(tokens
     }
 }
 
+void WordPiece::save(const std::filesystem::path& folder) const {
+    std::filesystem::create_directories(folder);
+    std::ofstream file(folder / "vocab.txt", std::ios::binary);
+    for (const auto& token : tokens_) {
+        file << token << '\n';
+    }
+    file.flush();
+    if (!file) {
+        throw UserError("cannot write vocab.txt into '" + folder.string() + "'");
+    }
+}
+
 // The longest token that begins the word, then the longest that goes on, and so on; [UNK] if one is not
 // known.
 void WordPiece::append_pieces(std::string_view word, std::vector<std::int32_t>& ids) const {

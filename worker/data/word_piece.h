@@ -40,6 +40,9 @@ class WordPiece {
     // Throws UserError if a special token is missing or a token stands twice.
     explicit WordPiece(std::vector<std::string> tokens);
 
+    // Writes vocab.txt. Throws UserError.
+    void save(const std::filesystem::path& folder) const;
+
     std::int64_t vocabulary_size() const { return static_cast<std::int64_t>(tokens_.size()); }
     const BertSpecialTokens& special() const { return special_; }
 

@@ -11,6 +11,7 @@
 #include "common/csv.h"
 #include "common/error.h"
 #include "common/sha256.h"
+#include "common/vocabulary.h"
 #include "golden.h"
 #include "worker/data/bpe_trainer.h"
 #include "worker/data/metrics.h"
@@ -336,6 +337,26 @@ TEST_F(Preparation, RefusesDataAndVocabularyOfAnotherHash) {
     EXPECT_THROW(prepare_data(data_, tokenizer_, paths_, 1), UserError);
     tokenizer_.vocabulary_sha256 = sha256_hex_of_vocabulary(paths_.vocabulary);
     EXPECT_EQ(prepare_data(data_, tokenizer_, paths_, 1).vocabulary_size, trained.vocabulary_size());
+}
+
+TEST_F(Preparation, ReadsTheVocabularyOfBert) {
+    std::filesystem::create_directories(folder_ / "bert");
+    std::ofstream(folder_ / "bert" / "vocab.txt")
+        << "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nenergy\nname\n,\nvery\nhigh\nlow\n";
+    paths_.vocabulary = folder_ / "bert";
+    EXPECT_THROW(prepare_data(data_, tokenizer_, paths_, 1), UserError);  // the job is about the other kind
+    tokenizer_.kind = TokenizerKind::word_piece;
+    const auto prepared = prepare_data(data_, tokenizer_, paths_, 1);
+    EXPECT_EQ(prepared.vocabulary_size, 11);
+    EXPECT_EQ(prepared.special.pad, 0);
+    const auto tokens = prepared.train.tokens(0);
+    EXPECT_EQ(tokens.front(), 2);
+    EXPECT_EQ(tokens[1], 5);  // "energy"
+    EXPECT_EQ(tokens.back(), 3);
+    prepared.tokenizer->save(folder_ / "again");
+    EXPECT_EQ(sha256_hex_of_vocabulary(folder_ / "again"), sha256_hex_of_vocabulary(folder_ / "bert"));
+    paths_.vocabulary.clear();
+    EXPECT_THROW(prepare_data(data_, tokenizer_, paths_, 1), UserError);  // only BPE is trained
 }
 
 TEST_F(Preparation, AblatingAFeatureLeavesTheSplitAlone) {

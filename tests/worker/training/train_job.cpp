@@ -12,6 +12,7 @@
 
 #include "common/error.h"
 #include "common/sha256.h"
+#include "common/vocabulary.h"
 #include "worker/training_api.h"
 
 namespace {
@@ -84,6 +85,7 @@ int main(int argc, char** argv) {
         request.threads = threads;
         request.config.data.sha256 = sha256_hex_of_content(data);
         if (!vocabulary.empty()) {
+            request.config.tokenizer.kind = vocabulary_kind(vocabulary);
             request.config.tokenizer.vocabulary_sha256 = sha256_hex_of_vocabulary(vocabulary);
         }
         const auto open_engine = reinterpret_cast<OpenTrainingEngine>(
