@@ -1,60 +1,34 @@
 // Attention of one text and head at a time: small matrix products over zero-padded copies of its rows.
 #include "worker/training/attention_kernels.h"
 
-#include "worker/training/kernel_math.h"
+#include "worker/training/product_tile.h"
 
 namespace orchestrate::ORCHESTRATE_KERNEL_SET {
 namespace {
 
 constexpr Index kTileColumns = 16;
 
-using Vector = float __attribute__((vector_size(32), aligned(4), may_alias));
-
-// c[Rows x 16] = a b, where a is [Rows x depth] (or its transpose in memory) and b [depth x 16], row-major.
-template <int Rows, bool TransposedA>
-inline void multiply_tile(Index depth, const float* a, Index a_stride, const float* b, Index b_stride,
-                          float* c, Index c_stride) {
-    Vector left[Rows];
-    Vector right[Rows];
-#pragma GCC unroll 8
-    for (int row = 0; row < Rows; ++row) {
-        left[row] = Vector{};
-        right[row] = Vector{};
-    }
-    for (Index k = 0; k < depth; ++k) {
-        const Vector b_left = *reinterpret_cast<const Vector*>(b + k * b_stride);
-        const Vector b_right = *reinterpret_cast<const Vector*>(b + k * b_stride + 8);
-#pragma GCC unroll 8
-        for (int row = 0; row < Rows; ++row) {
-            const float factor = TransposedA ? a[k * a_stride + row] : a[row * a_stride + k];
-            left[row] += factor * b_left;
-            right[row] += factor * b_right;
-        }
-    }
-#pragma GCC unroll 8
-    for (int row = 0; row < Rows; ++row) {
-        *reinterpret_cast<Vector*>(c + row * c_stride) = left[row];
-        *reinterpret_cast<Vector*>(c + row * c_stride + 8) = right[row];
-    }
-}
-
 // c = a b, or a^T b; `columns` is a multiple of 16.
-template <bool TransposedA>
+template <Left left>
 void multiply(Index rows, Index columns, Index depth, const float* a, Index a_stride, const float* b,
               Index b_stride, float* c, Index c_stride) {
-    for (Index column = 0; column < columns; column += kTileColumns) {
-        Index row = 0;
-        for (; row + 6 <= rows; row += 6) {
-            multiply_tile<6, TransposedA>(depth, a + (TransposedA ? row : row * a_stride), a_stride,
-                                          b + column, b_stride, c + row * c_stride + column, c_stride);
+    constexpr int kNarrow = static_cast<int>(kTileColumns / kVectorFloats);
+    const Index a_row = left == Left::by_row ? a_stride : 1;
+    Index column = 0;
+    if constexpr (kNarrow == 1) {
+        for (; column + 2 * kTileColumns <= columns; column += 2 * kTileColumns) {
+            for (Index row = 0; row < rows; row += kTileRows) {
+                multiply_tile_of<2, left>(rows - row < kTileRows ? rows - row : kTileRows, depth,
+                                          a + row * a_row, a_stride, b + column, b_stride,
+                                          c + row * c_stride + column, c_stride, false);
+            }
         }
-        for (; row + 2 <= rows; row += 2) {
-            multiply_tile<2, TransposedA>(depth, a + (TransposedA ? row : row * a_stride), a_stride,
-                                          b + column, b_stride, c + row * c_stride + column, c_stride);
-        }
-        for (; row < rows; ++row) {
-            multiply_tile<1, TransposedA>(depth, a + (TransposedA ? row : row * a_stride), a_stride,
-                                          b + column, b_stride, c + row * c_stride + column, c_stride);
+    }
+    for (; column < columns; column += kTileColumns) {
+        for (Index row = 0; row < rows; row += kTileRows) {
+            multiply_tile_of<kNarrow, left>(rows - row < kTileRows ? rows - row : kTileRows, depth,
+                                            a + row * a_row, a_stride, b + column, b_stride,
+                                            c + row * c_stride + column, c_stride, false);
         }
     }
 }
@@ -181,7 +155,7 @@ void attention(RowRange texts, const AttentionShape& shape, const Dropout& dropo
             copy_head(rows, size, deep, value, first_row, column, 1.0F, part.value);
             transpose(rows, wide, deep, part.key, part.key_t);
             float* const softmax = weights + shape.weight_offsets[text] + head * queries * wide;
-            multiply<false>(queries, wide, deep, part.query, deep, part.key_t, wide, softmax, wide);
+            multiply<Left::by_row>(queries, wide, deep, part.query, deep, part.key_t, wide, softmax, wide);
             const float* applied = softmax;
             for (Index i = 0; i < queries; ++i) {
                 softmax_row(rows, wide, softmax + i * wide);
@@ -196,7 +170,7 @@ void attention(RowRange texts, const AttentionShape& shape, const Dropout& dropo
                     applied = part.scores;
                 }
             }
-            multiply<false>(queries, deep, rows, applied, wide, part.value, deep, part.result, deep);
+            multiply<Left::by_row>(queries, deep, rows, applied, wide, part.value, deep, part.result, deep);
             for (Index i = 0; i < queries; ++i) {
                 memcpy(output + (first_query + i) * output_stride + column, part.result + i * deep,
                        static_cast<std::size_t>(size) * sizeof(float));
@@ -232,7 +206,8 @@ void attention_backward(RowRange texts, const AttentionShape& shape, const Dropo
             const float* const softmax = weights + shape.weight_offsets[text] + head * queries * wide;
 
             // Gradient of the weights after dropout, then through dropout and softmax, row by row.
-            multiply<false>(queries, wide, deep, part.grad_out, deep, part.value_t, wide, part.scores, wide);
+            multiply<Left::by_row>(queries, wide, deep, part.grad_out, deep, part.value_t, wide, part.scores,
+                                   wide);
             const float* applied = softmax;
             for (Index i = 0; i < queries; ++i) {
                 const float* const weight = softmax + i * wide;
@@ -256,11 +231,13 @@ void attention_backward(RowRange texts, const AttentionShape& shape, const Dropo
                     gradient[j] = weight[j] * (gradient[j] - inner);
                 }
             }
-            multiply<true>(rows, deep, queries, applied, wide, part.grad_out, deep, part.result, deep);
+            multiply<Left::by_depth>(rows, deep, queries, applied, wide, part.grad_out, deep, part.result,
+                                     deep);
             store_head_gradient(rows, size, deep, part.result, first_row, column, 1.0F, grad_value);
-            multiply<false>(queries, deep, rows, part.scores, wide, part.key, deep, part.result, deep);
+            multiply<Left::by_row>(queries, deep, rows, part.scores, wide, part.key, deep, part.result, deep);
             store_head_gradient(queries, size, deep, part.result, first_query, column, factor, grad_query);
-            multiply<true>(rows, deep, queries, part.scores, wide, part.query, deep, part.result, deep);
+            multiply<Left::by_depth>(rows, deep, queries, part.scores, wide, part.query, deep, part.result,
+                                     deep);
             store_head_gradient(rows, size, deep, part.result, first_row, column, 1.0F, grad_key);
         }
     }

@@ -20,6 +20,14 @@ std::int64_t attention_scratch_floats(const AttentionShape& shape) {
     return 7 * wide * deep + 2 * wide * wide + rounded_up(shape.longest, 64);
 }
 
+std::int64_t packed_right_floats(const MatrixProduct& product) {
+    return rounded_up(product.columns, kProductColumns) * product.depth;
+}
+
+std::int64_t product_scratch_floats(const MatrixProduct& product) {
+    return product.left_transposed ? kProductRows * kProductDepth : 0;
+}
+
 const Kernels& best_kernels() {
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

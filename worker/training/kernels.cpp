@@ -3,6 +3,7 @@
 
 #include "worker/training/attention_kernels.h"
 #include "worker/training/kernel_math.h"
+#include "worker/training/product_kernels.h"
 
 #define ORCHESTRATE_TEXT_OF(name) #name
 #define ORCHESTRATE_TEXT(name) ORCHESTRATE_TEXT_OF(name)
@@ -180,8 +181,17 @@ void dropout_mask(RowRange rows, Index columns, const Dropout& dropout, const To
     }
 }
 
+#if defined(__AVX512F__)
+constexpr bool kFastProducts = true;
+#else
+constexpr bool kFastProducts = false;
+#endif
+
 constexpr Kernels kKernels = {
     .instruction_set = ORCHESTRATE_TEXT(ORCHESTRATE_KERNEL_SET),
+    .fast_products = kFastProducts,
+    .pack_right = pack_right,
+    .multiply = multiply,
     .embed = embed,
     .embed_backward = embed_backward,
     .add_norm = add_norm,

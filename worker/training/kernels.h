@@ -62,8 +62,44 @@ struct LayerNormParameters {
     float epsilon = 1e-5F;
 };
 
+// result = left right, or result += left right, with [rows x depth] and [depth x columns]. A transposed side lies in
+// memory the other way round: left as [depth x rows], right as [columns x depth]. Strides in floats.
+struct MatrixProduct {
+    std::int64_t rows = 0;
+    std::int64_t columns = 0;
+    std::int64_t depth = 0;
+    const float* left = nullptr;
+    std::int64_t left_stride = 0;
+    bool left_transposed = false;
+    const float* right = nullptr;
+    std::int64_t right_stride = 0;
+    bool right_transposed = false;
+    float* result = nullptr;
+    std::int64_t result_stride = 0;
+    bool accumulate = false;
+};
+
+// How matrix products are cut into blocks.
+inline constexpr std::int64_t kProductRows = 480;
+inline constexpr std::int64_t kProductColumns = 32;
+inline constexpr std::int64_t kProductDepth = 256;
+
+// Floats of a packed right side, and of the scratch memory of one call of `multiply`.
+std::int64_t packed_right_floats(const MatrixProduct& product);
+std::int64_t product_scratch_floats(const MatrixProduct& product);
+
 struct Kernels {
     const char* instruction_set = "";
+
+    // Whether `multiply` is at least as quick here as a library's products.
+    bool fast_products = false;
+
+    // Copies columns of the right side in the order in which `multiply` reads them. The range begins at a multiple of
+    // kProductColumns and ends at one or at the last column.
+    void (*pack_right)(RowRange columns, const MatrixProduct& product, float* packed);
+
+    // Rows of the result. Each element is summed in the same order whatever the range is.
+    void (*multiply)(RowRange rows, const MatrixProduct& product, const float* packed, float* scratch);
 
     // normalized, inverse_deviation, output = dropout(LayerNorm(word[token] + position[...] + type[...])).
     // `type_id` null: type 0 everywhere. `random` is scratch of columns rounded up to 64 floats; so in the two kernels below.

@@ -87,8 +87,8 @@ at::Tensor EncoderClassifier::encode_layer(const BatchLayoutPtr& layout, std::si
     const at::Tensor& weight = layer.query_key_value.weight;
     if (first_token_only) {
         residual = operations_.first_rows(layout, x);
-        const at::Tensor query = operations_.project(residual, weight.narrow(0, 0, hidden));
-        const at::Tensor key_value = operations_.project(x, weight.narrow(0, hidden, 2 * hidden));
+        const at::Tensor query = operations_.project(residual, weight, {0, hidden});
+        const at::Tensor key_value = operations_.project(x, weight, {hidden, 3 * hidden});
         mixed = operations_.first_token_attention(layout, query, key_value, layer.query_key_value.bias, heads,
                                                   attention_dropout);
     } else {

@@ -8,19 +8,6 @@ using namespace operation_parts;
 
 namespace {
 
-// --- matrix products ---
-
-// One node instead of the four of at::mm(x, weight.t()).
-struct ProjectBackward : Node {
-    Tensor x;
-    Tensor weight;
-
-    variable_list apply(variable_list&& upstream) override {
-        const Tensor& gradient = upstream[0];
-        return {at::mm(gradient, weight), at::mm(gradient.t(), x)};
-    }
-};
-
 // --- embeddings ---
 
 struct EmbedBackward : Node {
@@ -137,22 +124,6 @@ Tensor Operations::mask(const BatchLayoutPtr& layout, Rows rows, std::int64_t co
                         const Dropout& dropout) const {
     const auto& keys = rows == Rows::tokens ? layout->batch.token_key : layout->batch.text_key;
     return make_mask(keys, columns, dropout).to(device_);
-}
-
-Tensor Operations::project(const Tensor& x, const Tensor& weight) const {
-    if (composite_) {
-        return at::mm(x, weight.t());
-    }
-    const Tensor plain_x = x.detach();
-    const Tensor plain_weight = weight.detach();
-    const Tensor output = at::mm(plain_x, plain_weight.t());
-    if (wants_gradient({x, weight})) {
-        auto node = std::make_shared<ProjectBackward>();
-        node->x = plain_x;
-        node->weight = plain_weight;
-        record(node, output, x, weight);
-    }
-    return output;
 }
 
 Tensor Operations::embed(const BatchLayoutPtr& layout, const Tensor& word, const Tensor& position,

@@ -42,6 +42,8 @@ class Operations {
 
     // x weight^T, without a bias (the operation that takes the product adds it).
     at::Tensor project(const at::Tensor& x, const at::Tensor& weight) const;
+    // The same with these rows of the weight alone: some of its outputs.
+    at::Tensor project(const at::Tensor& x, const at::Tensor& weight, RowRange outputs) const;
 
     // Attention of every text within itself. qkv [tokens, 3 hidden] (query, key, value side by side, without
     // bias), bias [3 hidden] -> [tokens, hidden]. With `probabilities`, it becomes what softmax gave, padded with
