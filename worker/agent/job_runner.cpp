@@ -8,6 +8,9 @@
 namespace orchestrate {
 namespace {
 
+// For the other ranks, which wait, to take a job.
+constexpr std::chrono::milliseconds kJobDeadline{60000};
+
 std::vector<std::byte> pack(const Lease& lease) {
     const std::vector<std::uint8_t> packed = Json::to_msgpack(
         Json{{"config", lease.config}, {"paths", lease.paths}, {"resources", lease.resources}});
@@ -109,8 +112,13 @@ void JobRunner::run() {
             return;
         }
     }
-    std::vector<std::byte> end;
-    collective_->broadcast(end);
+    try {
+        std::vector<std::byte> end;
+        collective_->broadcast(end, kJobDeadline);
+    } catch (const CollectiveError& error) {
+        options_.log->warn("the other ranks cannot be told to end: {}", error.what());
+        usable_ = false;
+    }
 }
 
 AttemptEnded JobRunner::run_attempt(const Lease& lease) {
@@ -126,7 +134,7 @@ AttemptEnded JobRunner::run_attempt(const Lease& lease) {
             engine_ = open_training_engine(options_.library_folder, options_.device);
         }
         std::vector<std::byte> request = pack(lease);
-        collective_->broadcast(request);
+        collective_->broadcast(request, kJobDeadline);
         AttemptOutcome outcome =
             engine_->run(unpack(request, options_.threads), *collective_, observer, stop_);
         ended.cause = outcome.cause == Cause::preempted ? stop_cause_.load() : outcome.cause;
@@ -158,7 +166,7 @@ void follow_rank_0(const JobRunnerOptions& options, Collective& collective) {
     const std::atomic<bool> never_stop = false;
     while (true) {
         std::vector<std::byte> bytes;
-        collective.broadcast(bytes);
+        collective.broadcast(bytes, std::nullopt);  // the next job may be days away
         if (bytes.empty()) {
             return;
         }

@@ -22,6 +22,7 @@ struct ServeOptions {
     std::string device = "cpu";
     std::string log_folder = ".";
     double orphan_limit_seconds = 120;
+    double heartbeat_seconds = 4;
 };
 
 int serve(const ServeOptions& given) {
@@ -35,8 +36,12 @@ int serve(const ServeOptions& given) {
     options.runner.device = *enum_from_name<DeviceKind>(given.device);
     options.runner.threads = given.threads;
     options.runner.library_folder = default_library_folder();
-    std::unique_ptr<Collective> collective =
-        given.ranks > 1 ? open_mpi_collective(options.runner.library_folder) : make_single_rank_collective();
+    CollectiveOptions ranks;
+    ranks.heartbeat_interval =
+        std::chrono::milliseconds(static_cast<std::int64_t>(1000 * given.heartbeat_seconds));
+    std::unique_ptr<Collective> collective = given.ranks > 1
+                                                 ? open_mpi_collective(options.runner.library_folder, ranks)
+                                                 : make_single_rank_collective();
     if (collective->size() != given.ranks) {
         throw UserError("started as a worker of " + std::to_string(given.ranks) + " ranks, but MPI has " +
                         std::to_string(collective->size()));
@@ -106,6 +111,10 @@ int main(int argc, char** argv) {
     app.add_option("--orphan-limit", options.orphan_limit_seconds,
                    "End after so many seconds without a coordinator")
         ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    app.add_option("--heartbeat", options.heartbeat_seconds,
+                   "Seconds between signs of life among its ranks; three missed: a rank is lost")
+        ->check(CLI::Range(0.05, 3600.0))
         ->capture_default_str();
 
     auto* texts =

@@ -50,7 +50,8 @@ std::unique_ptr<TrainingEngine> open_training_engine(const std::filesystem::path
     return std::unique_ptr<TrainingEngine>(open(device, library_folder.c_str()));
 }
 
-std::unique_ptr<Collective> open_mpi_collective(const std::filesystem::path& library_folder) {
+std::unique_ptr<Collective> open_mpi_collective(const std::filesystem::path& library_folder,
+                                                const CollectiveOptions& options) {
     const bool open_mpi = any_set({"OMPI_COMM_WORLD_SIZE", "PMIX_RANK"});
     const bool mpich = any_set({"PMI_RANK", "PMI_FD", "PMI_SIZE"});
     if (!open_mpi && !mpich) {
@@ -62,7 +63,7 @@ std::unique_ptr<Collective> open_mpi_collective(const std::filesystem::path& lib
     const char* name = open_mpi ? "liborchestrate_mpi_openmpi.so" : "liborchestrate_mpi_mpich.so";
     const auto open = reinterpret_cast<OpenCollective>(
         open_symbol(library_folder / name, kOpenCollectiveSymbol, open_mpi ? "Open MPI" : "MPICH"));
-    return std::unique_ptr<Collective>(open());
+    return std::unique_ptr<Collective>(open(options));
 }
 
 }  // namespace orchestrate

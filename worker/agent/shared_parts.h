@@ -20,6 +20,7 @@ std::unique_ptr<TrainingEngine> open_training_engine(const std::filesystem::path
 
 // Opens the MPI part that fits the launcher this process was started by (Open MPI, or MPICH and its
 // relatives) and initialises MPI. Throws UserError if none fits.
-std::unique_ptr<Collective> open_mpi_collective(const std::filesystem::path& library_folder);
+std::unique_ptr<Collective> open_mpi_collective(const std::filesystem::path& library_folder,
+                                                const CollectiveOptions& options);
 
 }  // namespace orchestrate

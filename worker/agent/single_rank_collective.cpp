@@ -7,6 +7,10 @@ class Done : public PendingCollective {
   public:
     bool test() override { return true; }
     void wait(std::chrono::milliseconds) override {}
+    std::optional<std::chrono::steady_clock::time_point> completed_at() const override { return begun_at_; }
+
+  private:
+    std::chrono::steady_clock::time_point begun_at_ = std::chrono::steady_clock::now();
 };
 
 class SingleRankCollective : public Collective {
@@ -19,7 +23,8 @@ class SingleRankCollective : public Collective {
     std::unique_ptr<PendingCollective> all_reduce_sum(std::span<double>) override {
         return std::make_unique<Done>();
     }
-    void broadcast(std::vector<std::byte>&) override {}
+    void broadcast(std::vector<std::byte>&, std::optional<std::chrono::milliseconds>) override {}
+    std::string lost_peer() const override { return {}; }
     std::vector<std::vector<std::byte>> gather(std::span<const std::byte> bytes,
                                                std::chrono::milliseconds) override {
         return {std::vector<std::byte>(bytes.begin(), bytes.end())};

@@ -57,7 +57,7 @@ c10::intrusive_ptr<c10d::Store> make_store(Collective& collective, milliseconds 
         address.resize(text.size());
         std::memcpy(address.data(), text.data(), text.size());
     }
-    collective.broadcast(address);
+    collective.broadcast(address, deadline);
     if (collective.rank() != 0) {
         const std::string text(reinterpret_cast<const char*>(address.data()), address.size());
         const auto space = text.find(' ');

@@ -87,7 +87,8 @@ class SingleRank final : public Collective {
     std::unique_ptr<PendingCollective> all_reduce_sum(std::span<double>) override {
         return std::make_unique<Done>();
     }
-    void broadcast(std::vector<std::byte>&) override {}
+    void broadcast(std::vector<std::byte>&, std::optional<std::chrono::milliseconds>) override {}
+    std::string lost_peer() const override { return {}; }
     std::vector<std::vector<std::byte>> gather(std::span<const std::byte> bytes,
                                                std::chrono::milliseconds) override {
         return {{bytes.begin(), bytes.end()}};
@@ -98,6 +99,7 @@ class SingleRank final : public Collective {
       public:
         bool test() override { return true; }
         void wait(std::chrono::milliseconds) override {}
+        std::optional<std::chrono::steady_clock::time_point> completed_at() const override { return {}; }
     };
 };
 

@@ -101,7 +101,7 @@ int main(int argc, char** argv) {
             collective = make_single_rank_collective();
         } else {
             collective.reset(
-                reinterpret_cast<OpenCollective>(dlsym(open_library(mpi), kOpenCollectiveSymbol))());
+                reinterpret_cast<OpenCollective>(dlsym(open_library(mpi), kOpenCollectiveSymbol))({}));
         }
         PrintingObserver observer;
         const std::atomic<bool> stop{false};

@@ -77,7 +77,7 @@ int main(int argc, char** argv) {
     const auto open = reinterpret_cast<OpenCollective>(dlsym(library, kOpenCollectiveSymbol));
     std::unique_ptr<Collective> collective;
     try {
-        collective.reset(open());
+        collective.reset(open({}));
         losses_and_results_do_not_depend_on_ranks(*collective);
         a_stop_reaches_all_ranks(*collective);
     } catch (const std::exception& error) {
