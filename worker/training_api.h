@@ -30,6 +30,8 @@ struct AttemptRequest {
     JobPaths paths;
     JobResources resources;
     int threads = 1;  // of this rank
+    // Where the time of the first steps goes is written there as a Chrome trace, per rank; empty: nowhere.
+    std::filesystem::path trace_file;
 };
 
 // How an attempt ended. `result` is meaningful on rank 0 if cause is succeeded.

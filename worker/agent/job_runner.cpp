@@ -11,9 +11,14 @@ namespace {
 // For the other ranks, which wait, to take a job.
 constexpr std::chrono::milliseconds kJobDeadline{60000};
 
-std::vector<std::byte> pack(const Lease& lease) {
-    const std::vector<std::uint8_t> packed = Json::to_msgpack(
-        Json{{"config", lease.config}, {"paths", lease.paths}, {"resources", lease.resources}});
+std::vector<std::byte> pack(const Lease& lease, const std::filesystem::path& trace_folder) {
+    const auto trace_file = trace_folder / ("job-" + std::to_string(lease.attempt.job) + "-attempt-" +
+                                            std::to_string(lease.attempt.number) + "-trace.json");
+    const std::vector<std::uint8_t> packed =
+        Json::to_msgpack(Json{{"config", lease.config},
+                              {"paths", lease.paths},
+                              {"resources", lease.resources},
+                              {"trace_file", trace_folder.empty() ? "" : trace_file.string()}});
     std::vector<std::byte> bytes(packed.size());
     std::memcpy(bytes.data(), packed.data(), packed.size());
     return bytes;
@@ -26,6 +31,7 @@ AttemptRequest unpack(const std::vector<std::byte>& bytes, int threads) {
     json.at("config").get_to(request.config);
     json.at("paths").get_to(request.paths);
     json.at("resources").get_to(request.resources);
+    request.trace_file = json.at("trace_file").get<std::string>();
     request.threads = threads;
     return request;
 }
@@ -133,7 +139,7 @@ AttemptEnded JobRunner::run_attempt(const Lease& lease) {
         if (!engine_) {
             engine_ = open_training_engine(options_.library_folder, options_.device);
         }
-        std::vector<std::byte> request = pack(lease);
+        std::vector<std::byte> request = pack(lease, options_.trace_folder);
         collective_->broadcast(request, kJobDeadline);
         AttemptOutcome outcome =
             engine_->run(unpack(request, options_.threads), *collective_, observer, stop_);

@@ -22,6 +22,7 @@ struct JobRunnerOptions {
     DeviceKind device = DeviceKind::cpu;
     int threads = 1;
     std::filesystem::path library_folder;
+    std::filesystem::path trace_folder;  // Chrome traces of attempts are written there; empty: none
     Log log;
 };
 

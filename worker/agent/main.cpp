@@ -23,6 +23,7 @@ struct ServeOptions {
     std::string log_folder = ".";
     double orphan_limit_seconds = 120;
     double heartbeat_seconds = 4;
+    std::string trace_folder;
 };
 
 int serve(const ServeOptions& given) {
@@ -36,6 +37,9 @@ int serve(const ServeOptions& given) {
     options.runner.device = *enum_from_name<DeviceKind>(given.device);
     options.runner.threads = given.threads;
     options.runner.library_folder = default_library_folder();
+    if (!given.trace_folder.empty()) {
+        options.runner.trace_folder = std::filesystem::absolute(given.trace_folder);
+    }
     CollectiveOptions ranks;
     ranks.heartbeat_interval =
         std::chrono::milliseconds(static_cast<std::int64_t>(1000 * given.heartbeat_seconds));
@@ -116,6 +120,9 @@ int main(int argc, char** argv) {
                    "Seconds between signs of life among its ranks; three missed: a rank is lost")
         ->check(CLI::Range(0.05, 3600.0))
         ->capture_default_str();
+    app.add_option("--trace", options.trace_folder,
+                   "Write where the time of each attempt's first steps goes into this folder (Chrome traces)")
+        ->envname("ORCHESTRATE_TRACE");
 
     auto* texts =
         app.add_subcommand("texts", "Write what a job's model reads: line, part, label and text, as CSV");

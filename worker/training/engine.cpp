@@ -4,6 +4,7 @@
 #include <list>
 #include <memory>
 #include <new>
+#include <optional>
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -16,6 +17,7 @@
 #include "common/error.h"
 #include "worker/data/prepared_data.h"
 #include "worker/training/device.h"
+#include "worker/training/step_trace.h"
 #include "worker/training/trainer.h"
 #include "worker/training_api.h"
 
@@ -138,7 +140,14 @@ class Engine final : public TrainingEngine {
         const auto data = prepare_on_all_ranks(request, collective);
         TrainerInputs inputs{request.config, *data, device_, collective, observer, stop};
         inputs.micro_batch = request.resources.micro_batch_size;
+        std::optional<StepTrace> trace;
+        if (!request.trace_file.empty()) {
+            inputs.trace = &trace.emplace(collective.rank());
+        }
         AttemptOutcome outcome = train(inputs);
+        if (trace) {
+            trace->write(trace_file_of(request.trace_file, collective.rank()));
+        }
         outcome.result.total_seconds = std::chrono::duration<double>(Clock::now() - start).count();
         outcome.result.peak_memory_bytes = device_.peak_memory_bytes();
         return outcome;

@@ -88,13 +88,13 @@ void GradientBuckets::add_ready_buckets() {
     }
 }
 
-void GradientBuckets::finish() {
+std::vector<SumTimes> GradientBuckets::finish() {
     for (Bucket& bucket : buckets_) {
         bucket.missing = 0;
     }
     add_ready_buckets();
     armed_ = false;
-    reducer_.finalize();
+    return reducer_.finalize();
 }
 
 }  // namespace orchestrate

@@ -28,7 +28,7 @@ class GradientBuckets {
 
     // After it (or instead of it, on a rank without examples): adds what is left, among it everything behind
     // the last weight (biases, norms, statistics of the step), and waits for all sums.
-    void finish();
+    std::vector<SumTimes> finish();
 
   private:
     struct Bucket {

@@ -11,6 +11,7 @@ namespace orchestrate {
 namespace {
 
 using std::chrono::milliseconds;
+using std::chrono::steady_clock;
 
 constexpr milliseconds kDefaultDeadline{300000};
 
@@ -26,6 +27,7 @@ class CollectiveWork final : public c10d::Work {
         return true;
     }
     std::vector<at::Tensor> result() override { return {values_}; }
+    std::optional<steady_clock::time_point> completed_at() const { return pending_->completed_at(); }
 
   private:
     at::Tensor values_;  // kept until the sum is done
@@ -65,28 +67,36 @@ class C10dReducer final : public Reducer {
         : backend_(std::move(backend)), deadline_(deadline) {}
 
     void add(const at::Tensor& values) override {
-        // MPI makes progress only while it is called: look after the sums already under way.
-        for (const auto& work : pending_) {
-            work->isCompleted();
-        }
         std::vector<at::Tensor> tensors{values};
         c10d::AllreduceOptions options;
         options.reduceOp = c10d::ReduceOp::SUM;
         options.timeout = deadline_;
-        pending_.push_back(backend_->allreduce(tensors, options));
+        const auto begin = steady_clock::now();
+        pending_.push_back(
+            {backend_->allreduce(tensors, options), static_cast<std::int64_t>(values.nbytes()), begin});
     }
 
-    void finalize() override {
-        for (const auto& work : pending_) {
+    std::vector<SumTimes> finalize() override {
+        std::vector<SumTimes> times;
+        for (const auto& [work, bytes, begin] : pending_) {
             work->wait(deadline_);
+            const auto* const summed = dynamic_cast<const CollectiveWork*>(work.get());
+            const auto end = summed != nullptr ? summed->completed_at() : std::nullopt;
+            times.push_back({bytes, begin, end.value_or(steady_clock::now())});
         }
         pending_.clear();
+        return times;
     }
 
   private:
     c10::intrusive_ptr<c10d::Backend> backend_;
     milliseconds deadline_;
-    std::vector<c10::intrusive_ptr<c10d::Work>> pending_;
+    struct Pending {
+        c10::intrusive_ptr<c10d::Work> work;
+        std::int64_t bytes = 0;
+        steady_clock::time_point begin;
+    };
+    std::vector<Pending> pending_;
 };
 
 }  // namespace

@@ -3,13 +3,22 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
 #include "worker/collective.h"
 
 namespace orchestrate {
+
+// When one tensor was summed.
+struct SumTimes {
+    std::int64_t bytes = 0;
+    std::chrono::steady_clock::time_point begin;
+    std::chrono::steady_clock::time_point end;  // found complete; on a GPU: handed to its stream
+};
 
 class Reducer {
   public:
@@ -19,8 +28,9 @@ class Reducer {
     // in the same order. Their values must not be touched until finalize() has returned.
     virtual void add(const at::Tensor& values) = 0;
 
-    // Waits until everything added since the last call is summed. CollectiveError if a peer is lost.
-    virtual void finalize() = 0;
+    // Waits until everything added since the last call is summed, and tells when each was, in that order.
+    // CollectiveError if a peer is lost.
+    virtual std::vector<SumTimes> finalize() = 0;
 };
 
 // Over c10d on a Collective, which must outlive it. `deadline`: of one sum.

@@ -8,6 +8,7 @@
 
 #include "worker/data/prepared_data.h"
 #include "worker/training/device.h"
+#include "worker/training/step_trace.h"
 #include "worker/training_api.h"
 
 namespace orchestrate {
@@ -28,6 +29,8 @@ struct TrainerInputs {
     bool use_libtorch_kernels = false;  // on the CPU instead of ours: for tests
     // Called on every rank after each optimiser step with its mean loss over the global batch; may be empty.
     std::function<void(std::int64_t step, double loss)> on_step = nullptr;
+    StepTrace* trace = nullptr;            // records where the time of each step goes; null: nothing does
+    std::int64_t bucket_floats = 1 << 18;  // gradients are summed over the ranks in slices of at least that
 };
 
 // Throws UserError for a configuration that does not fit the data, CollectiveError for a lost peer.

@@ -1,17 +1,13 @@
 #include "worker/training/training_step.h"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 
 namespace orchestrate {
-
-namespace {
-
-constexpr std::int64_t kBucketFloats = 1 << 18;
-
-}  // namespace
 
 TrainingStep::TrainingStep(const TrainerInputs& inputs, const CompactVocabulary& vocabulary,
                            Parameters& parameters, const EncoderClassifier& model)
@@ -22,19 +18,23 @@ TrainingStep::TrainingStep(const TrainerInputs& inputs, const CompactVocabulary&
       optimizer_(parameters, inputs.config.train) {
     if (in_.collective.size() > 1) {
         reducer_ = in_.device.make_reducer(in_.collective, kStepDeadline);
-        buckets_ = std::make_unique<GradientBuckets>(parameters_, *reducer_, kBucketFloats);
+        buckets_ = std::make_unique<GradientBuckets>(parameters_, *reducer_, in_.bucket_floats);
     }
 }
 
 TrainingStep::Result TrainingStep::run(std::span<const std::int64_t> batch, std::int64_t step,
                                        double learning_rate) {
+    if (in_.trace != nullptr) {
+        in_.trace->begin_step(step);
+    }
     parameters_.gradients_and_statistics().zero_();
     backward_passes(batch, step);
     if (buckets_) {
-        buckets_->finish();
+        sum_over_ranks();
     }
     const Result result = read_statistics(static_cast<std::int64_t>(batch.size()));
     if (!result.stop) {
+        const TraceSpan span(in_.trace, "optimiser");
         optimizer_.step(learning_rate);
     }
     return result;
@@ -51,6 +51,7 @@ void TrainingStep::backward_passes(std::span<const std::int64_t> batch, std::int
         const std::int64_t end = std::min(share.end, begin + pass_rows);
         const auto rows =
             batch.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
+        std::optional<TraceSpan> span(std::in_place, in_.trace, "forward");
         const auto layout = std::make_shared<BatchLayout>(
             pack(in_.data.train, rows, static_cast<std::uint32_t>(begin), vocabulary_));
         const at::Tensor loss = summed_cross_entropy(model_.logits(layout, dropout), layout->batch.label);
@@ -61,6 +62,7 @@ void TrainingStep::backward_passes(std::span<const std::int64_t> batch, std::int
         if (end == share.end) {
             write_statistics(loss_sum);
         }
+        span.emplace(in_.trace, StepTrace::kBackward);
         torch::autograd::backward({loss},
                                   {at::full({}, 1.0 / static_cast<double>(batch_rows), loss.options())});
     }
@@ -69,6 +71,15 @@ void TrainingStep::backward_passes(std::span<const std::int64_t> batch, std::int
             buckets_->arm();
         }
         write_statistics(0);
+    }
+}
+
+void TrainingStep::sum_over_ranks() {
+    const TraceSpan span(in_.trace, "wait for sums");
+    for (const SumTimes& sum : buckets_->finish()) {
+        if (in_.trace != nullptr) {
+            in_.trace->add_sum(sum.bytes, sum.begin, sum.end);
+        }
     }
 }
 

@@ -35,6 +35,7 @@ class TrainingStep {
 
     // The sum of losses and the wish to stop travel behind the gradients.
     at::Tensor statistics();
+    void sum_over_ranks();
     void write_statistics(double loss_sum);
     Result read_statistics(std::int64_t batch_rows);
 

@@ -113,6 +113,8 @@ struct TrainingRun {
 struct RunOptions {
     std::int64_t micro_batch = 0;
     bool use_libtorch_kernels = false;
+    StepTrace* trace = nullptr;
+    std::int64_t bucket_floats = 1 << 18;
 };
 
 inline TrainingRun run_job(const JobConfig& config, const PreparedData& data, Collective& collective,
@@ -124,6 +126,8 @@ inline TrainingRun run_job(const JobConfig& config, const PreparedData& data, Co
     TrainerInputs inputs{config, data, device, collective, observer, stop};
     inputs.micro_batch = options.micro_batch;
     inputs.use_libtorch_kernels = options.use_libtorch_kernels;
+    inputs.trace = options.trace;
+    inputs.bucket_floats = options.bucket_floats;
     inputs.on_step = [&](std::int64_t, double loss) { run.losses.push_back(loss); };
     run.outcome = train(inputs);
     run.epochs = std::move(observer.epochs);

@@ -56,6 +56,7 @@ int main(int argc, char** argv) {
     std::string vocabulary;
     std::string mpi;
     std::string texts;
+    std::string trace;
     std::string library_folder = ORCHESTRATE_BINARY_DIR "/lib";
     std::vector<std::string> assignments;
     int threads = 1;
@@ -68,6 +69,8 @@ int main(int argc, char** argv) {
     app.add_option("--threads", threads);
     app.add_option("--mpi", mpi, "shared object of an MPI library");
     app.add_option("--texts", texts, "write what the model reads to this CSV file and end");
+    app.add_option("--trace", trace,
+                   "write where the time of the first steps goes (a Chrome trace per rank)");
     app.add_option("--set", assignments);
     app.add_option("--repeat", repeat, "train the same job several times in one process");
     app.add_option("--library-folder", library_folder);
@@ -83,6 +86,7 @@ int main(int argc, char** argv) {
         request.config = json.get<JobConfig>();
         request.paths = {data, vocabulary, ""};
         request.threads = threads;
+        request.trace_file = trace;
         request.config.data.sha256 = sha256_hex_of_content(data);
         if (!vocabulary.empty()) {
             request.config.tokenizer.kind = vocabulary_kind(vocabulary);

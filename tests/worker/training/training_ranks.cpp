@@ -18,18 +18,22 @@ void expect(bool condition, const std::string& what) {
     }
 }
 
-void losses_and_results_do_not_depend_on_ranks(Collective& collective) {
+// `options`: how the ranks train, against one rank with the whole batch at a time.
+void losses_and_results_do_not_depend_on_ranks(Collective& collective, const RunOptions& options) {
     const PreparedData data = synthetic_data(kTrainRows);
     const JobConfig config = synthetic_job();
+    expect(config.model.hidden_dropout_prob == 0.1 && config.model.attention_probs_dropout_prob == 0.1 &&
+               config.model.classifier_dropout == 0.1,
+           "dropout is on");
     SingleRank alone;
     const TrainingRun single = run_job(config, data, alone);
-    const TrainingRun spread = run_job(config, data, collective);
+    const TrainingRun spread = run_job(config, data, collective, options);
     expect(single.outcome.cause == Cause::succeeded && spread.outcome.cause == Cause::succeeded,
            "both succeed");
     expect(single.losses.size() == static_cast<std::size_t>(kSteps), "51 steps");
     const double difference = largest_difference(single.losses, spread.losses);
-    std::cout << "rank " << collective.rank() << ": largest difference of " << kSteps << " losses "
-              << difference << std::endl;
+    std::cout << "rank " << collective.rank() << ", micro-batch " << options.micro_batch
+              << ": largest difference of " << kSteps << " losses " << difference << std::endl;
     expect(difference < 1e-5, "losses equal to 1e-5, not " + std::to_string(difference));
     if (collective.rank() == 0) {
         const AttemptResult& one = single.outcome.result;
@@ -41,6 +45,42 @@ void losses_and_results_do_not_depend_on_ranks(Collective& collective) {
         expect(many.test_predictions.predicted_class == one.test_predictions.predicted_class,
                "equal predictions");
         expect(std::abs(many.test.loss - one.test.loss) < 1e-5, "equal test loss");
+    }
+}
+
+// Another mask of dropout at each step and example, or the comparison above would show less than it says.
+void dropout_changes_losses() {
+    const PreparedData data = synthetic_data(kTrainRows);
+    JobConfig config = synthetic_job();
+    SingleRank alone;
+    const TrainingRun with = run_job(config, data, alone);
+    config.model.hidden_dropout_prob = config.model.attention_probs_dropout_prob =
+        config.model.classifier_dropout = 0;
+    const TrainingRun without = run_job(config, data, alone);
+    expect(largest_difference(with.losses, without.losses) > 1e-2, "dropout changes the losses");
+}
+
+// Of a model with several slices of gradients, the first are summed before the backward pass is over.
+void sums_run_beside_the_backward_pass(Collective& collective) {
+    const PreparedData data = synthetic_data(256);
+    JobConfig config = synthetic_job();
+    config.model.hidden_size = 128;
+    config.model.intermediate_size = 512;
+    config.model.num_hidden_layers = 4;
+    config.train.epochs = 2;
+    config.train.batch_size = 32;
+    StepTrace trace(collective.rank());
+    RunOptions options;
+    options.trace = &trace;
+    const TrainingRun run = run_job(config, data, collective, options);
+    expect(run.outcome.cause == Cause::succeeded, "the traced job succeeds");
+    const SumOverlap overlap = trace.overlap();
+    std::cout << "rank " << collective.rank() << ": in " << overlap.steps_with_early_sum << " of "
+              << overlap.steps << " steps a sum ended before the backward pass; " << overlap.hidden_seconds
+              << " of " << overlap.seconds << " s of sums lie beside it" << std::endl;
+    expect(overlap.steps == 16, "16 steps are traced");
+    if (collective.size() == 2) {  // more ranks than cores take turns, and sums wait for their turn
+        expect(overlap.steps_with_early_sum >= 1, "a sum ends before the backward pass does");
     }
 }
 
@@ -78,7 +118,15 @@ int main(int argc, char** argv) {
     std::unique_ptr<Collective> collective;
     try {
         collective.reset(open({}));
-        losses_and_results_do_not_depend_on_ranks(*collective);
+        dropout_changes_losses();
+        losses_and_results_do_not_depend_on_ranks(*collective, {});
+        for (const std::int64_t micro_batch : {1, 3}) {
+            RunOptions options;
+            options.micro_batch = micro_batch;
+            options.bucket_floats = 1000;
+            losses_and_results_do_not_depend_on_ranks(*collective, options);
+        }
+        sums_run_beside_the_backward_pass(*collective);
         a_stop_reaches_all_ranks(*collective);
     } catch (const std::exception& error) {
         std::cerr << "rank " << (collective ? collective->rank() : -1) << ": " << error.what() << std::endl;
