@@ -77,6 +77,9 @@ std::unique_ptr<Reducer> make_nccl_reducer(Collective& collective, milliseconds 
 }
 
 void open_device(TrainingDevice& device) {
+    // Without it cuBLAS may add in another order from run to run; LibTorch asks for it in deterministic mode. Read
+    // when cuBLAS is first used.
+    setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
     const int count = c10::cuda::device_count();
     if (count == 0) {
         throw std::runtime_error("no GPU can be used: LibTorch finds none (is the NVIDIA driver there?)");
@@ -90,6 +93,7 @@ void open_device(TrainingDevice& device) {
     device.peak_memory_bytes = [index]() -> std::int64_t {
         return c10::cuda::CUDACachingAllocator::getDeviceStats(index).reserved_bytes[0].peak;
     };
+    device.release_memory = [] { c10::cuda::CUDACachingAllocator::emptyCache(); };
 }
 
 }  // namespace

@@ -8,6 +8,7 @@ namespace orchestrate {
 namespace {
 
 constexpr double kCollapsedShare = 0.9;
+constexpr double kShareOfGuessing = 0.99;
 
 double ratio(double part, double whole) {
     return whole > 0 ? part / whole : 0;
@@ -63,6 +64,10 @@ bool ConfusionMatrix::is_collapsed() const {
     }
     const auto most = predicted.empty() ? 0 : *std::max_element(predicted.begin(), predicted.end());
     return static_cast<double>(most) > kCollapsedShare * static_cast<double>(rows());
+}
+
+bool is_no_better_than(double loss_of_guessing, double loss) {
+    return loss >= kShareOfGuessing * loss_of_guessing;
 }
 
 ClassificationMetrics classification_metrics(const ConfusionMatrix& confusion) {

@@ -37,6 +37,9 @@ class ConfusionMatrix {
     std::vector<std::int64_t> counts_;
 };
 
+// A loss that is not at least 1 % below that of guessing: nothing was learned that shows in it.
+bool is_no_better_than(double loss_of_guessing, double loss);
+
 struct Averages {
     double precision = 0;
     double recall = 0;

@@ -3,6 +3,10 @@
 
 #include <ATen/ATen.h>
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include "worker/training/device.h"
 #include "worker/training/kernels.h"
 #include "worker/training/reducer.h"
@@ -52,6 +56,11 @@ TrainingDevice cpu_device() {
     // "5" sets the high-water mark back to what is resident now (see proc(5)).
     device.reset_peak_memory = [] { std::ofstream("/proc/self/clear_refs") << "5"; };
     device.peak_memory_bytes = resident_peak_bytes;
+    device.release_memory = [] {
+#if defined(__GLIBC__)
+        malloc_trim(0);
+#endif
+    };
     return device;
 }
 

@@ -20,6 +20,8 @@ struct TrainingDevice {
     // Highest memory use since the last reset, in bytes.
     std::function<void()> reset_peak_memory;
     std::function<std::int64_t()> peak_memory_bytes;
+    // Gives memory that is kept for reuse back to the system.
+    std::function<void()> release_memory;
 };
 
 // This machine's CPU.

@@ -10,6 +10,10 @@ namespace {
 constexpr std::int64_t kWindowSteps = 20;
 constexpr double kExplosionFactor = 10.0;
 
+std::string describe(const std::string& what, double loss) {
+    return what + " is " + (std::isnan(loss) ? "not a number" : "infinite");
+}
+
 }  // namespace
 
 DivergenceWatch::DivergenceWatch(std::size_t classes, double learning_rate, std::int64_t steps)
@@ -18,8 +22,7 @@ DivergenceWatch::DivergenceWatch(std::size_t classes, double learning_rate, std:
 std::optional<std::string> DivergenceWatch::after_step(std::int64_t step, double loss) {
     window_loss_ += loss;
     if (!std::isfinite(loss)) {
-        return "the loss is " + std::string(std::isnan(loss) ? "not a number" : "infinite") +
-               place_and_remedy(step);
+        return describe("the loss", loss) + place_and_remedy(step);
     }
     if (step % kWindowSteps != 0) {
         return std::nullopt;
@@ -31,6 +34,13 @@ std::optional<std::string> DivergenceWatch::after_step(std::int64_t step, double
                std::to_string(guessing_) + ")" + place_and_remedy(step);
     }
     return std::nullopt;
+}
+
+std::optional<std::string> DivergenceWatch::after_evaluation(std::int64_t step, double loss) const {
+    if (std::isfinite(loss)) {
+        return std::nullopt;
+    }
+    return describe("the loss of the evaluation", loss) + place_and_remedy(step);
 }
 
 std::string DivergenceWatch::place_and_remedy(std::int64_t step) const {

@@ -16,6 +16,9 @@ class DivergenceWatch {
     // what has happened, and what to do.
     std::optional<std::string> after_step(std::int64_t step, double loss);
 
+    // After the evaluation that follows a step: the last update may have spoiled the weights.
+    std::optional<std::string> after_evaluation(std::int64_t step, double loss) const;
+
   private:
     std::string place_and_remedy(std::int64_t step) const;
 

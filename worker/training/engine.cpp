@@ -1,9 +1,7 @@
 // The door of the training shared object: keeps prepared data in memory between jobs, and turns what goes
 // wrong into the cause of an attempt's end.
-#include <cstring>
 #include <list>
 #include <memory>
-#include <new>
 #include <optional>
 
 #include <ATen/ATen.h>
@@ -16,7 +14,9 @@
 
 #include "common/error.h"
 #include "worker/data/prepared_data.h"
+#include "worker/training/all_ranks.h"
 #include "worker/training/device.h"
+#include "worker/training/out_of_memory.h"
 #include "worker/training/step_trace.h"
 #include "worker/training/trainer.h"
 #include "worker/training_api.h"
@@ -94,25 +94,21 @@ class Engine final : public TrainingEngine {
                        const std::atomic<bool>& stop) override {
         AttemptOutcome outcome;
         try {
-            outcome = run_attempt(request, collective, observer, stop);
+            const auto shortage =
+                memory_shortage_in([&] { outcome = run_attempt(request, collective, observer, stop); });
+            if (shortage) {
+                outcome.cause = Cause::out_of_memory;
+                outcome.message = out_of_memory_message(request, *shortage);
+                device_.release_memory();
+            }
         } catch (const CollectiveError&) {
             throw;
         } catch (const UserError& error) {
             outcome.cause = Cause::user_error;
             outcome.message = error.what();
-        } catch (const std::bad_alloc&) {
-            outcome.cause = Cause::out_of_memory;
-            outcome.message = out_of_memory_message(request, "");
-        } catch (const c10::OutOfMemoryError& error) {
-            outcome.cause = Cause::out_of_memory;
-            outcome.message = out_of_memory_message(request, error.what_without_backtrace());
         } catch (const c10::Error& error) {
-            // LibTorch's CPU allocator has no exception class of its own.
-            const bool no_memory =
-                std::strstr(error.what_without_backtrace(), "DefaultCPUAllocator") != nullptr;
-            outcome.cause = no_memory ? Cause::out_of_memory : Cause::worker_crashed;
-            outcome.message = no_memory ? out_of_memory_message(request, error.what_without_backtrace())
-                                        : std::string("LibTorch: ") + error.what_without_backtrace();
+            outcome.cause = Cause::worker_crashed;
+            outcome.message = std::string("LibTorch: ") + error.what_without_backtrace();
         } catch (const std::exception& error) {
             outcome.cause = Cause::worker_crashed;
             outcome.message = error.what();
@@ -144,6 +140,7 @@ class Engine final : public TrainingEngine {
         if (!request.trace_file.empty()) {
             inputs.trace = &trace.emplace(collective.rank());
         }
+        inputs.retry_out_of_memory = request.resources.retry_out_of_memory;
         AttemptOutcome outcome = train(inputs);
         if (trace) {
             trace->write(trace_file_of(request.trace_file, collective.rank()));
@@ -157,39 +154,21 @@ class Engine final : public TrainingEngine {
     std::shared_ptr<const PreparedData> prepare_on_all_ranks(const AttemptRequest& request,
                                                              Collective& collective) {
         std::shared_ptr<const PreparedData> data;
-        std::string mistake;
-        try {
-            data = cache_.get(request.config, request.paths, request.threads);
-        } catch (const std::exception& error) {
-            if (collective.size() == 1) {
-                throw;
-            }
-            mistake = error.what();
-        }
-        if (collective.size() == 1) {
-            return data;
-        }
-        std::vector<double> failed{mistake.empty() ? 0.0 : 1.0};
-        collective.all_reduce_sum(std::span(failed))->wait(kPrepareDeadline);
-        if (failed[0] == 0.0) {
-            return data;
-        }
-        const auto mistakes = collective.gather(std::as_bytes(std::span(mistake)), kPrepareDeadline);
-        for (std::size_t rank = 0; rank < mistakes.size(); ++rank) {
-            if (!mistakes[rank].empty()) {
-                const std::string text(reinterpret_cast<const char*>(mistakes[rank].data()),
-                                       mistakes[rank].size());
-                throw UserError(rank == 0 ? text : "on rank " + std::to_string(rank) + ": " + text);
-            }
-        }
-        throw UserError(mistake.empty() ? "another rank could not prepare the data" : mistake);
+        run_on_all_ranks(collective, kPrepareDeadline,
+                         [&] { data = cache_.get(request.config, request.paths, request.threads); });
+        return data;
     }
 
     static std::string out_of_memory_message(const AttemptRequest& request, const std::string& details) {
+        const std::string remedy = request.resources.retry_out_of_memory
+                                       ? "lower train.batch_size or tokenizer.max_length"
+                                       : "set study.retry_out_of_memory, or lower study.micro_batch_size, "
+                                         "train.batch_size or tokenizer.max_length";
         return "out of memory with train.batch_size = " + std::to_string(request.config.train.batch_size) +
-               " and texts of at most " + std::to_string(request.config.tokenizer.max_length) +
-               " tokens; lower train.batch_size or tokenizer.max_length" +
-               (details.empty() ? "" : ": " + details);
+               " on " + std::to_string(request.resources.ranks) +
+               " rank(s), study.micro_batch_size = " + std::to_string(request.resources.micro_batch_size) +
+               " and texts of at most " + std::to_string(request.config.tokenizer.max_length) + " tokens; " +
+               remedy + ". " + details;
     }
 
     TrainingDevice device_;

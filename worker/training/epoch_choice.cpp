@@ -2,27 +2,33 @@
 
 namespace orchestrate {
 
-EpochChoice::EpochChoice(EpochSelection selection, bool has_validation)
-    : selection_(has_validation ? selection : EpochSelection::last) {}
+EpochChoice::EpochChoice(const TrainConfig& config, bool has_validation)
+    : selection_(has_validation ? config.epoch_selection : EpochSelection::last),
+      patience_(has_validation ? config.early_stopping_patience : 0) {}
 
-bool EpochChoice::is_better(const PartMetrics& validation) const {
-    if (epoch_ == 0) {
-        return true;
+EpochChoice::Decision EpochChoice::after_epoch(std::int64_t epoch, const PartMetrics& validation) {
+    if (is_better(validation)) {
+        best_epoch_ = epoch;
+        best_validation_ = validation;
     }
-    switch (selection_) {
-        case EpochSelection::last:
-            return true;
-        case EpochSelection::best_validation_macro_f1:
-            return validation.macro_f1 > validation_.macro_f1;
-        case EpochSelection::best_validation_loss:
-            return validation.loss < validation_.loss;
+    Decision decision;
+    decision.keep = selection_ == EpochSelection::last || best_epoch_ == epoch;
+    decision.stop = patience_ > 0 && epoch - best_epoch_ >= patience_;
+    if (decision.keep) {
+        kept_epoch_ = epoch;
+        kept_validation_ = validation;
     }
-    return true;
+    return decision;
 }
 
-void EpochChoice::choose(std::int64_t epoch, const PartMetrics& validation) {
-    epoch_ = epoch;
-    validation_ = validation;
+bool EpochChoice::is_better(const PartMetrics& validation) const {
+    if (best_epoch_ == 0) {
+        return true;
+    }
+    if (selection_ == EpochSelection::best_validation_macro_f1) {
+        return validation.macro_f1 > best_validation_.macro_f1;
+    }
+    return validation.loss < best_validation_.loss;
 }
 
 }  // namespace orchestrate

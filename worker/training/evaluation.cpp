@@ -1,11 +1,14 @@
 #include "worker/training/evaluation.h"
 
+#include <algorithm>
 #include <cstring>
 #include <numeric>
 
 #include <ATen/ATen.h>
 
+#include "worker/training/all_ranks.h"
 #include "worker/training/batches.h"
+#include "worker/training/out_of_memory.h"
 
 namespace orchestrate {
 
@@ -21,6 +24,49 @@ struct RowResult {
     float probability = 0;
 };
 
+// Appends the results of the rows [begin, end) of a part.
+void append_results(const EncoderClassifier& model, const PreparedPart& part,
+                    const CompactVocabulary& vocabulary, RowRange range, std::vector<RowResult>& results) {
+    std::vector<std::int64_t> rows(static_cast<std::size_t>(range.end - range.begin));
+    std::iota(rows.begin(), rows.end(), range.begin);
+    const auto layout = std::make_shared<BatchLayout>(pack(part, rows, 0, vocabulary));
+    const at::Tensor log_probability =
+        model.logits(layout, std::nullopt).log_softmax(1).to(at::kCPU, at::kDouble).contiguous();
+    const auto values = log_probability.accessor<double, 2>();
+    for (std::int64_t text = 0; text < values.size(0); ++text) {
+        RowResult result;
+        for (std::int64_t c = 1; c < values.size(1); ++c) {
+            if (values[text][c] > values[text][result.predicted_class]) {
+                result.predicted_class = static_cast<std::int32_t>(c);
+            }
+        }
+        result.probability = static_cast<float>(std::exp(values[text][result.predicted_class]));
+        result.loss = -values[text][layout->batch.label[static_cast<std::size_t>(text)]];
+        results.push_back(result);
+    }
+}
+
+// In passes that become smaller where memory is short: how many texts one takes is this function's own choice.
+std::vector<RowResult> results_of_share(const EncoderClassifier& model, const PreparedPart& part,
+                                        const CompactVocabulary& vocabulary, RowRange share) {
+    std::vector<RowResult> results;
+    results.reserve(static_cast<std::size_t>(share.end - share.begin));
+    std::int64_t texts = kTextsPerPass;
+    for (std::int64_t begin = share.begin; begin < share.end;) {
+        const RowRange range{begin, std::min(share.end, begin + texts)};
+        const auto shortage =
+            memory_shortage_in([&] { append_results(model, part, vocabulary, range, results); });
+        if (!shortage) {
+            begin = range.end;
+        } else if (texts == 1) {
+            throw OutOfMemory("out of memory in the evaluation of a single text: " + *shortage);
+        } else {
+            texts /= 2;
+        }
+    }
+    return results;
+}
+
 }  // namespace
 
 Evaluation evaluate(const EncoderClassifier& model, const PreparedPart& part,
@@ -28,26 +74,8 @@ Evaluation evaluate(const EncoderClassifier& model, const PreparedPart& part,
     const at::NoGradGuard no_gradients;
     const RowRange share = share_of(part.rows(), collective.rank(), collective.size());
     std::vector<RowResult> mine;
-    mine.reserve(static_cast<std::size_t>(share.end - share.begin));
-    for (std::int64_t begin = share.begin; begin < share.end; begin += kTextsPerPass) {
-        std::vector<std::int64_t> rows(static_cast<std::size_t>(std::min(kTextsPerPass, share.end - begin)));
-        std::iota(rows.begin(), rows.end(), begin);
-        const auto layout = std::make_shared<BatchLayout>(pack(part, rows, 0, vocabulary));
-        const at::Tensor log_probability =
-            model.logits(layout, std::nullopt).log_softmax(1).to(at::kCPU, at::kDouble).contiguous();
-        const auto values = log_probability.accessor<double, 2>();
-        for (std::int64_t text = 0; text < values.size(0); ++text) {
-            RowResult result;
-            for (std::int64_t c = 1; c < values.size(1); ++c) {
-                if (values[text][c] > values[text][result.predicted_class]) {
-                    result.predicted_class = static_cast<std::int32_t>(c);
-                }
-            }
-            result.probability = static_cast<float>(std::exp(values[text][result.predicted_class]));
-            result.loss = -values[text][layout->batch.label[static_cast<std::size_t>(text)]];
-            mine.push_back(result);
-        }
-    }
+    run_on_all_ranks(collective, kGatherDeadline,
+                     [&] { mine = results_of_share(model, part, vocabulary, share); });
     Evaluation evaluation;
     double loss = 0;
     for (const auto& bytes : collective.gather(std::as_bytes(std::span(mine)), kGatherDeadline)) {

@@ -17,6 +17,7 @@ struct Evaluation {
     double loss = 0;                 // mean cross-entropy
 };
 
+// Every rank calls it. OutOfMemory on every rank if one has no memory for a single text.
 Evaluation evaluate(const EncoderClassifier& model, const PreparedPart& part,
                     const CompactVocabulary& vocabulary, Collective& collective);
 

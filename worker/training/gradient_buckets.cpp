@@ -89,6 +89,9 @@ void GradientBuckets::add_ready_buckets() {
 }
 
 std::vector<SumTimes> GradientBuckets::finish() {
+    if (!armed_) {
+        next_ = 0;
+    }
     for (Bucket& bucket : buckets_) {
         bucket.missing = 0;
     }

@@ -26,7 +26,7 @@ class GradientBuckets {
     // Before the backward pass that completes the gradients of a step.
     void arm();
 
-    // After it (or instead of it, on a rank without examples): adds what is left, among it everything behind
+    // After it (or without it, on a rank without examples or where it failed): adds what is left, among it everything behind
     // the last weight (biases, norms, statistics of the step), and waits for all sums.
     std::vector<SumTimes> finish();
 

@@ -133,9 +133,4 @@ at::Tensor EncoderClassifier::activate(const at::Tensor& x) const {
     throw std::logic_error("unknown activation");
 }
 
-at::Tensor summed_cross_entropy(const at::Tensor& logits, const std::vector<std::int64_t>& labels) {
-    const at::Tensor target = at::tensor(at::ArrayRef<std::int64_t>(labels), at::kLong).to(logits.device());
-    return at::cross_entropy_loss(logits, target, {}, at::Reduction::Sum);
-}
-
 }  // namespace orchestrate

@@ -66,7 +66,4 @@ class EncoderClassifier {
     Linear projection_;
 };
 
-// Sum of the cross-entropies of a batch.
-at::Tensor summed_cross_entropy(const at::Tensor& logits, const std::vector<std::int64_t>& labels);
-
 }  // namespace orchestrate

@@ -6,7 +6,8 @@
 
 namespace orchestrate {
 
-AdamW::AdamW(Parameters& parameters, const TrainConfig& config) : parameters_(parameters), config_(config) {
+AdamOptimizer::AdamOptimizer(Parameters& parameters, const TrainConfig& config)
+    : parameters_(parameters), config_(config) {
     const std::int64_t decayed = parameters.decayed_elements();
     const auto add_group = [&](std::int64_t begin, std::int64_t end, double decay) {
         const at::Tensor values = parameters.values().narrow(0, begin, end - begin);
@@ -18,22 +19,24 @@ AdamW::AdamW(Parameters& parameters, const TrainConfig& config) : parameters_(pa
                            decay});
     };
     add_group(0, decayed, config.weight_decay);
-    add_group(decayed, parameters.values().numel(), 0.0);
+    add_group(decayed, parameters.values().numel(),
+              config.decay_biases_and_norms ? config.weight_decay : 0.0);
 }
 
-at::Tensor AdamW::step(double learning_rate) {
+at::Tensor AdamOptimizer::step(double learning_rate) {
     const at::NoGradGuard no_gradients;
     const at::Tensor norm = parameters_.gradients().norm();
     std::optional<at::Tensor> divisor;
     if (config_.max_grad_norm > 0) {
         divisor = ((norm + 1e-6) / config_.max_grad_norm).clamp_min(1.0);
     }
+    const auto update =
+        config_.optimizer == Optimizer::adam ? &at::_ops::_fused_adam_::call : &at::_ops::_fused_adamw_::call;
     for (Group& group : groups_) {
         group.steps[0].add_(1);
-        at::_fused_adamw_(group.values, group.gradients, group.mean, group.square, {}, group.steps,
-                          learning_rate, config_.adam_beta1, config_.adam_beta2, group.decay,
-                          config_.adam_epsilon,
-                          /*amsgrad=*/false, /*maximize=*/false, divisor);
+        update(group.values, group.gradients, group.mean, group.square, {}, group.steps, learning_rate,
+               config_.adam_beta1, config_.adam_beta2, group.decay, config_.adam_epsilon,
+               /*amsgrad=*/false, /*maximize=*/false, divisor, /*found_inf=*/std::nullopt);
     }
     return norm;
 }

@@ -1,4 +1,5 @@
-// AdamW over flat parameters, and gradient clipping without reading the norm back.
+// Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019) over flat parameters, and gradient clipping
+// without reading the norm back.
 #pragma once
 
 #include <cstdint>
@@ -11,11 +12,11 @@
 
 namespace orchestrate {
 
-// AdamW (Loshchilov and Hutter 2019), as torch.optim.AdamW.
-class AdamW {
+// As torch.optim.AdamW and torch.optim.Adam, after torch.nn.utils.clip_grad_norm_.
+class AdamOptimizer {
   public:
     // `parameters` must outlive the optimiser.
-    AdamW(Parameters& parameters, const TrainConfig& config);
+    AdamOptimizer(Parameters& parameters, const TrainConfig& config);
 
     // One step from the gradients in `parameters`, which are clipped to a total norm of max_grad_norm (0:
     // not). Returns the norm before clipping, a scalar tensor on the device.

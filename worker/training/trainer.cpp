@@ -5,6 +5,8 @@
 
 #include <ATen/ATen.h>
 
+#include "worker/training/all_ranks.h"
+#include "worker/training/deterministic_mode.h"
 #include "worker/training/divergence.h"
 #include "worker/training/epoch_choice.h"
 #include "worker/training/evaluation.h"
@@ -43,7 +45,7 @@ class Trainer {
           model_(parameters_, Operations(inputs.device.device, inputs.use_libtorch_kernels)),
           training_step_(inputs, vocabulary_, parameters_, model_),
           divergence_(inputs.data.classes.size(), inputs.config.train.learning_rate, plan_.steps),
-          choice_(inputs.config.train.epoch_selection, inputs.data.validation.rows() > 0),
+          choice_(inputs.config.train, inputs.data.validation.rows() > 0),
           tokens_per_epoch_(static_cast<double>(inputs.data.train.token_ids.size())),
           progress_(inputs.observer, inputs.collective.rank() == 0, plan_,
                     tokens_per_epoch_ / static_cast<double>(plan_.steps_per_epoch)) {
@@ -51,19 +53,27 @@ class Trainer {
     }
 
     AttemptOutcome run() {
+        training_step_.join_ranks();
         AttemptOutcome outcome;
         for (std::int64_t epoch = 1; epoch <= plan_.epochs; ++epoch) {
             if (const auto cause = train_epoch(epoch, outcome.message)) {
                 outcome.cause = *cause;
                 return outcome;
             }
-            finish_epoch(epoch);
+            const EpochEnd end = finish_epoch(epoch, outcome.message);
+            if (end == EpochEnd::diverged) {
+                outcome.cause = Cause::diverged;
+                return outcome;
+            }
+            if (end == EpochEnd::stop) {
+                break;
+            }
         }
-        if (chosen_values_.defined()) {
+        if (kept_values_.defined()) {
             const at::NoGradGuard no_gradients;
-            parameters_.values().copy_(chosen_values_);
+            parameters_.values().copy_(kept_values_);
         }
-        report_result(outcome.result);
+        report_result(outcome);
         return outcome;
     }
 
@@ -74,7 +84,8 @@ class Trainer {
     std::optional<Cause> train_epoch(std::int64_t epoch, std::string& message) {
         const auto start = Clock::now();
         const auto order = epoch_order(plan_.rows, in_.config.seed.data_order, epoch);
-        double loss_of_epoch = 0;  // sum over its examples
+        double loss_of_epoch = 0;  // weighted sum over its batches
+        double weight_of_epoch = 0;
         double learning_rate = 0;
         for (std::int64_t i = 0; i < plan_.steps_per_epoch; ++i) {
             const auto batch = plan_.batch(order, i);
@@ -87,7 +98,8 @@ class Trainer {
             if (in_.on_step) {
                 in_.on_step(step_, result.mean_loss);
             }
-            loss_of_epoch += result.mean_loss * static_cast<double>(batch.size());
+            loss_of_epoch += result.mean_loss * result.weight;
+            weight_of_epoch += result.weight;
             if (auto found = divergence_.after_step(step_, result.mean_loss)) {
                 message = *std::move(found);
                 return Cause::diverged;
@@ -96,7 +108,7 @@ class Trainer {
         }
         epoch_metrics_ = {};
         epoch_metrics_.epoch = epoch;
-        epoch_metrics_.train_loss = loss_of_epoch / static_cast<double>(plan_.rows);
+        epoch_metrics_.train_loss = loss_of_epoch / weight_of_epoch;
         epoch_metrics_.learning_rate = learning_rate;
         epoch_metrics_.seconds = std::chrono::duration<double>(Clock::now() - start).count();
         epoch_metrics_.tokens_per_second = tokens_per_epoch_ / std::max(1e-9, epoch_metrics_.seconds);
@@ -115,50 +127,66 @@ class Trainer {
         return metrics;
     }
 
-    // Validation, and whether these weights are the ones to keep.
-    void finish_epoch(std::int64_t epoch) {
+    enum class EpochEnd { go_on, stop, diverged };
+
+    // Validation, and whether these weights are the ones to keep. Rank 0 decides, and tells the others.
+    EpochEnd finish_epoch(std::int64_t epoch, std::string& message) {
         Evaluation evaluation;
         epoch_metrics_.validation = measure(in_.data.validation, evaluation);
+        std::vector<double> decisions(3, 0.0);
         if (is_first_rank()) {
-            in_.observer.on_epoch(epoch_metrics_);
+            if (auto found = divergence_.after_evaluation(step_, evaluation.loss)) {
+                message = *std::move(found);
+                decisions[2] = 1;
+            } else {
+                in_.observer.on_epoch(epoch_metrics_);
+                const auto decision = choice_.after_epoch(epoch, epoch_metrics_.validation);
+                decisions = {decision.keep ? 1.0 : 0.0, decision.stop ? 1.0 : 0.0, 0.0};
+            }
         }
+        in_.collective.all_reduce_sum(std::span(decisions))->wait(kStepDeadline);
         progress_.begin_interval();
-        if (!agree(choice_.is_better(epoch_metrics_.validation))) {
-            return;
+        if (decisions[2] > 0) {
+            return EpochEnd::diverged;
         }
-        choice_.choose(epoch, epoch_metrics_.validation);
-        if (epoch < plan_.epochs) {
-            chosen_values_ = parameters_.values().clone();
-        } else {
-            chosen_values_.reset();
+        const EpochEnd end = decisions[1] > 0 ? EpochEnd::stop : EpochEnd::go_on;
+        if (decisions[0] > 0) {
+            train_loss_of_kept_ = epoch_metrics_.train_loss;
+            if (epoch < plan_.epochs && end == EpochEnd::go_on) {
+                kept_values_ = parameters_.values().clone();
+            } else {
+                kept_values_.reset();
+            }
         }
+        return end;
     }
 
-    // What rank 0 says.
-    bool agree(bool decision) {
-        std::vector<double> value{is_first_rank() && decision ? 1.0 : 0.0};
-        in_.collective.all_reduce_sum(std::span(value))->wait(kStepDeadline);
-        return value[0] > 0;
-    }
-
-    void report_result(AttemptResult& result) {
+    void report_result(AttemptOutcome& outcome) {
         Evaluation evaluation;
         const PreparedPart& part = in_.data.test;
+        AttemptResult& result = outcome.result;
         result.test = measure(part, evaluation);
         if (!is_first_rank()) {
             return;
         }
-        result.selected_epoch = choice_.epoch();
+        if (auto found = divergence_.after_evaluation(step_, evaluation.loss)) {
+            outcome.cause = Cause::diverged;
+            outcome.message = *std::move(found);
+            return;
+        }
+        result.selected_epoch = choice_.kept_epoch();
         result.parameters = parameters_.full_model_elements();
         result.train_seconds = train_seconds_;
         result.device_class = in_.device.device_class;
         result.ranks = in_.collective.size();
         result.classes = in_.data.classes;
-        result.validation = choice_.validation();
+        result.validation = choice_.kept_validation();
         result.data = in_.data.report;
         if (part.rows() > 0) {
             const ConfusionMatrix confusion = confusion_of(evaluation, part, in_.data.classes.size());
-            result.collapsed = confusion.is_collapsed();
+            result.collapsed = confusion.is_collapsed() ||
+                               (is_no_better_than(training_step_.loss().of_guessing(), train_loss_of_kept_) &&
+                                is_no_better_than(training_step_.loss().label_entropy(), result.test.loss));
             result.test_classes = class_metrics(confusion, in_.data.classes);
             result.test_confusion = confusion.sparse();
         }
@@ -174,12 +202,13 @@ class Trainer {
     TrainingStep training_step_;
     DivergenceWatch divergence_;
     EpochChoice choice_;
-    at::Tensor chosen_values_;  // undefined: the current ones
+    at::Tensor kept_values_;  // undefined: the current ones
     double tokens_per_epoch_;
     ProgressReport progress_;
 
     std::int64_t step_ = 0;  // steps done
     double train_seconds_ = 0;
+    double train_loss_of_kept_ = 0;
     EpochMetrics epoch_metrics_;
 };
 
@@ -187,7 +216,10 @@ class Trainer {
 
 AttemptOutcome train(const TrainerInputs& inputs) {
     check_configuration(inputs.config, inputs.data);
-    return Trainer(inputs).run();
+    const DeterministicMode mode(inputs.config.train.deterministic && !inputs.device.device.is_cpu());
+    std::optional<Trainer> trainer;
+    run_on_all_ranks(inputs.collective, kStepDeadline, [&] { trainer.emplace(inputs); });
+    return trainer->run();
 }
 
 }  // namespace orchestrate

@@ -26,14 +26,19 @@ struct TrainerInputs {
     // Examples of this rank's share that one forward and backward pass takes; 0: all of them. Changes memory,
     // not results.
     std::int64_t micro_batch = 0;
+    bool retry_out_of_memory = false;   // with half the micro-batch, until it is 1
     bool use_libtorch_kernels = false;  // on the CPU instead of ours: for tests
     // Called on every rank after each optimiser step with its mean loss over the global batch; may be empty.
     std::function<void(std::int64_t step, double loss)> on_step = nullptr;
     StepTrace* trace = nullptr;            // records where the time of each step goes; null: nothing does
     std::int64_t bucket_floats = 1 << 18;  // gradients are summed over the ranks in slices of at least that
+    // Called on every rank before each forward and backward pass (of a 0-based step) with its examples; what it
+    // throws counts as thrown by the pass: for tests that take memory away. May be empty.
+    std::function<void(std::int64_t step, std::int64_t examples)> before_pass = nullptr;
 };
 
-// Throws UserError for a configuration that does not fit the data, CollectiveError for a lost peer.
+// Throws UserError for a configuration that does not fit the data, OutOfMemory (on every rank, if one ran out),
+// CollectiveError for a lost peer.
 // Divergence and a stop are told in the outcome. Every rank calls it; the result is on rank 0.
 AttemptOutcome train(const TrainerInputs& inputs);
 

@@ -51,9 +51,18 @@ void check_lengths(const ModelConfig& model, const PreparedData& data) {
     }
 }
 
-void check_training(const TrainConfig& train) {
+void check_training(const TrainConfig& train, const PreparedData& data) {
     if (train.batch_size < 1 || train.epochs < 1) {
         throw UserError("train.batch_size and train.epochs must be at least 1");
+    }
+    if (!(train.label_smoothing >= 0 && train.label_smoothing < 1)) {
+        throw UserError("train.label_smoothing = " + std::to_string(train.label_smoothing) +
+                        " must be at least 0 and below 1");
+    }
+    if (train.early_stopping_patience > 0 && data.validation.rows() == 0) {
+        throw UserError("train.early_stopping_patience = " + std::to_string(train.early_stopping_patience) +
+                        " waits for a better epoch, but there are no validation rows to compare epochs by; "
+                        "raise data.split.validation or set it to 0");
     }
     if (train.precision != Precision::fp32) {
         throw UserError("train.precision = \"" + to_string(train.precision) +
@@ -67,7 +76,7 @@ void check_configuration(const JobConfig& config, const PreparedData& data) {
     check_data(data);
     check_model(config.model);
     check_lengths(config.model, data);
-    check_training(config.train);
+    check_training(config.train, data);
 }
 
 }  // namespace orchestrate

@@ -7,7 +7,26 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "worker/training/out_of_memory.h"
+
 namespace orchestrate {
+
+namespace {
+
+// Places of the statistics.
+constexpr std::int64_t kLoss = 0;
+constexpr std::int64_t kStop = 1;
+constexpr std::int64_t kNoMemory = 2;
+static_assert(Parameters::kStepStatistics == 3);
+
+std::int64_t first_pass_rows(const TrainerInputs& inputs) {
+    const std::int64_t ranks = inputs.collective.size();
+    const std::int64_t batch = std::min(inputs.config.train.batch_size, inputs.data.train.rows());
+    const std::int64_t share = (batch + ranks - 1) / ranks;
+    return inputs.micro_batch > 0 ? std::min(inputs.micro_batch, share) : share;
+}
+
+}  // namespace
 
 TrainingStep::TrainingStep(const TrainerInputs& inputs, const CompactVocabulary& vocabulary,
                            Parameters& parameters, const EncoderClassifier& model)
@@ -15,7 +34,11 @@ TrainingStep::TrainingStep(const TrainerInputs& inputs, const CompactVocabulary&
       vocabulary_(vocabulary),
       parameters_(parameters),
       model_(model),
-      optimizer_(parameters, inputs.config.train) {
+      loss_(inputs.config.train, inputs.data.train, inputs.data.classes.size(), inputs.device.device),
+      optimizer_(parameters, inputs.config.train),
+      pass_rows_(first_pass_rows(inputs)) {}
+
+void TrainingStep::join_ranks() {
     if (in_.collective.size() > 1) {
         reducer_ = in_.device.make_reducer(in_.collective, kStepDeadline);
         buckets_ = std::make_unique<GradientBuckets>(parameters_, *reducer_, in_.bucket_floats);
@@ -24,53 +47,75 @@ TrainingStep::TrainingStep(const TrainerInputs& inputs, const CompactVocabulary&
 
 TrainingStep::Result TrainingStep::run(std::span<const std::int64_t> batch, std::int64_t step,
                                        double learning_rate) {
+    const double weight = loss_.weight(batch);
     if (in_.trace != nullptr) {
         in_.trace->begin_step(step);
     }
-    parameters_.gradients_and_statistics().zero_();
-    backward_passes(batch, step);
-    if (buckets_) {
-        sum_over_ranks();
+    while (true) {
+        parameters_.gradients_and_statistics().zero_();
+        const auto shortage = memory_shortage_in([&] { backward_passes(batch, step, weight); });
+        if (shortage) {
+            in_.device.release_memory();
+            statistics()[kNoMemory].fill_(1);
+        }
+        if (in_.collective.rank() == 0 && in_.stop.load(std::memory_order_relaxed)) {
+            statistics()[kStop].fill_(1);
+        }
+        if (buckets_) {
+            sum_over_ranks();
+        }
+        const at::Tensor found = statistics().to(at::kCPU);
+        const auto* const values = found.const_data_ptr<float>();
+        const Result result{values[kLoss] / weight, weight, values[kStop] > 0};
+        const auto ranks_without_memory = static_cast<std::int64_t>(values[kNoMemory]);
+        if (result.stop) {
+            return result;
+        }
+        if (ranks_without_memory == 0) {
+            const TraceSpan span(in_.trace, "optimiser");
+            optimizer_.step(learning_rate);
+            return result;
+        }
+        make_do_with_less(step, ranks_without_memory, shortage.value_or("another rank ran out"));
     }
-    const Result result = read_statistics(static_cast<std::int64_t>(batch.size()));
-    if (!result.stop) {
-        const TraceSpan span(in_.trace, "optimiser");
-        optimizer_.step(learning_rate);
-    }
-    return result;
 }
 
-void TrainingStep::backward_passes(std::span<const std::int64_t> batch, std::int64_t step) {
-    const auto batch_rows = static_cast<std::int64_t>(batch.size());
-    const RowRange share = share_of(batch_rows, in_.collective.rank(), in_.collective.size());
-    const std::int64_t pass_rows =
-        in_.micro_batch > 0 ? in_.micro_batch : std::max<std::int64_t>(1, batch_rows);
+void TrainingStep::backward_passes(std::span<const std::int64_t> batch, std::int64_t step,
+                                   double batch_weight) {
+    const RowRange share =
+        share_of(static_cast<std::int64_t>(batch.size()), in_.collective.rank(), in_.collective.size());
     const DropoutState dropout{in_.config.seed.data_order, step};
-    double loss_sum = 0;
-    for (std::int64_t begin = share.begin; begin < share.end; begin += pass_rows) {
-        const std::int64_t end = std::min(share.end, begin + pass_rows);
+    for (std::int64_t begin = share.begin; begin < share.end; begin += pass_rows_) {
+        const std::int64_t end = std::min(share.end, begin + pass_rows_);
+        if (in_.before_pass) {
+            in_.before_pass(step, end - begin);
+        }
         const auto rows =
             batch.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
         std::optional<TraceSpan> span(std::in_place, in_.trace, "forward");
         const auto layout = std::make_shared<BatchLayout>(
             pack(in_.data.train, rows, static_cast<std::uint32_t>(begin), vocabulary_));
-        const at::Tensor loss = summed_cross_entropy(model_.logits(layout, dropout), layout->batch.label);
+        const at::Tensor loss = loss_.sum(model_.logits(layout, dropout), layout->batch.label);
+        statistics()[kLoss].add_(loss.detach());
         if (buckets_ && end == share.end) {
             buckets_->arm();
         }
-        loss_sum += loss.item<double>();
-        if (end == share.end) {
-            write_statistics(loss_sum);
-        }
         span.emplace(in_.trace, StepTrace::kBackward);
-        torch::autograd::backward({loss},
-                                  {at::full({}, 1.0 / static_cast<double>(batch_rows), loss.options())});
+        torch::autograd::backward({loss}, {at::full({}, 1.0 / batch_weight, loss.options())});
     }
-    if (share.begin == share.end) {
-        if (buckets_) {
-            buckets_->arm();
-        }
-        write_statistics(0);
+}
+
+void TrainingStep::make_do_with_less(std::int64_t step, std::int64_t ranks, const std::string& shortage) {
+    const std::string found = "out of memory at step " + std::to_string(step + 1) + " on " +
+                              std::to_string(ranks) + " of " + std::to_string(in_.collective.size()) +
+                              " rank(s), " + std::to_string(pass_rows_) +
+                              " example(s) at a time (study.micro_batch_size)";
+    if (!in_.retry_out_of_memory || pass_rows_ == 1) {
+        throw OutOfMemory(found + ": " + shortage);
+    }
+    pass_rows_ /= 2;
+    if (in_.collective.rank() == 0) {
+        in_.observer.on_log(found + "; going on with " + std::to_string(pass_rows_) + ": " + shortage);
     }
 }
 
@@ -86,16 +131,6 @@ void TrainingStep::sum_over_ranks() {
 at::Tensor TrainingStep::statistics() {
     const at::Tensor& all = parameters_.gradients_and_statistics();
     return all.narrow(0, all.numel() - Parameters::kStepStatistics, Parameters::kStepStatistics);
-}
-
-void TrainingStep::write_statistics(double loss_sum) {
-    const bool stop = in_.collective.rank() == 0 && in_.stop.load(std::memory_order_relaxed);
-    statistics().copy_(at::tensor({static_cast<float>(loss_sum), stop ? 1.0F : 0.0F}));
-}
-
-TrainingStep::Result TrainingStep::read_statistics(std::int64_t batch_rows) {
-    const at::Tensor values = statistics().to(at::kCPU);
-    return {values[0].item<double>() / static_cast<double>(batch_rows), values[1].item<double>() > 0};
 }
 
 }  // namespace orchestrate

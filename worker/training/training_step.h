@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "worker/training/gradient_buckets.h"
 #include "worker/training/model.h"
@@ -12,6 +13,7 @@
 #include "worker/training/parameters.h"
 #include "worker/training/reducer.h"
 #include "worker/training/trainer.h"
+#include "worker/training/training_loss.h"
 
 namespace orchestrate {
 
@@ -19,6 +21,7 @@ class TrainingStep {
   public:
     struct Result {
         double mean_loss = 0;  // over the global batch
+        double weight = 0;     // of the global batch in a mean over several
         bool stop = false;     // rank 0 was told to stop: the parameters are as before
     };
 
@@ -26,24 +29,34 @@ class TrainingStep {
     TrainingStep(const TrainerInputs& inputs, const CompactVocabulary& vocabulary, Parameters& parameters,
                  const EncoderClassifier& model);
 
-    // `batch`: rows of the training part, the same on every rank. `step`: 0-based. Every rank calls it.
+    // Before the first step, on every rank.
+    void join_ranks();
+
+    const TrainingLoss& loss() const { return loss_; }
+
+    // `batch`: rows of the training part, the same on every rank. `step`: 0-based. Every rank calls it. If a
+    // rank runs out of memory, the step is done again with half the micro-batch, or OutOfMemory is thrown on
+    // every rank.
     Result run(std::span<const std::int64_t> batch, std::int64_t step, double learning_rate);
 
   private:
-    // Adds the gradients of this rank's share.
-    void backward_passes(std::span<const std::int64_t> batch, std::int64_t step);
+    // Adds the gradients and losses of this rank's share.
+    void backward_passes(std::span<const std::int64_t> batch, std::int64_t step, double batch_weight);
 
-    // The sum of losses and the wish to stop travel behind the gradients.
+    // Half the micro-batch from now on; OutOfMemory if that cannot be or must not be.
+    void make_do_with_less(std::int64_t step, std::int64_t ranks, const std::string& shortage);
+
+    // The sum of losses, the wish to stop and the number of ranks without memory travel behind the gradients.
     at::Tensor statistics();
     void sum_over_ranks();
-    void write_statistics(double loss_sum);
-    Result read_statistics(std::int64_t batch_rows);
 
     const TrainerInputs& in_;
     const CompactVocabulary& vocabulary_;
     Parameters& parameters_;
     const EncoderClassifier& model_;
-    AdamW optimizer_;
+    TrainingLoss loss_;
+    AdamOptimizer optimizer_;
+    std::int64_t pass_rows_;  // examples of this rank's share in one forward and backward pass, at most
     std::unique_ptr<Reducer> reducer_;
     std::unique_ptr<GradientBuckets> buckets_;
 };

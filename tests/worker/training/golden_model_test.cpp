@@ -13,6 +13,7 @@
 #include "worker/training/model.h"
 #include "worker/training/optimizer.h"
 #include "worker/training/safetensors.h"
+#include "worker/training/training_loss.h"
 #include "worker/training/training_plan.h"
 
 namespace orchestrate {
@@ -219,7 +220,7 @@ TEST_P(GoldenModel, FiveOptimiserStepsAreEqual) {
     TrainConfig config;
     config.learning_rate = 1e-3;
     config.warmup_ratio = 0.2;
-    AdamW optimizer(parameters, config);
+    AdamOptimizer optimizer(parameters, config);
     constexpr std::int64_t kSteps = 5;
     constexpr std::int64_t kScheduledSteps = 10;
     const auto losses = fixture_.expected.at("train.loss").floats();

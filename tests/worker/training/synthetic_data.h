@@ -73,8 +73,9 @@ class SilentObserver final : public AttemptObserver {
   public:
     void on_progress(const TrainingProgress&) override {}
     void on_epoch(const EpochMetrics& metrics) override { epochs.push_back(metrics); }
-    void on_log(const std::string&) override {}
+    void on_log(const std::string& line) override { log.push_back(line); }
     std::vector<EpochMetrics> epochs;
+    std::vector<std::string> log;
 };
 
 class SingleRank final : public Collective {
@@ -107,14 +108,17 @@ class SingleRank final : public Collective {
 struct TrainingRun {
     std::vector<double> losses;  // of each step
     std::vector<EpochMetrics> epochs;
+    std::vector<std::string> log;
     AttemptOutcome outcome;
 };
 
 struct RunOptions {
     std::int64_t micro_batch = 0;
+    bool retry_out_of_memory = false;
     bool use_libtorch_kernels = false;
     StepTrace* trace = nullptr;
     std::int64_t bucket_floats = 1 << 18;
+    std::function<void(std::int64_t step, std::int64_t examples)> before_pass = nullptr;
 };
 
 inline TrainingRun run_job(const JobConfig& config, const PreparedData& data, Collective& collective,
@@ -125,12 +129,15 @@ inline TrainingRun run_job(const JobConfig& config, const PreparedData& data, Co
     TrainingRun run;
     TrainerInputs inputs{config, data, device, collective, observer, stop};
     inputs.micro_batch = options.micro_batch;
+    inputs.retry_out_of_memory = options.retry_out_of_memory;
     inputs.use_libtorch_kernels = options.use_libtorch_kernels;
     inputs.trace = options.trace;
     inputs.bucket_floats = options.bucket_floats;
+    inputs.before_pass = options.before_pass;
     inputs.on_step = [&](std::int64_t, double loss) { run.losses.push_back(loss); };
     run.outcome = train(inputs);
     run.epochs = std::move(observer.epochs);
+    run.log = std::move(observer.log);
     return run;
 }
 

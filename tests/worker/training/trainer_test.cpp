@@ -88,6 +88,25 @@ TEST_F(TrainerTest, MicroBatchesGiveTheSameLosses) {
     EXPECT_LT(largest_difference(run().losses, run({.micro_batch = 3}).losses), 1e-5);
 }
 
+TEST_F(TrainerTest, MicroBatchesGiveTheSameLossesWithClassWeightsAndLabelSmoothing) {
+    const auto plain = run().losses;
+    config_.train.class_weights = ClassWeighting::balanced;
+    config_.train.label_smoothing = 0.1;
+    const auto whole = run().losses;
+    EXPECT_GT(largest_difference(plain, whole), 1e-3);
+    EXPECT_LT(largest_difference(whole, run({.micro_batch = 3}).losses), 1e-5);
+}
+
+TEST_F(TrainerTest, OptimisersAndDecayChangeTheLosses) {
+    config_.train.weight_decay = 0.3;
+    const auto losses = run().losses;
+    config_.train.optimizer = Optimizer::adam;
+    EXPECT_GT(largest_difference(losses, run().losses), 1e-3);
+    config_.train.optimizer = Optimizer::adamw;
+    config_.train.decay_biases_and_norms = true;
+    EXPECT_GT(largest_difference(losses, run().losses), 1e-4);
+}
+
 TEST_F(TrainerTest, ThreadsGiveTheSameLosses) {
     const auto one = run().losses;
     at::set_num_threads(3);

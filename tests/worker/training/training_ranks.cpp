@@ -1,11 +1,15 @@
 // TrainingRun by mpirun: the same job on one rank and on all of them gives the same losses, dropout on,
 // uneven lengths, and last batches with fewer examples than ranks. Usage: training_ranks SHARED_OBJECT
 #include <iostream>
+#include <new>
 
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
 
+#include "common/error.h"
 #include "tests/worker/training/synthetic_data.h"
+#include "worker/training/all_ranks.h"
+#include "worker/training/out_of_memory.h"
 
 namespace {
 
@@ -101,6 +105,100 @@ void a_stop_reaches_all_ranks(Collective& collective) {
     expect(steps == 4, "4 steps were done, not " + std::to_string(steps));
 }
 
+// Class weights, smoothing and micro-batches: the mean is that over the global batch.
+void a_weighted_loss_does_not_depend_on_ranks(Collective& collective) {
+    const PreparedData data = synthetic_data(kTrainRows);
+    JobConfig config = synthetic_job();
+    config.train.class_weights = ClassWeighting::balanced;
+    config.train.label_smoothing = 0.1;
+    SingleRank alone;
+    const TrainingRun single = run_job(config, data, alone);
+    const TrainingRun spread = run_job(config, data, collective, {.micro_batch = 3});
+    const double difference = largest_difference(single.losses, spread.losses);
+    expect(difference < 1e-5, "weighted losses equal to 1e-5, not " + std::to_string(difference));
+}
+
+JobConfig short_job() {
+    JobConfig config = synthetic_job();
+    config.train.epochs = 4;  // 12 steps
+    return config;
+}
+
+// Memory for 3 examples at a time on one rank; the others have plenty.
+std::function<void(std::int64_t, std::int64_t)> little_memory_on(int poor_rank,
+                                                                 const Collective& collective) {
+    return [poor = collective.rank() == poor_rank](std::int64_t step, std::int64_t examples) {
+        if (poor && step >= 2 && examples > 3) {
+            throw std::bad_alloc();
+        }
+    };
+}
+
+void a_rank_without_memory_makes_all_take_less(Collective& collective) {
+    const PreparedData data = synthetic_data(kTrainRows);
+    const JobConfig config = short_job();
+    SingleRank alone;
+    const TrainingRun single = run_job(config, data, alone);
+    for (const int poor : {0, collective.size() - 1}) {
+        const TrainingRun spread =
+            run_job(config, data, collective,
+                    {.retry_out_of_memory = true, .before_pass = little_memory_on(poor, collective)});
+        expect(spread.outcome.cause == Cause::succeeded, "it succeeds with smaller micro-batches");
+        const double difference = largest_difference(single.losses, spread.losses);
+        expect(difference < 1e-5, "losses equal to 1e-5 after the retry, not " + std::to_string(difference));
+        expect(collective.rank() != 0 || !spread.log.empty(), "the retry is logged");
+    }
+}
+
+void a_rank_without_memory_ends_all(Collective& collective) {
+    const PreparedData data = synthetic_data(kTrainRows);
+    const JobConfig config = short_job();
+    for (const int poor : {0, collective.size() - 1}) {
+        bool ended = false;
+        try {
+            run_job(config, data, collective, {.before_pass = little_memory_on(poor, collective)});
+        } catch (const OutOfMemory& error) {
+            ended = true;
+            expect(std::string(error.what()).find("on 1 of ") != std::string::npos, "it says how many ranks");
+        }
+        expect(ended, "every rank ends when one has no memory");
+    }
+}
+
+void what_fails_on_one_rank_fails_on_all(Collective& collective) {
+    const std::chrono::milliseconds deadline(60000);
+    const int last = collective.size() - 1;
+    const auto outcome = [&](const std::function<void()>& work) {
+        try {
+            run_on_all_ranks(collective, deadline, work);
+        } catch (const OutOfMemory&) {
+            return std::string("memory");
+        } catch (const UserError& error) {
+            return std::string("user: ") + error.what();
+        } catch (const std::runtime_error&) {
+            return std::string("other");
+        }
+        return std::string("done");
+    };
+    expect(outcome([] {}) == "done", "all ranks succeed");
+    const std::string user = outcome([&] {
+        if (collective.rank() == last) {
+            throw UserError("no such file");
+        }
+    });
+    expect(user.rfind("user: ", 0) == 0, "a mistake on the last rank is one on all, not " + user);
+    if (collective.rank() == 0) {
+        expect(user == "user: on rank " + std::to_string(last) + ": no such file", "rank 0 quotes it");
+    }
+    expect(outcome([&] {
+               if (collective.rank() == last) {
+                   throw std::bad_alloc();
+               }
+               throw std::runtime_error("something else");
+           }) == "memory",
+           "a lack of memory is told before other errors");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -128,6 +226,10 @@ int main(int argc, char** argv) {
         }
         sums_run_beside_the_backward_pass(*collective);
         a_stop_reaches_all_ranks(*collective);
+        a_weighted_loss_does_not_depend_on_ranks(*collective);
+        a_rank_without_memory_makes_all_take_less(*collective);
+        a_rank_without_memory_ends_all(*collective);
+        what_fails_on_one_rank_fails_on_all(*collective);
     } catch (const std::exception& error) {
         std::cerr << "rank " << (collective ? collective->rank() : -1) << ": " << error.what() << std::endl;
         _Exit(1);
