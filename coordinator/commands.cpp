@@ -99,6 +99,7 @@ int run_study(const RunArguments& arguments, const std::string& program_version)
     options.database = arguments.database;
     options.program_version = program_version;
     options.workers = arguments.workers;
+    options.take_over = arguments.take_over;
     StudyState outcome{};
     {
         ProgressDisplay display(stdout);

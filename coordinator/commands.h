@@ -16,7 +16,8 @@ struct RunArguments {
     std::filesystem::path file;
     std::filesystem::path database;
     std::vector<std::string> overrides;
-    int workers = 0;  // 0: what the study says
+    int workers = 0;         // 0: what the study says
+    bool take_over = false;  // replace a silent coordinator on another host
 };
 int run_study(const RunArguments& arguments, const std::string& program_version);
 

@@ -24,6 +24,7 @@ using asio::use_awaitable;
 namespace {
 
 constexpr auto kStopGrace = 10s;
+constexpr auto kLockHeartbeat = 5s;
 constexpr const char* kThisMachine = "local";
 
 }  // namespace
@@ -31,7 +32,7 @@ constexpr const char* kThisMachine = "local";
 Coordinator::Coordinator(CoordinatorOptions options, ProgressDisplay& display)
     : options_(std::move(options)),
       display_(display),
-      lock_(options_.database),
+      lock_(options_.database, options_.take_over),
       log_(open_log("coordinator", state_folder(options_.database) / "logs" / "coordinator.log")),
       store_(options_.database),
       signals_(io_, SIGINT, SIGTERM, SIGHUP),
@@ -286,6 +287,7 @@ asio::awaitable<void> Coordinator::tick() {
         tick_timer_.expires_after(options_.tick_interval);
         co_await tick_timer_.async_wait(use_awaitable);
         try {
+            beat_lock();
             for (auto& [name, site] : sites_) {
                 for (const auto& exit : site->take_exits()) {
                     on_exit(name, exit);
@@ -304,6 +306,14 @@ asio::awaitable<void> Coordinator::tick() {
         if (server_) {
             display_.update(status());
         }
+    }
+}
+
+void Coordinator::beat_lock() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - lock_beat_at_ > kLockHeartbeat) {
+        lock_beat_at_ = now;
+        lock_.heartbeat();
     }
 }
 

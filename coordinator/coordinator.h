@@ -34,6 +34,7 @@ struct CoordinatorOptions {
     std::chrono::milliseconds tick_interval{200};
     int maximum_failures = 3;  // crashes of one job before it is given up
     int workers = 0;           // slots of this machine; 0: what the study says
+    bool take_over = false;    // replace a silent coordinator on another host
 };
 
 class Coordinator {
@@ -75,6 +76,7 @@ class Coordinator {
     boost::asio::awaitable<void> tick();
     boost::asio::awaitable<void> watch_signals();
     void set_up_sites(const Study& study);
+    void beat_lock();
     void recover();
     void act();
     void assign(std::int64_t job, const std::string& worker);
@@ -101,6 +103,7 @@ class Coordinator {
     CoordinatorOptions options_;
     ProgressDisplay& display_;
     DatabaseLock lock_;
+    std::chrono::steady_clock::time_point lock_beat_at_;
     Log log_;
     JobStore store_;
     boost::asio::io_context io_{1};

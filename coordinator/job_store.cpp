@@ -99,15 +99,14 @@ std::int64_t JobStore::find_or_add_job(const JobConfig& config, const JobPaths& 
         const std::int64_t job = known.getColumn(0).getInt64();
         const auto state = enum_from_name<JobState>(known.getColumn(1).getString());
         known.reset();
-        if (state != JobState::succeeded) {
-            // What was asked for again is tried again, where its data lies now.
-            execute(
-                database_,
-                "UPDATE jobs SET paths = ?, ranks = ?, resources = ?, finished_at = NULL, failures = CASE "
-                "WHEN state IN "
-                "('failed', 'cancelled') THEN 0 ELSE failures END, state = CASE WHEN state = 'running' THEN "
-                "'running' ELSE 'waiting' END WHERE id = ?",
-                Json(paths).dump(), resources.ranks, Json(resources).dump(), job);
+        const auto transition = find_transition(*state, JobEvent::asked_for).value();
+        if (transition.to != JobState::succeeded) {
+            // Tried where its data lies now.
+            execute(database_,
+                    "UPDATE jobs SET paths = ?, ranks = ?, resources = ?, finished_at = NULL, state = ?, "
+                    "failures = CASE WHEN ? THEN 0 ELSE failures END WHERE id = ?",
+                    Json(paths).dump(), resources.ranks, Json(resources).dump(), to_string(transition.to),
+                    transition.clears_failures ? 1 : 0, job);
         }
         return job;
     }

@@ -12,12 +12,10 @@
 
 #include "common/attempt.h"
 #include "common/messages.h"
+#include "coordinator/job_states.h"
 #include "experiments/study.h"
 
 namespace orchestrate {
-
-enum class JobState { waiting, running, succeeded, failed, cancelled };
-BOOST_DESCRIBE_ENUM(JobState, waiting, running, succeeded, failed, cancelled)
 
 enum class StudyState { running, finished, failed, interrupted };
 BOOST_DESCRIBE_ENUM(StudyState, running, finished, failed, interrupted)

@@ -70,6 +70,8 @@ int run(int argc, char** argv) {
         ->add_option("--workers", run_arguments.workers,
                      "Ranks at a time on this machine (default: one per core or GPU)")
         ->check(CLI::Range(1, 4096));
+    run_command->add_flag("--take-over", run_arguments.take_over,
+                          "Replace a coordinator on another host that is certainly dead");
 
     auto* plan_command =
         add_database(app.add_subcommand("plan", "Show what a study would train; starts nothing"));

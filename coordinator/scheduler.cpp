@@ -5,23 +5,9 @@
 namespace orchestrate {
 
 AttemptVerdict judge_attempt(Cause cause, int failures_before, int maximum_failures) {
-    switch (cause) {
-        case Cause::succeeded:
-            return {JobState::succeeded, false};
-        case Cause::preempted:
-        case Cause::walltime:
-        case Cause::node_lost:
-            return {JobState::waiting, false};
-        case Cause::worker_crashed:
-            return {failures_before + 1 < maximum_failures ? JobState::waiting : JobState::failed, true};
-        case Cause::out_of_memory:
-        case Cause::diverged:
-        case Cause::user_error:
-            return {JobState::failed, true};
-        case Cause::cancelled:
-            return {JobState::cancelled, false};
-    }
-    return {JobState::failed, true};
+    const auto transition =
+        find_transition(JobState::running, event_of(cause, failures_before, maximum_failures)).value();
+    return {transition.to, transition.counts_as_failure};
 }
 
 void Scheduler::add_site(const std::string& site, int slots) {

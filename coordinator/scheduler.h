@@ -47,8 +47,7 @@ struct AttemptVerdict {
     bool counts_as_failure = false;
 };
 
-// Preempted and lost attempts are repeated without limit; crashes up to `maximum_failures` of them; what
-// would fail again (out of memory, diverged, user error) is not repeated.
+// By the table of job_states.h.
 AttemptVerdict judge_attempt(Cause cause, int failures_before, int maximum_failures);
 
 class Scheduler {

@@ -1,0 +1,69 @@
+#include "coordinator/job_states.h"
+
+#include <algorithm>
+#include <array>
+
+namespace orchestrate {
+namespace {
+
+using enum JobState;
+
+// Interrupted attempts are repeated without limit, crashes up to a limit; what would only happen again ends the job.
+constexpr std::array kTransitions{
+    JobTransition{waiting, JobEvent::asked_for, waiting},
+    JobTransition{waiting, JobEvent::begun, running},
+    JobTransition{running, JobEvent::asked_for, running},
+    JobTransition{running, JobEvent::succeeded, succeeded},
+    JobTransition{running, JobEvent::preempted, waiting},
+    JobTransition{running, JobEvent::walltime, waiting},
+    JobTransition{running, JobEvent::node_lost, waiting},
+    JobTransition{running, JobEvent::worker_crashed, waiting, true},
+    JobTransition{running, JobEvent::crashed_too_often, failed, true},
+    JobTransition{running, JobEvent::out_of_memory, failed, true},
+    JobTransition{running, JobEvent::diverged, failed, true},
+    JobTransition{running, JobEvent::user_error, failed, true},
+    JobTransition{running, JobEvent::cancelled, cancelled},
+    JobTransition{succeeded, JobEvent::asked_for, succeeded},
+    JobTransition{failed, JobEvent::asked_for, waiting, false, true},
+    JobTransition{cancelled, JobEvent::asked_for, waiting, false, true},
+};
+
+}  // namespace
+
+std::span<const JobTransition> job_transitions() {
+    return kTransitions;
+}
+
+std::optional<JobTransition> find_transition(JobState state, JobEvent event) {
+    const auto* const found =
+        std::find_if(kTransitions.begin(), kTransitions.end(), [&](const JobTransition& transition) {
+            return transition.from == state && transition.event == event;
+        });
+    return found == kTransitions.end() ? std::nullopt : std::optional(*found);
+}
+
+JobEvent event_of(Cause cause, int failures, int maximum_failures) {
+    switch (cause) {
+        case Cause::succeeded:
+            return JobEvent::succeeded;
+        case Cause::preempted:
+            return JobEvent::preempted;
+        case Cause::walltime:
+            return JobEvent::walltime;
+        case Cause::node_lost:
+            return JobEvent::node_lost;
+        case Cause::worker_crashed:
+            return failures + 1 < maximum_failures ? JobEvent::worker_crashed : JobEvent::crashed_too_often;
+        case Cause::out_of_memory:
+            return JobEvent::out_of_memory;
+        case Cause::diverged:
+            return JobEvent::diverged;
+        case Cause::user_error:
+            return JobEvent::user_error;
+        case Cause::cancelled:
+            return JobEvent::cancelled;
+    }
+    return JobEvent::worker_crashed;
+}
+
+}  // namespace orchestrate

@@ -1,0 +1,164 @@
+// Who may hold a database, told by the lock file: on this host by the kernel, on others by their heartbeat.
+#include "coordinator/database_lock.h"
+
+#include <csignal>
+#include <fstream>
+#include <functional>
+#include <iterator>
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/error.h"
+#include "common/host.h"
+#include "common/json.h"
+
+namespace orchestrate {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+class DatabaseLockTest : public testing::Test {
+  protected:
+    DatabaseLockTest() {
+        std::string pattern = (std::filesystem::temp_directory_path() / "orchestrate-lock-XXXXXX").string();
+        folder_ = mkdtemp(pattern.data());
+    }
+    ~DatabaseLockTest() override {
+        if (child_ > 0) {
+            kill(child_, SIGKILL);
+            waitpid(child_, nullptr, 0);
+        }
+        std::filesystem::remove_all(folder_);
+    }
+
+    std::filesystem::path database() const { return folder_ / "results.db"; }
+    std::filesystem::path lock() const { return folder_ / "results.db.d" / "lock"; }
+
+    std::string content() const {
+        std::ifstream stream(lock());
+        return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+    }
+
+    // Another process that does this and then lives on.
+    void in_another_process(const std::function<void()>& work) {
+        int ready[2];
+        ASSERT_EQ(pipe(ready), 0);
+        child_ = fork();
+        if (child_ == 0) {
+            work();
+            [[maybe_unused]] const auto ignored = write(ready[1], "x", 1);
+            while (true) {
+                pause();
+            }
+        }
+        close(ready[1]);
+        char byte = 0;
+        ASSERT_EQ(read(ready[0], &byte, 1), 1);
+        close(ready[0]);
+    }
+    void kill_other_process() {
+        kill(child_, SIGKILL);
+        waitpid(child_, nullptr, 0);
+        child_ = 0;
+    }
+
+    void leave_holder_of_another_host(int seconds_silent) {
+        std::filesystem::create_directories(lock().parent_path());
+        std::ofstream(lock()) << Json(LockHolder{"far-away", 4711, "2026-01-01T00:00:00.000Z"}).dump();
+        make_silent(seconds_silent);
+    }
+    void make_silent(int seconds) {
+        const timespec beat{time(nullptr) - seconds, 0};
+        const timespec times[2] = {beat, beat};
+        ASSERT_EQ(utimensat(AT_FDCWD, lock().c_str(), times, 0), 0);
+    }
+
+    std::string refusal(bool take_over = false) {
+        try {
+            const DatabaseLock taken(database(), take_over);
+        } catch (const UserError& error) {
+            return error.what();
+        }
+        return "taken";
+    }
+
+    std::filesystem::path folder_;
+    pid_t child_ = 0;
+};
+
+TEST_F(DatabaseLockTest, ASecondCoordinatorIsToldWhoHoldsItAndSinceWhen) {
+    in_another_process([&] { new DatabaseLock(database()); });
+    EXPECT_THAT(refusal(),
+                AllOf(HasSubstr("process " + std::to_string(child_) + " on " + host_name() + " since 20"),
+                      HasSubstr("orchestrate status")));
+    EXPECT_THAT(refusal(true), HasSubstr("in use")) << "a living holder cannot be replaced";
+}
+
+TEST_F(DatabaseLockTest, AKilledHolderOnThisHostIsReplacedSilently) {
+    in_another_process([&] { new DatabaseLock(database()); });
+    kill_other_process();
+    EXPECT_THAT(content(), HasSubstr("process_id"));
+    EXPECT_EQ(refusal(), "taken");
+}
+
+TEST_F(DatabaseLockTest, AHolderThatEndedInOrderIsForgotten) {
+    { const DatabaseLock held(database()); }
+    EXPECT_EQ(content(), "");
+}
+
+TEST_F(DatabaseLockTest, ALivingHolderOnAnotherHostIsNeverReplaced) {
+    leave_holder_of_another_host(10);
+    for (const bool take_over : {false, true}) {
+        EXPECT_THAT(refusal(take_over),
+                    AllOf(HasSubstr("process 4711 on far-away since 2026-01-01T00:00:00.000Z"),
+                          HasSubstr("heard of 1"), Not(HasSubstr("--take-over"))));
+    }
+}
+
+TEST_F(DatabaseLockTest, ASilentHolderOnAnotherHostIsReplacedOnlyWhenAskedFor) {
+    leave_holder_of_another_host(600);
+    EXPECT_THAT(refusal(), AllOf(HasSubstr("far-away"), HasSubstr("10 min"), HasSubstr("--take-over")));
+    EXPECT_THAT(content(), HasSubstr("far-away"));
+    EXPECT_EQ(refusal(true), "taken");
+}
+
+TEST_F(DatabaseLockTest, ALockThatADeadHostNeverGaveUpIsReplacedToo) {
+    // The other process stands for the file server, which still keeps the dead host's lock.
+    in_another_process([&] { new DatabaseLock(database()); });
+    leave_holder_of_another_host(600);
+    EXPECT_THAT(refusal(), HasSubstr("--take-over"));
+    DatabaseLock taken(database(), true);
+    EXPECT_THAT(content(), HasSubstr(host_name()));
+    EXPECT_NO_THROW(taken.heartbeat());
+}
+
+TEST_F(DatabaseLockTest, WhoeverWasReplacedHearsOfItAtTheNextHeartbeat) {
+    DatabaseLock held(database());
+    EXPECT_NO_THROW(held.heartbeat());
+    std::filesystem::remove(lock());
+    leave_holder_of_another_host(0);
+    try {
+        held.heartbeat();
+        FAIL() << "it goes on";
+    } catch (const UserError& error) {
+        EXPECT_THAT(error.what(), HasSubstr("taken over by process 4711 on far-away"));
+    }
+}
+
+TEST_F(DatabaseLockTest, HeartbeatsMakeTheLockYoung) {
+    DatabaseLock held(database());
+    make_silent(600);
+    held.heartbeat();
+    struct stat status {};
+    ASSERT_EQ(stat(lock().c_str(), &status), 0);
+    EXPECT_LT(time(nullptr) - status.st_mtime, 60);
+}
+
+}  // namespace
+}  // namespace orchestrate
