@@ -8,6 +8,7 @@
 
 #include "common/error.h"
 #include "results/embedded_sql.h"
+#include "results/migration.h"
 
 namespace orchestrate {
 namespace {
@@ -167,6 +168,8 @@ void prepare_schema(SQLite::Database& database) {
     }
     if (content == Content::empty) {
         create_schema(database);
+    } else if (const int version = read_pragma(database, "PRAGMA user_version"); version < kSchemaVersion) {
+        migrate_schema(database, version);
     }
     refresh_views(database);
 }

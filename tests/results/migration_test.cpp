@@ -1,0 +1,187 @@
+// A database of schema version 1 becomes one of today's, with all its rows, and a copy of it stays.
+#include "results/migration.h"
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "common/error.h"
+#include "results/embedded_sql.h"
+#include "results/schema.h"
+
+namespace orchestrate {
+namespace {
+
+using ::testing::HasSubstr;
+
+const int kReadWrite = SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE;
+
+std::string file_text(const std::filesystem::path& path) {
+    std::ifstream stream(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+}
+
+// A study of one variant whose job succeeded at its second attempt, with a row in every table.
+constexpr const char* kRows =
+    "INSERT INTO studies VALUES (1, 's', '/s.toml', 'text', 'finished', 't1', 't9');"
+    "INSERT INTO stages VALUES (1, 1, 0, 'ablation', 'ablation', 'macro_f1');"
+    "INSERT INTO variants VALUES (1, 1, 0, 'baseline', '', 1, '{}', 0);"
+    "INSERT INTO jobs VALUES (7, 'abc', '{\"seed\": 1}', '{}', 2, 'succeeded', 1, 't2', 't8');"
+    "INSERT INTO variant_jobs VALUES (1, 7, 0, 3, 4);"
+    "INSERT INTO attempts VALUES (7, 1, 'here-1', 'host', 'cpu', 2, 't3', 't4', 'worker_crashed', 'm', "
+    "'/log');"
+    "INSERT INTO attempts VALUES (7, 2, 'here-2', 'host', 'cpu', 2, 't5', 't8', 'succeeded', '', '/log2');"
+    "INSERT INTO epochs VALUES (7, 1, 2, 0.5, 0.1, 1, 2, 0.25, 0.75, 0.5, 0.5, 0.5);"
+    "INSERT INTO results VALUES (7, 2, 1, 100, 1, 2, 3, 'cpu', 2, 0, 'sha', '{}', '[\"a\"]');"
+    "INSERT INTO part_metrics VALUES (7, 'test', 10, 0.5, 0.75, 0.5, 0.5, 0.625, 0.5, 0.5, 0.5, 0.5);"
+    "INSERT INTO class_metrics VALUES (7, 0, 'a', 0.5, 0.25, 0.125, 4);"
+    "INSERT INTO confusion VALUES (7, 0, 0, 4);"
+    "INSERT INTO predictions VALUES (7, 2, 0, 0, 0.75);"
+    "INSERT INTO workers VALUES (1, 'here-1', 'host', 11, 2, 'cpu', '/w', 't3', 't4', 'gone');";
+
+class MigrationTest : public ::testing::Test {
+  protected:
+    MigrationTest()
+        : folder_(std::filesystem::temp_directory_path() /
+                  ("orchestrate-migration-test-" + std::to_string(::getpid()) + "-" +
+                   ::testing::UnitTest::GetInstance()->current_test_info()->name())) {
+        std::filesystem::remove_all(folder_);
+        std::filesystem::create_directories(folder_);
+        SQLite::Database database(path(), kReadWrite);
+        database.exec("PRAGMA journal_mode = WAL");
+        database.exec(file_text(std::string(ORCHESTRATE_SOURCE_DIR) + "/tests/results/version_1_schema.sql"));
+        database.exec(kViewsSql);
+        database.exec("PRAGMA application_id = " + std::to_string(kApplicationId));
+        database.exec("PRAGMA user_version = 1");
+        database.exec(kRows);
+        database.exec(
+            "CREATE TABLE my_notes (job_id INTEGER REFERENCES jobs (id), text TEXT);"
+            "INSERT INTO my_notes VALUES (7, 'good');"
+            "CREATE INDEX my_attempts ON attempts (worker);"
+            "CREATE VIEW my_view AS SELECT count(*) AS n FROM attempts;");
+    }
+    ~MigrationTest() override { std::filesystem::remove_all(folder_); }
+
+    std::string path() const { return (folder_ / "results.db").string(); }
+    std::string copy() const { return path() + ".version-1"; }
+
+    static std::map<std::string, std::string> schema_of(SQLite::Database& database) {
+        std::map<std::string, std::string> schema;
+        SQLite::Statement query(
+            database, "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'my%'");
+        while (query.executeStep()) {
+            schema[query.getColumn(0).getString()] = query.getColumn(1).getString();
+        }
+        return schema;
+    }
+
+    std::filesystem::path folder_;
+};
+
+TEST_F(MigrationTest, TheSchemaIsThatOfANewDatabase) {
+    SQLite::Database migrated(path(), kReadWrite);
+    prepare_schema(migrated);
+    SQLite::Database fresh(":memory:", kReadWrite);
+    prepare_schema(fresh);
+    EXPECT_EQ(schema_of(migrated), schema_of(fresh));
+    EXPECT_EQ(migrated.execAndGet("PRAGMA user_version").getInt(), kSchemaVersion);
+    EXPECT_EQ(migrated.execAndGet("PRAGMA foreign_keys").getInt(), 1);
+    EXPECT_EQ(migrated.execAndGet("PRAGMA integrity_check").getString(), "ok");
+}
+
+TEST_F(MigrationTest, EveryRowIsStillThere) {
+    const auto contents = [](SQLite::Database& database) {
+        std::map<std::string, std::string> rows;
+        SQLite::Statement tables(database,
+                                 "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'jobs'");
+        while (tables.executeStep()) {
+            const std::string table = tables.getColumn(0).getString();
+            SQLite::Statement query(database, "SELECT * FROM " + table);
+            while (query.executeStep()) {
+                for (int i = 0; i < query.getColumnCount(); ++i) {
+                    const auto column = query.getColumn(i);
+                    if (!column.isNull()) {
+                        rows[table] += std::string(column.getName()) + "=" + column.getString() + ";";
+                    }
+                }
+            }
+        }
+        return rows;
+    };
+    SQLite::Database database(path(), kReadWrite);
+    const auto before = contents(database);
+    ASSERT_EQ(before.size(), 13U);
+    prepare_schema(database);
+    EXPECT_EQ(contents(database), before);
+    EXPECT_EQ(database
+                  .execAndGet(
+                      "SELECT identity || config || ranks || state || failures || created_at || finished_at "
+                      "FROM jobs")
+                  .getString(),
+              "abc{\"seed\": 1}2succeeded1t2t8");
+    EXPECT_EQ(database.execAndGet("SELECT resources FROM jobs").getString(), "{\"ranks\":2}");
+}
+
+TEST_F(MigrationTest, WhatPeopleAddedStays) {
+    SQLite::Database database(path(), kReadWrite);
+    prepare_schema(database);
+    EXPECT_EQ(database.execAndGet("SELECT n FROM my_view").getInt(), 2);
+    EXPECT_EQ(database.execAndGet("SELECT text FROM my_notes").getString(), "good");
+    EXPECT_EQ(
+        database.execAndGet("SELECT tbl_name FROM sqlite_schema WHERE name = 'my_attempts'").getString(),
+        "attempts");
+}
+
+TEST_F(MigrationTest, ACopyOfTheDatabaseAsItWasStays) {
+    {
+        SQLite::Database database(path(), kReadWrite);
+        prepare_schema(database);
+        prepare_schema(database);  // nothing more to migrate
+    }
+    SQLite::Database before(copy(), SQLite::OPEN_READONLY);
+    EXPECT_EQ(before.execAndGet("PRAGMA user_version").getInt(), 1);
+    EXPECT_EQ(before.execAndGet("PRAGMA application_id").getInt(), kApplicationId);
+    EXPECT_EQ(before.execAndGet("SELECT sum(number) FROM attempts").getInt(), 3);
+    EXPECT_FALSE(std::filesystem::exists(copy() + "-2"));
+}
+
+TEST_F(MigrationTest, AnEarlierCopyIsNotOverwritten) {
+    std::ofstream(copy()) << "precious";
+    SQLite::Database database(path(), kReadWrite);
+    prepare_schema(database);
+    EXPECT_EQ(file_text(copy()), "precious");
+    EXPECT_EQ(SQLite::Database(copy() + "-2").execAndGet("SELECT count(*) FROM jobs").getInt(), 1);
+}
+
+TEST_F(MigrationTest, WithoutACopyNothingChanges) {
+    std::filesystem::create_directories(copy() + ".part/in-the-way");
+    SQLite::Database database(path(), kReadWrite);
+    try {
+        prepare_schema(database);
+        ADD_FAILURE() << "was migrated";
+    } catch (const UserError& error) {
+        EXPECT_THAT(error.what(), HasSubstr(copy()));
+        EXPECT_THAT(error.what(), HasSubstr("left as it was"));
+    }
+    EXPECT_EQ(database.execAndGet("PRAGMA user_version").getInt(), 1);
+    EXPECT_EQ(database.execAndGet("SELECT count(*) FROM jobs").getInt(), 1);
+}
+
+TEST_F(MigrationTest, ADatabaseWithDanglingReferencesIsLeftAsItWas) {
+    SQLite::Database database(path(), kReadWrite);
+    database.exec("PRAGMA foreign_keys = OFF; INSERT INTO confusion VALUES (99, 0, 0, 1)");
+    EXPECT_THROW(prepare_schema(database), UserError);
+    EXPECT_EQ(database.execAndGet("PRAGMA user_version").getInt(), 1);
+    EXPECT_EQ(database.execAndGet("SELECT count(*) FROM pragma_table_info('jobs') WHERE name = 'resources'")
+                  .getInt(),
+              0);
+}
+
+}  // namespace
+}  // namespace orchestrate

@@ -1,0 +1,171 @@
+-- The tables of schema version 1, as its programs made them: what migration must cope with.
+-- Tables of the results database. Times are UTC, ISO 8601 with milliseconds. JSON columns hold the structs of
+-- common/ (job_config.h, attempt.h).
+
+CREATE TABLE studies (
+    id            INTEGER PRIMARY KEY,
+    name          TEXT NOT NULL UNIQUE,
+    file          TEXT NOT NULL,               -- absolute path it was read from
+    toml          TEXT NOT NULL,               -- its text
+    state         TEXT NOT NULL CHECK (state IN ('running', 'finished', 'failed', 'interrupted')),
+    created_at    TEXT NOT NULL,
+    finished_at   TEXT
+);
+
+CREATE TABLE stages (
+    id              INTEGER PRIMARY KEY,
+    study_id        INTEGER NOT NULL REFERENCES studies (id),
+    position        INTEGER NOT NULL,          -- order in the study
+    name            TEXT NOT NULL,
+    kind            TEXT NOT NULL CHECK (kind IN ('search', 'ablation')),
+    select_by       TEXT NOT NULL,             -- validation metric that picks this stage's baseline
+    UNIQUE (study_id, name)
+);
+
+-- One row of a comparison table: a full configuration without its seeds.
+CREATE TABLE variants (
+    id            INTEGER PRIMARY KEY,
+    stage_id      INTEGER NOT NULL REFERENCES stages (id),
+    position      INTEGER NOT NULL,            -- order in the stage's table
+    name          TEXT NOT NULL,
+    change        TEXT NOT NULL,               -- what differs from the baseline
+    is_baseline   INTEGER NOT NULL CHECK (is_baseline IN (0, 1)),
+    config        TEXT NOT NULL,               -- JSON (JobConfig without its seeds)
+    hidden        INTEGER NOT NULL DEFAULT 0,  -- 1: no longer in the study's file; kept, not shown
+    UNIQUE (stage_id, name)
+);
+
+-- One training to be done. Jobs are shared: two variants, of one study or of two, that would compute the same
+-- numbers have the same identity and so the same job.
+CREATE TABLE jobs (
+    id            INTEGER PRIMARY KEY,
+    identity      TEXT NOT NULL UNIQUE,        -- SHA-256 of the canonical configuration
+    config        TEXT NOT NULL,               -- JSON (JobConfig)
+    paths         TEXT NOT NULL,               -- JSON (JobPaths): no part of the identity
+    ranks         INTEGER NOT NULL,
+    state         TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'succeeded', 'failed', 'cancelled')),
+    failures      INTEGER NOT NULL DEFAULT 0,  -- attempts that count against the limit
+    created_at    TEXT NOT NULL,
+    finished_at   TEXT
+);
+CREATE INDEX jobs_by_state ON jobs (state);
+
+CREATE TABLE variant_jobs (
+    variant_id           INTEGER NOT NULL REFERENCES variants (id),
+    job_id               INTEGER NOT NULL REFERENCES jobs (id),
+    seed_index           INTEGER NOT NULL,     -- 0-based; equal indices of two variants are paired
+    initialization_seed  INTEGER NOT NULL,
+    data_order_seed      INTEGER NOT NULL,
+    PRIMARY KEY (variant_id, seed_index)
+) WITHOUT ROWID;
+CREATE INDEX variant_jobs_by_job ON variant_jobs (job_id);
+
+-- One execution of a job by one worker. The number fences: only the newest attempt of a job may write.
+CREATE TABLE attempts (
+    job_id        INTEGER NOT NULL REFERENCES jobs (id),
+    number        INTEGER NOT NULL,            -- 1, 2, ...
+    worker        TEXT NOT NULL,
+    host          TEXT NOT NULL,
+    device_class  TEXT NOT NULL,
+    ranks         INTEGER NOT NULL,
+    started_at    TEXT NOT NULL,
+    ended_at      TEXT,
+    cause         TEXT CHECK (cause IN ('succeeded', 'preempted', 'walltime', 'out_of_memory', 'diverged', 'user_error',
+                                        'node_lost', 'worker_crashed', 'cancelled')),
+    message       TEXT NOT NULL DEFAULT '',
+    log_file      TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (job_id, number)
+) WITHOUT ROWID;
+
+-- Metrics after each epoch; those of an attempt that did not succeed are replaced by the next one's.
+CREATE TABLE epochs (
+    job_id               INTEGER NOT NULL REFERENCES jobs (id),
+    epoch                INTEGER NOT NULL,     -- 1-based
+    attempt              INTEGER NOT NULL,
+    train_loss           REAL NOT NULL,
+    learning_rate        REAL NOT NULL,
+    seconds              REAL NOT NULL,
+    tokens_per_second    REAL NOT NULL,
+    validation_loss      REAL NOT NULL,
+    validation_accuracy  REAL NOT NULL,
+    validation_macro_precision REAL NOT NULL,
+    validation_macro_recall    REAL NOT NULL,
+    validation_macro_f1  REAL NOT NULL,
+    PRIMARY KEY (job_id, epoch)
+) WITHOUT ROWID;
+
+CREATE TABLE results (
+    job_id             INTEGER PRIMARY KEY REFERENCES jobs (id),
+    attempt            INTEGER NOT NULL,
+    selected_epoch     INTEGER NOT NULL,
+    parameters         INTEGER NOT NULL,
+    train_seconds      REAL NOT NULL,
+    total_seconds      REAL NOT NULL,
+    peak_memory_bytes  INTEGER NOT NULL,
+    device_class       TEXT NOT NULL,
+    ranks              INTEGER NOT NULL,
+    collapsed          INTEGER NOT NULL CHECK (collapsed IN (0, 1)),
+    data_sha256        TEXT NOT NULL,
+    data_report        TEXT NOT NULL,          -- JSON (DataReport)
+    classes            TEXT NOT NULL           -- JSON array of names, in order of their index
+);
+
+-- Metrics of the selected epoch's weights, on the validation and on the test part.
+CREATE TABLE part_metrics (
+    job_id              INTEGER NOT NULL REFERENCES jobs (id),
+    part                TEXT NOT NULL CHECK (part IN ('validation', 'test')),
+    rows                INTEGER NOT NULL,
+    loss                REAL NOT NULL,
+    accuracy            REAL NOT NULL,
+    macro_precision     REAL NOT NULL,
+    macro_recall        REAL NOT NULL,
+    macro_f1            REAL NOT NULL,
+    weighted_precision  REAL NOT NULL,
+    weighted_recall     REAL NOT NULL,
+    weighted_f1         REAL NOT NULL,
+    f1_of_macro_averages REAL NOT NULL,        -- harmonic mean of macro precision and macro recall; not macro_f1
+    PRIMARY KEY (job_id, part)
+) WITHOUT ROWID;
+
+CREATE TABLE class_metrics (
+    job_id     INTEGER NOT NULL REFERENCES jobs (id),
+    class      INTEGER NOT NULL,               -- index into results.classes
+    name       TEXT NOT NULL,
+    precision  REAL NOT NULL,
+    recall     REAL NOT NULL,
+    f1         REAL NOT NULL,
+    support    INTEGER NOT NULL,
+    PRIMARY KEY (job_id, class)
+) WITHOUT ROWID;
+
+CREATE TABLE confusion (
+    job_id           INTEGER NOT NULL REFERENCES jobs (id),
+    true_class       INTEGER NOT NULL,
+    predicted_class  INTEGER NOT NULL,
+    count            INTEGER NOT NULL,
+    PRIMARY KEY (job_id, true_class, predicted_class)
+) WITHOUT ROWID;
+
+-- Test predictions of the selected epoch's weights.
+CREATE TABLE predictions (
+    job_id           INTEGER NOT NULL REFERENCES jobs (id),
+    line             INTEGER NOT NULL,         -- 1-based line in the data file
+    true_class       INTEGER NOT NULL,
+    predicted_class  INTEGER NOT NULL,
+    probability      REAL NOT NULL,            -- of the predicted class
+    PRIMARY KEY (job_id, line)
+) WITHOUT ROWID;
+
+-- Workers seen, for `status` and for reading afterwards.
+CREATE TABLE workers (
+    id            INTEGER PRIMARY KEY,
+    name          TEXT NOT NULL,
+    host          TEXT NOT NULL,
+    process_id    INTEGER NOT NULL,
+    ranks         INTEGER NOT NULL,
+    device_class  TEXT NOT NULL,
+    log_file      TEXT NOT NULL,
+    connected_at  TEXT NOT NULL,
+    left_at       TEXT,
+    left_why      TEXT NOT NULL DEFAULT ''
+);
