@@ -113,7 +113,7 @@ void multiply_by_libtorch(const at::Tensor& result, const ProductSide& left, con
 }
 
 void multiply_by_engine(const at::Tensor& result, const ProductSide& left, const ProductSide& right) {
-    multiply_into(result, left, right, false);
+    multiply_into(result, left, right, false, Precision::fp32);
 }
 
 // Ten audio features, key, time signature and duration, as raw numbers: about 72 tokens of RoBERTa's vocabulary.

@@ -88,6 +88,7 @@ void open_device(TrainingDevice& device) {
     c10::cuda::set_device(index);
     device.device = c10::Device(c10::kCUDA, index);
     device.device_class = std::string("cuda ") + at::cuda::getDeviceProperties(index)->name;
+    device.computes_bf16 = at::cuda::getDeviceProperties(index)->major >= 8;
     device.make_reducer = make_nccl_reducer;
     device.reset_peak_memory = [index] { c10::cuda::CUDACachingAllocator::resetPeakStats(index); };
     device.peak_memory_bytes = [index]() -> std::int64_t {

@@ -9,6 +9,7 @@
 
 #include "worker/training/device.h"
 #include "worker/training/kernels.h"
+#include "worker/training/matrix_product.h"
 #include "worker/training/reducer.h"
 
 namespace orchestrate {
@@ -52,6 +53,7 @@ std::string cpu_class() {
 TrainingDevice cpu_device() {
     TrainingDevice device;
     device.device_class = cpu_class();
+    device.computes_bf16 = multiplies_bf16();
     device.make_reducer = make_collective_reducer;
     // "5" sets the high-water mark back to what is resident now (see proc(5)).
     device.reset_peak_memory = [] { std::ofstream("/proc/self/clear_refs") << "5"; };

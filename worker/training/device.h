@@ -14,7 +14,8 @@ namespace orchestrate {
 
 struct TrainingDevice {
     c10::Device device = c10::Device(c10::kCPU);
-    std::string device_class;  // "cpu avx2", "cuda NVIDIA H100"
+    std::string device_class;    // "cpu avx2", "cuda NVIDIA H100"
+    bool computes_bf16 = false;  // at least as quickly as fp32
     // Sums gradients over the ranks of a worker of more than one; the Collective must outlive it.
     std::function<std::unique_ptr<Reducer>(Collective&, std::chrono::milliseconds deadline)> make_reducer;
     // Highest memory use since the last reset, in bytes.

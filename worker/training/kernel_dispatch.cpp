@@ -1,4 +1,7 @@
+#include <string_view>
+
 #include "worker/training/kernels.h"
+#include "worker/training/reduced_products.h"
 
 namespace orchestrate {
 
@@ -26,6 +29,24 @@ std::int64_t packed_right_floats(const MatrixProduct& product) {
 
 std::int64_t product_scratch_floats(const MatrixProduct& product) {
     return product.left_transposed ? kProductRows * kProductDepth : 0;
+}
+
+std::int64_t reduced_right_bytes(const MatrixProduct& product) {
+    return rounded_up(product.columns, kProductColumns) * rounded_up(product.depth, 2) * 2;
+}
+
+std::int64_t reduced_scratch_bytes(const MatrixProduct&) {
+    return kProductRows * 2 * kProductDepth * 2;
+}
+
+const ReducedProducts* reduced_products() {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512bf16") &&
+        best_kernels().instruction_set == std::string_view("avx512")) {
+        return &avx512bf16::products();
+    }
+#endif
+    return nullptr;
 }
 
 const Kernels& best_kernels() {

@@ -1,7 +1,10 @@
-// Products of fp32 matrices on the CPU, by the kernels where they are quicker than LibTorch's.
+// Products of fp32 matrices on the CPU, by the kernels where they are quicker than LibTorch's; with operands rounded to
+// bf16 if asked for.
 #pragma once
 
 #include <ATen/core/Tensor.h>
+
+#include "common/job_config.h"
 
 namespace orchestrate {
 
@@ -11,9 +14,13 @@ struct ProductSide {
     bool transposed = false;
 };
 
-// result = left right, or result += left right. The rows of `result` are contiguous. Uses LibTorch's threads; each
-// element is summed in an order that does not depend on their number where the kernels do it.
+// Whether this CPU multiplies bf16 quicker than fp32.
+bool multiplies_bf16();
+
+// result = left right, or result += left right; sums are in fp32. The rows of `result` are contiguous. Uses LibTorch's
+// threads; each element is summed in an order that does not depend on their number where the kernels do it. bf16 needs
+// multiplies_bf16().
 void multiply_into(const at::Tensor& result, const ProductSide& left, const ProductSide& right,
-                   bool accumulate);
+                   bool accumulate, Precision precision);
 
 }  // namespace orchestrate

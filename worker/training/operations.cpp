@@ -117,8 +117,8 @@ struct BiasGeluBackward : Node {
 
 }  // namespace
 
-Operations::Operations(at::Device device, bool composite)
-    : device_(device), composite_(composite || !device.is_cpu()) {}
+Operations::Operations(at::Device device, bool composite, Precision precision)
+    : device_(device), composite_(composite || !device.is_cpu()), precision_(precision) {}
 
 Tensor Operations::mask(const BatchLayoutPtr& layout, Rows rows, std::int64_t columns,
                         const Dropout& dropout) const {

@@ -9,6 +9,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "common/job_config.h"
 #include "worker/training/batches.h"
 #include "worker/training/kernels.h"
 #include "worker/training/keyed_random.h"
@@ -34,7 +35,8 @@ struct NormTensors {
 class Operations {
   public:
     // `composite`: use LibTorch's operations on the CPU too (tests compare the two).
-    explicit Operations(at::Device device, bool composite = false);
+    // `precision`: of the products with weights; bf16 rounds their operands and sums in fp32, as torch.autocast does.
+    explicit Operations(at::Device device, bool composite = false, Precision precision = Precision::fp32);
 
     // dropout(LayerNorm(word[token] + position[place] + type[type of the token])) -> [tokens, hidden].
     at::Tensor embed(const BatchLayoutPtr& layout, const at::Tensor& word, const at::Tensor& position,
@@ -87,6 +89,7 @@ class Operations {
 
     at::Device device_;
     bool composite_ = false;
+    Precision precision_ = Precision::fp32;
 };
 
 }  // namespace orchestrate

@@ -13,6 +13,7 @@ struct ProjectBackward : Node {
     Tensor x;
     Tensor weight;
     Tensor weight_gradient;  // where it is collected; undefined: given to what made the weight
+    Precision precision = Precision::fp32;
 
     variable_list apply(variable_list&& upstream) override {
         const Tensor gradient = upstream[0].contiguous();
@@ -20,14 +21,14 @@ struct ProjectBackward : Node {
         if (task_should_compute_output(1)) {
             const bool collected = weight_gradient.defined();
             const Tensor target = collected ? weight_gradient : at::empty_like(weight);
-            multiply_into(target, {gradient, true}, {x, false}, collected);
+            multiply_into(target, {gradient, true}, {x, false}, collected, precision);
             if (!collected) {
                 gradients[1] = target;
             }
         }
         if (task_should_compute_output(0)) {
             gradients[0] = at::empty_like(x);
-            multiply_into(gradients[0], {gradient, false}, {weight, false}, false);
+            multiply_into(gradients[0], {gradient, false}, {weight, false}, false, precision);
         }
         return gradients;
     }
@@ -42,16 +43,20 @@ Tensor Operations::project(const Tensor& x, const Tensor& weight) const {
 Tensor Operations::project(const Tensor& x, const Tensor& weight, RowRange outputs) const {
     const std::int64_t count = outputs.end - outputs.begin;
     if (composite_) {
-        return at::mm(x, weight.narrow(0, outputs.begin, count).t());
+        const Tensor rows = weight.narrow(0, outputs.begin, count);
+        return precision_ == Precision::bf16
+                   ? at::mm(x.to(at::kBFloat16), rows.to(at::kBFloat16).t()).to(at::kFloat)
+                   : at::mm(x, rows.t());
     }
     const Tensor plain_x = x.detach().contiguous();
     const Tensor plain_weight = weight.detach().narrow(0, outputs.begin, count);
     const Tensor output = at::empty({x.size(0), count}, at::kFloat);
-    multiply_into(output, {plain_x, false}, {plain_weight, true}, false);
+    multiply_into(output, {plain_x, false}, {plain_weight, true}, false, precision_);
     if (wants_gradient({x, weight})) {
         auto node = std::make_shared<ProjectBackward>();
         node->x = plain_x;
         node->weight = plain_weight;
+        node->precision = precision_;
         if (weight.is_leaf() && weight.grad().defined()) {
             node->weight_gradient = weight.grad().narrow(0, outputs.begin, count);
             record(node, output, x, weight);

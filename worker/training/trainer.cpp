@@ -42,7 +42,8 @@ class Trainer {
           plan_(inputs.config.train, inputs.data.train.rows()),
           vocabulary_(CompactVocabulary::of(inputs.data)),
           parameters_(dimensions_of(inputs.config, inputs.data, vocabulary_), inputs.device.device),
-          model_(parameters_, Operations(inputs.device.device, inputs.use_libtorch_kernels)),
+          model_(parameters_, Operations(inputs.device.device, inputs.use_libtorch_kernels,
+                                         inputs.config.train.precision)),
           training_step_(inputs, vocabulary_, parameters_, model_),
           divergence_(inputs.data.classes.size(), inputs.config.train.learning_rate, plan_.steps),
           choice_(inputs.config.train, inputs.data.validation.rows() > 0),
@@ -218,7 +219,10 @@ AttemptOutcome train(const TrainerInputs& inputs) {
     check_configuration(inputs.config, inputs.data);
     const DeterministicMode mode(inputs.config.train.deterministic && !inputs.device.device.is_cpu());
     std::optional<Trainer> trainer;
-    run_on_all_ranks(inputs.collective, kStepDeadline, [&] { trainer.emplace(inputs); });
+    run_on_all_ranks(inputs.collective, kStepDeadline, [&] {
+        check_device(inputs.config, inputs.device);
+        trainer.emplace(inputs);
+    });
     return trainer->run();
 }
 

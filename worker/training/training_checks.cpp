@@ -64,10 +64,6 @@ void check_training(const TrainConfig& train, const PreparedData& data) {
                         " waits for a better epoch, but there are no validation rows to compare epochs by; "
                         "raise data.split.validation or set it to 0");
     }
-    if (train.precision != Precision::fp32) {
-        throw UserError("train.precision = \"" + to_string(train.precision) +
-                        "\" cannot be trained by this worker; use \"fp32\"");
-    }
 }
 
 }  // namespace
@@ -77,6 +73,15 @@ void check_configuration(const JobConfig& config, const PreparedData& data) {
     check_model(config.model);
     check_lengths(config.model, data);
     check_training(config.train, data);
+}
+
+void check_device(const JobConfig& config, const TrainingDevice& device) {
+    if (config.train.precision == Precision::bf16 && !device.computes_bf16) {
+        throw UserError("train.precision = \"bf16\" cannot be trained by this worker, whose device is \"" +
+                        device.device_class +
+                        "\"; expected a CPU with AVX512_BF16 or a GPU of compute capability 8.0 or later, or "
+                        "\"fp32\"");
+    }
 }
 
 }  // namespace orchestrate

@@ -3,10 +3,14 @@
 
 #include "common/job_config.h"
 #include "worker/data/prepared_data.h"
+#include "worker/training/device.h"
 
 namespace orchestrate {
 
 // Throws UserError that names the field, what was found and what is expected.
 void check_configuration(const JobConfig& config, const PreparedData& data);
+
+// Throws UserError if this device cannot compute as the job asks.
+void check_device(const JobConfig& config, const TrainingDevice& device);
 
 }  // namespace orchestrate

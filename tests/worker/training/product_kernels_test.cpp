@@ -1,10 +1,13 @@
-// Products of every instruction set that this machine runs, against sums in double precision.
+// Products of every instruction set that this machine runs, against sums in double precision; those with bf16 operands
+// against sums of rounded operands.
+#include <bit>
 #include <cmath>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "worker/training/kernels.h"
+#include "worker/training/reduced_products.h"
 
 namespace orchestrate::test {
 namespace {
@@ -45,21 +48,22 @@ class Problem {
     }
 
     // The result of cutting the rows at `cuts` and the columns of the right side at a multiple of kProductColumns.
-    std::vector<float> solve(const Kernels& kernels, const std::vector<std::int64_t>& cuts) {
-        std::vector<float> result = before_;
-        product_.result = result.data();
-        std::vector<float> packed(static_cast<std::size_t>(packed_right_floats(product_)));
-        const std::int64_t middle = shape_.columns / 2 / kProductColumns * kProductColumns;
-        kernels.pack_right({0, middle}, product_, packed.data());
-        kernels.pack_right({middle, shape_.columns}, product_, packed.data());
-        std::vector<float> scratch(static_cast<std::size_t>(product_scratch_floats(product_)));
-        std::int64_t begin = 0;
-        for (const std::int64_t end : cuts) {
-            kernels.multiply({begin, end}, product_, packed.data(), scratch.data());
-            begin = end;
+    std::vector<float> solve(const Kernels& kernels, const std::vector<std::int64_t>& cuts = {}) {
+        return solve_with(kernels, packed_right_floats(product_), product_scratch_floats(product_), cuts);
+    }
+    std::vector<float> solve(const ReducedProducts& products, const std::vector<std::int64_t>& cuts = {}) {
+        return solve_with(products, reduced_right_bytes(product_) / 4, reduced_scratch_bytes(product_) / 4,
+                          cuts);
+    }
+
+    void round_operands_to_bf16() {
+        for (auto* const values : {&left_, &right_}) {
+            for (float& value : *values) {
+                auto bits = std::bit_cast<std::uint32_t>(value);
+                bits += 0x7FFFU + (bits >> 16 & 1U);  // to nearest, ties to even
+                value = std::bit_cast<float>(bits & 0xFFFF0000U);
+            }
         }
-        kernels.multiply({begin, shape_.rows}, product_, packed.data(), scratch.data());
-        return result;
     }
 
     // Largest error of a result; what lies between its rows must be as before.
@@ -80,6 +84,25 @@ class Problem {
     }
 
   private:
+    template <class Kernel>
+    std::vector<float> solve_with(const Kernel& kernel, std::int64_t packed_floats,
+                                  std::int64_t scratch_floats, const std::vector<std::int64_t>& cuts) {
+        std::vector<float> result = before_;
+        product_.result = result.data();
+        std::vector<float> packed(static_cast<std::size_t>(packed_floats));
+        const std::int64_t middle = shape_.columns / 2 / kProductColumns * kProductColumns;
+        kernel.pack_right({0, middle}, product_, packed.data());
+        kernel.pack_right({middle, shape_.columns}, product_, packed.data());
+        std::vector<float> scratch(static_cast<std::size_t>(scratch_floats));
+        std::int64_t begin = 0;
+        for (const std::int64_t end : cuts) {
+            kernel.multiply({begin, end}, product_, packed.data(), scratch.data());
+            begin = end;
+        }
+        kernel.multiply({begin, shape_.rows}, product_, packed.data(), scratch.data());
+        return result;
+    }
+
     std::int64_t result_stride() const { return shape_.columns + 7; }
     float left(std::int64_t row, std::int64_t k) const {
         const std::int64_t stride = product_.left_stride;
@@ -105,7 +128,7 @@ TEST(ProductKernelsTest, EveryInstructionSetMultiplies) {
     for (const Kernels* const kernels : {&generic::kernels(), &best_kernels()}) {
         for (const Case& shape : kCases) {
             Problem problem(shape);
-            EXPECT_LT(problem.error(problem.solve(*kernels, {})), 1e-4)
+            EXPECT_LT(problem.error(problem.solve(*kernels)), 1e-4)
                 << kernels->instruction_set << ' ' << shape.rows << 'x' << shape.columns << 'x'
                 << shape.depth;
         }
@@ -115,8 +138,25 @@ TEST(ProductKernelsTest, EveryInstructionSetMultiplies) {
 TEST(ProductKernelsTest, HowRowsAreSharedOutChangesNoBit) {
     for (const Case& shape : kCases) {
         Problem problem(shape);
-        EXPECT_EQ(problem.solve(best_kernels(), {}),
+        EXPECT_EQ(problem.solve(best_kernels()),
                   problem.solve(best_kernels(), {shape.rows / 3, shape.rows / 2}));
+    }
+}
+
+TEST(ReducedProductsTest, AreSumsOfOperandsRoundedToBf16) {
+    const ReducedProducts* const products = reduced_products();
+    if (products == nullptr) {
+        GTEST_SKIP() << "skipped: this CPU has no AVX512_BF16";
+    }
+    for (const Case& shape : kCases) {
+        Problem problem(shape);
+        const auto result = problem.solve(*products);
+        EXPECT_EQ(result, problem.solve(*products, {shape.rows / 3, shape.rows / 2}));
+        if (shape.depth > 1) {
+            EXPECT_GT(problem.error(result), 1e-4) << "operands were not rounded";
+        }
+        problem.round_operands_to_bf16();
+        EXPECT_LT(problem.error(result), 1e-4) << shape.rows << 'x' << shape.columns << 'x' << shape.depth;
     }
 }
 

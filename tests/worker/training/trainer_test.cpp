@@ -117,6 +117,38 @@ TEST_F(TrainerTest, OurKernelsAndLibTorchsGiveTheSameLossesWithDropout) {
     EXPECT_LT(largest_difference(run().losses, run({.use_libtorch_kernels = true}).losses), 1e-5);
 }
 
+// Operands have 8 bits: losses stay within 2 % of those of fp32.
+TEST_F(TrainerTest, Bf16ProductsGiveNearlyTheSameLosses) {
+    if (!cpu_device().computes_bf16) {
+        GTEST_SKIP() << "skipped: this CPU has no AVX512_BF16";
+    }
+    const auto full = run().losses;
+    config_.train.precision = Precision::bf16;
+    const auto reduced = run().losses;
+    EXPECT_GT(largest_difference(full, reduced), 1e-6);
+    EXPECT_LT(largest_difference(full, reduced), 0.02);
+    EXPECT_EQ(reduced, run().losses);
+    EXPECT_LT(largest_difference(reduced, run({.use_libtorch_kernels = true}).losses), 0.02);
+    at::set_num_threads(3);
+    EXPECT_LT(largest_difference(reduced, run().losses), 0.02);
+}
+
+TEST_F(TrainerTest, ADeviceWithoutBf16RefusesIt) {
+    TrainingDevice device = cpu_device();
+    device.computes_bf16 = false;
+    config_.train.precision = Precision::bf16;
+    SilentObserver observer;
+    const std::atomic<bool> stop{false};
+    const TrainerInputs inputs{config_, data_, device, collective_, observer, stop};
+    try {
+        train(inputs);
+        FAIL() << "trained";
+    } catch (const UserError& error) {
+        EXPECT_THAT(error.what(), HasSubstr("train.precision = \"bf16\""));
+        EXPECT_THAT(error.what(), HasSubstr(device.device_class));
+    }
+}
+
 TEST_F(TrainerTest, WordsThatNoTextUsesDoNotChangeTheLosses) {
     const auto losses = run().losses;
     data_.vocabulary_size += 1000;
