@@ -41,7 +41,7 @@ struct AttemptOutcome {
     AttemptResult result;
 };
 
-// Lives as long as the worker; keeps tokenized data in memory between jobs. Not thread-safe.
+// Lives as long as the worker; keeps tokenized data and pretrained weights in memory between jobs. Not thread-safe.
 class TrainingEngine {
   public:
     virtual ~TrainingEngine() = default;

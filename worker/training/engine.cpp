@@ -1,4 +1,4 @@
-// The door of the training shared object: keeps prepared data in memory between jobs, and turns what goes
+// The door of the training shared object: keeps prepared data and pretrained weights in memory between jobs, and turns what goes
 // wrong into the cause of an attempt's end.
 #include <list>
 #include <memory>
@@ -17,6 +17,7 @@
 #include "worker/training/all_ranks.h"
 #include "worker/training/device.h"
 #include "worker/training/out_of_memory.h"
+#include "worker/training/pretrained_weights.h"
 #include "worker/training/step_trace.h"
 #include "worker/training/trainer.h"
 #include "worker/training_api.h"
@@ -56,6 +57,32 @@ class PreparedDataCache {
         std::shared_ptr<const PreparedData> data;
     };
     std::list<Entry> entries_;
+};
+
+// The most recently used pretrained weights, by the hash of their files.
+class PretrainedCache {
+  public:
+    // Null if the job starts from scratch.
+    std::shared_ptr<const PretrainedWeights> get(const JobConfig& config, const JobPaths& paths) {
+        const std::string& sha256 = config.model.pretrained_sha256;
+        if (sha256.empty()) {
+            return nullptr;
+        }
+        if (weights_ == nullptr || sha256_ != sha256) {
+            if (paths.pretrained.empty()) {
+                throw UserError("the job starts from the weights with the SHA-256 " + sha256 +
+                                ", but no folder is given that holds them (model.pretrained)");
+            }
+            weights_.reset();  // two large models need not fit into memory
+            weights_ = load_pretrained_weights(paths.pretrained, sha256);
+            sha256_ = sha256;
+        }
+        return weights_;
+    }
+
+  private:
+    std::string sha256_;
+    std::shared_ptr<const PretrainedWeights> weights_;
 };
 
 std::string loader_error() {
@@ -133,8 +160,9 @@ class Engine final : public TrainingEngine {
             progress.epochs = request.config.train.epochs;
             observer.on_progress(progress);
         }
-        const auto data = prepare_on_all_ranks(request, collective);
-        TrainerInputs inputs{request.config, *data, device_, collective, observer, stop};
+        const Prepared prepared = prepare_on_all_ranks(request, collective);
+        TrainerInputs inputs{request.config, *prepared.data, device_, collective, observer, stop};
+        inputs.pretrained = prepared.pretrained.get();
         inputs.micro_batch = request.resources.micro_batch_size;
         std::optional<StepTrace> trace;
         if (!request.trace_file.empty()) {
@@ -150,13 +178,19 @@ class Engine final : public TrainingEngine {
         return outcome;
     }
 
-    // A file may be missing on one host only: then no rank goes on, and rank 0 says which.
-    std::shared_ptr<const PreparedData> prepare_on_all_ranks(const AttemptRequest& request,
-                                                             Collective& collective) {
+    struct Prepared {
         std::shared_ptr<const PreparedData> data;
-        run_on_all_ranks(collective, kPrepareDeadline,
-                         [&] { data = cache_.get(request.config, request.paths, request.threads); });
-        return data;
+        std::shared_ptr<const PretrainedWeights> pretrained;
+    };
+
+    // A file may be missing on one host only: then no rank goes on, and rank 0 says which.
+    Prepared prepare_on_all_ranks(const AttemptRequest& request, Collective& collective) {
+        Prepared prepared;
+        run_on_all_ranks(collective, kPrepareDeadline, [&] {
+            prepared.data = cache_.get(request.config, request.paths, request.threads);
+            prepared.pretrained = pretrained_cache_.get(request.config, request.paths);
+        });
+        return prepared;
     }
 
     static std::string out_of_memory_message(const AttemptRequest& request, const std::string& details) {
@@ -173,6 +207,7 @@ class Engine final : public TrainingEngine {
 
     TrainingDevice device_;
     PreparedDataCache cache_;
+    PretrainedCache pretrained_cache_;
 };
 
 // Tensors of a training step come and go: keep their memory instead of giving it back to the system each

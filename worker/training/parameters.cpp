@@ -94,19 +94,8 @@ void fill_normal(std::uint64_t key, std::int64_t first, std::int64_t count, doub
 
 }  // namespace
 
-std::int64_t first_position(ModelType type, std::int64_t pad_token) {
-    return type == ModelType::roberta ? pad_token + 1 : 0;
-}
-
 std::int64_t default_token_types(ModelType type) {
     return type == ModelType::roberta ? 1 : 2;
-}
-
-ParameterNames ParameterNames::of(ModelType type) {
-    if (type == ModelType::roberta) {
-        return {"roberta.", "classifier.dense", "classifier.out_proj"};
-    }
-    return {"bert.", "bert.pooler.dense", "classifier"};
 }
 
 std::int64_t Parameter::elements() const {

@@ -10,30 +10,14 @@
 #include <ATen/core/Tensor.h>
 
 #include "common/job_config.h"
+#include "common/positions.h"
 #include "worker/training/batches.h"
+#include "worker/training/parameter_names.h"
 
 namespace orchestrate {
 
-// The position of a text's first token, as Hugging Face numbers them.
-std::int64_t first_position(ModelType type, std::int64_t pad_token);
-
 // The token types that a new model of a type has.
 std::int64_t default_token_types(ModelType type);
-
-// How Hugging Face names the parameters of a type of model.
-struct ParameterNames {
-    std::string encoder;  // before the encoder's: "roberta."
-    std::string hidden;   // the linear layer that is the head's hidden layer; BERT's pooler
-    std::string output;   // the linear layer that gives the logits
-
-    static ParameterNames of(ModelType type);
-    std::string word_embeddings() const { return encoder + "embeddings.word_embeddings.weight"; }
-    std::string position_embeddings() const { return encoder + "embeddings.position_embeddings.weight"; }
-    std::string type_embeddings() const { return encoder + "embeddings.token_type_embeddings.weight"; }
-    std::string layer(std::int64_t index) const {
-        return encoder + "encoder.layer." + std::to_string(index) + ".";
-    }
-};
 
 // What decides the parameters of a model besides its configuration.
 struct ModelDimensions {

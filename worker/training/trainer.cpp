@@ -11,6 +11,7 @@
 #include "worker/training/epoch_choice.h"
 #include "worker/training/evaluation.h"
 #include "worker/training/model.h"
+#include "worker/training/pretrained_parameters.h"
 #include "worker/training/progress_report.h"
 #include "worker/training/training_checks.h"
 #include "worker/training/training_plan.h"
@@ -22,16 +23,18 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-ModelDimensions dimensions_of(const JobConfig& config, const PreparedData& data,
-                              const CompactVocabulary& vocabulary) {
+ModelDimensions dimensions_of(const TrainerInputs& in, const CompactVocabulary& vocabulary) {
+    const PreparedData& data = in.data;
     ModelDimensions dimensions;
-    dimensions.config = config.model;
+    dimensions.config = in.config.model;
     dimensions.classes = static_cast<std::int64_t>(data.classes.size());
-    dimensions.vocabulary_size = data.vocabulary_size;
+    dimensions.vocabulary_size =
+        in.pretrained != nullptr ? in.pretrained->config.vocabulary_size : data.vocabulary_size;
     dimensions.vocabulary_rows = vocabulary.original_id;
     dimensions.pad_token = data.special.pad;
     dimensions.positions = data.report.longest_text_tokens;
-    dimensions.token_types = default_token_types(config.model.model_type);
+    dimensions.token_types = in.pretrained != nullptr ? in.pretrained->config.token_types
+                                                      : default_token_types(in.config.model.model_type);
     return dimensions;
 }
 
@@ -41,7 +44,7 @@ class Trainer {
         : in_(inputs),
           plan_(inputs.config.train, inputs.data.train.rows()),
           vocabulary_(CompactVocabulary::of(inputs.data)),
-          parameters_(dimensions_of(inputs.config, inputs.data, vocabulary_), inputs.device.device),
+          parameters_(dimensions_of(inputs, vocabulary_), inputs.device.device),
           model_(parameters_, Operations(inputs.device.device, inputs.use_libtorch_kernels,
                                          inputs.config.train.precision)),
           training_step_(inputs, vocabulary_, parameters_, model_),
@@ -51,6 +54,13 @@ class Trainer {
           progress_(inputs.observer, inputs.collective.rank() == 0, plan_,
                     tokens_per_epoch_ / static_cast<double>(plan_.steps_per_epoch)) {
         parameters_.initialize(in_.config.seed.initialization);
+        if (in_.pretrained != nullptr) {
+            for (const auto& line : fill_from_pretrained(parameters_, *in_.pretrained, in_.data.classes)) {
+                if (is_first_rank()) {
+                    in_.observer.on_log(line);
+                }
+            }
+        }
     }
 
     AttemptOutcome run() {
@@ -217,6 +227,9 @@ class Trainer {
 
 AttemptOutcome train(const TrainerInputs& inputs) {
     check_configuration(inputs.config, inputs.data);
+    if (inputs.pretrained != nullptr) {
+        check_pretrained(inputs.config.model, inputs.data, inputs.pretrained->config);
+    }
     const DeterministicMode mode(inputs.config.train.deterministic && !inputs.device.device.is_cpu());
     std::optional<Trainer> trainer;
     run_on_all_ranks(inputs.collective, kStepDeadline, [&] {

@@ -8,6 +8,7 @@
 
 #include "worker/data/prepared_data.h"
 #include "worker/training/device.h"
+#include "worker/training/pretrained_weights.h"
 #include "worker/training/step_trace.h"
 #include "worker/training_api.h"
 
@@ -23,6 +24,7 @@ struct TrainerInputs {
     Collective& collective;
     AttemptObserver& observer;  // called on rank 0 only
     const std::atomic<bool>& stop;
+    const PretrainedWeights* pretrained = nullptr;  // what training starts from; null: from scratch
     // Examples of this rank's share that one forward and backward pass takes; 0: all of them. Changes memory,
     // not results.
     std::int64_t micro_batch = 0;
@@ -37,7 +39,7 @@ struct TrainerInputs {
     std::function<void(std::int64_t step, std::int64_t examples)> before_pass = nullptr;
 };
 
-// Throws UserError for a configuration that does not fit the data, OutOfMemory (on every rank, if one ran out),
+// Throws UserError for a configuration that does not fit the data or the pretrained weights, OutOfMemory (on every rank, if one ran out),
 // CollectiveError for a lost peer.
 // Divergence and a stop are told in the outcome. Every rank calls it; the result is on rank 0.
 AttemptOutcome train(const TrainerInputs& inputs);

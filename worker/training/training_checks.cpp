@@ -68,6 +68,33 @@ void check_training(const TrainConfig& train, const PreparedData& data) {
 
 }  // namespace
 
+void check_pretrained(const ModelConfig& model, const PreparedData& data,
+                      const PretrainedConfig& pretrained) {
+    const auto check = [](const std::string& field, const auto& found, const auto& expected) {
+        if (found != expected) {
+            throw UserError("model." + field + " is " + Json(found).dump() +
+                            ", but the config.json of the pretrained weights says " + Json(expected).dump());
+        }
+    };
+    check("model_type", model.model_type, pretrained.model.model_type);
+    check("hidden_size", model.hidden_size, pretrained.model.hidden_size);
+    check("num_hidden_layers", model.num_hidden_layers, pretrained.model.num_hidden_layers);
+    check("num_attention_heads", model.num_attention_heads, pretrained.model.num_attention_heads);
+    check("intermediate_size", model.intermediate_size, pretrained.model.intermediate_size);
+    check("max_position_embeddings", model.max_position_embeddings, pretrained.model.max_position_embeddings);
+    if (data.vocabulary_size > pretrained.vocabulary_size) {
+        throw UserError("the vocabulary has " + std::to_string(data.vocabulary_size) +
+                        " tokens, but the config.json of the pretrained weights says vocab_size = " +
+                        std::to_string(pretrained.vocabulary_size) +
+                        "; expected the vocabulary of that model");
+    }
+    if (data.special.pad != pretrained.pad_token) {
+        throw UserError("the vocabulary's padding token has the id " + std::to_string(data.special.pad) +
+                        ", but the config.json of the pretrained weights says pad_token_id = " +
+                        std::to_string(pretrained.pad_token) + "; expected the vocabulary of that model");
+    }
+}
+
 void check_configuration(const JobConfig& config, const PreparedData& data) {
     check_data(data);
     check_model(config.model);

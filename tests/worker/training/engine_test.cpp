@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/worker/training/model_folder.h"
 #include "tests/worker/training/synthetic_data.h"
 
 namespace orchestrate::test {
@@ -46,6 +47,7 @@ class EngineTest : public testing::Test {
     }
     AttemptOutcome run() {
         observer_.epochs.clear();
+        observer_.log.clear();
         return engine_->run(request_, collective_, observer_, stop_);
     }
 
@@ -99,6 +101,33 @@ TEST_F(EngineTest, MistakesAreUserErrorsAndTheEngineGoesOn) {
 
     request_.config.data.features = {"size"};
     EXPECT_EQ(run().cause, Cause::succeeded);
+}
+
+TEST_F(EngineTest, PretrainedWeightsStayInMemoryAndAreKnownByTheirContent) {
+    const ModelFolder model(folder_ / "model", "roberta", 2,
+                            {{"vocab_size", 600}, {"max_position_embeddings", 80}});
+    request_.paths.pretrained = model.path;
+    request_.config.model.pretrained_sha256 = sha256_hex_of_pretrained(model.path);
+    request_.config.model.head_width = 32;
+    const AttemptOutcome first = run();
+    ASSERT_EQ(first.cause, Cause::succeeded) << first.message;
+    EXPECT_THAT(observer_.log, testing::ElementsAre(HasSubstr("started from the weights in")));
+
+    request_.config.model.pretrained_sha256.clear();
+    const AttemptOutcome scratch = run();
+    EXPECT_NE(scratch.result.test.loss, first.result.test.loss);
+
+    request_.config.model.pretrained_sha256 = sha256_hex_of_pretrained(model.path);
+    std::filesystem::remove(model.path / "model.safetensors");  // what is in memory needs no file
+    EXPECT_EQ(run().result.test.loss, first.result.test.loss);
+
+    model.write();
+    request_.config.model.pretrained_sha256 = std::string(64, '0');
+    const AttemptOutcome other = run();
+    EXPECT_EQ(other.cause, Cause::user_error);
+    EXPECT_THAT(other.message, HasSubstr("has the SHA-256"));
+    request_.paths.pretrained.clear();
+    EXPECT_THAT(run().message, HasSubstr("model.pretrained"));
 }
 
 TEST_F(EngineTest, AModelThatDoesNotFitInMemoryIsOutOfMemory) {

@@ -1,23 +1,16 @@
-// The random numbers behind initial weights, order and dropout; batches and their cut over ranks; safetensors
-// files.
+// The random numbers behind initial weights, order and dropout; batches and their cut over ranks.
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 #include <numeric>
 #include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "common/error.h"
 #include "worker/training/batches.h"
 #include "worker/training/kernels.h"
-#include "worker/training/safetensors.h"
 
 namespace orchestrate {
 namespace {
-
-using testing::HasSubstr;
 
 // The known answers that come with Random123 for philox4x32-10.
 TEST(Philox, KnownAnswers) {
@@ -94,58 +87,6 @@ TEST(ShareOf, CoversEverythingOnce) {
         }
         EXPECT_EQ(next, count);
     }
-}
-
-class SafetensorsFile : public testing::Test {
-  protected:
-    void TearDown() override { std::filesystem::remove(path_); }
-
-    std::string error_of(const std::string& header, const std::string& data, std::uint64_t announced = 0) {
-        write(header, data, announced == 0 ? header.size() : announced);
-        try {
-            read_safetensors(path_);
-        } catch (const UserError& error) {
-            return error.what();
-        }
-        return "no error";
-    }
-    void write(const std::string& header, const std::string& data, std::uint64_t announced) {
-        std::ofstream file(path_, std::ios::binary);
-        file.write(reinterpret_cast<const char*>(&announced), sizeof announced);
-        file << header << data;
-    }
-
-    std::filesystem::path path_ = testing::TempDir() + "orchestrate_test.safetensors";
-};
-
-TEST_F(SafetensorsFile, IsRead) {
-    const std::vector<float> values = {1.5F, -2.0F};
-    const std::string header =
-        R"({"a":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},"__metadata__":{"x":"y"}})";
-    write(header, std::string(reinterpret_cast<const char*>(values.data()), 8), header.size());
-    const auto tensors = read_safetensors(path_);
-    ASSERT_EQ(tensors.size(), 1U);
-    EXPECT_EQ(tensors.at("a").shape, (std::vector<std::int64_t>{2, 1}));
-    EXPECT_EQ(tensors.at("a").floats(), values);
-}
-
-TEST_F(SafetensorsFile, LiesAreRefused) {
-    EXPECT_THAT(error_of("{}", "", 1ULL << 60), HasSubstr("truncated"));
-    EXPECT_THAT(error_of("[1", ""), HasSubstr("no JSON object"));
-    EXPECT_THAT(error_of(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", "1234"),
-                HasSubstr("'a'"));
-    EXPECT_THAT(error_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})", "1234"),
-                HasSubstr("'a'"));
-    EXPECT_THAT(error_of(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", "1234"),
-                HasSubstr("shape"));
-    EXPECT_THAT(
-        error_of(R"({"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,4]}})", "1234"),
-        HasSubstr("shape"));
-    EXPECT_THAT(error_of(R"({"a":{"dtype":"F33","shape":[1],"data_offsets":[0,4]}})", "1234"),
-                HasSubstr("F33"));
-    EXPECT_THAT(error_of(R"({"a":{"dtype":"F32","shape":[1]}})", "1234"), HasSubstr("data_offsets"));
-    EXPECT_THAT(error_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[-4,0]}})", "1234"),
-                HasSubstr("whole numbers"));
 }
 
 }  // namespace

@@ -119,6 +119,7 @@ struct RunOptions {
     StepTrace* trace = nullptr;
     std::int64_t bucket_floats = 1 << 18;
     std::function<void(std::int64_t step, std::int64_t examples)> before_pass = nullptr;
+    const PretrainedWeights* pretrained = nullptr;
 };
 
 inline TrainingRun run_job(const JobConfig& config, const PreparedData& data, Collective& collective,
@@ -130,6 +131,7 @@ inline TrainingRun run_job(const JobConfig& config, const PreparedData& data, Co
     TrainerInputs inputs{config, data, device, collective, observer, stop};
     inputs.micro_batch = options.micro_batch;
     inputs.retry_out_of_memory = options.retry_out_of_memory;
+    inputs.pretrained = options.pretrained;
     inputs.use_libtorch_kernels = options.use_libtorch_kernels;
     inputs.trace = options.trace;
     inputs.bucket_floats = options.bucket_floats;

@@ -11,6 +11,7 @@
 #include <dlfcn.h>
 
 #include "common/error.h"
+#include "common/pretrained_config.h"
 #include "common/sha256.h"
 #include "common/vocabulary.h"
 #include "worker/training_api.h"
@@ -54,6 +55,7 @@ int main(int argc, char** argv) {
     std::string config_file;
     std::string data;
     std::string vocabulary;
+    std::string pretrained;
     std::string mpi;
     std::string texts;
     std::string trace;
@@ -66,6 +68,7 @@ int main(int argc, char** argv) {
     app.add_option("config", config_file)->required()->check(CLI::ExistingFile);
     app.add_option("--data", data)->required();
     app.add_option("--vocabulary", vocabulary);
+    app.add_option("--pretrained", pretrained, "folder with config.json and weights to start from");
     app.add_option("--threads", threads);
     app.add_option("--mpi", mpi, "shared object of an MPI library");
     app.add_option("--texts", texts, "write what the model reads to this CSV file and end");
@@ -84,9 +87,12 @@ int main(int argc, char** argv) {
         }
         AttemptRequest request;
         request.config = json.get<JobConfig>();
-        request.paths = {data, vocabulary, ""};
+        request.paths = {data, vocabulary, pretrained};
         request.threads = threads;
         request.trace_file = trace;
+        if (!pretrained.empty()) {
+            request.config.model.pretrained_sha256 = sha256_hex_of_pretrained(pretrained);
+        }
         request.config.data.sha256 = sha256_hex_of_content(data);
         if (!vocabulary.empty()) {
             request.config.tokenizer.kind = vocabulary_kind(vocabulary);

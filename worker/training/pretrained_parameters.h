@@ -1,0 +1,19 @@
+// Puts pretrained weights into a model's parameters: the rows of the embeddings that its texts use, and the head
+// where it fits.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "worker/training/parameters.h"
+#include "worker/training/pretrained_weights.h"
+
+namespace orchestrate {
+
+// Overwrites the values of all parameters of the encoder, and of the head if it is one for these classes; what the
+// weights lack keeps its values. Returns lines for the job's log: what was left out and which parameters are fresh.
+// Throws UserError where the configuration does not fit the weights.
+std::vector<std::string> fill_from_pretrained(Parameters& parameters, const PretrainedWeights& weights,
+                                              const std::vector<std::string>& classes);
+
+}  // namespace orchestrate
