@@ -15,6 +15,7 @@
 #include "worker/training/training_checks.h"
 #include "worker/training/training_plan.h"
 #include "worker/training/training_step.h"
+#include "worker/training/unit_scores.h"
 
 namespace orchestrate {
 
@@ -30,8 +31,10 @@ ModelDimensions dimensions_of(const JobConfig& config, const PreparedData& data,
     dimensions.vocabulary_size = data.vocabulary_size;
     dimensions.vocabulary_rows = vocabulary.original_id;
     dimensions.pad_token = data.special.pad;
-    dimensions.positions = data.report.longest_text_tokens;
+    dimensions.positions = TextWindows::of(config.tokenizer).longest(data.report.longest_text_tokens);
     dimensions.token_types = default_token_types(config.model.model_type);
+    dimensions.frozen_embeddings = config.train.frozen_embeddings;
+    dimensions.frozen_layers = config.train.frozen_layers;
     return dimensions;
 }
 
@@ -55,6 +58,7 @@ class Trainer {
 
     AttemptOutcome run() {
         training_step_.join_ranks();
+        mask_units();
         AttemptOutcome outcome;
         for (std::int64_t epoch = 1; epoch <= plan_.epochs; ++epoch) {
             if (const auto cause = train_epoch(epoch, outcome.message)) {
@@ -80,6 +84,16 @@ class Trainer {
 
   private:
     bool is_first_rank() const { return in_.collective.rank() == 0; }
+
+    void mask_units() {
+        const MaskedUnits masked = choose_masked_units(model_, in_, vocabulary_, training_step_.loss());
+        model_.mask(masked);
+        if (is_first_rank()) {
+            for (const std::string& line : describe(in_.config.model, masked)) {
+                in_.observer.on_log(line);
+            }
+        }
+    }
 
     // Why training ended, if it did before the end of the epoch.
     std::optional<Cause> train_epoch(std::int64_t epoch, std::string& message) {
@@ -118,7 +132,8 @@ class Trainer {
     }
 
     PartMetrics measure(const PreparedPart& part, Evaluation& evaluation) {
-        evaluation = evaluate(model_, part, vocabulary_, in_.collective);
+        evaluation =
+            evaluate(model_, part, vocabulary_, TextWindows::of(in_.config.tokenizer), in_.collective);
         if (!is_first_rank() || part.rows() == 0) {
             return {};
         }
