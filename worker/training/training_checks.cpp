@@ -50,6 +50,18 @@ void check_windows(const TextWindows& windows) {
     }
 }
 
+// Where the longest text stands: "line 12".
+std::string place_of_longest(const PreparedData& data) {
+    for (const PreparedPart* const part : {&data.train, &data.validation, &data.test}) {
+        for (std::int64_t row = 0; row < part->rows(); ++row) {
+            if (part->length(row) == data.report.longest_text_tokens) {
+                return "line " + std::to_string(part->line[static_cast<std::size_t>(row)]);
+            }
+        }
+    }
+    return "some line";
+}
+
 void check_lengths(const ModelConfig& model, const TextWindows& windows, const PreparedData& data) {
     if (model.position_embeddings == PositionEmbeddings::none) {
         return;
@@ -60,7 +72,8 @@ void check_lengths(const ModelConfig& model, const TextWindows& windows, const P
     if (tokens > positions) {
         const bool has_windows = tokens < data.report.longest_text_tokens;
         throw UserError(
-            "the longest " + std::string(has_windows ? "window" : "text") + " has " + std::to_string(tokens) +
+            "the text of " + place_of_longest(data) + " has " +
+            (has_windows ? "windows of " : "") + std::to_string(tokens) +
             " tokens, but model.max_position_embeddings = " + std::to_string(model.max_position_embeddings) +
             " allows " + std::to_string(positions) + "; lower tokenizer." +
             (has_windows ? "window_length" : "max_length") + " or raise it");
