@@ -136,6 +136,8 @@ class Engine final : public TrainingEngine {
         const auto data = prepare_on_all_ranks(request, collective);
         TrainerInputs inputs{request.config, *data, device_, collective, observer, stop};
         inputs.micro_batch = request.resources.micro_batch_size;
+        inputs.checkpoints = request.checkpoints;
+        inputs.files = files_.get();
         std::optional<StepTrace> trace;
         if (!request.trace_file.empty()) {
             inputs.trace = &trace.emplace(collective.rank());
@@ -173,6 +175,7 @@ class Engine final : public TrainingEngine {
 
     TrainingDevice device_;
     PreparedDataCache cache_;
+    std::unique_ptr<DurableFiles> files_ = make_system_files();
 };
 
 // Tensors of a training step come and go: keep their memory instead of giving it back to the system each
