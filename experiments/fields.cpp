@@ -206,6 +206,10 @@ std::vector<Field> study_fields() {
              "A job that runs out of memory is tried again with half the micro-batch."),
         number("study.checkpoint_interval_seconds", "seconds", kNotNegative, AT(checkpoint_interval_seconds),
                "A running job can go on from a checkpoint at most so old; 0: from every step."),
+        integer("study.progress_timeout", "seconds", 1, 30'000'000, AT(progress_timeout),
+                "An attempt that has made no step for so long, evaluated no text and prepared no part of the "
+                "data, is "
+                "ended (`worker_crashed`) and the job begun again by a fresh worker."),
     };
 }
 

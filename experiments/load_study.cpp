@@ -299,6 +299,7 @@ class StudyLoader {
         study.base = settings().job;
         study.cluster = settings().cluster;
         study.checkpoint_interval_seconds = settings().checkpoint_interval_seconds;
+        study.progress_timeout_seconds = settings().progress_timeout;
         study.stages = stages_;
         study.warnings = mistakes_.sorted();
         study.plan = plan_;

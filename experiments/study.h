@@ -96,7 +96,8 @@ struct Study {
     JobPaths paths;
     JobConfig base;
     ClusterConfig cluster;
-    double checkpoint_interval_seconds = 60;  // of a running job; 0: every step
+    double checkpoint_interval_seconds = 60;      // of a running job; 0: every step
+    std::int64_t progress_timeout_seconds = 600;  // an attempt without progress for so long is ended
     std::vector<Stage> stages;
     std::vector<Diagnostic> warnings;
 

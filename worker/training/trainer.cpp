@@ -34,8 +34,7 @@ ModelDimensions dimensions_of(const TrainerInputs& in, const CompactVocabulary& 
         in.pretrained != nullptr ? in.pretrained->config.vocabulary_size : data.vocabulary_size;
     dimensions.vocabulary_rows = vocabulary.original_id;
     dimensions.pad_token = data.special.pad;
-    dimensions.positions =
-        TextWindows::of(in.config.tokenizer).longest(data.report.longest_text_tokens);
+    dimensions.positions = TextWindows::of(in.config.tokenizer).longest(data.report.longest_text_tokens);
     dimensions.token_types = in.pretrained != nullptr ? in.pretrained->config.token_types
                                                       : default_token_types(in.config.model.model_type);
     dimensions.frozen_embeddings = in.config.train.frozen_embeddings;
@@ -185,8 +184,13 @@ class Trainer {
     }
 
     PartMetrics measure(const PreparedPart& part, Evaluation& evaluation) {
-        evaluation =
-            evaluate(model_, part, vocabulary_, TextWindows::of(in_.config.tokenizer), in_.collective);
+        const auto on_advance = [this] {
+            if (is_first_rank()) {
+                in_.observer.on_advance();
+            }
+        };
+        evaluation = evaluate(model_, part, vocabulary_, TextWindows::of(in_.config.tokenizer),
+                              in_.collective, on_advance);
         if (!is_first_rank() || part.rows() == 0) {
             return {};
         }
@@ -293,13 +297,13 @@ class Trainer {
 }  // namespace
 
 AttemptOutcome train(const TrainerInputs& inputs) {
-    check_configuration(inputs.config, inputs.data);
-    if (inputs.pretrained != nullptr) {
-        check_pretrained(inputs.config.model, inputs.data, inputs.pretrained->config);
-    }
     const DeterministicMode mode(inputs.config.train.deterministic && !inputs.device.device.is_cpu());
     std::optional<Trainer> trainer;
     run_on_all_ranks(inputs.collective, kStepDeadline, [&] {
+        check_configuration(inputs.config, inputs.data);
+        if (inputs.pretrained != nullptr) {
+            check_pretrained(inputs.config.model, inputs.data, inputs.pretrained->config);
+        }
         check_device(inputs.config, inputs.device);
         trainer.emplace(inputs);
     });

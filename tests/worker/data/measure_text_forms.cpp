@@ -27,7 +27,7 @@ int measure(const std::vector<std::string>& arguments) {
     data.label = arguments.at(2);
     data.features = separated(arguments.at(3));
     data.split.group_by = {{arguments.at(4), ""}};
-    JobPaths paths{arguments.at(1), arguments.at(5) == "-" ? "" : arguments.at(5)};
+    JobPaths paths{arguments.at(1), arguments.at(5) == "-" ? "" : arguments.at(5), ""};
     if (arguments.at(6) != "-") {
         data.classes = separated(arguments.at(6));
     }
