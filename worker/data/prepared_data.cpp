@@ -165,7 +165,10 @@ PreparedData prepare_data(const DataConfig& data, const TokenizerConfig& tokeniz
 }
 
 std::string prepared_data_key(const DataConfig& data, const TokenizerConfig& tokenizer) {
-    return sha256_hex(Json{{"data", data}, {"tokenizer", tokenizer}}.dump());
+    TokenizerConfig used = tokenizer;
+    used.window_length = 0;  // texts are cut into windows when batches are made
+    used.window_stride = 0;
+    return sha256_hex(Json{{"data", data}, {"tokenizer", used}}.dump());
 }
 
 void write_texts_csv(const DataConfig& data, const JobPaths& paths,

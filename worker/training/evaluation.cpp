@@ -26,10 +26,11 @@ struct RowResult {
 
 // Appends the results of the rows [begin, end) of a part.
 void append_results(const EncoderClassifier& model, const PreparedPart& part,
-                    const CompactVocabulary& vocabulary, RowRange range, std::vector<RowResult>& results) {
+                    const CompactVocabulary& vocabulary, const TextWindows& windows, RowRange range,
+                    std::vector<RowResult>& results) {
     std::vector<std::int64_t> rows(static_cast<std::size_t>(range.end - range.begin));
     std::iota(rows.begin(), rows.end(), range.begin);
-    const auto layout = std::make_shared<BatchLayout>(pack(part, rows, 0, vocabulary));
+    const auto layout = std::make_shared<BatchLayout>(pack(part, rows, 0, vocabulary, windows));
     const at::Tensor log_probability =
         model.logits(layout, std::nullopt).log_softmax(1).to(at::kCPU, at::kDouble).contiguous();
     const auto values = log_probability.accessor<double, 2>();
@@ -48,14 +49,15 @@ void append_results(const EncoderClassifier& model, const PreparedPart& part,
 
 // In passes that become smaller where memory is short: how many texts one takes is this function's own choice.
 std::vector<RowResult> results_of_share(const EncoderClassifier& model, const PreparedPart& part,
-                                        const CompactVocabulary& vocabulary, RowRange share) {
+                                        const CompactVocabulary& vocabulary, const TextWindows& windows,
+                                        RowRange share) {
     std::vector<RowResult> results;
     results.reserve(static_cast<std::size_t>(share.end - share.begin));
     std::int64_t texts = kTextsPerPass;
     for (std::int64_t begin = share.begin; begin < share.end;) {
         const RowRange range{begin, std::min(share.end, begin + texts)};
         const auto shortage =
-            memory_shortage_in([&] { append_results(model, part, vocabulary, range, results); });
+            memory_shortage_in([&] { append_results(model, part, vocabulary, windows, range, results); });
         if (!shortage) {
             begin = range.end;
         } else if (texts == 1) {
@@ -70,12 +72,12 @@ std::vector<RowResult> results_of_share(const EncoderClassifier& model, const Pr
 }  // namespace
 
 Evaluation evaluate(const EncoderClassifier& model, const PreparedPart& part,
-                    const CompactVocabulary& vocabulary, Collective& collective) {
+                    const CompactVocabulary& vocabulary, const TextWindows& windows, Collective& collective) {
     const at::NoGradGuard no_gradients;
     const RowRange share = share_of(part.rows(), collective.rank(), collective.size());
     std::vector<RowResult> mine;
     run_on_all_ranks(collective, kGatherDeadline,
-                     [&] { mine = results_of_share(model, part, vocabulary, share); });
+                     [&] { mine = results_of_share(model, part, vocabulary, windows, share); });
     Evaluation evaluation;
     double loss = 0;
     for (const auto& bytes : collective.gather(std::as_bytes(std::span(mine)), kGatherDeadline)) {

@@ -19,7 +19,7 @@ struct Evaluation {
 
 // Every rank calls it. OutOfMemory on every rank if one has no memory for a single text.
 Evaluation evaluate(const EncoderClassifier& model, const PreparedPart& part,
-                    const CompactVocabulary& vocabulary, Collective& collective);
+                    const CompactVocabulary& vocabulary, const TextWindows& windows, Collective& collective);
 
 ConfusionMatrix confusion_of(const Evaluation& evaluation, const PreparedPart& part, std::size_t classes);
 

@@ -115,6 +115,20 @@ struct BiasGeluBackward : Node {
     }
 };
 
+// The extents of consecutive ranges.
+std::vector<std::int64_t> lengths_of(const std::vector<std::int64_t>& offsets) {
+    std::vector<std::int64_t> lengths;
+    for (std::size_t i = 0; i + 1 < offsets.size(); ++i) {
+        lengths.push_back(offsets[i + 1] - offsets[i]);
+    }
+    return lengths;
+}
+
+Tensor reduce_ranges(const Tensor& x, const std::vector<std::int64_t>& offsets, const char* reduction) {
+    return at::segment_reduce(x, reduction, on_device(lengths_of(offsets), x.device()), {}, {}, 0,
+                              /*unsafe=*/true);
+}
+
 }  // namespace
 
 Operations::Operations(at::Device device, bool composite, Precision precision)
@@ -222,6 +236,17 @@ Tensor Operations::bias_gelu(const Tensor& values, const Tensor& bias) const {
 
 Tensor Operations::dropout(const BatchLayoutPtr& layout, const Tensor& x, const Dropout& dropout) const {
     return dropout.enabled() ? x * mask(layout, Rows::texts, x.size(1), dropout) : x;
+}
+
+Tensor Operations::mean_rows(const BatchLayoutPtr& layout, const Tensor& x) const {
+    return reduce_ranges(x, layout->batch.offsets, "mean");
+}
+
+Tensor Operations::pool_texts(const BatchLayoutPtr& layout, const Tensor& x, WindowPooling pooling) const {
+    if (layout->batch.examples() == layout->batch.texts()) {
+        return x;
+    }
+    return reduce_ranges(x, layout->batch.text_offsets, pooling == WindowPooling::mean ? "mean" : "max");
 }
 
 Tensor Operations::first_rows(const BatchLayoutPtr& layout, const Tensor& x) const {

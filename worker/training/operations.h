@@ -75,6 +75,12 @@ class Operations {
     // The first row of each text.
     at::Tensor first_rows(const BatchLayoutPtr& layout, const at::Tensor& x) const;
 
+    // The mean of the rows of each text.
+    at::Tensor mean_rows(const BatchLayoutPtr& layout, const at::Tensor& x) const;
+
+    // One row per example from those of its texts: their mean, or each column's greatest.
+    at::Tensor pool_texts(const BatchLayoutPtr& layout, const at::Tensor& x, WindowPooling pooling) const;
+
     at::Device device() const { return device_; }
 
   private:

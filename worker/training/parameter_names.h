@@ -17,6 +17,7 @@ struct ParameterNames {
     std::string word_embeddings() const { return encoder + "embeddings.word_embeddings.weight"; }
     std::string position_embeddings() const { return encoder + "embeddings.position_embeddings.weight"; }
     std::string type_embeddings() const { return encoder + "embeddings.token_type_embeddings.weight"; }
+    std::string layer_weights() const { return "classifier.layer_weights"; }  // of a learned fusion
     std::string layer(std::int64_t index) const {
         return encoder + "encoder.layer." + std::to_string(index) + ".";
     }

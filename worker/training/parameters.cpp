@@ -6,6 +6,7 @@
 
 #include <ATen/ATen.h>
 
+#include "common/used_layers.h"
 #include "worker/training/keyed_random.h"
 
 namespace orchestrate {
@@ -33,6 +34,13 @@ std::vector<Parts> model_leaves(const ModelDimensions& dimensions) {
     const std::int64_t hidden = config.hidden_size;
     const std::int64_t inner = config.intermediate_size;
     std::vector<Parts> leaves;
+    const auto freeze_from = [&](std::size_t first) {
+        for (; first < leaves.size(); ++first) {
+            for (Parameter& part : leaves[first]) {
+                part.trained = false;
+            }
+        }
+    };
     const auto add_linear = [&](const std::string& name, std::int64_t outputs, std::int64_t inputs) {
         leaves.push_back({weight(name + ".weight", {outputs, inputs})});
         leaves.push_back({bias(name + ".bias", outputs)});
@@ -43,10 +51,18 @@ std::vector<Parts> model_leaves(const ModelDimensions& dimensions) {
     };
     const auto words = static_cast<std::int64_t>(dimensions.vocabulary_rows.size());
     leaves.push_back({weight(names.word_embeddings(), {words, hidden})});
-    leaves.push_back({weight(names.position_embeddings(), {dimensions.positions, hidden})});
+    if (config.position_embeddings != PositionEmbeddings::none) {
+        leaves.push_back({weight(names.position_embeddings(), {dimensions.positions, hidden})});
+        leaves.back().front().trained = config.position_embeddings != PositionEmbeddings::frozen;
+    }
     leaves.push_back({weight(names.type_embeddings(), {dimensions.token_types, hidden})});
     add_norm(names.encoder + "embeddings.LayerNorm");
-    for (std::int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
+    if (dimensions.frozen_embeddings) {
+        freeze_from(0);
+    }
+    std::int64_t layers = 0;
+    for (const std::int64_t layer : used_layers(config)) {
+        const std::size_t first = leaves.size();
         const std::string prefix = names.layer(layer);
         const std::string attention = prefix + "attention.self.";
         leaves.push_back({weight(attention + "query.weight", {hidden, hidden}),
@@ -59,11 +75,21 @@ std::vector<Parts> model_leaves(const ModelDimensions& dimensions) {
         add_linear(prefix + "intermediate.dense", inner, hidden);
         add_linear(prefix + "output.dense", hidden, inner);
         add_norm(prefix + "output.LayerNorm");
+        if (dimensions.frozen_layers == kAllLayers || layers < dimensions.frozen_layers) {
+            freeze_from(first);
+        }
+        ++layers;
     }
+    const auto states = static_cast<std::int64_t>(read_states(config).size());
+    if (config.layer_fusion == LayerFusion::weighted) {
+        leaves.push_back({bias(names.layer_weights(), states)});
+    }
+    const std::int64_t features =
+        config.layer_fusion == LayerFusion::concatenation ? states * hidden : hidden;
     if (config.head_width > 0) {
-        add_linear(names.hidden, config.head_width, hidden);
+        add_linear(names.hidden, config.head_width, features);
     }
-    add_linear(names.output, dimensions.classes, config.head_width > 0 ? config.head_width : hidden);
+    add_linear(names.output, dimensions.classes, config.head_width > 0 ? config.head_width : features);
     return leaves;
 }
 
@@ -109,22 +135,24 @@ std::int64_t Parameter::elements() const {
 Parameters::Parameters(const ModelDimensions& dimensions, at::Device device) : dimensions_(dimensions) {
     std::int64_t offset = 0;
     auto groups = model_leaves(dimensions);
-    for (const bool decay : {true, false}) {
+    const auto lay_out = [&](const auto& belongs) {
         for (auto& parts : groups) {
-            if (parts.front().decay == decay) {
+            if (belongs(parts.front())) {
                 for (auto& part : parts) {
                     part.offset = offset;
                     offset += part.elements();
                 }
             }
         }
-        if (decay) {
-            decayed_elements_ = offset;
-        }
-    }
-    values_ = at::zeros({offset}, at::TensorOptions(at::kFloat).device(device));
-    gradients_and_statistics_ = at::zeros({offset + kStepStatistics}, values_.options());
-    gradients_ = gradients_and_statistics_.narrow(0, 0, offset);
+        return offset;
+    };
+    decayed_elements_ = lay_out([](const Parameter& part) { return part.trained && part.decay; });
+    const std::int64_t trained = lay_out([](const Parameter& part) { return part.trained && !part.decay; });
+    lay_out([](const Parameter& part) { return !part.trained; });
+    all_values_ = at::zeros({offset}, at::TensorOptions(at::kFloat).device(device));
+    values_ = all_values_.narrow(0, 0, trained);
+    gradients_and_statistics_ = at::zeros({trained + kStepStatistics}, values_.options());
+    gradients_ = gradients_and_statistics_.narrow(0, 0, trained);
     for (const auto& parts : groups) {
         add_leaf(parts);
     }
@@ -140,14 +168,16 @@ void Parameters::add_leaf(const Parts& parts) {
         leaf.elements += part.elements();
         list_.push_back(part);
     }
-    leaf.value = values_.narrow(0, leaf.offset, leaf.elements).view(shape).detach();
-    leaf.value.set_requires_grad(true);
-    leaf.value.mutable_grad() = gradients_.narrow(0, leaf.offset, leaf.elements).view(shape);
+    leaf.value = all_values_.narrow(0, leaf.offset, leaf.elements).view(shape).detach();
+    if (parts.front().trained) {
+        leaf.value.set_requires_grad(true);
+        leaf.value.mutable_grad() = gradients_.narrow(0, leaf.offset, leaf.elements).view(shape);
+    }
     leaves_.push_back(std::move(leaf));
 }
 
 void Parameters::initialize(std::uint64_t seed) {
-    const at::Tensor host = at::zeros(values_.sizes(), at::kFloat);
+    const at::Tensor host = at::zeros(all_values_.sizes(), at::kFloat);
     auto* const flat = host.data_ptr<float>();
     const std::int64_t hidden = dimensions_.config.hidden_size;
     const double deviation = dimensions_.config.initializer_range;
@@ -175,33 +205,35 @@ void Parameters::initialize(std::uint64_t seed) {
         }
     }
     const at::NoGradGuard no_gradients;
-    values_.copy_(host);
+    all_values_.copy_(host);
 }
 
 at::Tensor Parameters::value(const Parameter& parameter) const {
-    return values_.narrow(0, parameter.offset, parameter.elements()).view(parameter.shape);
+    return all_values_.narrow(0, parameter.offset, parameter.elements()).view(parameter.shape);
 }
 
 at::Tensor Parameters::gradient(const Parameter& parameter) const {
     return gradients_.narrow(0, parameter.offset, parameter.elements()).view(parameter.shape);
 }
 
-bool Parameters::has(const std::string& name) const {
+const Parameter* Parameters::find(const std::string& name) const {
     for (const Parameter& parameter : list_) {
         if (parameter.name == name) {
-            return true;
+            return &parameter;
         }
     }
-    return false;
+    return nullptr;
+}
+
+bool Parameters::has(const std::string& name) const {
+    return find(name) != nullptr;
 }
 
 const at::Tensor& Parameters::leaf(const std::string& name) const {
-    for (const Parameter& parameter : list_) {
-        if (parameter.name == name) {
-            for (const Leaf& leaf : leaves_) {
-                if (leaf.offset == parameter.offset) {
-                    return leaf.value;
-                }
+    if (const Parameter* const parameter = find(name)) {
+        for (const Leaf& leaf : leaves_) {
+            if (leaf.offset == parameter->offset) {
+                return leaf.value;
             }
         }
     }
@@ -210,10 +242,13 @@ const at::Tensor& Parameters::leaf(const std::string& name) const {
 
 std::int64_t Parameters::full_model_elements() const {
     const std::int64_t hidden = dimensions_.config.hidden_size;
-    const auto trained_rows =
-        static_cast<std::int64_t>(dimensions_.vocabulary_rows.size()) + dimensions_.positions;
-    const std::int64_t all_rows = dimensions_.vocabulary_size + dimensions_.config.max_position_embeddings;
-    return values_.numel() + (all_rows - trained_rows) * hidden;
+    const ParameterNames names = ParameterNames::of(dimensions_.config.model_type);
+    const auto unused_elements = [&](const std::string& name, std::int64_t all_rows) {
+        const Parameter* const table = find(name);
+        return table != nullptr && table->trained ? (all_rows - table->shape[0]) * hidden : 0;
+    };
+    return values_.numel() + unused_elements(names.word_embeddings(), dimensions_.vocabulary_size) +
+           unused_elements(names.position_embeddings(), dimensions_.config.max_position_embeddings);
 }
 
 }  // namespace orchestrate

@@ -29,6 +29,8 @@ struct ModelDimensions {
     std::int64_t positions =
         0;  // longest text: rows of the position embeddings that are trained, from first_position() on
     std::int64_t token_types = 1;
+    bool frozen_embeddings = false;
+    std::int64_t frozen_layers = 0;  // so many of the layers from the lowest; kAllLayers: all
 
     std::int64_t first_position() const { return orchestrate::first_position(config.model_type, pad_token); }
 };
@@ -43,21 +45,22 @@ struct Parameter {
     std::int64_t offset = 0;  // in the flat tensors
     bool decay = false;
     InitialValues initial_values = InitialValues::normal;
+    bool trained = true;  // false: its values stay; it has no gradient, decay or optimiser state
 
     std::int64_t elements() const;
 };
 
 // A tensor that the model computes with: one parameter, or several side by side (query, key, value).
 struct Leaf {
-    at::Tensor value;  // a view of the flat values; requires gradients
+    at::Tensor value;  // a view of the flat values; requires gradients if it is trained
     std::int64_t offset = 0;
     std::int64_t elements = 0;
 };
 
 class Parameters {
   public:
-    // Zeros, laid out: parameters with decay first, others after them; in each part in the order of the
-    // forward pass.
+    // Zeros, laid out: parameters with decay first, others after them, then those that are not trained; in each
+    // part in the order of the forward pass.
     Parameters(const ModelDimensions& dimensions, at::Device device);
 
     // Initial values as Hugging Face's: normal with standard deviation initializer_range, biases 0, norm
@@ -65,6 +68,7 @@ class Parameters {
     // parameter.
     void initialize(std::uint64_t seed);
 
+    // Of the parameters that are trained.
     at::Tensor& values() { return values_; }
     at::Tensor& gradients() { return gradients_; }
     // The gradients and, behind them, kStepStatistics numbers that are summed over the ranks with them.
@@ -75,7 +79,7 @@ class Parameters {
     const std::vector<Parameter>& list() const { return list_; }
     const std::vector<Leaf>& leaves() const { return leaves_; }
 
-    // Views of one parameter's (compact) values and gradients.
+    // Views of one parameter's (compact) values and gradients; the latter only if it is trained.
     at::Tensor value(const Parameter& parameter) const;
     at::Tensor gradient(const Parameter& parameter) const;
 
@@ -83,19 +87,21 @@ class Parameters {
     const at::Tensor& leaf(const std::string& name) const;
     bool has(const std::string& name) const;
 
-    // Trainable parameters of the whole model, rows that no text uses included.
+    // Trained parameters of the whole model, rows that no text uses included.
     std::int64_t full_model_elements() const;
 
     const ModelDimensions& dimensions() const { return dimensions_; }
 
   private:
     void add_leaf(const std::vector<Parameter>& parts);
+    const Parameter* find(const std::string& name) const;
 
     ModelDimensions dimensions_;
     std::vector<Parameter> list_;
     std::vector<Leaf> leaves_;
     std::int64_t decayed_elements_ = 0;
-    at::Tensor values_;
+    at::Tensor all_values_;
+    at::Tensor values_;  // a view of it
     at::Tensor gradients_and_statistics_;
     at::Tensor gradients_;  // a view of it
 };

@@ -16,6 +16,7 @@
 #include "worker/training/training_checks.h"
 #include "worker/training/training_plan.h"
 #include "worker/training/training_step.h"
+#include "worker/training/unit_scores.h"
 
 namespace orchestrate {
 
@@ -32,9 +33,11 @@ ModelDimensions dimensions_of(const TrainerInputs& in, const CompactVocabulary& 
         in.pretrained != nullptr ? in.pretrained->config.vocabulary_size : data.vocabulary_size;
     dimensions.vocabulary_rows = vocabulary.original_id;
     dimensions.pad_token = data.special.pad;
-    dimensions.positions = data.report.longest_text_tokens;
+    dimensions.positions = TextWindows::of(in.config.tokenizer).longest(data.report.longest_text_tokens);
     dimensions.token_types = in.pretrained != nullptr ? in.pretrained->config.token_types
                                                       : default_token_types(in.config.model.model_type);
+    dimensions.frozen_embeddings = in.config.train.frozen_embeddings;
+    dimensions.frozen_layers = in.config.train.frozen_layers;
     return dimensions;
 }
 
@@ -65,6 +68,7 @@ class Trainer {
 
     AttemptOutcome run() {
         training_step_.join_ranks();
+        mask_units();
         AttemptOutcome outcome;
         for (std::int64_t epoch = 1; epoch <= plan_.epochs; ++epoch) {
             if (const auto cause = train_epoch(epoch, outcome.message)) {
@@ -90,6 +94,16 @@ class Trainer {
 
   private:
     bool is_first_rank() const { return in_.collective.rank() == 0; }
+
+    void mask_units() {
+        const MaskedUnits masked = choose_masked_units(model_, in_, vocabulary_, training_step_.loss());
+        model_.mask(masked);
+        if (is_first_rank()) {
+            for (const std::string& line : describe(in_.config.model, masked)) {
+                in_.observer.on_log(line);
+            }
+        }
+    }
 
     // Why training ended, if it did before the end of the epoch.
     std::optional<Cause> train_epoch(std::int64_t epoch, std::string& message) {
@@ -128,7 +142,8 @@ class Trainer {
     }
 
     PartMetrics measure(const PreparedPart& part, Evaluation& evaluation) {
-        evaluation = evaluate(model_, part, vocabulary_, in_.collective);
+        evaluation =
+            evaluate(model_, part, vocabulary_, TextWindows::of(in_.config.tokenizer), in_.collective);
         if (!is_first_rank() || part.rows() == 0) {
             return {};
         }

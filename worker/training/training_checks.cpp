@@ -3,6 +3,7 @@
 #include <string>
 
 #include "common/error.h"
+#include "common/used_layers.h"
 #include "worker/training/parameters.h"
 
 namespace orchestrate {
@@ -40,14 +41,77 @@ void check_model(const ModelConfig& model) {
     }
 }
 
-void check_lengths(const ModelConfig& model, const PreparedData& data) {
+void check_windows(const TextWindows& windows) {
+    constexpr std::int64_t kSpecialTokens = 2;
+    if (windows.length != 0 && (windows.stride < 1 || windows.length - kSpecialTokens < windows.stride)) {
+        throw UserError("tokenizer.window_stride = " + std::to_string(windows.stride) +
+                        " does not fit tokenizer.window_length = " + std::to_string(windows.length) +
+                        "; expected from 1 to the window's length without its two special tokens");
+    }
+}
+
+void check_lengths(const ModelConfig& model, const TextWindows& windows, const PreparedData& data) {
+    if (model.position_embeddings == PositionEmbeddings::none) {
+        return;
+    }
     const std::int64_t positions =
         model.max_position_embeddings - first_position(model.model_type, data.special.pad);
-    if (data.report.longest_text_tokens > positions) {
+    const std::int64_t tokens = windows.longest(data.report.longest_text_tokens);
+    if (tokens > positions) {
+        const bool has_windows = tokens < data.report.longest_text_tokens;
         throw UserError(
-            "the longest text has " + std::to_string(data.report.longest_text_tokens) +
+            "the longest " + std::string(has_windows ? "window" : "text") + " has " + std::to_string(tokens) +
             " tokens, but model.max_position_embeddings = " + std::to_string(model.max_position_embeddings) +
-            " allows " + std::to_string(positions) + "; lower tokenizer.max_length or raise it");
+            " allows " + std::to_string(positions) + "; lower tokenizer." +
+            (has_windows ? "window_length" : "max_length") + " or raise it");
+    }
+}
+
+// Units, layers and states that a model names must be there; the study's checks have more words for it.
+void check_ablations(const ModelConfig& model, const TrainConfig& train) {
+    const auto fail = [](const std::string& field, std::int64_t found, std::int64_t most) {
+        throw UserError(field + " names " + std::to_string(found) + "; the model has only 0 to " +
+                        std::to_string(most));
+    };
+    const auto check_mask = [&](const std::string& field, const UnitMask& mask, std::int64_t layers,
+                                std::int64_t units) {
+        for (const ModelUnit& unit : mask.units) {
+            if (unit.layer < 0 || unit.layer >= layers) {
+                fail(field + ".units: a layer", unit.layer, layers - 1);
+            }
+            if (unit.unit < 0 || unit.unit >= units) {
+                fail(field + ".units", unit.unit, units - 1);
+            }
+        }
+        if (!(mask.share >= 0 && mask.share < 1)) {
+            throw UserError(field + ".share = " + std::to_string(mask.share) +
+                            "; it must be at least 0 and below 1");
+        }
+    };
+    const auto check_ascending = [&](const std::string& field, const std::vector<std::int64_t>& numbers,
+                                     std::int64_t most) {
+        std::int64_t least = 0;
+        for (const std::int64_t number : numbers) {
+            if (number < least || number > most) {
+                fail(field + " (ascending)", number, most);
+            }
+            least = number + 1;
+        }
+    };
+    check_ascending("model.kept_layers", model.kept_layers, model.num_hidden_layers - 1);
+    const auto layers = static_cast<std::int64_t>(kept_layers(model).size());
+    if (model.layer_fusion != LayerFusion::last) {
+        check_ascending("model.fused_layers", model.fused_layers, layers);
+    }
+    if (train.frozen_layers > layers) {
+        fail("train.frozen_layers", train.frozen_layers, layers);
+    }
+    check_mask("model.attention_head_mask", model.attention_head_mask, model.num_hidden_layers,
+               model.num_attention_heads);
+    check_mask("model.feed_forward_mask", model.feed_forward_mask, model.num_hidden_layers,
+               model.intermediate_size);
+    if (model.head_width > 0) {
+        check_mask("model.classifier_mask", model.classifier_mask, 1, model.head_width);
     }
 }
 
@@ -98,7 +162,9 @@ void check_pretrained(const ModelConfig& model, const PreparedData& data,
 void check_configuration(const JobConfig& config, const PreparedData& data) {
     check_data(data);
     check_model(config.model);
-    check_lengths(config.model, data);
+    check_windows(TextWindows::of(config.tokenizer));
+    check_lengths(config.model, TextWindows::of(config.tokenizer), data);
+    check_ablations(config.model, config.train);
     check_training(config.train, data);
 }
 

@@ -93,8 +93,9 @@ void TrainingStep::backward_passes(std::span<const std::int64_t> batch, std::int
         const auto rows =
             batch.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
         std::optional<TraceSpan> span(std::in_place, in_.trace, "forward");
-        const auto layout = std::make_shared<BatchLayout>(
-            pack(in_.data.train, rows, static_cast<std::uint32_t>(begin), vocabulary_));
+        const auto layout =
+            std::make_shared<BatchLayout>(pack(in_.data.train, rows, static_cast<std::uint32_t>(begin),
+                                               vocabulary_, TextWindows::of(in_.config.tokenizer)));
         const at::Tensor loss = loss_.sum(model_.logits(layout, dropout), layout->batch.label);
         statistics()[kLoss].add_(loss.detach());
         if (buckets_ && end == share.end) {

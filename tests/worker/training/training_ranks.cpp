@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 
 #include "common/error.h"
+#include "tests/worker/training/ablations.h"
 #include "tests/worker/training/synthetic_data.h"
 #include "worker/training/all_ranks.h"
 #include "worker/training/out_of_memory.h"
@@ -85,6 +86,27 @@ void sums_run_beside_the_backward_pass(Collective& collective) {
     expect(overlap.steps == 16, "16 steps are traced");
     if (collective.size() == 2) {  // more ranks than cores take turns, and sums wait for their turn
         expect(overlap.steps_with_early_sum >= 1, "a sum ends before the backward pass does");
+    }
+}
+
+// Masks chosen by scores are the same too: others would give other losses.
+void ablations_do_not_depend_on_ranks(Collective& collective) {
+    const PreparedData data = synthetic_data(kTrainRows);
+    for (const Ablation& ablation : ablations()) {
+        JobConfig config = synthetic_job();
+        config.train.epochs = 4;
+        ablation.apply(config);
+        SingleRank alone;
+        const TrainingRun single = run_job(config, data, alone);
+        const TrainingRun spread = run_job(config, data, collective);
+        const double difference = largest_difference(single.losses, spread.losses);
+        expect(difference < 1e-5,
+               ablation.name + ": losses equal to 1e-5, not " + std::to_string(difference));
+        if (collective.rank() == 0) {
+            expect(spread.outcome.result.test_predictions.predicted_class ==
+                       single.outcome.result.test_predictions.predicted_class,
+                   ablation.name + ": equal predictions");
+        }
     }
 }
 
@@ -225,6 +247,7 @@ int main(int argc, char** argv) {
             losses_and_results_do_not_depend_on_ranks(*collective, options);
         }
         sums_run_beside_the_backward_pass(*collective);
+        ablations_do_not_depend_on_ranks(*collective);
         a_stop_reaches_all_ranks(*collective);
         a_weighted_loss_does_not_depend_on_ranks(*collective);
         a_rank_without_memory_makes_all_take_less(*collective);
