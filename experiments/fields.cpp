@@ -293,10 +293,8 @@ std::vector<Field> model_fields() {
     const auto add = [&](std::vector<Field> more) {
         std::move(more.begin(), more.end(), std::back_inserter(all));
     };
-    add(unit_mask_fields("model.attention_head_mask", "attention heads", &ModelConfig::attention_head_mask,
-                         true));
-    add(unit_mask_fields("model.feed_forward_mask", "feed-forward neurons", &ModelConfig::feed_forward_mask,
-                         true));
+    add(unit_mask_fields("model.attention_head_mask", "heads", &ModelConfig::attention_head_mask, true));
+    add(unit_mask_fields("model.feed_forward_mask", "neurons", &ModelConfig::feed_forward_mask, true));
     add(unit_mask_fields("model.classifier_mask", "classifier units", &ModelConfig::classifier_mask, false));
     add({
         varying(with_words(one_of<LayerFusion>("model.layer_fusion", AT(job.model.layer_fusion),

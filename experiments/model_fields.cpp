@@ -178,8 +178,9 @@ Field kept_layers_field() {
             return std::string("all layers");
         }
         const bool first_ones = layers.back() + 1 == static_cast<std::int64_t>(layers.size());
-        return first_ones ? fmt::format("first {} layer{}", layers.size(), layers.size() == 1 ? "" : "s")
-                          : fmt::format("layer{} {}", layers.size() == 1 ? "" : "s", shown_numbers(layers));
+        return layers == std::vector<std::int64_t>{0} ? "first layer"
+               : first_ones                           ? fmt::format("first {} layers", layers.size())
+                            : fmt::format("layer{} {}", layers.size() == 1 ? "" : "s", shown_numbers(layers));
     };
     return varying(finished(std::move(field)));
 }

@@ -246,7 +246,7 @@ TEST_P(AblatedModel, FrozenParametersKeepTheirBits) {
         EXPECT_EQ(frozen.parameters.gradients().numel(), elements);
         TrainConfig train;
         train.weight_decay = 0.1;
-        AdamW optimizer(frozen.parameters, train);
+        AdamOptimizer optimizer(frozen.parameters, train);
         for (int step = 0; step < 3; ++step) {
             frozen.backward(layout, kDropout);
             optimizer.step(0.01);
