@@ -40,12 +40,26 @@ void check_model(const ModelConfig& model) {
     }
 }
 
+// Where the longest text stands.
+std::string place_of_longest(const PreparedData& data) {
+    for (const PreparedPart* const part : {&data.train, &data.validation, &data.test}) {
+        for (std::int64_t row = 0; row < part->rows(); ++row) {
+            if (part->length(row) == data.report.longest_text_tokens) {
+                return "line " + std::to_string(part->line[static_cast<std::size_t>(row)]) + " of '" +
+                       data.file + "'";
+            }
+        }
+    }
+    return "some line of '" + data.file + "'";
+}
+
 void check_lengths(const ModelConfig& model, const PreparedData& data) {
     const std::int64_t positions =
         model.max_position_embeddings - first_position(model.model_type, data.special.pad);
     if (data.report.longest_text_tokens > positions) {
         throw UserError(
-            "the longest text has " + std::to_string(data.report.longest_text_tokens) +
+            "the text of " + place_of_longest(data) + " has " +
+            std::to_string(data.report.longest_text_tokens) +
             " tokens, but model.max_position_embeddings = " + std::to_string(model.max_position_embeddings) +
             " allows " + std::to_string(positions) + "; lower tokenizer.max_length or raise it");
     }
