@@ -152,6 +152,7 @@ PreparedData prepare_data(const DataConfig& data, const TokenizerConfig& tokeniz
     advance();
 
     PreparedData prepared;
+    prepared.file = paths.data;
     prepared.tokenizer = std::make_shared<const Tokenizer>(make_tokenizer(tokenizer, paths, all));
     advance();
     DataReport& report = prepared.report;

@@ -197,22 +197,13 @@ class Engine final : public TrainingEngine {
             inputs.trace = &trace.emplace(collective.rank());
         }
         inputs.retry_out_of_memory = request.resources.retry_out_of_memory;
-        AttemptOutcome outcome = train_on(inputs, request.paths);
+        AttemptOutcome outcome = train(inputs);
         if (trace) {
             trace->write(trace_file_of(request.trace_file, collective.rank()));
         }
         outcome.result.total_seconds = std::chrono::duration<double>(Clock::now() - start).count();
         outcome.result.peak_memory_bytes = device_.peak_memory_bytes();
         return outcome;
-    }
-
-    // What does not fit the data is said with the data's file.
-    static AttemptOutcome train_on(const TrainerInputs& inputs, const JobPaths& paths) {
-        try {
-            return train(inputs);
-        } catch (const UserError& error) {
-            throw UserError("'" + paths.data + "': " + error.what());
-        }
     }
 
     struct Prepared {
