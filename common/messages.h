@@ -13,11 +13,12 @@
 #include <boost/describe.hpp>
 
 #include "common/attempt.h"
+#include "common/checkpoint.h"
 #include "common/job_config.h"
 
 namespace orchestrate {
 
-inline constexpr int kProtocolVersion = 1;
+inline constexpr int kProtocolVersion = 2;
 inline constexpr std::size_t kMaximumFrameBytes = 256U << 20;
 
 enum class Role { worker, pilot, person };
@@ -78,8 +79,9 @@ struct Lease {
     JobPaths paths;
     JobResources resources;
     std::string log_file;
+    CheckpointPlan checkpoints;
 };
-BOOST_DESCRIBE_STRUCT(Lease, (), (attempt, config, paths, resources, log_file))
+BOOST_DESCRIBE_STRUCT(Lease, (), (attempt, config, paths, resources, log_file, checkpoints))
 
 struct AttemptProgress {
     static constexpr const char* kType = "attempt_progress";
@@ -95,14 +97,31 @@ struct AttemptEpoch {
 };
 BOOST_DESCRIBE_STRUCT(AttemptEpoch, (), (attempt, metrics))
 
+// The attempt does not begin at the first step. Epochs before that step are reported again.
+struct AttemptResumed {
+    static constexpr const char* kType = "attempt_resumed";
+    AttemptId attempt;
+    ResumePoint point;
+};
+BOOST_DESCRIBE_STRUCT(AttemptResumed, (), (attempt, point))
+
+struct CheckpointWritten {
+    static constexpr const char* kType = "checkpoint_written";
+    AttemptId attempt;
+    StoredCheckpoint checkpoint;
+};
+BOOST_DESCRIBE_STRUCT(CheckpointWritten, (), (attempt, checkpoint))
+
 struct AttemptEnded {
     static constexpr const char* kType = "attempt_ended";
     AttemptId attempt;
     Cause cause = Cause::succeeded;
     std::string message;
-    std::optional<AttemptResult> result;  // with cause succeeded
+    std::optional<AttemptResult> result;    // with cause succeeded
+    std::string job_identity = "";          // of the job that was trained; empty: not told
+    std::vector<EpochMetrics> epochs = {};  // with a result: all of them, should their own messages be lost
 };
-BOOST_DESCRIBE_STRUCT(AttemptEnded, (), (attempt, cause, message, result))
+BOOST_DESCRIBE_STRUCT(AttemptEnded, (), (attempt, cause, message, result, job_identity, epochs))
 
 // Coordinator to worker, after the commit that holds AttemptEnded, or because the attempt is no longer
 // current.
@@ -189,9 +208,10 @@ BOOST_DESCRIBE_STRUCT(StatusReply, (),
                       (study, stage, jobs, succeeded, failed, running, elapsed_seconds, remaining_seconds,
                        workers))
 
-using Message = std::variant<Hello, Welcome, Refused, Heartbeat, Lease, AttemptProgress, AttemptEpoch,
-                             AttemptEnded, Acknowledged, StopAttempt, Retire, Goodbye, StartWorker,
-                             StopWorker, WorkerExited, StatusRequest, StatusReply>;
+using Message =
+    std::variant<Hello, Welcome, Refused, Heartbeat, Lease, AttemptProgress, AttemptEpoch, AttemptResumed,
+                 CheckpointWritten, AttemptEnded, Acknowledged, StopAttempt, Retire, Goodbye, StartWorker,
+                 StopWorker, WorkerExited, StatusRequest, StatusReply>;
 
 // Thrown for a frame that is no valid message.
 class ProtocolError : public std::runtime_error {

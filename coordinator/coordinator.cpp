@@ -35,6 +35,7 @@ Coordinator::Coordinator(CoordinatorOptions options, ProgressDisplay& display)
       lock_(options_.database, options_.take_over),
       log_(open_log("coordinator", state_folder(options_.database) / "logs" / "coordinator.log")),
       store_(options_.database),
+      checkpoints_(state_folder(options_.database)),
       signals_(io_, SIGINT, SIGTERM, SIGHUP),
       tick_timer_(io_),
       stage_timer_(io_),
@@ -45,6 +46,7 @@ Coordinator::~Coordinator() = default;
 StudyState Coordinator::run(const Study& study) {
     started_at_ = std::chrono::steady_clock::now();
     study_name_ = study.name;
+    checkpoint_interval_seconds_ = study.checkpoint_interval_seconds;
     log_->info("orchestrate {} runs study '{}' of {} (journal: {})", options_.program_version, study.name,
                study.file.string(), store_.journal_mode());
     study_row_ = store_.begin_study(study);
@@ -165,6 +167,7 @@ void Coordinator::set_up_sites(const Study& study) {
                                        [this](std::shared_ptr<Connection> connection, Hello hello) {
                                            return serve(connection, std::move(hello));
                                        });
+    accept_unacknowledged_results();
     recover();
     if (slurm) {
         slurm_ = std::make_unique<SlurmSites>(study.cluster, state_folder(options_.database),
@@ -191,49 +194,6 @@ void Coordinator::set_up_sites(const Study& study) {
         sites_[kThisMachine] = std::make_unique<LauncherSite>(make_local_launcher(false), site);
     }
     asio::co_spawn(io_, server_->accept(), asio::detached);
-}
-
-// What an earlier coordinator left: attempts that may still run, workers that may still live.
-void Coordinator::recover() {
-    const auto now = std::chrono::steady_clock::now();
-    const std::string here = host_name();
-    for (const auto& worker : store_.present_workers()) {
-        if (worker.host == here && !process_is_alive(worker.process_id)) {
-            store_.worker_left(worker.row, "its process had ended when the coordinator came back");
-            continue;
-        }
-        Worker& expected = workers_[worker.name];
-        expected.record = worker;
-        expected.last_heard = now;
-        scheduler_.worker_expected(worker.name, site_of(worker.name), worker.ranks);
-    }
-    for (const auto& attempt : store_.open_attempts()) {
-        if (attempt.host == here && !process_is_alive(attempt.worker_process)) {
-            end_attempt({attempt.id,
-                         Cause::node_lost,
-                         "the worker's process had ended when the coordinator came back",
-                         {}},
-                        attempt.worker);
-            continue;
-        }
-        Job& job = jobs_[attempt.id.job];
-        job.attempt = attempt.id;
-        job.began_at = now;
-        job.held_until = now + lost_after();
-        log_->info("job {}, attempt {} may still run on {}; waiting for it", attempt.id.job,
-                   attempt.id.number, attempt.worker);
-    }
-}
-
-void Coordinator::release_held_attempts() {
-    const auto now = std::chrono::steady_clock::now();
-    for (auto& [id, job] : jobs_) {
-        if (job.held_until && now > *job.held_until) {
-            job.held_until.reset();
-            end_attempt(
-                {*job.attempt, Cause::node_lost, "its worker did not come back to the coordinator", {}}, "");
-        }
-    }
 }
 
 void Coordinator::act() {
@@ -272,13 +232,14 @@ void Coordinator::assign(std::int64_t id, const std::string& name) {
     const BegunAttempt begun = store_.begin_attempt(id, worker.record, worker.log_folder);
     job.attempt = begun.id;
     job.began_at = std::chrono::steady_clock::now();
+    job.share_resumed = 0;
     job.stored.state = JobState::running;
     worker.running = begun.id;
     worker.progress = {};
     log_->info("job {} ({}), attempt {} goes to {}", id, job.stored.title, begun.id.number, name);
     if (worker.connection) {
-        worker.connection->send(
-            Lease{begun.id, job.stored.config, job.stored.paths, job.stored.resources, begun.log_file});
+        worker.connection->send(Lease{begun.id, job.stored.config, job.stored.paths, job.stored.resources,
+                                      begun.log_file, plan_checkpoints(begun.id)});
     }
 }
 
@@ -425,9 +386,11 @@ std::optional<double> Coordinator::remaining_seconds() const {
         if (progress.steps > 0 && progress.step > 0 && job != jobs_.end()) {
             const double fraction = static_cast<double>(progress.step) / static_cast<double>(progress.steps);
             fraction_done_of_running += fraction;
-            estimate_from_running +=
-                std::chrono::duration<double>(now - job->second.began_at).count() / fraction;
-            ++estimates;
+            if (const double since = fraction - job->second.share_resumed; since > 0) {
+                estimate_from_running +=
+                    std::chrono::duration<double>(now - job->second.began_at).count() / since;
+                ++estimates;
+            }
         }
     }
     double seconds_per_job = 0;

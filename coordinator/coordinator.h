@@ -16,6 +16,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "common/log.h"
+#include "coordinator/checkpoint_folders.h"
 #include "coordinator/database_lock.h"
 #include "coordinator/job_store.h"
 #include "coordinator/progress_display.h"
@@ -64,6 +65,7 @@ class Coordinator {
         StoredJob stored;
         std::optional<AttemptId> attempt;
         std::chrono::steady_clock::time_point began_at;
+        double share_resumed = 0;  // of its steps: done before this attempt began
         // Of an attempt from before a restart that no worker has claimed yet: when it is given up.
         std::optional<std::chrono::steady_clock::time_point> held_until;
     };
@@ -77,13 +79,17 @@ class Coordinator {
     boost::asio::awaitable<void> watch_signals();
     void set_up_sites(const Study& study);
     void beat_lock();
-    void recover();
     void act();
     void assign(std::int64_t job, const std::string& worker);
-    void release_held_attempts();
     bool stage_done() const;
     StatusReply status() const;
     std::optional<double> remaining_seconds() const;
+
+    // coordinator_recovery.cpp: what an earlier coordinator or attempt left.
+    void accept_unacknowledged_results();
+    void recover();
+    void release_held_attempts();
+    CheckpointPlan plan_checkpoints(const AttemptId& attempt);
 
     // coordinator_sessions.cpp: connections, attempts, workers that come and go.
     boost::asio::awaitable<void> serve(std::shared_ptr<Connection> connection, Hello hello);
@@ -92,6 +98,8 @@ class Coordinator {
     boost::asio::awaitable<void> serve_person(std::shared_ptr<Connection> connection);
     Worker& welcome_worker(const std::shared_ptr<Connection>& connection, const Hello& hello);
     void on_worker_message(Worker& worker, const Message& message);
+    void on_checkpoint(Worker& worker, const CheckpointWritten& written);
+    void on_resume(Worker& worker, const AttemptResumed& resumed);
     // Ends an attempt by whatever cause and lets the job go on; false if it was not the current one.
     bool end_attempt(const AttemptEnded& ended, const std::string& worker);
     void on_exit(const std::string& site, const SiteWorkerExit& exit);
@@ -106,6 +114,7 @@ class Coordinator {
     std::chrono::steady_clock::time_point lock_beat_at_;
     Log log_;
     JobStore store_;
+    CheckpointFolders checkpoints_;
     boost::asio::io_context io_{1};
     boost::asio::signal_set signals_;
     boost::asio::steady_timer tick_timer_;
@@ -119,6 +128,7 @@ class Coordinator {
     std::vector<std::int64_t> stage_jobs_;
     std::int64_t study_row_ = 0;
     std::string study_name_;
+    double checkpoint_interval_seconds_ = 60;
     std::string stage_name_;
     std::chrono::steady_clock::time_point started_at_;
     std::vector<double> job_seconds_;  // of jobs that succeeded in this run

@@ -116,7 +116,7 @@ asio::awaitable<void> Coordinator::serve_worker(std::shared_ptr<Connection> conn
         co_return;
     }
     found->second.connection.reset();
-    if (!found->second.farewell.empty()) {
+    if (!found->second.farewell.empty() && !found->second.running) {
         lose_worker(name, Cause::node_lost, found->second.farewell);
     }
 }
@@ -133,6 +133,10 @@ void Coordinator::on_worker_message(Worker& worker, const Message& message) {
         if (!store_.add_epoch(epoch->attempt, epoch->metrics)) {
             worker.connection->send(StopAttempt{epoch->attempt});
         }
+    } else if (const auto* written = std::get_if<CheckpointWritten>(&message)) {
+        on_checkpoint(worker, *written);
+    } else if (const auto* resumed = std::get_if<AttemptResumed>(&message)) {
+        on_resume(worker, *resumed);
     } else if (const auto* ended = std::get_if<AttemptEnded>(&message)) {
         const bool current = end_attempt(*ended, worker.record.name);
         if (worker.running == ended->attempt) {
@@ -143,7 +147,40 @@ void Coordinator::on_worker_message(Worker& worker, const Message& message) {
         act();
     } else if (const auto* goodbye = std::get_if<Goodbye>(&message)) {
         worker.farewell = goodbye->reason.empty() ? "left" : goodbye->reason;
+        scheduler_.worker_leaving(worker.record.name);
     }
+}
+
+void Coordinator::on_checkpoint(Worker& worker, const CheckpointWritten& written) {
+    StoredCheckpoint checkpoint = written.checkpoint;
+    checkpoint.file = std::filesystem::path(checkpoint.file).filename().string();
+    const auto needless = store_.add_checkpoint(written.attempt, checkpoint);
+    if (!needless) {
+        log_->warn("job {}, attempt {}: its checkpoint at step {} is stale", written.attempt.job,
+                   written.attempt.number, checkpoint.step);
+        worker.connection->send(StopAttempt{written.attempt});
+        return;
+    }
+    log_->info("job {}, attempt {}: checkpoint at step {}, {} bytes", written.attempt.job,
+               written.attempt.number, checkpoint.step, checkpoint.bytes);
+    for (const auto& old : *needless) {
+        checkpoints_.remove(written.attempt.job, old);
+    }
+}
+
+void Coordinator::on_resume(Worker& worker, const AttemptResumed& resumed) {
+    const auto& [attempt, point] = resumed;
+    if (!store_.resume_attempt(attempt, point)) {
+        worker.connection->send(StopAttempt{attempt});
+        return;
+    }
+    Job& job = jobs_[attempt.job];
+    job.share_resumed =
+        point.steps > 0 ? static_cast<double>(point.step) / static_cast<double>(point.steps) : 0;
+    const auto text =
+        fmt::format("resumes at step {} of {} from attempt {}", point.step, point.steps, point.attempt);
+    log_->info("job {}, attempt {} {}", attempt.job, attempt.number, text);
+    display_.note(fmt::format("job {}: {}: {}", attempt.job, job.stored.title, text));
 }
 
 bool Coordinator::end_attempt(const AttemptEnded& ended, const std::string& worker) {
@@ -170,9 +207,11 @@ bool Coordinator::end_attempt(const AttemptEnded& ended, const std::string& work
     const auto title = fmt::format("job {}: {}", ended.attempt.job,
                                    job.stored.title.empty() ? "of another study" : job.stored.title);
     if (checked.cause == Cause::succeeded) {
-        const double seconds =
-            std::chrono::duration<double>(std::chrono::steady_clock::now() - job.began_at).count();
-        job_seconds_.push_back(seconds);
+        const double seconds = checked.result->total_seconds;
+        if (job.share_resumed < 1) {
+            job_seconds_.push_back(seconds / (1 - job.share_resumed));
+        }
+        checkpoints_.remove_job(ended.attempt.job);
         display_.note(fmt::format("{}: accuracy {:.2f} %, macro F1 {:.2f} % in {}", title,
                                   100 * checked.result->test.accuracy, 100 * checked.result->test.macro_f1,
                                   duration_text(std::chrono::duration<double>(seconds))));

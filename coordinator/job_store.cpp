@@ -1,5 +1,6 @@
 #include "coordinator/job_store.h"
 
+#include <algorithm>
 #include <set>
 
 #include "common/error.h"
@@ -9,6 +10,8 @@
 
 namespace orchestrate {
 namespace {
+
+constexpr std::ptrdiff_t kKeptCheckpoints = 2;
 
 std::string now() {
     return utc_time_text(std::chrono::system_clock::now());
@@ -281,22 +284,66 @@ bool JobStore::add_epoch(const AttemptId& attempt, const EpochMetrics& metrics) 
     if (!is_current(attempt)) {
         return false;
     }
-    if (metrics.epoch == 1) {
-        execute(database_, "DELETE FROM epochs WHERE job_id = ? AND attempt <> ?", attempt.job,
-                attempt.number);
-    }
-    const auto& validation = metrics.validation;
-    execute(database_, "INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            attempt.job, metrics.epoch, attempt.number, metrics.train_loss, metrics.learning_rate,
-            metrics.seconds, metrics.tokens_per_second, validation.loss, validation.accuracy,
-            validation.macro_precision, validation.macro_recall, validation.macro_f1);
+    store_epoch(attempt, metrics);
     transaction.commit();
     return true;
 }
 
+std::optional<std::vector<StoredCheckpoint>> JobStore::add_checkpoint(const AttemptId& attempt,
+                                                                      const StoredCheckpoint& checkpoint) {
+    SQLite::Transaction transaction(database_);
+    if (!is_current(attempt)) {
+        return std::nullopt;
+    }
+    execute(database_, "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?)", attempt.job,
+            attempt.number, checkpoint.step, checkpoint.file, checkpoint.sha256, checkpoint.bytes, now());
+    auto needless = checkpoints(attempt.job);
+    needless.erase(needless.begin(),
+                   needless.begin() + std::min<std::ptrdiff_t>(kKeptCheckpoints, std::ssize(needless)));
+    for (const auto& old : needless) {
+        execute(database_, "DELETE FROM checkpoints WHERE job_id = ? AND attempt = ? AND step = ?",
+                attempt.job, old.attempt, old.step);
+    }
+    transaction.commit();
+    return needless;
+}
+
+std::vector<StoredCheckpoint> JobStore::checkpoints(std::int64_t job) {
+    SQLite::Statement query(database_,
+                            "SELECT attempt, step, file, sha256, bytes FROM checkpoints WHERE job_id = ? "
+                            "ORDER BY attempt DESC, step DESC");
+    query.bind(1, job);
+    std::vector<StoredCheckpoint> found;
+    while (query.executeStep()) {
+        found.push_back({query.getColumn(0).getInt64(), query.getColumn(1).getInt64(),
+                         query.getColumn(2).getString(), query.getColumn(3).getString(),
+                         query.getColumn(4).getInt64()});
+    }
+    return found;
+}
+
+bool JobStore::resume_attempt(const AttemptId& attempt, const ResumePoint& point) {
+    SQLite::Transaction transaction(database_);
+    if (!is_current(attempt)) {
+        return false;
+    }
+    execute(database_,
+            "UPDATE attempts SET resumed_attempt = ?, resumed_step = ? WHERE job_id = ? AND number = ?",
+            point.attempt, point.step, attempt.job, attempt.number);
+    execute(database_, "DELETE FROM epochs WHERE job_id = ? AND epoch > ?", attempt.job, point.epochs);
+    transaction.commit();
+    return true;
+}
+
+bool JobStore::is_of_job(const AttemptEnded& ended) {
+    return ended.job_identity.empty() ||
+           number_of(database_, "SELECT count(*) FROM jobs WHERE id = ? AND identity = ?", ended.attempt.job,
+                     ended.job_identity) == 1;
+}
+
 bool JobStore::end_attempt(const AttemptEnded& ended, JobState next_state, bool counts_as_failure) {
     SQLite::Transaction transaction(database_);
-    if (!is_current(ended.attempt)) {
+    if (!is_current(ended.attempt) || !is_of_job(ended)) {
         return false;
     }
     execute(database_,
@@ -308,10 +355,26 @@ bool JobStore::end_attempt(const AttemptEnded& ended, JobState next_state, bool 
             "WHERE id = ?5",
             to_string(next_state), counts_as_failure ? 1 : 0, final ? 1 : 0, now(), ended.attempt.job);
     if (next_state == JobState::succeeded) {
+        for (const auto& metrics : ended.epochs) {
+            store_epoch(ended.attempt, metrics);
+        }
         store_result(ended.attempt, ended.result.value());
+        execute(database_, "DELETE FROM checkpoints WHERE job_id = ?", ended.attempt.job);
     }
     transaction.commit();
     return true;
+}
+
+void JobStore::store_epoch(const AttemptId& attempt, const EpochMetrics& metrics) {
+    if (metrics.epoch == 1) {
+        execute(database_, "DELETE FROM epochs WHERE job_id = ? AND attempt <> ?", attempt.job,
+                attempt.number);
+    }
+    const auto& validation = metrics.validation;
+    execute(database_, "INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            attempt.job, metrics.epoch, attempt.number, metrics.train_loss, metrics.learning_rate,
+            metrics.seconds, metrics.tokens_per_second, validation.loss, validation.accuracy,
+            validation.macro_precision, validation.macro_recall, validation.macro_f1);
 }
 
 void JobStore::store_result(const AttemptId& attempt, const AttemptResult& result) {
@@ -353,6 +416,10 @@ void JobStore::store_result(const AttemptId& attempt, const AttemptResult& resul
         insert.exec();
         insert.reset();
     }
+}
+
+bool JobStore::has_succeeded(std::int64_t job) {
+    return number_of(database_, "SELECT count(*) FROM jobs WHERE id = ? AND state = 'succeeded'", job) == 1;
 }
 
 std::int64_t JobStore::unfinished_jobs() {

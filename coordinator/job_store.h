@@ -91,15 +91,32 @@ class JobStore {
     // False, and no change, if the attempt is not the job's current one.
     bool add_epoch(const AttemptId& attempt, const EpochMetrics& metrics);
 
+    // Stores a checkpoint (the file's name) and gives those that are needed no longer. Nothing, and no change, if
+    // the attempt is not the job's current one.
+    std::optional<std::vector<StoredCheckpoint>> add_checkpoint(const AttemptId& attempt,
+                                                                const StoredCheckpoint& checkpoint);
+
+    // Of a job, the best to go on from first; with names of files.
+    std::vector<StoredCheckpoint> checkpoints(std::int64_t job);
+
+    // The attempt goes on from a checkpoint: epochs after it are forgotten. False, and no change, if the attempt is
+    // not the job's current one.
+    bool resume_attempt(const AttemptId& attempt, const ResumePoint& point);
+
     // Ends an attempt and sets the job's next state. False, and no change, if it is not the job's current
-    // one.
+    // one, or trained another job.
     bool end_attempt(const AttemptEnded& ended, JobState next_state, bool counts_as_failure);
+
+    // False for a job that the database does not have.
+    bool has_succeeded(std::int64_t job);
 
     // Jobs waiting or running, of all studies.
     std::int64_t unfinished_jobs();
 
   private:
     bool is_current(const AttemptId& attempt);
+    bool is_of_job(const AttemptEnded& ended);
+    void store_epoch(const AttemptId& attempt, const EpochMetrics& metrics);
     void store_result(const AttemptId& attempt, const AttemptResult& result);
     std::int64_t find_or_add_job(const JobConfig& config, const JobPaths& paths,
                                  const JobResources& resources);

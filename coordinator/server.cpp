@@ -55,7 +55,8 @@ Server::Server(asio::io_context& io, const std::filesystem::path& folder, bool a
       folder_(folder),
       log_(std::move(log)),
       handler_(std::move(handler)),
-      tls_((ensure_certificate(folder), make_server_tls(folder))),
+      certificate_fingerprint_(ensure_certificate(folder)),
+      tls_(make_server_tls(folder)),
       acceptor_(io) {
     const auto person = earlier_access(person_access_file(folder));
     const auto worker = earlier_access(worker_access_file());
@@ -68,7 +69,7 @@ Server::Server(asio::io_context& io, const std::filesystem::path& folder, bool a
     Access access;
     access.addresses = all_addresses ? host_addresses() : std::vector<std::string>{"127.0.0.1"};
     access.port = acceptor_.local_endpoint().port();
-    access.certificate_fingerprint = ensure_certificate(folder);
+    access.certificate_fingerprint = certificate_fingerprint_;
     access.token = person_token_;
     write_access_file(person_access_file(folder), access);
     access.token = worker_token_;

@@ -34,6 +34,8 @@ class Server {
 
     std::filesystem::path worker_access_file() const { return folder_ / "worker-access.json"; }
 
+    const std::string& certificate_fingerprint() const { return certificate_fingerprint_; }
+
   private:
     boost::asio::awaitable<void> greet(boost::asio::ip::tcp::socket socket);
 
@@ -43,6 +45,7 @@ class Server {
     Handler handler_;
     std::string person_token_;
     std::string worker_token_;
+    std::string certificate_fingerprint_;
     boost::asio::ssl::context tls_;
     boost::asio::ip::tcp::acceptor acceptor_;
     int half_open_ = 0;

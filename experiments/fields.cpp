@@ -204,6 +204,8 @@ std::vector<Field> study_fields() {
             "not results."),
         flag("study.retry_out_of_memory", AT(retry_out_of_memory),
              "A job that runs out of memory is tried again with half the micro-batch."),
+        number("study.checkpoint_interval_seconds", "seconds", kNotNegative, AT(checkpoint_interval_seconds),
+               "A running job can go on from a checkpoint at most so old; 0: from every step."),
     };
 }
 

@@ -96,6 +96,7 @@ struct Study {
     JobPaths paths;
     JobConfig base;
     ClusterConfig cluster;
+    double checkpoint_interval_seconds = 60;  // of a running job; 0: every step
     std::vector<Stage> stages;
     std::vector<Diagnostic> warnings;
 

@@ -74,10 +74,24 @@ CREATE TABLE attempts (
                                         'node_lost', 'worker_crashed', 'cancelled')),
     message       TEXT NOT NULL DEFAULT '',
     log_file      TEXT NOT NULL DEFAULT '',
+    resumed_attempt INTEGER,                   -- whose checkpoint it went on from; NULL: from the first step
+    resumed_step  INTEGER,
     PRIMARY KEY (job_id, number)
 ) WITHOUT ROWID;
 
--- Metrics after each epoch; those of an attempt that did not succeed are replaced by the next one's.
+-- What an unfinished job goes on from: the newest two. Files DATABASE.d/checkpoints/job-JOB/attempt-ATTEMPT/FILE.
+CREATE TABLE checkpoints (
+    job_id        INTEGER NOT NULL REFERENCES jobs (id),
+    attempt       INTEGER NOT NULL,
+    step          INTEGER NOT NULL,            -- optimiser steps done
+    file          TEXT NOT NULL,
+    sha256        TEXT NOT NULL,               -- of all but the file's last 64 bytes, where it stands too
+    bytes         INTEGER NOT NULL,
+    written_at    TEXT NOT NULL,
+    PRIMARY KEY (job_id, attempt, step)
+) WITHOUT ROWID;
+
+-- Metrics after each epoch; those after the step that a later attempt goes on from are replaced by its own.
 CREATE TABLE epochs (
     job_id               INTEGER NOT NULL REFERENCES jobs (id),
     epoch                INTEGER NOT NULL,     -- 1-based

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "common/attempt.h"
+#include "common/checkpoint.h"
 #include "common/job_config.h"
 #include "worker/collective.h"
 
@@ -23,12 +24,17 @@ class AttemptObserver {
     virtual void on_progress(const TrainingProgress& progress) = 0;  // about once a second
     virtual void on_epoch(const EpochMetrics& metrics) = 0;
     virtual void on_log(const std::string& line) = 0;  // for the attempt's log file
+    // A checkpoint lies on disk.
+    virtual void on_checkpoint(const StoredCheckpoint&) {}
+    // The attempt goes on from a checkpoint; the epochs before it are reported again.
+    virtual void on_resume(const ResumePoint&) {}
 };
 
 struct AttemptRequest {
     JobConfig config;
     JobPaths paths;
     JobResources resources;
+    CheckpointPlan checkpoints;
     int threads = 1;  // of this rank
     // Where the time of the first steps goes is written there as a Chrome trace, per rank; empty: nowhere.
     std::filesystem::path trace_file;
@@ -51,7 +57,7 @@ class TrainingEngine {
 
     // Trains one job over all ranks of `collective`; every rank calls it with the same request. Never throws for
     // what a job can do wrong: the outcome tells. `stop` set from another thread on rank 0 ends the attempt at the
-    // next step on all ranks with cause `preempted`. CollectiveError (a lost peer) is thrown through.
+    // next step on all ranks with cause `preempted`, after a checkpoint. CollectiveError (a lost peer) is thrown through.
     virtual AttemptOutcome run(const AttemptRequest& request, Collective& collective,
                                AttemptObserver& observer, const std::atomic<bool>& stop) = 0;
 

@@ -111,6 +111,81 @@ TEST_F(JobStoreTest, EpochsOfALaterAttemptReplaceThoseOfAnEarlierOne) {
     EXPECT_EQ(count("SELECT attempt FROM epochs"), 2);
 }
 
+TEST_F(JobStoreTest, KeepsTheNewestTwoCheckpointsOfTheCurrentAttempt) {
+    JobStore store(file());
+    const auto row = store.begin_study(study());
+    const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
+    const auto first = store.begin_attempt(jobs[0].id, worker_, "/logs").id;
+    const StoredCheckpoint at_10{1, 10, "step-10", "aa", 100};
+    const StoredCheckpoint at_20{1, 20, "step-20", "bb", 100};
+    const StoredCheckpoint at_30{1, 30, "step-30", "cc", 100};
+    EXPECT_THAT(store.add_checkpoint(first, at_10), testing::Optional(testing::IsEmpty()));
+    EXPECT_THAT(store.add_checkpoint(first, at_20), testing::Optional(testing::IsEmpty()));
+    EXPECT_THAT(store.add_checkpoint(first, at_30), testing::Optional(testing::ElementsAre(at_10)));
+    EXPECT_THAT(store.checkpoints(jobs[0].id), testing::ElementsAre(at_30, at_20));
+
+    store.end_attempt({first, Cause::preempted, "", {}}, JobState::waiting, false);
+    EXPECT_EQ(store.add_checkpoint(first, {1, 40, "step-40", "dd", 100}), std::nullopt);
+    // The second attempt could not read them, and began again: its checkpoints are the better ones.
+    const auto second = store.begin_attempt(jobs[0].id, worker_, "/logs").id;
+    const StoredCheckpoint again_at_10{2, 10, "step-10", "aa", 100};
+    EXPECT_THAT(store.add_checkpoint(second, again_at_10), testing::Optional(testing::ElementsAre(at_20)));
+    EXPECT_THAT(store.checkpoints(jobs[0].id), testing::ElementsAre(again_at_10, at_30));
+    EXPECT_EQ(store.add_checkpoint(first, {1, 50, "step-50", "ee", 100}), std::nullopt);
+
+    store.end_attempt(success(second, 0.5), JobState::succeeded, false);
+    EXPECT_THAT(store.checkpoints(jobs[0].id), testing::IsEmpty());
+}
+
+TEST_F(JobStoreTest, AnAttemptThatResumesForgetsTheEpochsAfterItsStep) {
+    JobStore store(file());
+    const auto row = store.begin_study(study());
+    const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
+    const auto first = store.begin_attempt(jobs[0].id, worker_, "/logs").id;
+    EpochMetrics metrics;
+    for (metrics.epoch = 1; metrics.epoch <= 3; ++metrics.epoch) {
+        store.add_epoch(first, metrics);
+    }
+    store.end_attempt({first, Cause::node_lost, "", {}}, JobState::waiting, false);
+    const auto second = store.begin_attempt(jobs[0].id, worker_, "/logs").id;
+    EXPECT_FALSE(store.resume_attempt(first, {1, 25, 40, 2}));
+    EXPECT_TRUE(store.resume_attempt(second, {1, 25, 40, 2}));
+    EXPECT_EQ(count("SELECT max(epoch) FROM epochs"), 2);
+    EXPECT_EQ(count("SELECT resumed_step FROM attempts WHERE number = 2 AND resumed_attempt = 1"), 25);
+    for (metrics.epoch = 1; metrics.epoch <= 2; ++metrics.epoch) {
+        store.add_epoch(second, metrics);  // as the checkpoint has them
+    }
+    EXPECT_EQ(count("SELECT count(*) FROM epochs WHERE attempt = 2"), 2);
+}
+
+TEST_F(JobStoreTest, AResultOfAnotherJobIsRefused) {
+    JobStore store(file());
+    const auto row = store.begin_study(study());
+    const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
+    const auto begun = store.begin_attempt(jobs[0].id, worker_, "/logs");
+    auto ended = success(begun.id, 0.5);
+    ended.job_identity = std::string(64, '0');  // left on disk by a database that had this job's number
+    EXPECT_FALSE(store.end_attempt(ended, JobState::succeeded, false));
+    ended.job_identity = job_identity(jobs[0].config);
+    EXPECT_FALSE(store.has_succeeded(jobs[0].id));
+    EXPECT_TRUE(store.end_attempt(ended, JobState::succeeded, false));
+    EXPECT_TRUE(store.has_succeeded(jobs[0].id));
+}
+
+TEST_F(JobStoreTest, AResultBringsTheEpochsWhoseMessagesWereLost) {
+    JobStore store(file());
+    const auto row = store.begin_study(study());
+    const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
+    const auto begun = store.begin_attempt(jobs[0].id, worker_, "/logs");
+    auto ended = success(begun.id, 0.5);
+    ended.epochs.resize(2);
+    ended.epochs[0].epoch = 1;
+    ended.epochs[1].epoch = 2;
+    store.add_epoch(begun.id, ended.epochs[0]);
+    store.end_attempt(ended, JobState::succeeded, false);
+    EXPECT_EQ(count("SELECT count(*) FROM epochs"), 2);
+}
+
 TEST_F(JobStoreTest, AStudyRunAgainKeepsWhatSucceededAndTriesTheRest) {
     {
         JobStore store(file());

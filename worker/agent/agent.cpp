@@ -18,6 +18,7 @@
 #include "common/connection.h"
 #include "common/error.h"
 #include "common/host.h"
+#include "common/result_spool.h"
 
 namespace orchestrate {
 namespace {
@@ -31,6 +32,7 @@ class Agent {
     Agent(const AgentOptions& options, std::unique_ptr<Collective> collective)
         : options_(options), ranks_(collective->size()), signals_(io_, SIGTERM, SIGINT, SIGUSR1) {
         runner_.emplace(options.runner, std::move(collective), [this](const Message& message) {
+            keep_result(message);
             asio::post(io_, [this, message] { on_report(message); });
         });
     }
@@ -63,9 +65,6 @@ class Agent {
     // Ends when nothing runs and nothing waits for an acknowledgement.
     void end_if_done() {
         if (leaving_ && !running_ && unacknowledged_.empty()) {
-            if (connection_) {
-                connection_->send(Goodbye{leaving_why_});
-            }
             end(0);
         }
     }
@@ -73,6 +72,9 @@ class Agent {
     void leave(const std::string& why) {
         leaving_ = true;
         leaving_why_ = why;
+        if (connection_) {
+            connection_->send(Goodbye{leaving_why_});  // so that no job comes any more
+        }
         if (running_) {
             runner_->stop(Cause::preempted);
         }
@@ -100,15 +102,17 @@ class Agent {
         auto backoff = 100ms;
         while (!ended_) {
             try {
-                auto connected =
-                    co_await connect_to_coordinator(read_access_file(options_.access_file), hello(), 10s);
+                const Access access = read_access_file(options_.access_file);
+                open_spool(access);
+                auto connected = co_await connect_to_coordinator(access, hello(), 10s);
                 backoff = 100ms;
                 co_await serve(std::move(connected));
                 reached_at = std::chrono::steady_clock::now();
             } catch (const UserError& error) {
                 options_.runner.log->error(error.what());
                 if (!unacknowledged_.empty() || running_) {
-                    options_.runner.log->warn("what ran here is lost");
+                    options_.runner.log->warn(
+                        "what runs here is lost after its last checkpoint; results are kept on disk");
                 }
                 end(1);
             } catch (const std::exception& error) {
@@ -161,14 +165,23 @@ class Agent {
                 options_.runner.log->warn("job {} was given to another worker; stopping it", running_->job);
                 runner_->stop(Cause::cancelled);
             }
+            for (const auto& ended : unacknowledged_) {
+                forget_result(ended.attempt);
+            }
             unacknowledged_.clear();
             outbox_.clear();
+        }
+        if (leaving_) {
+            connection_->send(Goodbye{leaving_why_});
         }
         for (const auto& message : outbox_) {
             connection_->send(message);
         }
         outbox_.clear();
         for (const auto& ended : unacknowledged_) {
+            connection_->send(ended);
+        }
+        for (const auto& ended : leftovers_) {
             connection_->send(ended);
         }
         end_if_done();
@@ -216,8 +229,12 @@ class Agent {
         if (const auto* lease = std::get_if<Lease>(&message)) {
             take(*lease);
         } else if (const auto* acknowledged = std::get_if<Acknowledged>(&message)) {
-            std::erase_if(unacknowledged_,
-                          [&](const AttemptEnded& ended) { return ended.attempt == acknowledged->attempt; });
+            forget_result(acknowledged->attempt);
+            for (auto* waiting : {&unacknowledged_, &leftovers_}) {
+                std::erase_if(*waiting, [&](const AttemptEnded& ended) {
+                    return ended.attempt == acknowledged->attempt;
+                });
+            }
             if (acknowledged->stale) {
                 options_.runner.log->warn(
                     "the result of job {} came too late: another attempt has taken over",
@@ -244,6 +261,46 @@ class Agent {
         runner_->start(lease);
     }
 
+    // Results on disk that no coordinator has acknowledged are delivered by whichever worker comes next.
+    void open_spool(const Access& access) {
+        if (spool_) {
+            return;
+        }
+        try {
+            spool_.emplace(*files_, spool_folder(options_.log_folder, access.certificate_fingerprint));
+            auto found = spool_->leftovers();
+            for (const auto& reason : found.unreadable) {
+                options_.runner.log->error("a result on disk cannot be read: {}", reason);
+            }
+            leftovers_ = std::move(found.results);
+        } catch (const std::system_error& error) {
+            options_.runner.log->error("results are kept in memory only: {}", error.what());
+        }
+    }
+
+    // On the runner's thread.
+    void keep_result(const Message& message) {
+        const auto* ended = std::get_if<AttemptEnded>(&message);
+        if (ended == nullptr || !ended->result || !spool_) {
+            return;
+        }
+        try {
+            spool_->put(*ended);
+        } catch (const std::system_error& error) {
+            options_.runner.log->error("a result is kept in memory only: {}", error.what());
+        }
+    }
+
+    void forget_result(const AttemptId& attempt) {
+        try {
+            if (spool_) {
+                spool_->remove(attempt);
+            }
+        } catch (const std::system_error& error) {
+            options_.runner.log->error(error.what());
+        }
+    }
+
     void on_report(const Message& message) {
         if (const auto* ended = std::get_if<AttemptEnded>(&message)) {
             running_.reset();
@@ -256,7 +313,7 @@ class Agent {
             }
         } else if (connection_) {
             connection_->send(message);
-        } else if (std::holds_alternative<AttemptEpoch>(message)) {
+        } else if (!std::holds_alternative<AttemptProgress>(message)) {
             outbox_.push_back(message);
         }
     }
@@ -267,12 +324,15 @@ class Agent {
     asio::signal_set signals_;
     asio::steady_timer pause_{io_};
     asio::steady_timer heartbeat_{io_};
+    const std::unique_ptr<DurableFiles> files_ = make_system_files();
+    std::optional<ResultSpool> spool_;  // there before the first lease
     std::optional<JobRunner> runner_;
     std::shared_ptr<Connection> connection_;
     std::chrono::steady_clock::time_point last_heard_;
     std::optional<AttemptId> running_;
     std::vector<AttemptEnded> unacknowledged_;
-    std::vector<Message> outbox_;  // epochs that ended while no coordinator was reached
+    std::vector<AttemptEnded> leftovers_;  // of workers before this one
+    std::vector<Message> outbox_;          // epochs and checkpoints from while no coordinator was reached
     bool leaving_ = false;
     std::string leaving_why_;
     bool ended_ = false;

@@ -18,6 +18,7 @@ std::vector<std::byte> pack(const Lease& lease, const std::filesystem::path& tra
         Json::to_msgpack(Json{{"config", lease.config},
                               {"paths", lease.paths},
                               {"resources", lease.resources},
+                              {"checkpoints", lease.checkpoints},
                               {"trace_file", trace_folder.empty() ? "" : trace_file.string()}});
     std::vector<std::byte> bytes(packed.size());
     std::memcpy(bytes.data(), packed.data(), packed.size());
@@ -32,6 +33,7 @@ AttemptRequest unpack(const std::vector<std::byte>& bytes, int threads) {
     json.at("paths").get_to(request.paths);
     json.at("resources").get_to(request.resources);
     request.trace_file = json.at("trace_file").get<std::string>();
+    json.at("checkpoints").get_to(request.checkpoints);
     request.threads = threads;
     return request;
 }
@@ -51,14 +53,28 @@ class ReportingObserver : public AttemptObserver {
             "{:.0f} tokens/s",
             metrics.epoch, metrics.train_loss, metrics.validation.loss, metrics.validation.accuracy,
             metrics.validation.macro_f1, metrics.seconds, metrics.tokens_per_second);
+        epochs_.push_back(metrics);
         report_(AttemptEpoch{attempt_, metrics});
     }
     void on_log(const std::string& line) override { log_->info(line); }
+    void on_checkpoint(const StoredCheckpoint& checkpoint) override {
+        log_->info("checkpoint at step {}: {:.1f} MB", checkpoint.step,
+                   static_cast<double>(checkpoint.bytes) / 1e6);
+        report_(CheckpointWritten{attempt_, checkpoint});
+    }
+    void on_resume(const ResumePoint& point) override {
+        log_->info("goes on from the checkpoint of attempt {} at step {} of {}", point.attempt, point.step,
+                   point.steps);
+        report_(AttemptResumed{attempt_, point});
+    }
+
+    const std::vector<EpochMetrics>& epochs() const { return epochs_; }
 
   private:
     AttemptId attempt_;
     const JobRunner::Report& report_;
     Log log_;
+    std::vector<EpochMetrics> epochs_;
 };
 
 class SilentObserver : public AttemptObserver {
@@ -130,6 +146,7 @@ void JobRunner::run() {
 AttemptEnded JobRunner::run_attempt(const Lease& lease) {
     AttemptEnded ended;
     ended.attempt = lease.attempt;
+    ended.job_identity = job_identity(lease.config);
     try {
         const Log log = open_log("attempt", lease.log_file);
         log->info("job {}, attempt {}: {} rank(s), {} thread(s) each", lease.attempt.job,
@@ -147,6 +164,7 @@ AttemptEnded JobRunner::run_attempt(const Lease& lease) {
         ended.message = outcome.message;
         if (outcome.cause == Cause::succeeded) {
             ended.result = std::move(outcome.result);
+            ended.epochs = observer.epochs();
         }
         log->info("ended: {}{}{}", to_string(ended.cause), ended.message.empty() ? "" : ": ", ended.message);
     } catch (const CollectiveError& error) {

@@ -18,6 +18,9 @@ class DivergenceWatch {
 
     // After the evaluation that follows a step: the last update may have spoiled the weights.
     std::optional<std::string> after_evaluation(std::int64_t step, double loss) const;
+    // Sum over the steps of the current window: all that it remembers.
+    double window_loss() const { return window_loss_; }
+    void restore(double window_loss) { window_loss_ = window_loss; }
 
   private:
     std::string place_and_remedy(std::int64_t step) const;
@@ -25,7 +28,7 @@ class DivergenceWatch {
     double guessing_;  // loss of giving every class the same probability
     double learning_rate_;
     std::int64_t steps_;
-    double window_loss_ = 0;  // sum over the steps of the current window
+    double window_loss_ = 0;
 };
 
 }  // namespace orchestrate

@@ -164,6 +164,8 @@ class Engine final : public TrainingEngine {
         TrainerInputs inputs{request.config, *prepared.data, device_, collective, observer, stop};
         inputs.pretrained = prepared.pretrained.get();
         inputs.micro_batch = request.resources.micro_batch_size;
+        inputs.checkpoints = request.checkpoints;
+        inputs.files = files_.get();
         std::optional<StepTrace> trace;
         if (!request.trace_file.empty()) {
             inputs.trace = &trace.emplace(collective.rank());
@@ -208,6 +210,7 @@ class Engine final : public TrainingEngine {
     TrainingDevice device_;
     PreparedDataCache cache_;
     PretrainedCache pretrained_cache_;
+    std::unique_ptr<DurableFiles> files_ = make_system_files();
 };
 
 // Tensors of a training step come and go: keep their memory instead of giving it back to the system each

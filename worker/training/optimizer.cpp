@@ -23,6 +23,17 @@ AdamOptimizer::AdamOptimizer(Parameters& parameters, const TrainConfig& config)
               config.decay_biases_and_norms ? config.weight_decay : 0.0);
 }
 
+std::vector<NamedTensor> AdamOptimizer::state() const {
+    std::vector<NamedTensor> tensors;
+    for (std::size_t i = 0; i < groups_.size(); ++i) {
+        const std::string prefix = "optimizer." + std::to_string(i) + ".";
+        tensors.push_back({prefix + "mean", groups_[i].mean[0]});
+        tensors.push_back({prefix + "square", groups_[i].square[0]});
+        tensors.push_back({prefix + "steps", groups_[i].steps[0]});
+    }
+    return tensors;
+}
+
 at::Tensor AdamOptimizer::step(double learning_rate) {
     const at::NoGradGuard no_gradients;
     const at::Tensor norm = parameters_.gradients().norm();

@@ -8,6 +8,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "common/job_config.h"
+#include "worker/training/named_tensor.h"
 #include "worker/training/parameters.h"
 
 namespace orchestrate {
@@ -21,6 +22,9 @@ class AdamOptimizer {
     // One step from the gradients in `parameters`, which are clipped to a total norm of max_grad_norm (0:
     // not). Returns the norm before clipping, a scalar tensor on the device.
     at::Tensor step(double learning_rate);
+
+    // What it remembers from step to step; the tensors themselves.
+    std::vector<NamedTensor> state() const;
 
   private:
     struct Group {

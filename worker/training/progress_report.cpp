@@ -41,6 +41,16 @@ void ProgressReport::after_step(std::int64_t epoch, std::int64_t step, double lo
     begin_interval();
 }
 
+void ProgressReport::at_step(std::int64_t epoch, std::int64_t step) {
+    TrainingProgress progress;
+    progress.phase = "training";
+    progress.epoch = epoch;
+    progress.epochs = epochs_;
+    progress.step = step;
+    progress.steps = steps_;
+    observer_.on_progress(progress);
+}
+
 void ProgressReport::begin_interval() {
     interval_start_ = Clock::now();
     interval_loss_ = 0;

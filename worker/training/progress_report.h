@@ -17,6 +17,9 @@ class ProgressReport {
     // After each step (counted from 1) with its mean loss. The last one of an epoch is always told.
     void after_step(std::int64_t epoch, std::int64_t step, double loss, bool epoch_done);
 
+    // Before the first step of an attempt that goes on from a checkpoint.
+    void at_step(std::int64_t epoch, std::int64_t step);
+
     // What has passed since the last report is not counted as training.
     void begin_interval();
 

@@ -6,6 +6,7 @@
 #include <ATen/ATen.h>
 
 #include "worker/training/all_ranks.h"
+#include "worker/training/checkpoints.h"
 #include "worker/training/deterministic_mode.h"
 #include "worker/training/divergence.h"
 #include "worker/training/epoch_choice.h"
@@ -52,7 +53,8 @@ class Trainer {
           choice_(inputs.config.train, inputs.data.validation.rows() > 0),
           tokens_per_epoch_(static_cast<double>(inputs.data.train.token_ids.size())),
           progress_(inputs.observer, inputs.collective.rank() == 0, plan_,
-                    tokens_per_epoch_ / static_cast<double>(plan_.steps_per_epoch)) {
+                    tokens_per_epoch_ / static_cast<double>(plan_.steps_per_epoch)),
+          checkpoints_(inputs, plan_.steps, changing_tensors()) {
         parameters_.initialize(in_.config.seed.initialization);
         if (in_.pretrained != nullptr) {
             for (const auto& line : fill_from_pretrained(parameters_, *in_.pretrained, in_.data.classes)) {
@@ -66,18 +68,16 @@ class Trainer {
     AttemptOutcome run() {
         training_step_.join_ranks();
         AttemptOutcome outcome;
-        for (std::int64_t epoch = 1; epoch <= plan_.epochs; ++epoch) {
-            if (const auto cause = train_epoch(epoch, outcome.message)) {
+        resume();
+        while (epochs_done() < plan_.epochs && !state_.stopped_early) {
+            const std::int64_t epoch = epochs_done() + 1;
+            auto cause = train_epoch(epoch, outcome.message);
+            if (!cause) {
+                cause = finish_epoch(epoch, outcome.message);
+            }
+            if (cause) {
                 outcome.cause = *cause;
                 return outcome;
-            }
-            const EpochEnd end = finish_epoch(epoch, outcome.message);
-            if (end == EpochEnd::diverged) {
-                outcome.cause = Cause::diverged;
-                return outcome;
-            }
-            if (end == EpochEnd::stop) {
-                break;
             }
         }
         if (kept_values_.defined()) {
@@ -91,40 +91,82 @@ class Trainer {
   private:
     bool is_first_rank() const { return in_.collective.rank() == 0; }
 
+    std::int64_t epochs_done() const { return static_cast<std::int64_t>(state_.epochs.size()); }
+
+    // All that training changes, besides state_ and kept_values_.
+    std::vector<NamedTensor> changing_tensors() {
+        std::vector<NamedTensor> tensors = training_step_.optimizer_state();
+        for (const Parameter& parameter : parameters_.list()) {
+            tensors.push_back({"model." + parameter.name, parameters_.value(parameter)});
+        }
+        return tensors;
+    }
+
+    void resume() {
+        auto found = checkpoints_.resume(parameters_.values(), kept_values_);
+        if (!found) {
+            return;
+        }
+        state_ = *std::move(found);
+        divergence_.restore(state_.window_loss);
+        if (state_.ranks == in_.collective.size()) {
+            training_step_.set_pass_rows(state_.pass_rows);
+        }
+        if (is_first_rank()) {
+            for (const EpochMetrics& metrics : state_.epochs) {
+                choice_.after_epoch(metrics.epoch, metrics.validation);
+                in_.observer.on_epoch(metrics);
+            }
+            progress_.at_step(std::min(epochs_done() + 1, plan_.epochs), state_.step);
+        }
+    }
+
+    void write_checkpoint() {
+        state_.window_loss = divergence_.window_loss();
+        state_.pass_rows = training_step_.pass_rows();
+        checkpoints_.write(state_, kept_values_);
+    }
+
     // Why training ended, if it did before the end of the epoch.
     std::optional<Cause> train_epoch(std::int64_t epoch, std::string& message) {
         const auto start = Clock::now();
+        const double seconds_before = state_.seconds_of_epoch;
+        const auto stop_at_checkpoint = [&] {
+            write_checkpoint();
+            message = "stopped at step " + std::to_string(state_.step) + " of " + std::to_string(plan_.steps);
+            return Cause::preempted;
+        };
         const auto order = epoch_order(plan_.rows, in_.config.seed.data_order, epoch);
-        double loss_of_epoch = 0;  // weighted sum over its batches
-        double weight_of_epoch = 0;
-        double learning_rate = 0;
-        for (std::int64_t i = 0; i < plan_.steps_per_epoch; ++i) {
-            const auto batch = plan_.batch(order, i);
-            learning_rate = learning_rate_at(in_.config.train, step_, plan_.steps);
-            const TrainingStep::Result result = training_step_.run(batch, step_, learning_rate);
+        for (std::int64_t i = state_.step - (epoch - 1) * plan_.steps_per_epoch; i < plan_.steps_per_epoch;
+             ++i) {
+            const TrainingStep::Result result =
+                training_step_.run(plan_.batch(order, i), state_.step,
+                                   learning_rate_at(in_.config.train, state_.step, plan_.steps));
             if (result.stop) {
-                return Cause::preempted;
+                return stop_at_checkpoint();
             }
-            ++step_;
+            ++state_.step;
             if (in_.on_step) {
-                in_.on_step(step_, result.mean_loss);
+                in_.on_step(state_.step, result.mean_loss);
             }
-            loss_of_epoch += result.mean_loss * result.weight;
-            weight_of_epoch += result.weight;
-            if (auto found = divergence_.after_step(step_, result.mean_loss)) {
+            state_.loss_of_epoch += result.mean_loss * result.weight;
+            state_.weight_of_epoch += result.weight;
+            state_.seconds_of_epoch =
+                seconds_before + std::chrono::duration<double>(Clock::now() - start).count();
+            if (auto found = divergence_.after_step(state_.step, result.mean_loss)) {
                 message = *std::move(found);
                 return Cause::diverged;
             }
-            progress_.after_step(epoch, step_, result.mean_loss, i + 1 == plan_.steps_per_epoch);
+            const bool last = i + 1 == plan_.steps_per_epoch;
+            progress_.after_step(epoch, state_.step, result.mean_loss, last);
+            if (!last && checkpoints_.due()) {
+                write_checkpoint();
+            }
         }
-        epoch_metrics_ = {};
-        epoch_metrics_.epoch = epoch;
-        epoch_metrics_.train_loss = loss_of_epoch / weight_of_epoch;
-        epoch_metrics_.learning_rate = learning_rate;
-        epoch_metrics_.seconds = std::chrono::duration<double>(Clock::now() - start).count();
-        epoch_metrics_.tokens_per_second = tokens_per_epoch_ / std::max(1e-9, epoch_metrics_.seconds);
-        train_seconds_ += epoch_metrics_.seconds;
-        return std::nullopt;
+        // Evaluation may take longer than a worker is left to leave.
+        std::vector<double> stop{is_first_rank() && in_.stop ? 1.0 : 0.0};
+        in_.collective.all_reduce_sum(std::span(stop))->wait(kStepDeadline);
+        return stop[0] > 0 ? std::optional(stop_at_checkpoint()) : std::nullopt;
     }
 
     PartMetrics measure(const PreparedPart& part, Evaluation& evaluation) {
@@ -138,38 +180,48 @@ class Trainer {
         return metrics;
     }
 
-    enum class EpochEnd { go_on, stop, diverged };
-
-    // Validation, and whether these weights are the ones to keep. Rank 0 decides, and tells the others.
-    EpochEnd finish_epoch(std::int64_t epoch, std::string& message) {
+    // Validation, and whether these weights are the ones to keep. Rank 0 decides, and tells the others. Why
+    // training ended, if it did.
+    std::optional<Cause> finish_epoch(std::int64_t epoch, std::string& message) {
+        EpochMetrics metrics;
+        metrics.epoch = epoch;
+        metrics.train_loss = state_.loss_of_epoch / state_.weight_of_epoch;
+        metrics.learning_rate = learning_rate_at(in_.config.train, state_.step - 1, plan_.steps);
+        metrics.seconds = state_.seconds_of_epoch;
+        metrics.tokens_per_second = tokens_per_epoch_ / std::max(1e-9, metrics.seconds);
         Evaluation evaluation;
-        epoch_metrics_.validation = measure(in_.data.validation, evaluation);
+        metrics.validation = measure(in_.data.validation, evaluation);
         std::vector<double> decisions(3, 0.0);
         if (is_first_rank()) {
-            if (auto found = divergence_.after_evaluation(step_, evaluation.loss)) {
+            if (auto found = divergence_.after_evaluation(state_.step, evaluation.loss)) {
                 message = *std::move(found);
                 decisions[2] = 1;
             } else {
-                in_.observer.on_epoch(epoch_metrics_);
-                const auto decision = choice_.after_epoch(epoch, epoch_metrics_.validation);
+                in_.observer.on_epoch(metrics);
+                const auto decision = choice_.after_epoch(epoch, metrics.validation);
                 decisions = {decision.keep ? 1.0 : 0.0, decision.stop ? 1.0 : 0.0, 0.0};
             }
         }
         in_.collective.all_reduce_sum(std::span(decisions))->wait(kStepDeadline);
         progress_.begin_interval();
         if (decisions[2] > 0) {
-            return EpochEnd::diverged;
+            return Cause::diverged;
         }
-        const EpochEnd end = decisions[1] > 0 ? EpochEnd::stop : EpochEnd::go_on;
+        state_.epochs.push_back(metrics);
+        state_.train_seconds += state_.seconds_of_epoch;
+        state_.loss_of_epoch = state_.weight_of_epoch = state_.seconds_of_epoch = 0;
+        state_.stopped_early = decisions[1] > 0;
         if (decisions[0] > 0) {
-            train_loss_of_kept_ = epoch_metrics_.train_loss;
-            if (epoch < plan_.epochs && end == EpochEnd::go_on) {
+            if (epoch < plan_.epochs && !state_.stopped_early) {
                 kept_values_ = parameters_.values().clone();
             } else {
                 kept_values_.reset();
             }
         }
-        return end;
+        if (checkpoints_.due()) {
+            write_checkpoint();
+        }
+        return std::nullopt;
     }
 
     void report_result(AttemptOutcome& outcome) {
@@ -180,14 +232,14 @@ class Trainer {
         if (!is_first_rank()) {
             return;
         }
-        if (auto found = divergence_.after_evaluation(step_, evaluation.loss)) {
+        if (auto found = divergence_.after_evaluation(state_.step, evaluation.loss)) {
             outcome.cause = Cause::diverged;
             outcome.message = *std::move(found);
             return;
         }
         result.selected_epoch = choice_.kept_epoch();
         result.parameters = parameters_.full_model_elements();
-        result.train_seconds = train_seconds_;
+        result.train_seconds = state_.train_seconds;
         result.device_class = in_.device.device_class;
         result.ranks = in_.collective.size();
         result.classes = in_.data.classes;
@@ -195,8 +247,9 @@ class Trainer {
         result.data = in_.data.report;
         if (part.rows() > 0) {
             const ConfusionMatrix confusion = confusion_of(evaluation, part, in_.data.classes.size());
+            const auto& kept = state_.epochs.at(static_cast<std::size_t>(choice_.kept_epoch() - 1));
             result.collapsed = confusion.is_collapsed() ||
-                               (is_no_better_than(training_step_.loss().of_guessing(), train_loss_of_kept_) &&
+                               (is_no_better_than(training_step_.loss().of_guessing(), kept.train_loss) &&
                                 is_no_better_than(training_step_.loss().label_entropy(), result.test.loss));
             result.test_classes = class_metrics(confusion, in_.data.classes);
             result.test_confusion = confusion.sparse();
@@ -217,10 +270,8 @@ class Trainer {
     double tokens_per_epoch_;
     ProgressReport progress_;
 
-    std::int64_t step_ = 0;  // steps done
-    double train_seconds_ = 0;
-    double train_loss_of_kept_ = 0;
-    EpochMetrics epoch_metrics_;
+    Checkpoints checkpoints_;
+    TrainingState state_;
 };
 
 }  // namespace

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <functional>
 
+#include "common/checkpoint.h"
+#include "common/durable_files.h"
 #include "worker/data/prepared_data.h"
 #include "worker/training/device.h"
 #include "worker/training/pretrained_weights.h"
@@ -28,7 +30,9 @@ struct TrainerInputs {
     // Examples of this rank's share that one forward and backward pass takes; 0: all of them. Changes memory,
     // not results.
     std::int64_t micro_batch = 0;
-    bool retry_out_of_memory = false;   // with half the micro-batch, until it is 1
+    bool retry_out_of_memory = false;  // with half the micro-batch, until it is 1
+    CheckpointPlan checkpoints = {};
+    DurableFiles* files = nullptr;      // that hold them; null: no checkpoints are read or written
     bool use_libtorch_kernels = false;  // on the CPU instead of ours: for tests
     // Called on every rank after each optimiser step with its mean loss over the global batch; may be empty.
     std::function<void(std::int64_t step, double loss)> on_step = nullptr;

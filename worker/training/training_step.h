@@ -39,6 +39,13 @@ class TrainingStep {
     // every rank.
     Result run(std::span<const std::int64_t> batch, std::int64_t step, double learning_rate);
 
+    // Examples of this rank's share in one forward and backward pass, at most. Changes memory, and the last digits.
+    std::int64_t pass_rows() const { return pass_rows_; }
+    void set_pass_rows(std::int64_t rows) { pass_rows_ = rows; }
+
+    // What the optimiser remembers; the tensors themselves.
+    std::vector<NamedTensor> optimizer_state() const { return optimizer_.state(); }
+
   private:
     // Adds the gradients and losses of this rank's share.
     void backward_passes(std::span<const std::int64_t> batch, std::int64_t step, double batch_weight);

@@ -1,5 +1,6 @@
 // TrainingRun by mpirun: the same job on one rank and on all of them gives the same losses, dropout on,
 // uneven lengths, and last batches with fewer examples than ranks. Usage: training_ranks SHARED_OBJECT
+#include <filesystem>
 #include <iostream>
 #include <new>
 
@@ -199,6 +200,52 @@ void what_fails_on_one_rank_fails_on_all(Collective& collective) {
            "a lack of memory is told before other errors");
 }
 
+class CheckpointObserver final : public AttemptObserver {
+  public:
+    void on_progress(const TrainingProgress&) override {}
+    void on_epoch(const EpochMetrics&) override {}
+    void on_log(const std::string&) override {}
+    void on_checkpoint(const StoredCheckpoint& checkpoint) override { checkpoints.push_back(checkpoint); }
+    std::vector<StoredCheckpoint> checkpoints;
+};
+
+// Stopped in the middle of an epoch, then gone on: the losses of the steps after that, and the result, have the bits
+// of a training that was left in peace. Only the first rank sees the file.
+void a_checkpoint_brings_all_ranks_back(Collective& collective) {
+    constexpr std::int64_t kStop = 13;
+    const PreparedData data = synthetic_data(kTrainRows);
+    const JobConfig config = synthetic_job();
+    const TrainingDevice device = cpu_device();
+    const auto files = make_system_files();
+    const TrainingRun peace = run_job(config, data, collective);
+    std::string folder = (std::filesystem::temp_directory_path() / "orchestrate-ranks-XXXXXX").string();
+    if (collective.rank() == 0) {
+        expect(mkdtemp(folder.data()) != nullptr, "a folder for checkpoints");
+    }
+    CheckpointObserver observer;
+    std::vector<double> losses;
+    std::atomic<bool> stop{false};
+    TrainerInputs inputs{config, data, device, collective, observer, stop};
+    inputs.files = files.get();
+    inputs.checkpoints = {1, folder, 3600, {}};
+    inputs.on_step = [&](std::int64_t step, double loss) {
+        losses.push_back(loss);
+        stop = step == kStop && collective.rank() == 0;
+    };
+    expect(train(inputs).cause == Cause::preempted, "preempted");
+    expect(observer.checkpoints.size() == (collective.rank() == 0 ? 1 : 0), "the first rank writes");
+    inputs.checkpoints.resume_from = {collective.rank() == 0 ? observer.checkpoints[0] : StoredCheckpoint()};
+    stop = false;
+    const AttemptOutcome resumed = train(inputs);
+    expect(losses == peace.losses, "the same losses, each step once");
+    expect(resumed.result.test.loss == peace.outcome.result.test.loss, "the same test loss");
+    expect(resumed.result.test_predictions.probability == peace.outcome.result.test_predictions.probability,
+           "the same probabilities");
+    if (collective.rank() == 0) {
+        std::filesystem::remove_all(folder);
+    }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -230,6 +277,7 @@ int main(int argc, char** argv) {
         a_rank_without_memory_makes_all_take_less(*collective);
         a_rank_without_memory_ends_all(*collective);
         what_fails_on_one_rank_fails_on_all(*collective);
+        a_checkpoint_brings_all_ranks_back(*collective);
     } catch (const std::exception& error) {
         std::cerr << "rank " << (collective ? collective->rank() : -1) << ": " << error.what() << std::endl;
         _Exit(1);

@@ -1,0 +1,93 @@
+#include "coordinator/checkpoint_folders.h"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+namespace orchestrate {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The number in a name made of prefix, digits and suffix.
+std::optional<std::int64_t> number_in(std::string_view name, std::string_view prefix,
+                                      std::string_view suffix) {
+    if (!name.starts_with(prefix) || !name.ends_with(suffix) ||
+        name.size() <= prefix.size() + suffix.size()) {
+        return std::nullopt;
+    }
+    name.remove_prefix(prefix.size());
+    name.remove_suffix(suffix.size());
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+    return error == std::errc() && end == name.data() + name.size() ? std::optional(number) : std::nullopt;
+}
+
+}  // namespace
+
+CheckpointFolders::CheckpointFolders(const fs::path& state_folder)
+    : root_(fs::absolute(state_folder) / "checkpoints") {}
+
+fs::path CheckpointFolders::job_folder(std::int64_t job) const {
+    return root_ / ("job-" + std::to_string(job));
+}
+
+fs::path CheckpointFolders::folder(const AttemptId& attempt) const {
+    return job_folder(attempt.job) / ("attempt-" + std::to_string(attempt.number));
+}
+
+void CheckpointFolders::begin(const AttemptId& attempt) {
+    if (attempt.number == 1) {
+        remove_job(attempt.job);
+    }
+    create_folders_durably(*files_, folder(attempt));
+}
+
+std::vector<StoredCheckpoint> CheckpointFolders::candidates(const AttemptId& attempt,
+                                                            std::vector<StoredCheckpoint> stored) const {
+    for (auto& checkpoint : stored) {
+        checkpoint.file = folder({attempt.job, checkpoint.attempt}) / fs::path(checkpoint.file).filename();
+    }
+    for (const auto& attempt_name : files_->list(job_folder(attempt.job))) {
+        const auto number = number_in(attempt_name, "attempt-", "");
+        if (!number || *number >= attempt.number) {
+            continue;
+        }
+        for (const auto& name : files_->list(job_folder(attempt.job) / attempt_name)) {
+            const auto step = number_in(name, "step-", ".safetensors");
+            const std::string file = job_folder(attempt.job) / attempt_name / name;
+            const bool known = std::any_of(stored.begin(), stored.end(),
+                                           [&](const auto& checkpoint) { return checkpoint.file == file; });
+            if (step && !known) {
+                stored.push_back({*number, *step, file, "", 0});
+            }
+        }
+    }
+    // A later attempt has either gone on from the earlier one's best, or could not read it.
+    std::sort(stored.begin(), stored.end(), [](const auto& a, const auto& b) {
+        return std::pair(a.attempt, a.step) > std::pair(b.attempt, b.step);
+    });
+    return stored;
+}
+
+std::vector<std::int64_t> CheckpointFolders::jobs() const {
+    std::vector<std::int64_t> found;
+    for (const auto& name : files_->list(root_)) {
+        if (const auto job = number_in(name, "job-", "")) {
+            found.push_back(*job);
+        }
+    }
+    return found;
+}
+
+void CheckpointFolders::remove(std::int64_t job, const StoredCheckpoint& checkpoint) const {
+    std::error_code ignored;
+    fs::remove(folder({job, checkpoint.attempt}) / fs::path(checkpoint.file).filename(), ignored);
+}
+
+void CheckpointFolders::remove_job(std::int64_t job) const {
+    std::error_code ignored;
+    fs::remove_all(job_folder(job), ignored);
+}
+
+}  // namespace orchestrate

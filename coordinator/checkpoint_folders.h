@@ -1,0 +1,47 @@
+// Where checkpoints lie: DATABASE.d/checkpoints/job-N/attempt-M, which all workers see. The coordinator makes and
+// removes folders and files, workers only add files to the folder of their attempt; so an old attempt that wakes up
+// changes nothing that its successor reads.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/checkpoint.h"
+#include "common/durable_files.h"
+#include "common/messages.h"
+
+namespace orchestrate {
+
+class CheckpointFolders {
+  public:
+    explicit CheckpointFolders(const std::filesystem::path& state_folder);
+
+    // Absolute; it need not exist.
+    std::filesystem::path folder(const AttemptId& attempt) const;
+
+    // Makes an attempt's folder. What a first attempt finds there is of a database that was removed, and goes.
+    // Throws std::system_error.
+    void begin(const AttemptId& attempt);
+
+    // The checkpoints to go on from, the best first: `stored`, which have names of files, and those of earlier
+    // attempts that were written but could not be reported any more. With absolute paths.
+    std::vector<StoredCheckpoint> candidates(const AttemptId& attempt,
+                                             std::vector<StoredCheckpoint> stored) const;
+
+    // Jobs that have a folder.
+    std::vector<std::int64_t> jobs() const;
+
+    // Errors are ignored: what is left is removed with its job's folder.
+    void remove(std::int64_t job, const StoredCheckpoint& checkpoint) const;
+    void remove_job(std::int64_t job) const;
+
+  private:
+    std::filesystem::path job_folder(std::int64_t job) const;
+
+    std::filesystem::path root_;
+    std::unique_ptr<DurableFiles> files_ = make_system_files();
+};
+
+}  // namespace orchestrate

@@ -1,0 +1,102 @@
+// Results that wait on disk for the coordinator: none is lost by a power cut, none is read that is not whole.
+#include "common/result_spool.h"
+
+#include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/common/simulated_disk.h"
+
+namespace orchestrate::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr const char* kFolder = "/logs/unacknowledged/f00d";
+
+AttemptEnded result_of(const AttemptId& attempt) {
+    AttemptResult result;
+    result.test.accuracy = 1.0 / static_cast<double>(attempt.job);
+    result.test_predictions = {{2, 3}, {0, 1}, {1, 1}, {0.25F, 0.1F}};
+    return {attempt, Cause::succeeded, "", result, "identity"};
+}
+
+bool is_whole(const AttemptEnded& ended) {
+    return ended.result && ended.result->test.accuracy == 1.0 / static_cast<double>(ended.attempt.job) &&
+           ended.result->test_predictions.probability == std::vector<float>{0.25F, 0.1F};
+}
+
+TEST(ResultSpool, GivesBackWhatWasPutAndNotRemoved) {
+    SimulatedDisk disk;
+    ResultSpool spool(disk, kFolder);
+    spool.put(result_of({1, 1}));
+    spool.put(result_of({2, 3}));
+    spool.remove({1, 1});
+    spool.remove({9, 9});
+    const auto found = ResultSpool(disk, kFolder).leftovers();
+    ASSERT_EQ(found.results.size(), 1U);
+    EXPECT_EQ(found.results[0].attempt, (AttemptId{2, 3}));
+    EXPECT_EQ(found.results[0].job_identity, "identity");
+    EXPECT_TRUE(is_whole(found.results[0]));
+    EXPECT_THAT(found.unreadable, IsEmpty());
+}
+
+TEST(ResultSpool, WhatIsNotWholeIsToldAndLeft) {
+    SimulatedDisk disk;
+    ResultSpool spool(disk, kFolder);
+    spool.put(result_of({1, 1}));
+    spool.put(result_of({2, 1}));
+    disk.flip_bit(std::string(kFolder) + "/job-1-attempt-1.result", 999);
+    const auto found = spool.leftovers();
+    ASSERT_EQ(found.results.size(), 1U);
+    EXPECT_EQ(found.results[0].attempt.job, 2);
+    EXPECT_THAT(found.unreadable, ElementsAre(HasSubstr("job-1-attempt-1.result")));
+    EXPECT_EQ(disk.list(kFolder).size(), 2U);
+}
+
+// Puts results one after another and removes each when the next one is there. After a power cut every result that
+// was put and not removed is found, and nothing broken.
+int damages_of_the_spool(Swallowed swallowed) {
+    std::set<std::int64_t> waiting;
+    return damages_by_power_cuts(
+        swallowed,
+        [&](SimulatedDisk& disk) {
+            waiting.clear();
+            ResultSpool spool(disk, kFolder);
+            for (std::int64_t job = 1; job <= 4; ++job) {
+                spool.put(result_of({job, 1}));
+                waiting.insert(job);
+                waiting.erase(job - 1);
+                spool.remove({job - 1, 1});
+            }
+        },
+        [&](SimulatedDisk& disk) {
+            auto found = ResultSpool(disk, kFolder).leftovers();
+            std::set<std::int64_t> missing = waiting;
+            for (const auto& ended : found.results) {
+                missing.erase(ended.attempt.job);
+                if (!is_whole(ended)) {
+                    return false;
+                }
+            }
+            return missing.empty() && found.unreadable.empty();
+        });
+}
+
+TEST(ResultSpoolPowerCut, NoResultIsLostAtAnyCall) {
+    EXPECT_EQ(damages_of_the_spool(Swallowed::nothing), 0);
+}
+
+TEST(ResultSpoolPowerCut, OneWouldBeLostWithoutTheSyncBeforeTheRename) {
+    EXPECT_GT(damages_of_the_spool(Swallowed::file_sync), 0);
+}
+
+TEST(ResultSpoolPowerCut, OneWouldBeLostWithoutTheSyncOfTheFolder) {
+    EXPECT_GT(damages_of_the_spool(Swallowed::folder_sync), 0);
+}
+
+}  // namespace
+}  // namespace orchestrate::test

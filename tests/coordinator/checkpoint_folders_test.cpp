@@ -1,0 +1,72 @@
+#include "coordinator/checkpoint_folders.h"
+
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+namespace orchestrate {
+namespace {
+
+namespace fs = std::filesystem;
+
+class CheckpointFoldersTest : public testing::Test {
+  protected:
+    CheckpointFoldersTest() {
+        std::string pattern = (fs::temp_directory_path() / "orchestrate-folders-XXXXXX").string();
+        folder_ = mkdtemp(pattern.data());
+    }
+    ~CheckpointFoldersTest() override { fs::remove_all(folder_); }
+
+    std::string write(const CheckpointFolders& folders, const AttemptId& attempt, const std::string& name) {
+        const fs::path file = folders.folder(attempt) / name;
+        std::ofstream(file) << "values";
+        return file.string();
+    }
+
+    fs::path folder_;
+};
+
+TEST_F(CheckpointFoldersTest, CandidatesAreTheStoredOnesAndThoseThatCouldNotBeReported) {
+    CheckpointFolders folders(folder_);
+    folders.begin({7, 1});
+    const auto first = write(folders, {7, 1}, "step-0000000100.safetensors");
+    const auto unreported = write(folders, {7, 1}, "step-0000000120.safetensors");
+    write(folders, {7, 1}, "step-0000000130.safetensors.part");
+    folders.begin({7, 2});
+    const auto second = write(folders, {7, 2}, "step-0000000110.safetensors");
+    folders.begin({7, 3});
+    write(folders, {7, 3}, "step-0000000200.safetensors");  // its own: not to be read
+    const auto found = folders.candidates({7, 3}, {{2, 110, "step-0000000110.safetensors", "aa", 6},
+                                                   {1, 100, "step-0000000100.safetensors", "bb", 6}});
+    const std::vector<StoredCheckpoint> expected{
+        {2, 110, second, "aa", 6}, {1, 120, unreported, "", 0}, {1, 100, first, "bb", 6}};
+    EXPECT_EQ(found, expected);
+}
+
+TEST_F(CheckpointFoldersTest, AFirstAttemptFindsNothingOfARemovedDatabase) {
+    CheckpointFolders folders(folder_);
+    folders.begin({7, 1});
+    write(folders, {7, 1}, "step-0000000100.safetensors");
+    folders.begin({7, 1});
+    EXPECT_TRUE(fs::is_empty(folders.folder({7, 1})));
+}
+
+TEST_F(CheckpointFoldersTest, RemovesOnlyInTheFolderOfTheAttempt) {
+    CheckpointFolders folders(folder_);
+    folders.begin({7, 1});
+    folders.begin({8, 1});
+    const auto mine = write(folders, {7, 1}, "step-0000000100.safetensors");
+    const auto other = write(folders, {8, 1}, "step-0000000100.safetensors");
+    folders.remove(7, {1, 100, "../../job-8/attempt-1/step-0000000100.safetensors", "", 0});
+    EXPECT_FALSE(fs::exists(mine));
+    EXPECT_TRUE(fs::exists(other));
+    folders.remove_job(8);
+    EXPECT_FALSE(fs::exists(other));
+    EXPECT_TRUE(fs::exists(folders.folder({7, 1})));
+    EXPECT_EQ(folders.jobs(), std::vector<std::int64_t>{7});
+}
+
+}  // namespace
+}  // namespace orchestrate

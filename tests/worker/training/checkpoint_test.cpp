@@ -1,0 +1,333 @@
+// A training that is stopped, or killed by SIGKILL at any moment, and goes on from its checkpoint ends with the bits of
+// one that was left in peace: dropout on, uneven last batches. Killed trainings are processes of their own, this
+// program with --child.
+#include <csignal>
+#include <fstream>
+#include <random>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/worker/training/synthetic_data.h"
+#include "worker/training/checkpoint_file.h"
+
+namespace orchestrate::test {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+constexpr std::int64_t kTestSteps = 18;  // of 16, 16 and 2 examples in turn
+
+JobConfig test_job() {
+    JobConfig config = synthetic_job();
+    config.train.epochs = 6;
+    return config;
+}
+
+// Passes calls on; ends the process at one call of the write of one checkpoint, counted from 0.
+class KillingFiles final : public DurableFiles {
+  public:
+    KillingFiles(std::string name, int call) : name_(std::move(name)), call_(call) {}
+
+    int calls_of_last_write() const { return calls_; }
+
+    std::unique_ptr<FileWriter> create(const fs::path& path) override {
+        calls_ = 0;
+        doomed_ = !name_.empty() && path.string().find(name_) != std::string::npos;
+        before_call();
+        return std::make_unique<Writer>(*this, files_->create(path));
+    }
+    std::vector<std::byte> read(const fs::path& path) override { return files_->read(path); }
+    std::vector<std::string> list(const fs::path& folder) override { return files_->list(folder); }
+    void rename(const fs::path& from, const fs::path& to) override {
+        before_call();
+        files_->rename(from, to);
+    }
+    void remove(const fs::path& path) override { files_->remove(path); }
+    void create_folder(const fs::path& folder) override { files_->create_folder(folder); }
+    void sync_folder(const fs::path& folder) override {
+        before_call();
+        files_->sync_folder(folder);
+    }
+
+  private:
+    class Writer final : public FileWriter {
+      public:
+        Writer(KillingFiles& files, std::unique_ptr<FileWriter> writer)
+            : files_(files), writer_(std::move(writer)) {}
+        void write(std::span<const std::byte> bytes) override {
+            writer_->write(bytes.first(bytes.size() / 2));
+            files_.before_call();
+            writer_->write(bytes.subspan(bytes.size() / 2));
+        }
+        void sync() override {
+            files_.before_call();
+            writer_->sync();
+        }
+
+      private:
+        KillingFiles& files_;
+        std::unique_ptr<FileWriter> writer_;
+    };
+    void before_call() {
+        if (doomed_ && calls_ == call_) {
+            raise(SIGKILL);
+        }
+        ++calls_;
+    }
+
+    std::unique_ptr<DurableFiles> files_ = make_system_files();
+    std::string name_;
+    int call_;
+    int calls_ = 0;
+    bool doomed_ = false;
+};
+
+class RecordingObserver final : public AttemptObserver {
+  public:
+    void on_progress(const TrainingProgress&) override {}
+    void on_epoch(const EpochMetrics& metrics) override { epochs.push_back(metrics); }
+    void on_log(const std::string& line) override { log += line + "\n"; }
+    void on_checkpoint(const StoredCheckpoint& checkpoint) override { checkpoints.push_back(checkpoint); }
+    void on_resume(const ResumePoint& point) override { resumed_at = point.step; }
+
+    std::vector<EpochMetrics> epochs;
+    std::string log;
+    std::vector<StoredCheckpoint> checkpoints;
+    std::int64_t resumed_at = 0;
+};
+
+// Everything that must be equal, nothing that is measured with a clock.
+Json comparable(const AttemptOutcome& outcome, const std::vector<EpochMetrics>& epochs) {
+    Json json{{"cause", outcome.cause}, {"result", outcome.result}, {"epochs", epochs}};
+    for (const char* measured : {"train_seconds", "total_seconds", "peak_memory_bytes"}) {
+        json["result"].erase(measured);
+    }
+    for (auto& epoch : json["epochs"]) {
+        epoch.erase("seconds");
+        epoch.erase("tokens_per_second");
+    }
+    return json;
+}
+
+struct Attempt {
+    AttemptOutcome outcome;
+    RecordingObserver observer;
+    Json comparable() const { return test::comparable(outcome, observer.epochs); }
+};
+
+// Trains the synthetic job; every step is a checkpoint. `after_step` may stop it or end the process.
+Attempt train_attempt(const fs::path& folder, std::vector<StoredCheckpoint> resume_from, DurableFiles& files,
+                      const std::function<void(std::int64_t, std::atomic<bool>&)>& after_step,
+                      const JobConfig& config = test_job(), double interval_seconds = 0) {
+    const PreparedData data = synthetic_data(kTrainRows);
+    const TrainingDevice device = cpu_device();
+    SingleRank collective;
+    std::atomic<bool> stop{false};
+    Attempt attempt;
+    TrainerInputs inputs{config, data, device, collective, attempt.observer, stop};
+    inputs.checkpoints = {1, folder.string(), interval_seconds, std::move(resume_from)};
+    inputs.files = &files;
+    inputs.on_step = [&](std::int64_t step, double) { after_step(step, stop); };
+    attempt.outcome = train(inputs);
+    return attempt;
+}
+
+void no_stop(std::int64_t, std::atomic<bool>&) {}
+
+// Those in a folder, the newest first.
+std::vector<StoredCheckpoint> checkpoints_in(const fs::path& folder) {
+    std::vector<StoredCheckpoint> found;
+    for (const auto& name : make_system_files()->list(folder)) {
+        if (name.ends_with(".safetensors")) {
+            found.insert(found.begin(), StoredCheckpoint{1, 0, (folder / name).string(), "", 0});
+        }
+    }
+    return found;
+}
+
+// What follows the header of the newest one: weights, moments, kept weights.
+std::vector<std::byte> newest_tensors(const fs::path& folder) {
+    const auto bytes = make_system_files()->read(checkpoints_in(folder).at(0).file);
+    std::uint64_t header_size = 0;
+    std::memcpy(&header_size, bytes.data(), sizeof header_size);
+    return {bytes.begin() + static_cast<std::ptrdiff_t>(sizeof header_size + header_size), bytes.end() - 64};
+}
+
+class CheckpointTest : public testing::Test {
+  protected:
+    CheckpointTest() {
+        std::string pattern = (fs::temp_directory_path() / "orchestrate-checkpoints-XXXXXX").string();
+        folder_ = mkdtemp(pattern.data());
+    }
+    ~CheckpointTest() override { fs::remove_all(folder_); }
+
+    fs::path subfolder(const std::string& name) {
+        fs::create_directories(folder_ / name);
+        return folder_ / name;
+    }
+
+    // Runs a training in a process of its own: how it ended, as waitpid says. `how`: "step N", "write N CALL" or
+    // "end".
+    static int run_child(const fs::path& folder, const std::string& how) {
+        const pid_t child = fork();
+        if (child == 0) {
+            execl("/proc/self/exe", "checkpoint_test", "--child", folder.c_str(), how.c_str(), nullptr);
+            _exit(127);
+        }
+        int status = 0;
+        waitpid(child, &status, 0);
+        return status;
+    }
+    static void run_child_to_its_death(const fs::path& folder, const std::string& how) {
+        const int status = run_child(folder, how);
+        ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << how << ": status " << status;
+    }
+    static Json run_child_to_its_end(const fs::path& folder) {
+        const int status = run_child(folder, "end");
+        EXPECT_EQ(status, 0);
+        std::ifstream file(folder / "result.json");
+        return status == 0 ? Json::parse(file) : Json();
+    }
+
+    fs::path folder_;
+    std::unique_ptr<DurableFiles> files_ = make_system_files();
+};
+
+TEST_F(CheckpointTest, KilledAtAnyStepItGoesOnToTheSameBits) {
+    const fs::path peace = subfolder("peace");
+    const Json expected = run_child_to_its_end(peace);
+    ASSERT_EQ(expected["resumed_at"], 0);
+    const auto expected_tensors = newest_tensors(peace);
+    std::mt19937 random(4);
+    for (int round = 0; round < 5; ++round) {
+        // Twice each, so that a checkpoint of a training that had gone on already is gone on from.
+        const auto first = std::uniform_int_distribution<std::int64_t>(1, kTestSteps - 2)(random);
+        const auto second = std::uniform_int_distribution<std::int64_t>(first + 1, kTestSteps - 1)(random);
+        SCOPED_TRACE("killed after steps " + std::to_string(first) + " and " + std::to_string(second));
+        const fs::path folder = subfolder("killed-" + std::to_string(round));
+        run_child_to_its_death(folder, "step " + std::to_string(first));
+        run_child_to_its_death(folder, "step " + std::to_string(second));
+        const Json found = run_child_to_its_end(folder);
+        EXPECT_EQ(found["resumed_at"], second - 1);
+        EXPECT_EQ(found["outcome"], expected["outcome"]);
+        EXPECT_TRUE(newest_tensors(folder) == expected_tensors);
+    }
+}
+
+TEST_F(CheckpointTest, KilledWhileACheckpointIsWrittenItGoesOnFromTheOneBefore) {
+    const fs::path peace = subfolder("peace");
+    const Json expected = run_child_to_its_end(peace);
+    const auto expected_tensors = newest_tensors(peace);
+    std::mt19937 random(5);
+    constexpr std::int64_t kFirstStep = 4;  // from here on with the weights of a kept epoch
+    KillingFiles counting("", 0);
+    train_attempt(subfolder("counting"), {}, counting,
+                  [](std::int64_t step, std::atomic<bool>& stop) { stop = step == kFirstStep; });
+    const int calls = counting.calls_of_last_write();
+    // create, header, a tensor, checksum, sync, rename, sync of the folder
+    for (const int call : {0, 1, calls / 2, calls - 4, calls - 3, calls - 2, calls - 1}) {
+        const auto step = std::uniform_int_distribution<std::int64_t>(kFirstStep, kTestSteps - 1)(random);
+        SCOPED_TRACE("killed at call " + std::to_string(call) + " of " + std::to_string(calls) +
+                     " of the write at step " + std::to_string(step));
+        const fs::path folder = subfolder("call-" + std::to_string(call));
+        run_child_to_its_death(folder, "write " + std::to_string(step) + " " + std::to_string(call));
+        const Json found = run_child_to_its_end(folder);
+        // A process that is killed loses nothing that it has renamed; a power cut may.
+        EXPECT_EQ(found["resumed_at"], call == calls - 1 ? step : step - 1);
+        EXPECT_EQ(found["outcome"], expected["outcome"]);
+        EXPECT_TRUE(newest_tensors(folder) == expected_tensors);
+    }
+}
+
+TEST_F(CheckpointTest, AStopLeavesACheckpointOfItsStep) {
+    const Attempt peace = train_attempt(subfolder("peace"), {}, *files_, no_stop);
+    // Within the first epoch, at its end (3 steps), later, and at the end of all.
+    for (const std::int64_t step : {1, 3, 10, 15, 17, 18}) {
+        SCOPED_TRACE("stopped at step " + std::to_string(step));
+        const fs::path folder = subfolder("stopped-" + std::to_string(step));
+        const Attempt stopped = train_attempt(
+            folder, {}, *files_, [&](std::int64_t done, std::atomic<bool>& stop) { stop = done == step; },
+            test_job(), 3600);
+        ASSERT_EQ(stopped.outcome.cause, Cause::preempted);
+        EXPECT_THAT(stopped.outcome.message, HasSubstr("step " + std::to_string(step) + " of 18"));
+        ASSERT_EQ(stopped.observer.checkpoints.size(), 1U);
+        EXPECT_EQ(stopped.observer.checkpoints[0].step, step);
+        const Attempt resumed = train_attempt(folder, stopped.observer.checkpoints, *files_, no_stop);
+        EXPECT_EQ(resumed.observer.resumed_at, step);
+        EXPECT_EQ(resumed.comparable(), peace.comparable());
+    }
+}
+
+TEST_F(CheckpointTest, TheIntervalIsKept) {
+    const Attempt attempt = train_attempt(subfolder("a"), {}, *files_, no_stop, test_job(), 3600);
+    EXPECT_EQ(attempt.outcome.cause, Cause::succeeded);
+    EXPECT_TRUE(attempt.observer.checkpoints.empty());
+}
+
+TEST_F(CheckpointTest, ADamagedOrForeignCheckpointIsPassedOverWithItsReason) {
+    const fs::path folder = subfolder("a");
+    const auto stop_at_5 = [](std::int64_t done, std::atomic<bool>& stop) { stop = done == 5; };
+    Attempt first = train_attempt(folder, {}, *files_, stop_at_5);
+    const Attempt peace = train_attempt(subfolder("peace"), {}, *files_, no_stop);
+    auto checkpoints = first.observer.checkpoints;
+    std::reverse(checkpoints.begin(), checkpoints.end());
+    ASSERT_EQ(checkpoints.size(), 5U);
+    {
+        std::fstream file(checkpoints[0].file, std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(checkpoints[0].bytes / 2);
+        file.put('?');
+    }
+    fs::resize_file(checkpoints[1].file, 1000);
+    const Attempt resumed = train_attempt(subfolder("b"), checkpoints, *files_, no_stop);
+    EXPECT_EQ(resumed.observer.resumed_at, 3);
+    EXPECT_THAT(resumed.observer.log, HasSubstr("cut or changed"));
+    EXPECT_EQ(resumed.comparable(), peace.comparable());
+
+    JobConfig other = test_job();
+    other.model.head_width = 8;
+    const Attempt refused = train_attempt(subfolder("c"), {checkpoints[2]}, *files_, no_stop, other);
+    EXPECT_EQ(refused.outcome.cause, Cause::succeeded);
+    EXPECT_EQ(refused.observer.resumed_at, 0);
+    EXPECT_THAT(refused.observer.log, HasSubstr("another job's"));
+    EXPECT_THAT(refused.observer.log, HasSubstr("begins at the first step"));
+}
+
+TEST_F(CheckpointTest, AFolderThatCannotBeWrittenCostsNoTraining) {
+    const Attempt attempt = train_attempt(folder_ / "nowhere", {}, *files_, no_stop);
+    EXPECT_EQ(attempt.outcome.cause, Cause::succeeded);
+    EXPECT_THAT(attempt.observer.log, HasSubstr("nowhere/step-0000000001.safetensors"));
+}
+
+// Goes on from the newest checkpoint in the folder and writes result.json there, unless it dies first.
+int run_as_child(const fs::path& folder, std::istringstream how) {
+    std::string kind;
+    std::int64_t step = 0;
+    int call = 0;
+    how >> kind >> step >> call;
+    const std::string doomed = std::to_string(10'000'000'000 + step).substr(1) + ".safetensors";
+    KillingFiles files(kind == "write" ? doomed : "", call);
+    const Attempt attempt =
+        train_attempt(folder, checkpoints_in(folder), files, [&](std::int64_t done, std::atomic<bool>&) {
+            if (kind == "step" && done == step) {
+                raise(SIGKILL);
+            }
+        });
+    std::ofstream(folder / "result.json")
+        << Json{{"outcome", attempt.comparable()}, {"resumed_at", attempt.observer.resumed_at}};
+    return 0;
+}
+
+}  // namespace
+}  // namespace orchestrate::test
+
+int main(int argc, char** argv) {
+    if (argc == 4 && std::string(argv[1]) == "--child") {
+        return orchestrate::test::run_as_child(argv[2], std::istringstream(argv[3]));
+    }
+    testing::InitGoogleMock(&argc, argv);
+    return RUN_ALL_TESTS();
+}
