@@ -120,10 +120,11 @@ struct AttemptEnded {
     AttemptId attempt;
     Cause cause = Cause::succeeded;
     std::string message;
-    std::optional<AttemptResult> result;  // with cause succeeded
-    std::string job_identity = "";        // of the job that was trained; empty: not told
+    std::optional<AttemptResult> result;    // with cause succeeded
+    std::string job_identity = "";          // of the job that was trained; empty: not told
+    std::vector<EpochMetrics> epochs = {};  // with a result: all of them, should their own messages be lost
 };
-BOOST_DESCRIBE_STRUCT(AttemptEnded, (), (attempt, cause, message, result, job_identity))
+BOOST_DESCRIBE_STRUCT(AttemptEnded, (), (attempt, cause, message, result, job_identity, epochs))
 
 // Coordinator to worker, after the commit that holds AttemptEnded, or because the attempt is no longer
 // current.

@@ -70,6 +70,16 @@ std::vector<StoredCheckpoint> CheckpointFolders::candidates(const AttemptId& att
     return stored;
 }
 
+std::vector<std::int64_t> CheckpointFolders::jobs() const {
+    std::vector<std::int64_t> found;
+    for (const auto& name : files_->list(root_)) {
+        if (const auto job = number_in(name, "job-", "")) {
+            found.push_back(*job);
+        }
+    }
+    return found;
+}
+
 void CheckpointFolders::remove(std::int64_t job, const StoredCheckpoint& checkpoint) const {
     std::error_code ignored;
     fs::remove(folder({job, checkpoint.attempt}) / fs::path(checkpoint.file).filename(), ignored);

@@ -30,6 +30,9 @@ class CheckpointFolders {
     std::vector<StoredCheckpoint> candidates(const AttemptId& attempt,
                                              std::vector<StoredCheckpoint> stored) const;
 
+    // Jobs that have a folder.
+    std::vector<std::int64_t> jobs() const;
+
     // Errors are ignored: what is left is removed with its job's folder.
     void remove(std::int64_t job, const StoredCheckpoint& checkpoint) const;
     void remove_job(std::int64_t job) const;

@@ -9,6 +9,11 @@ namespace orchestrate {
 
 // What an earlier coordinator left: attempts that may still run, workers that may still live.
 void Coordinator::recover() {
+    for (const std::int64_t job : checkpoints_.jobs()) {
+        if (store_.has_succeeded(job)) {
+            checkpoints_.remove_job(job);  // the last coordinator did not come to it
+        }
+    }
     const auto now = std::chrono::steady_clock::now();
     const std::string here = host_name();
     for (const auto& worker : store_.present_workers()) {

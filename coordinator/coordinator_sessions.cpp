@@ -110,7 +110,7 @@ asio::awaitable<void> Coordinator::serve_worker(std::shared_ptr<Connection> conn
         co_return;
     }
     found->second.connection.reset();
-    if (!found->second.farewell.empty()) {
+    if (!found->second.farewell.empty() && !found->second.running) {
         lose_worker(name, {});
     }
 }
@@ -151,6 +151,7 @@ void Coordinator::on_worker_message(Worker& worker, const Message& message) {
         act();
     } else if (const auto* goodbye = std::get_if<Goodbye>(&message)) {
         worker.farewell = goodbye->reason.empty() ? "left" : goodbye->reason;
+        scheduler_.worker_leaving(worker.record.name);
     }
 }
 

@@ -284,15 +284,7 @@ bool JobStore::add_epoch(const AttemptId& attempt, const EpochMetrics& metrics) 
     if (!is_current(attempt)) {
         return false;
     }
-    if (metrics.epoch == 1) {
-        execute(database_, "DELETE FROM epochs WHERE job_id = ? AND attempt <> ?", attempt.job,
-                attempt.number);
-    }
-    const auto& validation = metrics.validation;
-    execute(database_, "INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            attempt.job, metrics.epoch, attempt.number, metrics.train_loss, metrics.learning_rate,
-            metrics.seconds, metrics.tokens_per_second, validation.loss, validation.accuracy,
-            validation.macro_precision, validation.macro_recall, validation.macro_f1);
+    store_epoch(attempt, metrics);
     transaction.commit();
     return true;
 }
@@ -363,11 +355,26 @@ bool JobStore::end_attempt(const AttemptEnded& ended, JobState next_state, bool 
             "WHERE id = ?5",
             to_string(next_state), counts_as_failure ? 1 : 0, final ? 1 : 0, now(), ended.attempt.job);
     if (next_state == JobState::succeeded) {
+        for (const auto& metrics : ended.epochs) {
+            store_epoch(ended.attempt, metrics);
+        }
         store_result(ended.attempt, ended.result.value());
         execute(database_, "DELETE FROM checkpoints WHERE job_id = ?", ended.attempt.job);
     }
     transaction.commit();
     return true;
+}
+
+void JobStore::store_epoch(const AttemptId& attempt, const EpochMetrics& metrics) {
+    if (metrics.epoch == 1) {
+        execute(database_, "DELETE FROM epochs WHERE job_id = ? AND attempt <> ?", attempt.job,
+                attempt.number);
+    }
+    const auto& validation = metrics.validation;
+    execute(database_, "INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            attempt.job, metrics.epoch, attempt.number, metrics.train_loss, metrics.learning_rate,
+            metrics.seconds, metrics.tokens_per_second, validation.loss, validation.accuracy,
+            validation.macro_precision, validation.macro_recall, validation.macro_f1);
 }
 
 void JobStore::store_result(const AttemptId& attempt, const AttemptResult& result) {
@@ -409,6 +416,10 @@ void JobStore::store_result(const AttemptId& attempt, const AttemptResult& resul
         insert.exec();
         insert.reset();
     }
+}
+
+bool JobStore::has_succeeded(std::int64_t job) {
+    return number_of(database_, "SELECT count(*) FROM jobs WHERE id = ? AND state = 'succeeded'", job) == 1;
 }
 
 std::int64_t JobStore::unfinished_jobs() {

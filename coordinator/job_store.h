@@ -107,12 +107,16 @@ class JobStore {
     // one, or trained another job.
     bool end_attempt(const AttemptEnded& ended, JobState next_state, bool counts_as_failure);
 
+    // False for a job that the database does not have.
+    bool has_succeeded(std::int64_t job);
+
     // Jobs waiting or running, of all studies.
     std::int64_t unfinished_jobs();
 
   private:
     bool is_current(const AttemptId& attempt);
     bool is_of_job(const AttemptEnded& ended);
+    void store_epoch(const AttemptId& attempt, const EpochMetrics& metrics);
     void store_result(const AttemptId& attempt, const AttemptResult& result);
     std::int64_t find_or_add_job(const JobConfig& config, const JobPaths& paths,
                                  const JobResources& resources);

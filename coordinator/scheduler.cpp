@@ -48,6 +48,12 @@ void Scheduler::worker_busy(const std::string& worker, const std::string& site, 
     remove_job(job);
 }
 
+void Scheduler::worker_leaving(const std::string& worker) {
+    if (const auto found = workers_.find(worker); found != workers_.end()) {
+        found->second.state = WorkerState::retiring;
+    }
+}
+
 void Scheduler::attempt_ended(const std::string& worker) {
     if (const auto found = workers_.find(worker); found != workers_.end()) {
         found->second.job = 0;

@@ -74,7 +74,10 @@ class Scheduler {
     // A worker that runs an attempt of a job, from before a restart or a broken connection.
     void worker_busy(const std::string& worker, const std::string& site, int ranks, std::int64_t job);
 
-    // The worker's attempt has ended; it is idle again. The job is forgotten: add_job() again if it shall be
+    // The worker gets no more jobs: it ends after the one it runs.
+    void worker_leaving(const std::string& worker);
+
+    // The worker's attempt has ended; it is idle again, unless it leaves. The job is forgotten: add_job() again if it shall be
     // repeated.
     void attempt_ended(const std::string& worker);
 

@@ -65,6 +65,7 @@ TEST_F(CheckpointFoldersTest, RemovesOnlyInTheFolderOfTheAttempt) {
     folders.remove_job(8);
     EXPECT_FALSE(fs::exists(other));
     EXPECT_TRUE(fs::exists(folders.folder({7, 1})));
+    EXPECT_EQ(folders.jobs(), std::vector<std::int64_t>{7});
 }
 
 }  // namespace

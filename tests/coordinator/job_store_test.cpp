@@ -167,7 +167,23 @@ TEST_F(JobStoreTest, AResultOfAnotherJobIsRefused) {
     ended.job_identity = std::string(64, '0');  // left on disk by a database that had this job's number
     EXPECT_FALSE(store.end_attempt(ended, JobState::succeeded, false));
     ended.job_identity = job_identity(jobs[0].config);
+    EXPECT_FALSE(store.has_succeeded(jobs[0].id));
     EXPECT_TRUE(store.end_attempt(ended, JobState::succeeded, false));
+    EXPECT_TRUE(store.has_succeeded(jobs[0].id));
+}
+
+TEST_F(JobStoreTest, AResultBringsTheEpochsWhoseMessagesWereLost) {
+    JobStore store(file());
+    const auto row = store.begin_study(study());
+    const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
+    const auto begun = store.begin_attempt(jobs[0].id, worker_, "/logs");
+    auto ended = success(begun.id, 0.5);
+    ended.epochs.resize(2);
+    ended.epochs[0].epoch = 1;
+    ended.epochs[1].epoch = 2;
+    store.add_epoch(begun.id, ended.epochs[0]);
+    store.end_attempt(ended, JobState::succeeded, false);
+    EXPECT_EQ(count("SELECT count(*) FROM epochs"), 2);
 }
 
 TEST_F(JobStoreTest, AStudyRunAgainKeepsWhatSucceededAndTriesTheRest) {

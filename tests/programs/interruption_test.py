@@ -10,8 +10,10 @@ import time
 
 from programs import ORCHESTRATE, QUICKSTART, ProgramTest, main, processes_with
 
-ARGUMENTS = ["run", QUICKSTART, "--set", "train.epochs=8", "--set", "study.checkpoint_interval_seconds=0.2"]
-TWO_RANKS = ["--set", "study.ranks=2", "--set", "study.seeds=[1]"]
+EPOCHS = 24
+ARGUMENTS = ["run", QUICKSTART, "--set", f"train.epochs={EPOCHS}", "--set", "study.seeds=[1]",
+             "--set", "study.checkpoint_interval_seconds=0.2"]
+TWO_RANKS = ["--set", "study.ranks=2"]
 
 # A running job with a first checkpoint: far from its end. Gives job, attempt and the process of its worker.
 YOUNG_JOB = """select a.job_id, a.number, max(w.process_id) from attempts a join checkpoints c on c.job_id = a.job_id
@@ -20,7 +22,7 @@ YOUNG_JOB = """select a.job_id, a.number, max(w.process_id) from attempts a join
 
 class InterruptionTest(ProgramTest):
     arguments = ARGUMENTS
-    jobs = 12
+    jobs = 6
 
     def start(self):
         return subprocess.Popen([ORCHESTRATE, *self.arguments], cwd=self.folder, stdout=subprocess.PIPE,
@@ -61,7 +63,7 @@ class InterruptionTest(ProgramTest):
         self.assertEqual(self.query("select count(*) from checkpoints"), [(0,)])
         self.assertEqual(list((self.folder / "results.db.d/checkpoints").glob("job-*")), [])
         epochs = self.query("select job_id, epoch, train_loss, validation_loss from epochs order by job_id, epoch")
-        self.assertEqual(len(epochs), 8 * self.jobs)
+        self.assertEqual(len(epochs), EPOCHS * self.jobs)
         return epochs + self.query("select job_id, loss, accuracy, macro_f1 from part_metrics order by job_id, part")
 
     def check_disturbances(self, *disturbances):
@@ -91,7 +93,7 @@ class InterruptionTest(ProgramTest):
                                 self.terminate_worker, self.preempt_worker)
 
     def test_nor_do_those_of_two_ranks(self):
-        self.arguments, self.jobs = ARGUMENTS + TWO_RANKS, 6
+        self.arguments = ARGUMENTS + TWO_RANKS
         self.check_disturbances(self.kill_everything)
 
     def test_results_without_an_acknowledgement_wait_on_disk(self):

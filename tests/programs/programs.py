@@ -54,7 +54,7 @@ class ProgramTest(unittest.TestCase):
         """The logs of coordinator and workers, for the message of a failed test."""
         folder = self.folder / "results.db.d/logs"
         texts = [f"\n==> {file.name}\n{file.read_text()[-3000:]}" for file in sorted(folder.glob("*"))
-                 if not file.name.startswith("job-")] if folder.exists() else []
+                 if file.is_file() and not file.name.startswith("job-")] if folder.exists() else []
         return "".join(texts)
 
     def query(self, sql):

@@ -67,9 +67,6 @@ class Agent {
     // Ends when nothing runs and nothing waits for an acknowledgement.
     void end_if_done() {
         if (leaving_ && !running_ && unacknowledged_.empty()) {
-            if (connection_) {
-                connection_->send(Goodbye{leaving_why_});
-            }
             end(0);
         }
     }
@@ -77,6 +74,9 @@ class Agent {
     void leave(const std::string& why) {
         leaving_ = true;
         leaving_why_ = why;
+        if (connection_) {
+            connection_->send(Goodbye{leaving_why_});  // so that no job comes any more
+        }
         if (running_) {
             runner_->stop(Cause::preempted);
         }
@@ -172,6 +172,9 @@ class Agent {
             }
             unacknowledged_.clear();
             outbox_.clear();
+        }
+        if (leaving_) {
+            connection_->send(Goodbye{leaving_why_});
         }
         for (const auto& message : outbox_) {
             connection_->send(message);

@@ -56,6 +56,7 @@ class ReportingObserver : public AttemptObserver {
             "{:.0f} tokens/s",
             metrics.epoch, metrics.train_loss, metrics.validation.loss, metrics.validation.accuracy,
             metrics.validation.macro_f1, metrics.seconds, metrics.tokens_per_second);
+        epochs_.push_back(metrics);
         report_(AttemptEpoch{attempt_, metrics});
     }
     void on_log(const std::string& line) override { log_->info(line); }
@@ -70,12 +71,15 @@ class ReportingObserver : public AttemptObserver {
         report_(AttemptResumed{attempt_, point});
     }
 
+    const std::vector<EpochMetrics>& epochs() const { return epochs_; }
+
   private:
     AttemptId attempt_;
     const JobRunner::Report& report_;
     Log log_;
     std::atomic<std::int64_t>& step_;
     std::atomic<std::int64_t>& advances_;
+    std::vector<EpochMetrics> epochs_;
 };
 
 class SilentObserver : public AttemptObserver {
@@ -165,6 +169,7 @@ AttemptEnded JobRunner::run_attempt(const Lease& lease) {
         ended.message = outcome.message;
         if (outcome.cause == Cause::succeeded) {
             ended.result = std::move(outcome.result);
+            ended.epochs = observer.epochs();
         }
         log->info("ended: {}{}{}", to_string(ended.cause), ended.message.empty() ? "" : ": ", ended.message);
     } catch (const PeerLost& error) {

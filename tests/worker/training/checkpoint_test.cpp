@@ -243,22 +243,34 @@ TEST_F(CheckpointTest, KilledWhileACheckpointIsWrittenItGoesOnFromTheOneBefore) 
     }
 }
 
-TEST_F(CheckpointTest, AStopLeavesACheckpointOfItsStep) {
-    const Attempt peace = train_attempt(subfolder("peace"), {}, *files_, no_stop);
-    // Within the first epoch, at its end (3 steps), later, and at the end of all.
-    for (const std::int64_t step : {1, 3, 10, 15, 17, 18}) {
-        SCOPED_TRACE("stopped at step " + std::to_string(step));
-        const fs::path folder = subfolder("stopped-" + std::to_string(step));
-        const Attempt stopped = train_attempt(
-            folder, {}, *files_, [&](std::int64_t done, std::atomic<bool>& stop) { stop = done == step; },
-            test_job(), 3600);
-        ASSERT_EQ(stopped.outcome.cause, Cause::preempted);
-        EXPECT_THAT(stopped.outcome.message, HasSubstr("step " + std::to_string(step) + " of 18"));
-        ASSERT_EQ(stopped.observer.checkpoints.size(), 1U);
-        EXPECT_EQ(stopped.observer.checkpoints[0].step, step);
-        const Attempt resumed = train_attempt(folder, stopped.observer.checkpoints, *files_, no_stop);
-        EXPECT_EQ(resumed.observer.resumed_at, step);
-        EXPECT_EQ(resumed.comparable(), peace.comparable());
+TEST_F(CheckpointTest, AStopAtAnyStepLeavesACheckpointThatGoesOnToTheSameBits) {
+    JobConfig other = test_job();
+    other.train.optimizer = Optimizer::adam;
+    other.train.decay_biases_and_norms = true;
+    other.train.class_weights = ClassWeighting::balanced;
+    other.train.label_smoothing = 0.1;
+    other.train.learning_rate_schedule = LearningRateSchedule::cosine;
+    other.train.epoch_selection = EpochSelection::best_validation_loss;
+    other.train.early_stopping_patience = 2;
+    for (const JobConfig& config : {test_job(), other}) {
+        const Attempt peace = train_attempt(subfolder("peace"), {}, *files_, no_stop, config);
+        ASSERT_EQ(peace.outcome.cause, Cause::succeeded);
+        const std::int64_t steps = 3 * std::ssize(peace.observer.epochs);
+        for (std::int64_t step = 1; step <= steps; ++step) {
+            SCOPED_TRACE("stopped at step " + std::to_string(step) + " of " + std::to_string(steps));
+            const fs::path folder = subfolder("stopped");
+            const Attempt stopped = train_attempt(
+                folder, {}, *files_, [&](std::int64_t done, std::atomic<bool>& stop) { stop = done == step; },
+                config, 3600);
+            ASSERT_EQ(stopped.outcome.cause, Cause::preempted);
+            EXPECT_THAT(stopped.outcome.message, HasSubstr("step " + std::to_string(step) + " of 18"));
+            ASSERT_EQ(stopped.observer.checkpoints.size(), 1U);
+            EXPECT_EQ(stopped.observer.checkpoints[0].step, step);
+            const Attempt resumed =
+                train_attempt(folder, stopped.observer.checkpoints, *files_, no_stop, config);
+            EXPECT_EQ(resumed.observer.resumed_at, step);
+            EXPECT_EQ(resumed.comparable(), peace.comparable());
+        }
     }
 }
 
