@@ -8,6 +8,7 @@
 #include <csignal>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <stdexcept>
 #include <system_error>
 
@@ -106,20 +107,31 @@ int open_for_appending(const std::string& file) {
     report_and_exit(failure_pipe, StartFailure::Step::run);
 }
 
-// The fields after the name in /proc/PID/stat; empty if the process is gone.
-std::optional<pid_t> parent_of(pid_t pid) {
+// The fields of /proc/PID/stat after the name, from the state on; empty if the process is gone.
+std::vector<std::string> stat_fields(pid_t pid) {
     std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
     const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
     const std::size_t name_end = text.rfind(')');
-    if (name_end == std::string::npos || name_end + 4 >= text.size()) {
+    if (name_end == std::string::npos) {
+        return {};
+    }
+    std::istringstream words(text.substr(name_end + 1));
+    return {std::istream_iterator<std::string>(words), std::istream_iterator<std::string>()};
+}
+
+constexpr std::size_t kParentField = 1;
+constexpr std::size_t kStartField = 19;
+
+template <class Number>
+std::optional<Number> number_in(const std::vector<std::string>& fields, std::size_t index) {
+    Number number = 0;
+    if (index >= fields.size()) {
         return std::nullopt;
     }
-    pid_t parent = 0;
-    const char* const number = text.data() + name_end + 4;  // ") S 123": skip ") S "
-    if (std::from_chars(number, text.data() + text.size(), parent).ec != std::errc()) {
-        return std::nullopt;
-    }
-    return parent;
+    const std::string& text = fields[index];
+    return std::from_chars(text.data(), text.data() + text.size(), number).ec == std::errc()
+               ? std::optional(number)
+               : std::nullopt;
 }
 
 }  // namespace
@@ -235,11 +247,23 @@ std::vector<pid_t> children_of(pid_t pid) {
         pid_t candidate = 0;
         const auto parsed = std::from_chars(name.data(), name.data() + name.size(), candidate);
         if (parsed.ec == std::errc() && parsed.ptr == name.data() + name.size() &&
-            parent_of(candidate) == pid) {
+            number_in<pid_t>(stat_fields(candidate), kParentField) == pid) {
             children.push_back(candidate);
         }
     }
     return children;
+}
+
+std::optional<ProcessIdentity> identity_of(pid_t pid) {
+    const auto start = number_in<std::uint64_t>(stat_fields(pid), kStartField);
+    return start ? std::optional(ProcessIdentity{pid, *start}) : std::nullopt;
+}
+
+void signal_process(const ProcessIdentity& process, int signal) {
+    const auto found = identity_of(process.pid);
+    if (found && found->start_ticks == process.start_ticks) {
+        ::kill(process.pid, signal);
+    }
 }
 
 std::string process_name(pid_t pid) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -59,6 +60,18 @@ class ChildProcess {
 
 // The processes that `pid` started and that still run, by /proc.
 std::vector<pid_t> children_of(pid_t pid);
+
+// A process that may be another one's child, told apart from a later one with the same number.
+struct ProcessIdentity {
+    pid_t pid = 0;
+    std::uint64_t start_ticks = 0;  // after the start of the system, in the kernel's clock ticks
+};
+
+// Nothing if there is no such process.
+std::optional<ProcessIdentity> identity_of(pid_t pid);
+
+// Sends a signal if that very process still lives.
+void signal_process(const ProcessIdentity& process, int signal);
 
 // The kernel's short name of a process (15 characters at most); empty if it is gone.
 std::string process_name(pid_t pid);

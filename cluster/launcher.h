@@ -17,8 +17,9 @@ struct WorkerSpec {
     std::string name;  // unique among the workers of a launcher
     int ranks = 1;
     int threads_per_rank = 1;
-    std::string device = "cpu";         // "cpu" or "cuda"
-    std::filesystem::path access_file;  // how to reach the coordinator
+    std::string device = "cpu";                          // "cpu" or "cuda"
+    std::chrono::milliseconds heartbeat_interval{4000};  // between signs of life among its ranks
+    std::filesystem::path access_file;                   // how to reach the coordinator
     std::filesystem::path log_folder;  // the worker writes NAME.log there; its standard output goes beside it
     std::filesystem::path worker_program;
     std::vector<std::string> cuda_devices;  // CUDA_VISIBLE_DEVICES of the worker; empty: leave as it is

@@ -8,6 +8,8 @@ namespace orchestrate {
 
 namespace {
 
+constexpr std::chrono::milliseconds kLookInterval{500};
+
 // mpirun answers SIGTERM by killing its ranks a second later, however long they need to save their work. So
 // the ranks get the signal from here, and mpirun ends when they have ended.
 void add_ranks_below(pid_t pid, std::vector<pid_t>& ranks) {
@@ -27,7 +29,9 @@ class LocalLauncher : public ProcessLauncher {
   protected:
     ChildCommand command_for(const WorkerSpec& spec) override {
         const bool with_mpi = spec.ranks > 1;
-        workers_[spec.name].under_mpirun = with_mpi;
+        WorkerState& worker = workers_[spec.name];
+        worker.under_mpirun = with_mpi;
+        worker.expected_ranks = static_cast<std::size_t>(spec.ranks);
         return {with_mpi ? mpirun_arguments(spec, find_mpirun()) : worker_arguments(spec),
                 worker_environment(spec, current_environment()),
                 spec.log_folder / (spec.name + ".out"),
@@ -54,11 +58,45 @@ class LocalLauncher : public ProcessLauncher {
 
     void kill(const std::string& /*name*/, const ChildProcess& process) override { process.kill_tree(); }
 
-    void forget(const std::string& name) override { workers_.erase(name); }
+    // Ranks have process groups of their own. While mpirun lives it ends them; one that it left behind, as a stopped
+    // one when mpirun itself was killed, would stay for ever.
+    void watch(const std::string& name, const ChildProcess& process) override {
+        WorkerState& worker = workers_[name];
+        const auto now = std::chrono::steady_clock::now();
+        if (!worker.under_mpirun || worker.ranks.size() >= worker.expected_ranks || now < worker.look_at) {
+            return;
+        }
+        worker.look_at = now + kLookInterval;
+        std::vector<pid_t> ranks;
+        add_ranks_below(process.pid(), ranks);
+        worker.ranks.clear();
+        for (const pid_t rank : ranks) {
+            if (const auto identity = identity_of(rank)) {
+                worker.ranks.push_back(*identity);
+            }
+        }
+    }
+
+    // MPICH's mpirun returns the bare number of a signal that ended a rank, Open MPI's 128 more, as shells do. Workers
+    // themselves return no such small number but 0, 1 and 2.
+    ExitStatus exit_of_worker(const std::string& name, ExitStatus status) override {
+        const bool bare_signal = status.exit_code > 2 && status.exit_code < SIGRTMIN;
+        return workers_[name].under_mpirun && bare_signal ? ExitStatus{128 + status.exit_code, 0} : status;
+    }
+
+    void forget(const std::string& name) override {
+        for (const ProcessIdentity& rank : workers_[name].ranks) {
+            signal_process(rank, SIGKILL);
+        }
+        workers_.erase(name);
+    }
 
   private:
     struct WorkerState {
         bool under_mpirun = false;
+        std::size_t expected_ranks = 1;
+        std::vector<ProcessIdentity> ranks;             // as far as they have been seen
+        std::chrono::steady_clock::time_point look_at;  // for them again
         std::set<pid_t> asked;  // those that got SIGTERM; mpirun may still be starting others
     };
     int parent_death_signal_;

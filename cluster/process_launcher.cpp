@@ -37,11 +37,13 @@ std::vector<WorkerExit> ProcessLauncher::poll() {
     for (auto entry = workers_.begin(); entry != workers_.end();) {
         auto& [name, worker] = *entry;
         if (const std::optional<ExitStatus> status = worker.process.poll()) {
-            exits.push_back({name, status->exit_code, status->signal});
+            const ExitStatus exit = exit_of_worker(name, *status);
+            exits.push_back({name, exit.exit_code, exit.signal});
             forget(name);
             entry = workers_.erase(entry);
             continue;
         }
+        watch(name, worker.process);
         if (worker.kill_at) {
             if (std::chrono::steady_clock::now() >= *worker.kill_at) {
                 kill(name, worker.process);

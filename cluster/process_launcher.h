@@ -32,6 +32,12 @@ class ProcessLauncher : public Launcher {
     // Called by each poll() once the grace is over.
     virtual void kill(const std::string& name, const ChildProcess& process) = 0;
 
+    // Called by each poll() while the worker runs.
+    virtual void watch(const std::string& /*name*/, const ChildProcess& /*process*/) {}
+
+    // How the worker ended, given how its child process did.
+    virtual ExitStatus exit_of_worker(const std::string& /*name*/, ExitStatus status) { return status; }
+
     // The worker is gone, or did not start: forget what was kept about it.
     virtual void forget(const std::string& name) = 0;
 

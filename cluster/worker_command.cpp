@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include <boost/algorithm/string/join.hpp>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include "cluster/command.h"
@@ -77,7 +78,9 @@ std::vector<std::string> worker_arguments(const WorkerSpec& spec) {
             "--device",
             spec.device,
             "--log-folder",
-            spec.log_folder.string()};
+            spec.log_folder.string(),
+            "--heartbeat",
+            fmt::format("{}", std::chrono::duration<double>(spec.heartbeat_interval).count())};
 }
 
 std::vector<std::string> mpirun_arguments(const WorkerSpec& spec, const Mpirun& mpirun) {

@@ -23,7 +23,7 @@ struct Mpirun {
 // if there is none.
 Mpirun find_mpirun();
 
-// WORKER_PROGRAM --access FILE --name NAME --ranks R --threads T --device D --log-folder DIR
+// WORKER_PROGRAM --access FILE --name NAME --ranks R --threads T --device D --log-folder DIR --heartbeat SECONDS
 std::vector<std::string> worker_arguments(const WorkerSpec& spec);
 
 // mpirun ... worker_arguments.

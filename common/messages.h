@@ -65,10 +65,13 @@ struct Refused {
 };
 BOOST_DESCRIBE_STRUCT(Refused, (), (reason))
 
+// A worker's says how far its attempt is; the coordinator's and a pilot's are empty.
 struct Heartbeat {
     static constexpr const char* kType = "heartbeat";
+    std::int64_t step = 0;      // optimiser steps done, as last reported
+    std::int64_t advances = 0;  // grows whenever the attempt gets on: see AttemptObserver::on_advance
 };
-BOOST_DESCRIBE_STRUCT(Heartbeat, (), ())
+BOOST_DESCRIBE_STRUCT(Heartbeat, (), (step, advances))
 
 // Coordinator to worker: train this.
 struct Lease {

@@ -100,6 +100,8 @@ int run_study(const RunArguments& arguments, const std::string& program_version)
     options.program_version = program_version;
     options.workers = arguments.workers;
     options.take_over = arguments.take_over;
+    options.heartbeat_interval =
+        std::chrono::milliseconds(static_cast<std::int64_t>(1000 * arguments.heartbeat_seconds));
     StudyState outcome{};
     {
         ProgressDisplay display(stdout);

@@ -18,6 +18,7 @@ struct RunArguments {
     std::vector<std::string> overrides;
     int workers = 0;         // 0: what the study says
     bool take_over = false;  // replace a silent coordinator on another host
+    double heartbeat_seconds = 4;
 };
 int run_study(const RunArguments& arguments, const std::string& program_version);
 

@@ -45,6 +45,7 @@ Coordinator::~Coordinator() = default;
 StudyState Coordinator::run(const Study& study) {
     started_at_ = std::chrono::steady_clock::now();
     study_name_ = study.name;
+    progress_watch_.set_limit(std::chrono::seconds(study.progress_timeout_seconds));
     log_->info("orchestrate {} runs study '{}' of {} (journal: {})", options_.program_version, study.name,
                study.file.string(), store_.journal_mode());
     study_row_ = store_.begin_study(study);
@@ -167,9 +168,9 @@ void Coordinator::set_up_sites(const Study& study) {
                                        });
     recover();
     if (slurm) {
-        slurm_ = std::make_unique<SlurmSites>(study.cluster, state_folder(options_.database),
-                                              server_->worker_access_file(), log_,
-                                              [this](const std::string& line) { display_.note(line); });
+        slurm_ = std::make_unique<SlurmSites>(
+            study.cluster, state_folder(options_.database), server_->worker_access_file(), log_,
+            options_.heartbeat_interval, [this](const std::string& line) { display_.note(line); });
         slurm_->begin();
     } else {
         const int gpus = visible_gpus();
@@ -185,6 +186,7 @@ void Coordinator::set_up_sites(const Study& study) {
                                                                    : std::max(1, usable_cores() / site.slots);
         site.access_file = std::filesystem::absolute(server_->worker_access_file());
         site.log_folder = std::filesystem::absolute(state_folder(options_.database)) / "logs";
+        site.heartbeat_interval = options_.heartbeat_interval;
         log_->info("this machine: {} slots, {} thread(s) each, {}", site.slots, site.threads_per_rank,
                    site.device);
         scheduler_.add_site(kThisMachine, site.slots);
@@ -246,6 +248,9 @@ void Coordinator::act() {
         } else if (const auto* start = std::get_if<StartWorkerAt>(&action)) {
             log_->info("starting worker {} with {} rank(s)", start->worker, start->ranks);
             sites_.at(start->site)->start(start->worker, start->ranks);
+            if (start->site == kThisMachine) {
+                starting_[start->worker] = std::chrono::steady_clock::now();
+            }
         } else if (const auto* retire = std::get_if<RetireWorker>(&action)) {
             log_->info("retiring worker {}", retire->worker);
             if (const auto found = workers_.find(retire->worker);
@@ -275,6 +280,7 @@ void Coordinator::assign(std::int64_t id, const std::string& name) {
     job.stored.state = JobState::running;
     worker.running = begun.id;
     worker.progress = {};
+    progress_watch_.begin(name, job.began_at);
     log_->info("job {} ({}), attempt {} goes to {}", id, job.stored.title, begun.id.number, name);
     if (worker.connection) {
         worker.connection->send(
@@ -294,6 +300,7 @@ asio::awaitable<void> Coordinator::tick() {
                 }
             }
             check_workers();
+            check_starting_workers();
             release_held_attempts();
             if (slurm_ && !dismissing_) {
                 slurm_->tick(!stage_done());

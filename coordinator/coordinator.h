@@ -18,7 +18,9 @@
 #include "common/log.h"
 #include "coordinator/database_lock.h"
 #include "coordinator/job_store.h"
+#include "coordinator/lost_attempt.h"
 #include "coordinator/progress_display.h"
+#include "coordinator/progress_watch.h"
 #include "coordinator/scheduler.h"
 #include "coordinator/server.h"
 #include "coordinator/sites.h"
@@ -95,8 +97,10 @@ class Coordinator {
     // Ends an attempt by whatever cause and lets the job go on; false if it was not the current one.
     bool end_attempt(const AttemptEnded& ended, const std::string& worker);
     void on_exit(const std::string& site, const SiteWorkerExit& exit);
-    void lose_worker(const std::string& name, Cause cause, const std::string& why);
+    void lose_worker(const std::string& name, LossEvidence evidence);
     void check_workers();
+    void check_starting_workers();
+    void stop_worker_now(const std::string& name);
     std::string site_of(const std::string& worker) const;
     std::chrono::milliseconds lost_after() const { return 3 * options_.heartbeat_interval; }
 
@@ -111,10 +115,12 @@ class Coordinator {
     boost::asio::steady_timer tick_timer_;
     boost::asio::steady_timer stage_timer_;  // cancelled whenever a job or worker changes
     Scheduler scheduler_;
+    ProgressWatch progress_watch_;
     std::unique_ptr<Server> server_;
     std::map<std::string, std::unique_ptr<Site>> sites_;
     std::unique_ptr<SlurmSites> slurm_;
     std::map<std::string, Worker> workers_;
+    std::map<std::string, std::chrono::steady_clock::time_point> starting_;  // on this machine, by worker
     std::map<std::int64_t, Job> jobs_;  // of the stages so far, and those recovered
     std::vector<std::int64_t> stage_jobs_;
     std::int64_t study_row_ = 0;

@@ -16,15 +16,8 @@ namespace {
 // How long an ended process's last messages may take to be read from its connection.
 constexpr auto kLastWordsLimit = 2s;
 
-std::string exit_text(const SiteWorkerExit& exit) {
-    if (!exit.error.empty()) {
-        return "could not be started: " + exit.error;
-    }
-    if (exit.signal != 0) {
-        return "was killed by signal " + std::to_string(exit.signal);
-    }
-    return "ended with exit code " + std::to_string(exit.exit_code);
-}
+// A worker connects within seconds; one whose ranks do not come together is started anew.
+constexpr auto kStartLimit = 120s;
 
 }  // namespace
 
@@ -78,6 +71,7 @@ Coordinator::Worker& Coordinator::welcome_worker(const std::shared_ptr<Connectio
     }
     if (resumes) {
         worker.running = hello.running;
+        progress_watch_.begin(hello.name, worker.last_heard);
         jobs_.at(hello.running->job).held_until.reset();
         scheduler_.worker_busy(hello.name, site_of(hello.name), hello.ranks, hello.running->job);
     } else {
@@ -117,17 +111,22 @@ asio::awaitable<void> Coordinator::serve_worker(std::shared_ptr<Connection> conn
     }
     found->second.connection.reset();
     if (!found->second.farewell.empty()) {
-        lose_worker(name, Cause::node_lost, found->second.farewell);
+        lose_worker(name, {});
     }
 }
 
 void Coordinator::on_worker_message(Worker& worker, const Message& message) {
     worker.last_heard = std::chrono::steady_clock::now();
-    if (std::holds_alternative<Heartbeat>(message)) {
+    if (const auto* heartbeat = std::get_if<Heartbeat>(&message)) {
+        progress_watch_.counted(worker.record.name, heartbeat->advances, worker.last_heard);
+        if (worker.running) {
+            worker.progress.step = std::max(worker.progress.step, heartbeat->step);
+        }
         worker.connection->send(Heartbeat{});
     } else if (const auto* progress = std::get_if<AttemptProgress>(&message)) {
         if (worker.running == progress->attempt) {
             worker.progress = progress->progress;
+            progress_watch_.advanced(worker.record.name, worker.last_heard);
         }
     } else if (const auto* epoch = std::get_if<AttemptEpoch>(&message)) {
         if (!store_.add_epoch(epoch->attempt, epoch->metrics)) {
@@ -137,7 +136,12 @@ void Coordinator::on_worker_message(Worker& worker, const Message& message) {
         const bool current = end_attempt(*ended, worker.record.name);
         if (worker.running == ended->attempt) {
             worker.running.reset();
-            scheduler_.attempt_ended(worker.record.name);
+            progress_watch_.end(worker.record.name);
+            if (worker.farewell.empty()) {
+                scheduler_.attempt_ended(worker.record.name);
+            } else {
+                scheduler_.worker_leaving(worker.record.name);
+            }
         }
         worker.connection->send(Acknowledged{ended->attempt, !current});
         act();
@@ -192,6 +196,7 @@ bool Coordinator::end_attempt(const AttemptEnded& ended, const std::string& work
 
 void Coordinator::on_exit(const std::string& site, const SiteWorkerExit& exit) {
     log_->info("worker {} at {} {}", exit.worker, site, exit_text(exit));
+    starting_.erase(exit.worker);
     const auto found = workers_.find(exit.worker);
     if (found == workers_.end()) {
         if (scheduler_.knows_worker(exit.worker)) {
@@ -205,21 +210,28 @@ void Coordinator::on_exit(const std::string& site, const SiteWorkerExit& exit) {
     found->second.exit = exit;
     found->second.exited_at = std::chrono::steady_clock::now();
     if (!found->second.connection) {
-        const bool clean = exit.exit_code == 0 && exit.signal == 0;
-        lose_worker(exit.worker, clean ? Cause::node_lost : Cause::worker_crashed, exit_text(exit));
+        lose_worker(exit.worker, {});
     }
 }
 
-void Coordinator::lose_worker(const std::string& name, Cause cause, const std::string& why) {
+// Ends what a worker ran, by what is known of its end beside `evidence`.
+void Coordinator::lose_worker(const std::string& name, LossEvidence evidence) {
     const auto found = workers_.find(name);
     if (found == workers_.end()) {
         return;
     }
     Worker worker = std::move(found->second);
     workers_.erase(found);
+    progress_watch_.end(name);
     if (worker.connection) {
         worker.connection->close();
     }
+    evidence.farewell = worker.farewell;
+    evidence.exit = worker.exit;
+    if (slurm_) {
+        evidence.allocation_state = slurm_->end_of(site_of(name));
+    }
+    const auto [cause, why] = settle_cause(evidence);
     store_.worker_left(worker.record.row, why);
     scheduler_.worker_gone(name);
     if (worker.running) {
@@ -229,31 +241,47 @@ void Coordinator::lose_worker(const std::string& name, Cause cause, const std::s
     act();
 }
 
+void Coordinator::stop_worker_now(const std::string& name) {
+    if (const auto site = sites_.find(site_of(name)); site != sites_.end()) {
+        site->second->stop(name, 0ms);  // it may be stopped, and would hold its slots
+    }
+}
+
 void Coordinator::check_workers() {
     const auto now = std::chrono::steady_clock::now();
-    struct Loss {
-        std::string name;
-        Cause cause;
-        std::string why;
-    };
-    std::vector<Loss> losses;
+    std::map<std::string, LossEvidence> losses;
     for (const auto& [name, worker] : workers_) {
-        const bool crashed = worker.exit && (worker.exit->exit_code != 0 || worker.exit->signal != 0);
         if (worker.exit && (!worker.connection || now - worker.exited_at > kLastWordsLimit)) {
-            losses.push_back(
-                {name, crashed ? Cause::worker_crashed : Cause::node_lost, exit_text(*worker.exit)});
+            losses[name] = {};
         } else if (now - worker.last_heard > lost_after()) {
-            losses.push_back(
-                {name, Cause::node_lost,
-                 "was silent for " + duration_text(std::chrono::duration<double>(lost_after()))});
-            if (const auto site = sites_.find(site_of(name)); site != sites_.end()) {
-                site->second->stop(name, 0ms);  // it may be stopped, and would hold its slots
-            }
+            losses[name].silent_for = lost_after();
+            stop_worker_now(name);
         }
     }
-    for (const auto& loss : losses) {
-        lose_worker(loss.name, loss.cause, loss.why);
+    for (const auto& name : progress_watch_.overdue(now)) {
+        const auto found = workers_.find(name);
+        if (found != workers_.end() && found->second.connection && !losses.contains(name)) {
+            losses[name].without_progress = progress_watch_.limit();
+            stop_worker_now(name);
+        }
     }
+    for (auto& [name, evidence] : losses) {
+        lose_worker(name, std::move(evidence));
+    }
+}
+
+// Its exit is reported then, as that of a worker that did not come up.
+void Coordinator::check_starting_workers() {
+    const auto now = std::chrono::steady_clock::now();
+    std::erase_if(starting_, [&](const auto& entry) {
+        const bool late = now - entry.second > kStartLimit;
+        if (late && !workers_.contains(entry.first)) {
+            log_->error("worker {} has not connected within {} s", entry.first,
+                        std::chrono::duration_cast<std::chrono::seconds>(kStartLimit).count());
+            stop_worker_now(entry.first);
+        }
+        return late || workers_.contains(entry.first);
+    });
 }
 
 asio::awaitable<void> Coordinator::serve_pilot(std::shared_ptr<Connection> connection, Hello hello) {

@@ -72,6 +72,11 @@ int run(int argc, char** argv) {
         ->check(CLI::Range(1, 4096));
     run_command->add_flag("--take-over", run_arguments.take_over,
                           "Replace a coordinator on another host that is certainly dead");
+    run_command
+        ->add_option("--heartbeat", run_arguments.heartbeat_seconds,
+                     "Seconds between signs of life of workers and of their ranks; who misses three is lost")
+        ->check(CLI::Range(0.05, 3600.0))
+        ->capture_default_str();
 
     auto* plan_command =
         add_database(app.add_subcommand("plan", "Show what a study would train; starts nothing"));
@@ -123,6 +128,7 @@ int run(int argc, char** argv) {
     pilot_command->add_option("--mpi", pilot.mpi_type);
     pilot_command->add_option("--memory-per-rank", pilot.memory_mib_per_rank);
     pilot_command->add_option("--log-folder", log_folder)->required();
+    pilot_command->add_option("--heartbeat", pilot.heartbeat_seconds);
 
     try {
         app.parse(argc, argv);

@@ -36,7 +36,8 @@ class Pilot {
               make_srun_launcher(options.mpi_type == "automatic" ? default_srun_mpi_type() : options.mpi_type,
                                  options.memory_mib_per_rank),
               {options.slots, options.threads_per_rank, options.device, options.access_file,
-               options.log_folder}),
+               options.log_folder,
+               std::chrono::milliseconds(static_cast<std::int64_t>(1000 * options.heartbeat_seconds))}),
           signals_(io_, SIGTERM, SIGINT, SIGUSR1) {}
 
     int run() {

@@ -18,6 +18,7 @@ struct PilotOptions {
     std::int64_t memory_mib_per_rank = 2048;
     std::filesystem::path access_file;
     std::filesystem::path log_folder;
+    double heartbeat_seconds = 4;
     std::chrono::milliseconds orphan_limit{120'000};
 };
 

@@ -78,6 +78,9 @@ class Scheduler {
     // repeated.
     void attempt_ended(const std::string& worker);
 
+    // The worker's attempt has ended, and it takes no more.
+    void worker_leaving(const std::string& worker);
+
     // A worker is gone, or could not be started; its job is forgotten.
     void worker_gone(const std::string& worker);
 

@@ -22,6 +22,7 @@ struct SiteOptions {
     std::string device = "cpu";
     std::filesystem::path access_file;
     std::filesystem::path log_folder;
+    std::chrono::milliseconds heartbeat_interval{4000};
 };
 
 struct SiteWorkerExit {

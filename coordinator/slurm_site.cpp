@@ -1,5 +1,8 @@
 #include "coordinator/slurm_site.h"
 
+#include <utility>
+
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include "common/error.h"
@@ -11,10 +14,12 @@ using namespace std::chrono_literals;
 
 SlurmSites::SlurmSites(const ClusterConfig& cluster, const std::filesystem::path& state_folder,
                        const std::filesystem::path& worker_access_file, Log log,
+                       std::chrono::milliseconds heartbeat_interval,
                        std::function<void(const std::string&)> note)
     : cluster_(cluster),
       state_folder_(std::filesystem::absolute(state_folder)),
       access_file_(std::filesystem::absolute(worker_access_file)),
+      heartbeat_interval_(heartbeat_interval),
       log_(std::move(log)),
       note_(std::move(note)) {}
 
@@ -51,7 +56,9 @@ void SlurmSites::submit() {
                     "--memory-per-rank",
                     std::to_string(spec.memory_mib_per_rank),
                     "--log-folder",
-                    spec.script_folder.string()};
+                    spec.script_folder.string(),
+                    "--heartbeat",
+                    fmt::format("{}", std::chrono::duration<double>(heartbeat_interval_).count())};
     slurm_job_ = submit_pilot(spec);
     connected_ = false;
     last_detail_.clear();
@@ -82,10 +89,20 @@ void SlurmSites::tick(bool work_is_left) {
         throw UserError("pilots end without connecting; look at their output in '" +
                         (state_folder_ / "logs").string() + "'");
     }
-    slurm_job_.clear();
+    ended_job_ = std::exchange(slurm_job_, "");
     if (work_is_left) {
         submit();
     }
+}
+
+std::string SlurmSites::end_of(const std::string& site) const {
+    for (const std::string& job : {slurm_job_, ended_job_}) {
+        if (!job.empty() && site == "slurm-" + job) {
+            const PilotStatus status = pilot_status(job);
+            return status.state == PilotState::ended ? status.detail.substr(0, status.detail.find(' ')) : "";
+        }
+    }
+    return {};
 }
 
 void SlurmSites::end() {

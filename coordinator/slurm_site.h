@@ -21,7 +21,7 @@ class SlurmSites {
     // `note` tells the person what happens.
     SlurmSites(const ClusterConfig& cluster, const std::filesystem::path& state_folder,
                const std::filesystem::path& worker_access_file, Log log,
-               std::function<void(const std::string&)> note);
+               std::chrono::milliseconds heartbeat_interval, std::function<void(const std::string&)> note);
 
     // Submits the first pilot. Throws UserError if Slurm refuses.
     void begin();
@@ -31,6 +31,10 @@ class SlurmSites {
     void tick(bool work_is_left);
 
     void pilot_connected() { connected_ = true; }
+
+    // Slurm's word for what became of a site ("TIMEOUT"), asked now; empty while it runs, or if it is not known.
+    std::string end_of(const std::string& site) const;
+
     void end();
 
   private:
@@ -39,9 +43,11 @@ class SlurmSites {
     ClusterConfig cluster_;
     std::filesystem::path state_folder_;
     std::filesystem::path access_file_;
+    std::chrono::milliseconds heartbeat_interval_;
     Log log_;
     std::function<void(const std::string&)> note_;
     std::string slurm_job_;
+    std::string ended_job_;  // the one before
     std::string last_detail_;
     int submitted_ = 0;
     int idle_pilots_ = 0;

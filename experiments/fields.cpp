@@ -204,6 +204,10 @@ std::vector<Field> study_fields() {
             "not results."),
         flag("study.retry_out_of_memory", AT(retry_out_of_memory),
              "A job that runs out of memory is tried again with half the micro-batch."),
+        integer("study.progress_timeout", "seconds", 1, 30'000'000, AT(progress_timeout),
+                "An attempt that has made no step for so long, evaluated no text and prepared no part of the "
+                "data, is "
+                "ended (`worker_crashed`) and the job begun again by a fresh worker."),
     };
 }
 

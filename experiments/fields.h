@@ -29,6 +29,7 @@ struct Settings {
     int ranks = 1;
     std::int64_t micro_batch_size = 0;
     bool retry_out_of_memory = false;
+    std::int64_t progress_timeout = 600;
     std::string data_source;  // where the data can be had; shown when the file is missing
     JobPaths paths;
     JobConfig job;

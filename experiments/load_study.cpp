@@ -298,6 +298,7 @@ class StudyLoader {
         study.paths = settings().paths;
         study.base = settings().job;
         study.cluster = settings().cluster;
+        study.progress_timeout_seconds = settings().progress_timeout;
         study.stages = stages_;
         study.warnings = mistakes_.sorted();
         study.plan = plan_;

@@ -96,6 +96,7 @@ struct Study {
     JobPaths paths;
     JobConfig base;
     ClusterConfig cluster;
+    std::int64_t progress_timeout_seconds = 600;  // an attempt without progress for so long is ended
     std::vector<Stage> stages;
     std::vector<Diagnostic> warnings;
 

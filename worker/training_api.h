@@ -23,6 +23,9 @@ class AttemptObserver {
     virtual void on_progress(const TrainingProgress& progress) = 0;  // about once a second
     virtual void on_epoch(const EpochMetrics& metrics) = 0;
     virtual void on_log(const std::string& line) = 0;  // for the attempt's log file
+    // The attempt got on: a step, some texts evaluated, a part of the data prepared. An attempt that does not call it
+    // for long (study.progress_timeout) is ended. Costs next to nothing.
+    virtual void on_advance() {}
 };
 
 struct AttemptRequest {
@@ -51,7 +54,8 @@ class TrainingEngine {
 
     // Trains one job over all ranks of `collective`; every rank calls it with the same request. Never throws for
     // what a job can do wrong: the outcome tells. `stop` set from another thread on rank 0 ends the attempt at the
-    // next step on all ranks with cause `preempted`. CollectiveError (a lost peer) is thrown through.
+    // next step on all ranks with cause `preempted`. CollectiveError (a lost peer, or ranks out of step
+    // since one failed alone) is thrown: the worker can train no more.
     virtual AttemptOutcome run(const AttemptRequest& request, Collective& collective,
                                AttemptObserver& observer, const std::atomic<bool>& stop) = 0;
 

@@ -74,9 +74,9 @@ TEST_F(LocalLauncherTest, GivesAWorkerItsArgumentsEnvironmentAndOutputFile) {
     launcher_->start(spec);
     EXPECT_EQ(next_exit(*launcher_).exit_code, 0);
     const std::string folder = folder_.path().string();
-    EXPECT_EQ(text_of(folder_.path() / "w1.out"), "--access " + folder +
-                                                      "/study.access --name w1 --ranks 1 --threads 3 " +
-                                                      "--device cuda --log-folder " + folder + "\n3 3 2,5\n");
+    EXPECT_EQ(text_of(folder_.path() / "w1.out"),
+              "--access " + folder + "/study.access --name w1 --ranks 1 --threads 3 " +
+                  "--device cuda --log-folder " + folder + " --heartbeat 4\n3 3 2,5\n");
 }
 
 TEST_F(LocalLauncherTest, ReportsEachExitOnceWithItsCodeOrSignal) {
@@ -237,7 +237,32 @@ TEST_P(MpirunTest, ReportsAWorkerThatLostARank) {
     launcher_->start(probe_worker("dying"));
     std::ifstream alive(folder_.path() / "alive");
     const WorkerExit exit = next_exit(*launcher_);
-    EXPECT_TRUE(exit.exit_code != 0 || exit.signal != 0);
+    EXPECT_EQ(exit.exit_code, 128 + SIGKILL);
+    EXPECT_EQ(std::string((std::istreambuf_iterator<char>(alive)), std::istreambuf_iterator<char>()), "");
+}
+
+void stop_ranks_below(pid_t pid) {
+    for (const pid_t child : children_of(pid)) {
+        if (process_name(child) == "hydra_pmi_proxy") {
+            stop_ranks_below(child);
+        } else {
+            ::kill(child, SIGSTOP);
+        }
+    }
+}
+
+TEST_P(MpirunTest, StoppedRanksDoNotOutliveAKilledMpirun) {
+    ASSERT_EQ(::mkfifo((folder_.path() / "alive").c_str(), 0600), 0);
+    launcher_->start(probe_worker("wide"));
+    std::ifstream alive(folder_.path() / "alive");  // ends when no rank holds it open
+    ASSERT_THAT(events_.next_line(), StartsWith("up wide"));
+    ASSERT_THAT(events_.next_line(), StartsWith("up wide"));
+    EXPECT_TRUE(launcher_->poll().empty());  // sees the ranks
+    const std::vector<pid_t> children = children_of(::getpid());
+    ASSERT_EQ(children.size(), 1U);
+    stop_ranks_below(children.front());
+    ::kill(children.front(), SIGKILL);
+    EXPECT_EQ(next_exit(*launcher_).signal, SIGKILL);
     EXPECT_EQ(std::string((std::istreambuf_iterator<char>(alive)), std::istreambuf_iterator<char>()), "");
 }
 

@@ -26,6 +26,8 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 using asio::use_awaitable;
 
+constexpr int kRankLost = 70;
+
 class Agent {
   public:
     Agent(const AgentOptions& options, std::unique_ptr<Collective> collective)
@@ -39,7 +41,7 @@ class Agent {
         asio::co_spawn(io_, wait_for_signals(), asio::detached);
         asio::co_spawn(io_, stay_connected(), asio::detached);
         io_.run();
-        if (runner_->usable()) {
+        if (runner_->usable() && runner_->lost_peer().empty()) {
             runner_.reset();
             return exit_code_;
         }
@@ -185,7 +187,8 @@ class Agent {
 
     asio::awaitable<void> beat(std::chrono::milliseconds interval) {
         while (!connection_->closed()) {
-            connection_->send(Heartbeat{});
+            look_after_ranks();
+            connection_->send(Heartbeat{runner_->step(), runner_->advances()});
             heartbeat_.expires_after(interval);
             co_await heartbeat_.async_wait(use_awaitable);
             if (std::chrono::steady_clock::now() - last_heard_ > 3 * interval) {
@@ -193,6 +196,25 @@ class Agent {
                 co_return;
             }
         }
+    }
+
+    // A lost rank ends this worker. Its attempt tells so itself as soon as it waits for that rank; one that is held
+    // up elsewhere, as in a GPU's driver, is spoken for after one more heartbeat.
+    void look_after_ranks() {
+        const std::string lost = runner_->lost_peer();
+        if (lost.empty() || ended_) {
+            return;
+        }
+        if (running_ && !rank_is_lost_) {
+            rank_is_lost_ = true;
+            return;
+        }
+        options_.runner.log->error("{}; ending", lost);
+        connection_->send(Goodbye{lost});
+        if (running_) {
+            connection_->send(AttemptEnded{*running_, Cause::node_lost, lost, {}});
+        }
+        end(kRankLost);
     }
 
     asio::awaitable<void> listen() {
@@ -249,10 +271,13 @@ class Agent {
             running_.reset();
             unacknowledged_.push_back(*ended);
             if (connection_) {
+                if (!runner_->usable()) {
+                    connection_->send(Goodbye{"a rank was lost"});  // so that it gets no other job
+                }
                 connection_->send(message);
             }
             if (!runner_->usable()) {
-                end(70);
+                end(kRankLost);
             }
         } else if (connection_) {
             connection_->send(message);
@@ -275,6 +300,7 @@ class Agent {
     std::vector<Message> outbox_;  // epochs that ended while no coordinator was reached
     bool leaving_ = false;
     std::string leaving_why_;
+    bool rank_is_lost_ = false;
     bool ended_ = false;
     int exit_code_ = 0;
 };

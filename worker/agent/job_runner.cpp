@@ -38,10 +38,13 @@ AttemptRequest unpack(const std::vector<std::byte>& bytes, int threads) {
 
 class ReportingObserver : public AttemptObserver {
   public:
-    ReportingObserver(AttemptId attempt, const JobRunner::Report& report, Log log)
-        : attempt_(attempt), report_(report), log_(std::move(log)) {}
+    ReportingObserver(AttemptId attempt, const JobRunner::Report& report, Log log,
+                      std::atomic<std::int64_t>& step, std::atomic<std::int64_t>& advances)
+        : attempt_(attempt), report_(report), log_(std::move(log)), step_(step), advances_(advances) {}
 
+    void on_advance() override { advances_.fetch_add(1, std::memory_order_relaxed); }
     void on_progress(const TrainingProgress& progress) override {
+        step_ = progress.step;
         report_(AttemptProgress{attempt_, progress});
     }
     void on_epoch(const EpochMetrics& metrics) override {
@@ -59,6 +62,8 @@ class ReportingObserver : public AttemptObserver {
     AttemptId attempt_;
     const JobRunner::Report& report_;
     Log log_;
+    std::atomic<std::int64_t>& step_;
+    std::atomic<std::int64_t>& advances_;
 };
 
 class SilentObserver : public AttemptObserver {
@@ -135,7 +140,7 @@ AttemptEnded JobRunner::run_attempt(const Lease& lease) {
         log->info("job {}, attempt {}: {} rank(s), {} thread(s) each", lease.attempt.job,
                   lease.attempt.number, collective_->size(), options_.threads);
         log->info("configuration: {}", canonical_json(lease.config));
-        ReportingObserver observer(lease.attempt, report_, log);
+        ReportingObserver observer(lease.attempt, report_, log, step_, advances_);
         if (!engine_) {
             engine_ = open_training_engine(options_.library_folder, options_.device);
         }
@@ -149,10 +154,14 @@ AttemptEnded JobRunner::run_attempt(const Lease& lease) {
             ended.result = std::move(outcome.result);
         }
         log->info("ended: {}{}{}", to_string(ended.cause), ended.message.empty() ? "" : ": ", ended.message);
+    } catch (const PeerLost& error) {
+        usable_ = false;
+        ended.cause = Cause::node_lost;
+        ended.message = error.what();
     } catch (const CollectiveError& error) {
         usable_ = false;
         ended.cause = Cause::worker_crashed;
-        ended.message = std::string("a rank of this worker was lost: ") + error.what();
+        ended.message = std::string("the ranks of this worker are out of step: ") + error.what();
     } catch (const UserError& error) {
         ended.cause = Cause::user_error;
         ended.message = error.what();

@@ -45,6 +45,14 @@ class JobRunner {
     // Asks the running attempt to end at its next step, with that cause. Thread-safe.
     void stop(Cause cause);
 
+    // Optimiser steps of the attempt that runs now or ran last, as last reported; and a count that grows whenever an
+    // attempt gets on. Thread-safe.
+    std::int64_t step() const { return step_; }
+    std::int64_t advances() const { return advances_; }
+
+    // Which other rank was lost, if one was. Thread-safe.
+    std::string lost_peer() const { return collective_->lost_peer(); }
+
     // False once a rank was lost: the worker can train no more and should end.
     bool usable() const { return usable_; }
 
@@ -63,6 +71,8 @@ class JobRunner {
     std::atomic<bool> stop_ = false;
     std::atomic<Cause> stop_cause_ = Cause::preempted;
     std::atomic<bool> usable_ = true;
+    std::atomic<std::int64_t> step_ = 0;
+    std::atomic<std::int64_t> advances_ = 0;
     std::thread thread_;
 };
 

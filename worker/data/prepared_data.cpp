@@ -130,7 +130,12 @@ std::string quoted(const std::string& field) {
 }  // namespace
 
 PreparedData prepare_data(const DataConfig& data, const TokenizerConfig& tokenizer, const JobPaths& paths,
-                          int threads) {
+                          int threads, const std::function<void()>& on_advance) {
+    const auto advance = [&] {
+        if (on_advance) {
+            on_advance();
+        }
+    };
     constexpr std::int64_t kShortestText = 3;
     if (tokenizer.max_length < kShortestText) {
         throw UserError("tokenizer.max_length is " + std::to_string(tokenizer.max_length) +
@@ -138,18 +143,22 @@ PreparedData prepare_data(const DataConfig& data, const TokenizerConfig& tokeniz
                         ": two special tokens and one of the text");
     }
     const SplitTexts all = read_texts(data, paths, threads);
+    advance();
 
     PreparedData prepared;
     prepared.tokenizer = std::make_shared<const Tokenizer>(make_tokenizer(tokenizer, paths, all));
+    advance();
     DataReport& report = prepared.report;
     prepared.classes = all.dataset.classes;
     prepared.vocabulary_size = prepared.tokenizer->vocabulary_size();
     prepared.special = prepared.tokenizer->special();
     prepared.train =
         tokenize(all, DataPart::train, *prepared.tokenizer, tokenizer.max_length, threads, report);
+    advance();
     prepared.validation =
         tokenize(all, DataPart::validation, *prepared.tokenizer, tokenizer.max_length, threads, report);
     prepared.test = tokenize(all, DataPart::test, *prepared.tokenizer, tokenizer.max_length, threads, report);
+    advance();
 
     report.data_sha256 = all.dataset.sha256;
     report.train_rows = prepared.train.rows();

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -48,13 +49,13 @@ struct PreparedData {
         report;  // longest_text_tokens there is the length of the longest tokenized text, after truncation
 };
 
-// Reads, splits, writes texts, tokenizes (`threads` of them). Pure: the same arguments and file contents give
+// Reads, splits, writes texts, tokenizes (`threads` of them); `on_advance` is called after each of these. Pure: the same arguments and file contents give
 // the same result on every machine and for every number of threads. The vocabulary is read from
 // paths.vocabulary, or, if that is empty, a byte-level BPE trained on the training texts. Throws UserError for what the data
 // or the configuration has wrong, also if data.sha256 or vocabulary_sha256 is given and is not that of the
 // file read.
 PreparedData prepare_data(const DataConfig& data, const TokenizerConfig& tokenizer, const JobPaths& paths,
-                          int threads);
+                          int threads, const std::function<void()>& on_advance = nullptr);
 
 // Key under which prepare_data's result may be kept: equal keys give equal results (the configurations must
 // hold their content hashes).

@@ -37,13 +37,13 @@ std::optional<Failed> failure_of(const std::function<void()>& work) {
 [[noreturn]] void fail(Failure kind, const std::string& message) {
     switch (kind) {
         case memory:
-            throw OutOfMemory(message);
+            throw OnAllRanks<OutOfMemory>(message);
         case user:
-            throw UserError(message);
+            throw OnAllRanks<UserError>(message);
         case other:
             break;
     }
-    throw std::runtime_error(message);
+    throw OnAllRanks<std::runtime_error>(message);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // The door of the training shared object: keeps prepared data and pretrained weights in memory between jobs, and turns what goes
 // wrong into the cause of an attempt's end.
+#include <exception>
 #include <list>
 #include <memory>
 #include <optional>
@@ -34,7 +35,8 @@ constexpr std::size_t kKeptDataSets = 8;
 // The most recently used data sets, by the key that says what they depend on.
 class PreparedDataCache {
   public:
-    std::shared_ptr<const PreparedData> get(const JobConfig& config, const JobPaths& paths, int threads) {
+    std::shared_ptr<const PreparedData> get(const JobConfig& config, const JobPaths& paths, int threads,
+                                            const std::function<void()>& on_advance) {
         const std::string key = prepared_data_key(config.data, config.tokenizer);
         for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
             if (entry->key == key) {
@@ -42,8 +44,8 @@ class PreparedDataCache {
                 return entries_.front().data;
             }
         }
-        auto data =
-            std::make_shared<const PreparedData>(prepare_data(config.data, config.tokenizer, paths, threads));
+        auto data = std::make_shared<const PreparedData>(
+            prepare_data(config.data, config.tokenizer, paths, threads, on_advance));
         entries_.push_front({key, data});
         if (entries_.size() > kKeptDataSets) {
             entries_.pop_back();
@@ -119,17 +121,32 @@ class Engine final : public TrainingEngine {
 
     AttemptOutcome run(const AttemptRequest& request, Collective& collective, AttemptObserver& observer,
                        const std::atomic<bool>& stop) override {
-        AttemptOutcome outcome;
         try {
-            const auto shortage =
-                memory_shortage_in([&] { outcome = run_attempt(request, collective, observer, stop); });
-            if (shortage) {
-                outcome.cause = Cause::out_of_memory;
-                outcome.message = out_of_memory_message(request, *shortage);
-                device_.release_memory();
-            }
+            return run_attempt(request, collective, observer, stop);
         } catch (const CollectiveError&) {
             throw;
+        } catch (const std::exception& error) {
+            if (collective.size() > 1 && dynamic_cast<const FailedOnAllRanks*>(&error) == nullptr) {
+                throw CollectiveError("rank " + std::to_string(collective.rank()) +
+                                      " failed alone: " + error.what());
+            }
+            return outcome_of(std::current_exception(), request);
+        }
+    }
+
+    void write_texts(const JobConfig& config, const JobPaths& paths,
+                     const std::filesystem::path& destination) override {
+        write_texts_csv(config.data, paths, destination);
+    }
+
+  private:
+    AttemptOutcome outcome_of(const std::exception_ptr& failure, const AttemptRequest& request) {
+        AttemptOutcome outcome;
+        try {
+            const auto shortage = memory_shortage_in([&] { std::rethrow_exception(failure); });
+            outcome.cause = Cause::out_of_memory;
+            outcome.message = out_of_memory_message(request, shortage.value_or(""));
+            device_.release_memory();
         } catch (const UserError& error) {
             outcome.cause = Cause::user_error;
             outcome.message = error.what();
@@ -143,12 +160,6 @@ class Engine final : public TrainingEngine {
         return outcome;
     }
 
-    void write_texts(const JobConfig& config, const JobPaths& paths,
-                     const std::filesystem::path& destination) override {
-        write_texts_csv(config.data, paths, destination);
-    }
-
-  private:
     AttemptOutcome run_attempt(const AttemptRequest& request, Collective& collective,
                                AttemptObserver& observer, const std::atomic<bool>& stop) {
         const auto start = Clock::now();
@@ -160,7 +171,11 @@ class Engine final : public TrainingEngine {
             progress.epochs = request.config.train.epochs;
             observer.on_progress(progress);
         }
-        const Prepared prepared = prepare_on_all_ranks(request, collective);
+        const Prepared prepared = prepare_on_all_ranks(request, collective, [&] {
+            if (collective.rank() == 0) {
+                observer.on_advance();
+            }
+        });
         TrainerInputs inputs{request.config, *prepared.data, device_, collective, observer, stop};
         inputs.pretrained = prepared.pretrained.get();
         inputs.micro_batch = request.resources.micro_batch_size;
@@ -184,10 +199,11 @@ class Engine final : public TrainingEngine {
     };
 
     // A file may be missing on one host only: then no rank goes on, and rank 0 says which.
-    Prepared prepare_on_all_ranks(const AttemptRequest& request, Collective& collective) {
+    Prepared prepare_on_all_ranks(const AttemptRequest& request, Collective& collective,
+                                  const std::function<void()>& on_advance) {
         Prepared prepared;
         run_on_all_ranks(collective, kPrepareDeadline, [&] {
-            prepared.data = cache_.get(request.config, request.paths, request.threads);
+            prepared.data = cache_.get(request.config, request.paths, request.threads, on_advance);
             prepared.pretrained = pretrained_cache_.get(request.config, request.paths);
         });
         return prepared;

@@ -48,7 +48,8 @@ void append_results(const EncoderClassifier& model, const PreparedPart& part,
 
 // In passes that become smaller where memory is short: how many texts one takes is this function's own choice.
 std::vector<RowResult> results_of_share(const EncoderClassifier& model, const PreparedPart& part,
-                                        const CompactVocabulary& vocabulary, RowRange share) {
+                                        const CompactVocabulary& vocabulary, RowRange share,
+                                        const std::function<void()>& on_advance) {
     std::vector<RowResult> results;
     results.reserve(static_cast<std::size_t>(share.end - share.begin));
     std::int64_t texts = kTextsPerPass;
@@ -58,6 +59,7 @@ std::vector<RowResult> results_of_share(const EncoderClassifier& model, const Pr
             memory_shortage_in([&] { append_results(model, part, vocabulary, range, results); });
         if (!shortage) {
             begin = range.end;
+            on_advance();
         } else if (texts == 1) {
             throw OutOfMemory("out of memory in the evaluation of a single text: " + *shortage);
         } else {
@@ -70,12 +72,13 @@ std::vector<RowResult> results_of_share(const EncoderClassifier& model, const Pr
 }  // namespace
 
 Evaluation evaluate(const EncoderClassifier& model, const PreparedPart& part,
-                    const CompactVocabulary& vocabulary, Collective& collective) {
+                    const CompactVocabulary& vocabulary, Collective& collective,
+                    const std::function<void()>& on_advance) {
     const at::NoGradGuard no_gradients;
     const RowRange share = share_of(part.rows(), collective.rank(), collective.size());
     std::vector<RowResult> mine;
     run_on_all_ranks(collective, kGatherDeadline,
-                     [&] { mine = results_of_share(model, part, vocabulary, share); });
+                     [&] { mine = results_of_share(model, part, vocabulary, share, on_advance); });
     Evaluation evaluation;
     double loss = 0;
     for (const auto& bytes : collective.gather(std::as_bytes(std::span(mine)), kGatherDeadline)) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "worker/collective.h"
@@ -19,7 +20,8 @@ struct Evaluation {
 
 // Every rank calls it. OutOfMemory on every rank if one has no memory for a single text.
 Evaluation evaluate(const EncoderClassifier& model, const PreparedPart& part,
-                    const CompactVocabulary& vocabulary, Collective& collective);
+                    const CompactVocabulary& vocabulary, Collective& collective,
+                    const std::function<void()>& on_advance);
 
 ConfusionMatrix confusion_of(const Evaluation& evaluation, const PreparedPart& part, std::size_t classes);
 

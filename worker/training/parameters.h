@@ -69,7 +69,7 @@ class Parameters {
     at::Tensor& gradients() { return gradients_; }
     // The gradients and, behind them, kStepStatistics numbers that are summed over the ranks with them.
     at::Tensor& gradients_and_statistics() { return gradients_and_statistics_; }
-    static constexpr std::int64_t kStepStatistics = 3;
+    static constexpr std::int64_t kStepStatistics = 4;
     std::int64_t decayed_elements() const { return decayed_elements_; }
 
     const std::vector<Parameter>& list() const { return list_; }

@@ -22,6 +22,9 @@ ProgressReport::ProgressReport(AttemptObserver& observer, bool speaks, const Tra
       interval_start_(Clock::now()) {}
 
 void ProgressReport::after_step(std::int64_t epoch, std::int64_t step, double loss, bool epoch_done) {
+    if (speaks_) {
+        observer_.on_advance();
+    }
     interval_loss_ += loss;
     ++interval_steps_;
     const auto passed = Clock::now() - interval_start_;

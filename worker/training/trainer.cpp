@@ -128,7 +128,11 @@ class Trainer {
     }
 
     PartMetrics measure(const PreparedPart& part, Evaluation& evaluation) {
-        evaluation = evaluate(model_, part, vocabulary_, in_.collective);
+        evaluation = evaluate(model_, part, vocabulary_, in_.collective, [this] {
+            if (is_first_rank()) {
+                in_.observer.on_advance();
+            }
+        });
         if (!is_first_rank() || part.rows() == 0) {
             return {};
         }
@@ -226,13 +230,13 @@ class Trainer {
 }  // namespace
 
 AttemptOutcome train(const TrainerInputs& inputs) {
-    check_configuration(inputs.config, inputs.data);
-    if (inputs.pretrained != nullptr) {
-        check_pretrained(inputs.config.model, inputs.data, inputs.pretrained->config);
-    }
     const DeterministicMode mode(inputs.config.train.deterministic && !inputs.device.device.is_cpu());
     std::optional<Trainer> trainer;
     run_on_all_ranks(inputs.collective, kStepDeadline, [&] {
+        check_configuration(inputs.config, inputs.data);
+        if (inputs.pretrained != nullptr) {
+            check_pretrained(inputs.config.model, inputs.data, inputs.pretrained->config);
+        }
         check_device(inputs.config, inputs.device);
         trainer.emplace(inputs);
     });

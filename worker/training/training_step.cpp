@@ -1,12 +1,14 @@
 #include "worker/training/training_step.h"
 
 #include <algorithm>
+#include <exception>
 #include <optional>
 #include <utility>
 
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "worker/training/all_ranks.h"
 #include "worker/training/out_of_memory.h"
 
 namespace orchestrate {
@@ -17,7 +19,8 @@ namespace {
 constexpr std::int64_t kLoss = 0;
 constexpr std::int64_t kStop = 1;
 constexpr std::int64_t kNoMemory = 2;
-static_assert(Parameters::kStepStatistics == 3);
+constexpr std::int64_t kFailed = 3;
+static_assert(Parameters::kStepStatistics == 4);
 
 std::int64_t first_pass_rows(const TrainerInputs& inputs) {
     const std::int64_t ranks = inputs.collective.size();
@@ -53,7 +56,16 @@ TrainingStep::Result TrainingStep::run(std::span<const std::int64_t> batch, std:
     }
     while (true) {
         parameters_.gradients_and_statistics().zero_();
-        const auto shortage = memory_shortage_in([&] { backward_passes(batch, step, weight); });
+        std::exception_ptr failure;
+        std::optional<std::string> shortage;
+        try {
+            shortage = memory_shortage_in([&] { backward_passes(batch, step, weight); });
+        } catch (const CollectiveError&) {
+            throw;  // a lost rank waits for nobody
+        } catch (...) {
+            failure = std::current_exception();
+            statistics()[kFailed].fill_(1);
+        }
         if (shortage) {
             in_.device.release_memory();
             statistics()[kNoMemory].fill_(1);
@@ -68,6 +80,13 @@ TrainingStep::Result TrainingStep::run(std::span<const std::int64_t> batch, std:
         const auto* const values = found.const_data_ptr<float>();
         const Result result{values[kLoss] / weight, weight, values[kStop] > 0};
         const auto ranks_without_memory = static_cast<std::int64_t>(values[kNoMemory]);
+        if (values[kFailed] > 0) {
+            run_on_all_ranks(in_.collective, kStepDeadline, [&] {
+                if (failure) {
+                    std::rethrow_exception(failure);
+                }
+            });
+        }
         if (result.stop) {
             return result;
         }
@@ -111,7 +130,7 @@ void TrainingStep::make_do_with_less(std::int64_t step, std::int64_t ranks, cons
                               " rank(s), " + std::to_string(pass_rows_) +
                               " example(s) at a time (study.micro_batch_size)";
     if (!in_.retry_out_of_memory || pass_rows_ == 1) {
-        throw OutOfMemory(found + ": " + shortage);
+        throw OnAllRanks<OutOfMemory>(found + ": " + shortage);
     }
     pass_rows_ /= 2;
     if (in_.collective.rank() == 0) {

@@ -199,6 +199,45 @@ void what_fails_on_one_rank_fails_on_all(Collective& collective) {
            "a lack of memory is told before other errors");
 }
 
+// A rank that meets an error within a step, or finds the job wrong: all end with that error, at once and in step.
+void an_error_of_one_rank_ends_all_and_they_go_on(Collective& collective) {
+    const PreparedData data = synthetic_data(kTrainRows);
+    const int last = collective.size() - 1;
+    const auto failing = [&](const JobConfig& config, const RunOptions& options) {
+        const auto start = std::chrono::steady_clock::now();
+        std::string message;
+        try {
+            run_job(config, data, collective, options);
+        } catch (const std::exception& error) {
+            expect(dynamic_cast<const FailedOnAllRanks*>(&error) != nullptr, "it fails on all ranks");
+            message = error.what();
+        }
+        expect(std::chrono::steady_clock::now() - start < std::chrono::seconds(10), "all end at once");
+        return message;
+    };
+    for (const int broken : {0, last}) {
+        RunOptions options;
+        options.before_pass = [&collective, broken](std::int64_t step, std::int64_t) {
+            if (step == 3 && collective.rank() == broken) {
+                throw std::runtime_error("the driver is gone");
+            }
+        };
+        const std::string message = failing(short_job(), options);
+        expect(message.find("the driver is gone") != std::string::npos || collective.rank() != 0,
+               "rank 0 quotes the error, not '" + message + "'");
+        expect(!message.empty(), "every rank fails");
+    }
+    JobConfig wrong = short_job();
+    wrong.model.max_position_embeddings = collective.rank() == last ? 4 : wrong.model.max_position_embeddings;
+    const std::string message = failing(wrong, {});
+    if (collective.rank() == 0) {
+        expect(message.rfind("on rank " + std::to_string(last) + ": ", 0) == 0 &&
+                   message.find("max_position_embeddings") != std::string::npos,
+               "rank 0 quotes the mistake, not '" + message + "'");
+    }
+    expect(run_job(short_job(), data, collective).outcome.cause == Cause::succeeded, "the next job succeeds");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -226,6 +265,7 @@ int main(int argc, char** argv) {
         }
         sums_run_beside_the_backward_pass(*collective);
         a_stop_reaches_all_ranks(*collective);
+        an_error_of_one_rank_ends_all_and_they_go_on(*collective);
         a_weighted_loss_does_not_depend_on_ranks(*collective);
         a_rank_without_memory_makes_all_take_less(*collective);
         a_rank_without_memory_ends_all(*collective);

@@ -1,0 +1,97 @@
+#include "coordinator/lost_attempt.h"
+
+#include <csignal>
+
+#include "common/time_text.h"
+
+namespace orchestrate {
+
+namespace {
+
+constexpr int kSignalExitCodes = 128;
+
+// That ended the worker, or one of its ranks; 0: none.
+int signal_of(const SiteWorkerExit& exit) {
+    if (exit.signal != 0) {
+        return exit.signal;
+    }
+    return exit.exit_code > kSignalExitCodes && exit.exit_code < kSignalExitCodes + NSIG
+               ? exit.exit_code - kSignalExitCodes
+               : 0;
+}
+
+std::optional<Cause> cause_of_allocation(const std::string& state) {
+    if (state == "TIMEOUT" || state == "DEADLINE") {
+        return Cause::walltime;
+    }
+    if (state == "PREEMPTED" || state == "CANCELLED") {
+        return Cause::preempted;
+    }
+    if (state == "OUT_OF_MEMORY") {
+        return Cause::out_of_memory;
+    }
+    if (state == "NODE_FAIL" || state == "BOOT_FAIL") {
+        return Cause::node_lost;
+    }
+    return std::nullopt;
+}
+
+std::string duration(std::chrono::milliseconds time) {
+    return duration_text(std::chrono::duration<double>(time));
+}
+
+}  // namespace
+
+std::string exit_text(const SiteWorkerExit& exit) {
+    if (!exit.error.empty()) {
+        return "could not be started: " + exit.error;
+    }
+    if (exit.signal != 0) {
+        return "was killed by signal " + std::to_string(exit.signal);
+    }
+    const std::string text = "ended with exit code " + std::to_string(exit.exit_code);
+    const int signal = signal_of(exit);
+    return signal == 0 ? text : text + " (a rank was killed by signal " + std::to_string(signal) + ")";
+}
+
+SettledCause settle_cause(const LossEvidence& evidence) {
+    if (!evidence.farewell.empty()) {
+        return {Cause::preempted, "left: " + evidence.farewell};
+    }
+    if (evidence.without_progress) {
+        return {Cause::worker_crashed,
+                "made no progress for " + duration(*evidence.without_progress) + " (study.progress_timeout)"};
+    }
+    const auto allocation = cause_of_allocation(evidence.allocation_state);
+    const std::string cluster =
+        evidence.allocation_state.empty() ? "" : "; Slurm says " + evidence.allocation_state;
+    if (evidence.exit) {
+        const std::string text = exit_text(*evidence.exit);
+        if (!evidence.exit->error.empty()) {
+            return {Cause::worker_crashed, text};
+        }
+        switch (signal_of(*evidence.exit)) {
+            case SIGTERM:
+            case SIGINT:
+            case SIGHUP:
+                return {allocation.value_or(Cause::preempted), text + cluster};
+            case SIGKILL:
+                return {allocation.value_or(Cause::worker_crashed), text + cluster};
+            case 0:
+                break;
+            default:
+                return {Cause::worker_crashed, text};
+        }
+        if (evidence.exit->exit_code != 0) {
+            return {Cause::worker_crashed, text};
+        }
+        return {allocation.value_or(Cause::node_lost), text + cluster};
+    }
+    if (evidence.silent_for) {
+        return {allocation.value_or(Cause::node_lost),
+                "was silent for " + duration(*evidence.silent_for) + cluster};
+    }
+    return {allocation.value_or(Cause::node_lost), "is gone" + cluster};
+}
+
+}  // namespace orchestrate

@@ -1,0 +1,88 @@
+#include "coordinator/lost_attempt.h"
+
+#include <csignal>
+
+#include <gmock/gmock.h>
+
+namespace orchestrate {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+SiteWorkerExit exit_code(int code) {
+    return {"here-1", code, 0, ""};
+}
+
+SiteWorkerExit killed_by(int signal) {
+    return {"here-1", 0, signal, ""};
+}
+
+struct Case {
+    const char* name;
+    LossEvidence evidence;
+    Cause cause;
+    const char* says;
+};
+
+LossEvidence evidence(std::optional<SiteWorkerExit> exit, std::string allocation = "",
+                      std::optional<std::chrono::milliseconds> silent_for = {}) {
+    return {"", {}, std::move(exit), std::move(allocation), silent_for};
+}
+
+TEST(LostAttemptTest, SettlesTheCauseFromWhatIsKnownBest) {
+    const std::vector<Case> cases{
+        // What rank 0 let know comes first.
+        {"farewell", {"signal 15", {}, exit_code(0), "NODE_FAIL", 12s}, Cause::preempted, "left: signal 15"},
+        {"farewell of one that hung", {"retired", 600s, {}, "", {}}, Cause::preempted, "left: retired"},
+        {"hangs", {"", 600s, {}, "", {}}, Cause::worker_crashed, "no progress for 10 min 00 s"},
+        {"hangs, then killed by us",
+         {"", 600s, killed_by(SIGKILL), "", {}},
+         Cause::worker_crashed,
+         "progress_timeout"},
+        // Then how its process or launcher ended.
+        {"crashed", evidence(killed_by(SIGSEGV)), Cause::worker_crashed, "was killed by signal 11"},
+        {"crashed while its node was going", evidence(killed_by(SIGSEGV), "NODE_FAIL"), Cause::worker_crashed,
+         "11"},
+        {"a rank crashed under mpirun", evidence(exit_code(128 + SIGABRT)), Cause::worker_crashed,
+         "a rank was killed by signal 6"},
+        {"killed", evidence(killed_by(SIGKILL)), Cause::worker_crashed, "was killed by signal 9"},
+        {"a rank was killed", evidence(exit_code(137)), Cause::worker_crashed,
+         "a rank was killed by signal 9"},
+        {"killed and silent", evidence(exit_code(137), "", 12s), Cause::worker_crashed, "signal 9"},
+        {"asked to end", evidence(killed_by(SIGTERM)), Cause::preempted, "signal 15"},
+        {"asked through mpirun", evidence(exit_code(143)), Cause::preempted, "signal 15"},
+        {"interrupted", evidence(killed_by(SIGINT)), Cause::preempted, "signal 2"},
+        {"hung up", evidence(killed_by(SIGHUP)), Cause::preempted, "signal 1"},
+        {"lost a rank", evidence(exit_code(70)), Cause::worker_crashed, "ended with exit code 70"},
+        {"failed", evidence(exit_code(1), "NODE_FAIL"), Cause::worker_crashed, "ended with exit code 1"},
+        {"left without a word", evidence(exit_code(0)), Cause::node_lost, "ended with exit code 0"},
+        {"did not start", evidence(SiteWorkerExit{"here-1", 0, 0, "no mpirun"}), Cause::worker_crashed,
+         "could not be started: no mpirun"},
+        // Then the cluster, of what the exit leaves open.
+        {"killed at the end of its time", evidence(killed_by(SIGKILL), "TIMEOUT"), Cause::walltime,
+         "Slurm says TIMEOUT"},
+        {"asked at the end of its time", evidence(exit_code(143), "TIMEOUT"), Cause::walltime, "TIMEOUT"},
+        {"preempted by force", evidence(exit_code(137), "PREEMPTED"), Cause::preempted, "PREEMPTED"},
+        {"scancel", evidence(exit_code(137), "CANCELLED"), Cause::preempted, "CANCELLED"},
+        {"memory of the node", evidence(exit_code(137), "OUT_OF_MEMORY"), Cause::out_of_memory,
+         "OUT_OF_MEMORY"},
+        {"node gone", evidence(killed_by(SIGKILL), "NODE_FAIL"), Cause::node_lost, "NODE_FAIL"},
+        {"left without a word, node gone", evidence(exit_code(0), "NODE_FAIL"), Cause::node_lost,
+         "NODE_FAIL"},
+        {"Slurm has no opinion", evidence(killed_by(SIGKILL), "FAILED"), Cause::worker_crashed, "FAILED"},
+        {"silent at the end of its time", evidence({}, "TIMEOUT", 12s), Cause::walltime,
+         "silent for 12 s; Slurm says"},
+        // Silence is the weakest.
+        {"silent", evidence({}, "", 12s), Cause::node_lost, "was silent for 12 s"},
+        {"gone", evidence({}), Cause::node_lost, "is gone"},
+    };
+    for (const Case& one : cases) {
+        const SettledCause settled = settle_cause(one.evidence);
+        EXPECT_EQ(settled.cause, one.cause) << one.name << ": " << to_string(settled.cause);
+        EXPECT_THAT(settled.message, HasSubstr(one.says)) << one.name;
+    }
+}
+
+}  // namespace
+}  // namespace orchestrate
