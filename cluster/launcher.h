@@ -17,7 +17,8 @@ struct WorkerSpec {
     std::string name;  // unique among the workers of a launcher
     int ranks = 1;
     int threads_per_rank = 1;
-    std::string device = "cpu";                          // "cpu" or "cuda"
+    std::string device = "cpu";  // "cpu" or "cuda"
+    std::string interface;  // network interface of the traffic among its ranks; empty: as MPI and NCCL choose
     std::chrono::milliseconds heartbeat_interval{4000};  // between signs of life among its ranks
     std::filesystem::path access_file;                   // how to reach the coordinator
     std::filesystem::path log_folder;  // the worker writes NAME.log there; its standard output goes beside it

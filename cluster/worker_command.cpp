@@ -131,6 +131,13 @@ Environment worker_environment(const WorkerSpec& spec, Environment inherited) {
     if (!spec.cuda_devices.empty()) {
         inherited["CUDA_VISIBLE_DEVICES"] = boost::algorithm::join(spec.cuda_devices, ",");
     }
+    if (spec.ranks > 1 && !spec.interface.empty()) {
+        for (const char* variable :
+             {"ORCHESTRATE_INTERFACE", "NCCL_SOCKET_IFNAME", "OMPI_MCA_btl_tcp_if_include",
+              "OMPI_MCA_oob_tcp_if_include", "HYDRA_IFACE", "FI_TCP_IFACE"}) {
+            inherited.emplace(variable, spec.interface);
+        }
+    }
     if (spec.ranks > 1 && ::geteuid() == 0) {  // containers run everything as root
         inherited["OMPI_ALLOW_RUN_AS_ROOT"] = "1";
         inherited["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1";

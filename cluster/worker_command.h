@@ -45,7 +45,8 @@ struct StepOptions {
 std::vector<std::string> srun_arguments(const WorkerSpec& spec, const StepOptions& options,
                                         const StepPlace& place);
 
-// `inherited` without what an enclosing mpirun or srun left in it, with thread counts and visible devices.
+// `inherited` without what an enclosing mpirun or srun left in it, with thread counts, visible devices and, unless
+// it says so itself, the network interface for MPI and NCCL.
 Environment worker_environment(const WorkerSpec& spec, Environment inherited);
 
 }  // namespace orchestrate

@@ -129,6 +129,7 @@ int run(int argc, char** argv) {
     pilot_command->add_option("--memory-per-rank", pilot.memory_mib_per_rank);
     pilot_command->add_option("--log-folder", log_folder)->required();
     pilot_command->add_option("--heartbeat", pilot.heartbeat_seconds);
+    pilot_command->add_option("--interface", pilot.interface);
 
     try {
         app.parse(argc, argv);

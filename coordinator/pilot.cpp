@@ -37,7 +37,8 @@ class Pilot {
                                  options.memory_mib_per_rank),
               {options.slots, options.threads_per_rank, options.device, options.access_file,
                options.log_folder,
-               std::chrono::milliseconds(static_cast<std::int64_t>(1000 * options.heartbeat_seconds))}),
+               std::chrono::milliseconds(static_cast<std::int64_t>(1000 * options.heartbeat_seconds)),
+               options.interface}),
           signals_(io_, SIGTERM, SIGINT, SIGUSR1) {}
 
     int run() {

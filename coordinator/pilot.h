@@ -19,6 +19,7 @@ struct PilotOptions {
     std::filesystem::path access_file;
     std::filesystem::path log_folder;
     double heartbeat_seconds = 4;
+    std::string interface;
     std::chrono::milliseconds orphan_limit{120'000};
 };
 

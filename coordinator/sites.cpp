@@ -22,6 +22,7 @@ void LauncherSite::start(const std::string& worker, int ranks) {
     spec.access_file = options_.access_file;
     spec.log_folder = options_.log_folder;
     spec.heartbeat_interval = options_.heartbeat_interval;
+    spec.interface = options_.interface;
     spec.worker_program = program_folder() / "orchestrate-worker";
     for (int i = 0; i < ranks && !free_cuda_devices_.empty(); ++i) {
         spec.cuda_devices.push_back(free_cuda_devices_.front());

@@ -23,6 +23,7 @@ struct SiteOptions {
     std::filesystem::path access_file;
     std::filesystem::path log_folder;
     std::chrono::milliseconds heartbeat_interval{4000};
+    std::string interface;  // network interface of the traffic among the ranks of a worker
 };
 
 struct SiteWorkerExit {

@@ -59,6 +59,9 @@ void SlurmSites::submit() {
                     spec.script_folder.string(),
                     "--heartbeat",
                     fmt::format("{}", std::chrono::duration<double>(heartbeat_interval_).count())};
+    if (!cluster_.interface.empty()) {
+        spec.command.insert(spec.command.end(), {"--interface", cluster_.interface});
+    }
     slurm_job_ = submit_pilot(spec);
     connected_ = false;
     last_detail_.clear();

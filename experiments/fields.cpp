@@ -393,6 +393,10 @@ std::vector<Field> cluster_fields() {
              "Slurm: a folder that all nodes see. Default: beside the database."),
         names("cluster.sbatch_options", "option", AT(cluster.sbatch_options),
               "Slurm: passed on as they are."),
+        text("cluster.interface", AT(cluster.interface),
+             "Network interface of the traffic among the ranks of a worker (MPI, NCCL), which is not "
+             "authenticated: "
+             "`\"ib0\"`. Default: this machine's loopback; on Slurm, what MPI and NCCL choose."),
         text("cluster.mpi", AT(cluster.mpi), "Value of srun's `--mpi`; automatic: pmix, or pmi2 for MPICH."),
     };
 }

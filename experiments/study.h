@@ -86,7 +86,8 @@ struct ClusterConfig {
     std::int64_t memory_mib_per_rank = 2048;
     std::string shared_folder;                // slurm: a folder all nodes see; default: beside the database
     std::vector<std::string> sbatch_options;  // passed on as they are
-    std::string mpi = "automatic";            // value of srun --mpi; automatic: pmix, or pmi2 for MPICH
+    std::string interface;          // of the traffic among the ranks of a worker, which nobody authenticates
+    std::string mpi = "automatic";  // value of srun --mpi; automatic: pmix, or pmi2 for MPICH
 };
 
 struct Study {

@@ -59,6 +59,19 @@ TEST(WorkerEnvironment, LosesOpenMpiSettingsThatMpirunWrote) {
     EXPECT_THAT(environment, Not(Contains(Key("OMPI_COMM_WORLD_SIZE"))));
 }
 
+TEST(WorkerEnvironment, BindsTrafficAmongRanksToTheInterfaceUnlessItSaysOtherwise) {
+    WorkerSpec wide = worker(2);
+    wide.interface = "ib0";
+    const Environment environment = worker_environment(wide, {{"NCCL_SOCKET_IFNAME", "ib1"}});
+    EXPECT_THAT(
+        environment,
+        AllOf(Contains(Pair("NCCL_SOCKET_IFNAME", "ib1")), Contains(Pair("ORCHESTRATE_INTERFACE", "ib0")),
+              Contains(Pair("OMPI_MCA_btl_tcp_if_include", "ib0")),
+              Contains(Pair("OMPI_MCA_oob_tcp_if_include", "ib0")), Contains(Pair("HYDRA_IFACE", "ib0"))));
+    wide.interface.clear();
+    EXPECT_THAT(worker_environment(wide, {}), Not(Contains(Key("NCCL_SOCKET_IFNAME"))));
+}
+
 TEST(SrunArguments, AskForExactlyWhatOneWorkerNeeds) {
     const StepOptions options{.slurm_job_id = "12", .mpi_type = "pmix", .memory_mib_per_rank = 1000};
     const std::vector<std::string> wide =

@@ -2,29 +2,17 @@
 job is finished by a fresh worker with the numbers of a run that was left in peace, and no process stays."""
 
 import os
-import re
 import shutil
 import signal
 import subprocess
 import time
 
-from programs import ORCHESTRATE, QUICKSTART, ProgramTest, main, processes_with
+from programs import ORCHESTRATE, QUICKSTART, ProgramTest, main, processes_with, rank_of
 
 HEARTBEAT = 1.0
 # Three missed heartbeats and the wait for the fourth, as 16 s follow from the 4 s of the default; then up to 1 s for
 # mpirun to end its other ranks, and what a busy machine adds.
 NOTICED_WITHIN = 4 * HEARTBEAT + 1 + 5
-
-
-def rank_of(process):
-    """The rank of a process of an MPI job, or nothing if it is none or has ended."""
-    try:
-        with open(f"/proc/{process}/environ", "rb") as file:
-            found = re.search(rb"\0(?:OMPI_COMM_WORLD_RANK|PMI_RANK)=(\d+)\0", b"\0" + file.read())
-        with open(f"/proc/{process}/comm", encoding="utf-8") as file:
-            return int(found.group(1)) if found and file.read().startswith("orchestrate-wor") else None
-    except OSError:
-        return None
 
 
 class LostRanksTest(ProgramTest):

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -73,6 +74,17 @@ def processes_with(text):
             except OSError:
                 pass  # it has ended meanwhile
     return found
+
+
+def rank_of(process):
+    """The rank of a worker's process in its MPI job, or nothing if it is none or has ended."""
+    try:
+        environment = pathlib.Path(f"/proc/{process}/environ").read_bytes()
+        name = pathlib.Path(f"/proc/{process}/comm").read_text()
+    except OSError:
+        return None
+    found = re.search(rb"(?:^|\0)(?:OMPI_COMM_WORLD_RANK|PMIX_RANK|PMI_RANK)=(\d+)\0", environment)
+    return int(found.group(1)) if found and name.startswith("orchestrate-wor") else None
 
 
 def main():

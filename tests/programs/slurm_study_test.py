@@ -5,9 +5,11 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
+import time
 
-from programs import PROGRAMS, QUICKSTART, SOURCE, ProgramTest, main, skip
+from programs import ORCHESTRATE, PROGRAMS, QUICKSTART, SOURCE, ProgramTest, main, processes_with, rank_of, skip
 
 FIXTURE = SOURCE / "tests/cluster/slurm-fixture"
 CLUSTER = pathlib.Path(os.environ.get("ORCHESTRATE_SLURM", "/srv/orchestrate-slurm"))
@@ -55,6 +57,45 @@ class SlurmStudyTest(ProgramTest):
         self.assertEqual(self.query("select count(*) from results where ranks = 2"), [(2,)])
         queue = subprocess.run(["squeue", "-h", "-t", "PENDING,RUNNING"], check=True, capture_output=True, text=True).stdout
         self.assertEqual(queue.strip(), "")
+
+    def test_a_worker_that_loses_a_rank_is_replaced(self):
+        baseline = STUDY[:STUDY.index("[[ablation]]")]
+        (self.folder / "study.toml").write_text(baseline)
+        arguments = ["run", "study.toml", *ON_SLURM, "--heartbeat", "1", "--set", "study.ranks=2", "--set",
+                     "study.seeds=2", "--set", "train.epochs=10"]
+        run = subprocess.Popen([ORCHESTRATE, *arguments], cwd=self.folder, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True)
+        try:
+            for job, (rank, how) in enumerate([(1, signal.SIGKILL), (1, signal.SIGSTOP)], start=1):
+                self.wait_until(lambda: self.trains(job), 120, f"job {job} does not train")
+                worker = {rank_of(process): process for process in processes_with(f"{self.folder}/results.db.d/")}
+                os.kill(worker[rank], how)
+                self.wait_until(lambda: self.query("select 1 from attempts where number = 1 and cause is not null "
+                                                   f"and job_id = {job}"), 30, f"{how.name} was not noticed")
+            output, _ = run.communicate(timeout=300)
+        finally:
+            if run.poll() is None:
+                run.kill()
+                run.communicate()
+        self.assertEqual(run.returncode, 0, output + self.logs())
+        self.assertEqual(self.query("select job_id, number, cause from attempts order by job_id, number"),
+                         [(1, 1, "worker_crashed"), (1, 2, "succeeded"), (2, 1, "node_lost"), (2, 2, "succeeded")])
+        self.assertEqual(self.query("select distinct ranks from results"), [(2,)])
+        self.wait_until(lambda: not processes_with(f"{self.folder}/"), 30, "a process is left")
+
+    def trains(self, job):
+        """Whether a job's running attempt has finished an epoch."""
+        try:
+            found = self.query(f"select log_file from attempts where job_id = {job} and cause is null")
+        except Exception:  # the database is not there yet
+            return False
+        return any(os.path.exists(file) and "epoch 1:" in pathlib.Path(file).read_text() for (file,) in found)
+
+    def wait_until(self, condition, seconds, what):
+        deadline = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), deadline, what + self.logs())
+            time.sleep(0.05)
 
     def test_what_slurm_refuses_is_said(self):
         errors = self.run_program("run", "study.toml", *SHORT, *ON_SLURM, "--set", "cluster.partition=nowhere",

@@ -1,6 +1,5 @@
 // The GPU of this rank and a Reducer over NCCL. Opened by the training part after LibTorch's CUDA library.
 #include <cstdlib>
-#include <cstring>
 #include <stdexcept>
 #include <string>
 
@@ -8,13 +7,11 @@
 #include <ATen/cuda/CUDAContext.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
-#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
-#include <torch/csrc/distributed/c10d/TCPStore.hpp>
-#include <unistd.h>
 
 #include "worker/training/c10d_reducer.h"
 #include "worker/training/device.h"
+#include "worker/training/rank_store.h"
 
 namespace orchestrate {
 
@@ -33,45 +30,11 @@ int local_rank() {
     return 0;
 }
 
-std::string host_name() {
-    char name[256] = {};
-    if (gethostname(name, sizeof name - 1) != 0) {
-        throw std::runtime_error("this host has no name");
-    }
-    return name;
-}
-
-// Where rank 0 listens, sent to all: NCCL's ranks find each other through this store.
-c10::intrusive_ptr<c10d::Store> make_store(Collective& collective, milliseconds deadline) {
-    c10d::TCPStoreOptions options;
-    options.timeout = deadline;
-    options.numWorkers = static_cast<std::size_t>(collective.size());
-    options.waitWorkers = false;
-    std::vector<std::byte> address;
-    c10::intrusive_ptr<c10d::TCPStore> store;
-    if (collective.rank() == 0) {
-        options.isServer = true;
-        options.port = 0;
-        store = c10::make_intrusive<c10d::TCPStore>(host_name(), options);
-        const std::string text = host_name() + " " + std::to_string(store->getPort());
-        address.resize(text.size());
-        std::memcpy(address.data(), text.data(), text.size());
-    }
-    collective.broadcast(address, deadline);
-    if (collective.rank() != 0) {
-        const std::string text(reinterpret_cast<const char*>(address.data()), address.size());
-        const auto space = text.find(' ');
-        options.port = static_cast<std::uint16_t>(std::stoi(text.substr(space + 1)));
-        store = c10::make_intrusive<c10d::TCPStore>(text.substr(0, space), options);
-    }
-    return store;
-}
-
 std::unique_ptr<Reducer> make_nccl_reducer(Collective& collective, milliseconds deadline) {
     auto options = c10d::ProcessGroupNCCL::Options::create();
     options->timeout = deadline;
     return make_c10d_reducer(
-        c10::make_intrusive<c10d::ProcessGroupNCCL>(make_store(collective, deadline), collective.rank(),
+        c10::make_intrusive<c10d::ProcessGroupNCCL>(make_rank_store(collective, deadline), collective.rank(),
                                                     collective.size(), options),
         deadline);
 }

@@ -10,8 +10,10 @@
 #include "common/error.h"
 #include "tests/worker/training/ablations.h"
 #include "tests/worker/training/synthetic_data.h"
+#include "worker/interface_address.h"
 #include "worker/training/all_ranks.h"
 #include "worker/training/out_of_memory.h"
+#include "worker/training/rank_store.h"
 
 namespace {
 
@@ -307,6 +309,20 @@ void an_error_of_one_rank_ends_all_and_they_go_on(Collective& collective) {
     expect(run_job(short_job(), data, collective).outcome.cause == Cause::succeeded, "the next job succeeds");
 }
 
+// Where ranks meet for NCCL: values written by one are read by the others, over the interface that was named.
+void ranks_meet_in_a_store_on_the_chosen_interface(Collective& collective) {
+    ::setenv(kInterfaceVariable, "lo", 1);
+    const auto store = make_rank_store(collective, std::chrono::seconds(30));
+    store->set("from rank " + std::to_string(collective.rank()), std::to_string(100 + collective.rank()));
+    for (int rank = 0; rank < collective.size(); ++rank) {
+        expect(store->get_to_str("from rank " + std::to_string(rank)) == std::to_string(100 + rank),
+               "what each rank has written is read by all");
+    }
+    std::vector<std::byte> all_have_read;
+    collective.gather(all_have_read, std::chrono::seconds(30));
+    collective.broadcast(all_have_read, std::chrono::seconds(30));  // rank 0 serves until then
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -334,6 +350,7 @@ int main(int argc, char** argv) {
         }
         sums_run_beside_the_backward_pass(*collective);
         ablations_do_not_depend_on_ranks(*collective);
+        ranks_meet_in_a_store_on_the_chosen_interface(*collective);
         a_stop_reaches_all_ranks(*collective);
         an_error_of_one_rank_ends_all_and_they_go_on(*collective);
         a_weighted_loss_does_not_depend_on_ranks(*collective);
