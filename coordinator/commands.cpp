@@ -13,6 +13,7 @@
 #include "common/connection.h"
 #include "common/error.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/local_devices.h"
 #include "coordinator/progress_display.h"
 #include "experiments/sample_tracks.h"
 #include "experiments/study.h"
@@ -91,7 +92,7 @@ void print_comparison(const std::filesystem::path& path, const std::string& stud
 }  // namespace
 
 int run_study(const RunArguments& arguments, const std::string& program_version) {
-    const Study study = load_study(arguments.file, arguments.overrides);
+    const Study study = load_study(arguments.file, arguments.overrides, look_at_devices());
     for (const auto& warning : study.warnings) {
         std::cerr << render(warning) << "\n";
     }
@@ -124,7 +125,7 @@ int run_study(const RunArguments& arguments, const std::string& program_version)
 }
 
 int plan_study(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
-    const Study study = load_study(file, overrides);
+    const Study study = load_study(file, overrides, look_at_devices());
     for (const auto& warning : study.warnings) {
         std::cerr << render(warning) << "\n";
     }

@@ -7,6 +7,7 @@
 #include "common/error.h"
 #include "common/vocabulary.h"
 #include "experiments/data_checks.h"
+#include "experiments/device_precision.h"
 #include "experiments/rules.h"
 #include "experiments/study.h"
 #include "experiments/study_plan.h"
@@ -33,9 +34,14 @@ std::shared_ptr<const SourceText> read_source(const std::filesystem::path& file)
     return source;
 }
 
-// What train.precision = "auto" stands for: what every device can do. The training engine has no bf16 yet.
-Precision automatic_precision() {
-    return Precision::fp32;
+// What train.precision = "auto" stands for where the study's workers will run.
+Precision automatic_precision(const ClusterConfig& cluster, const DevicePrecision& devices) {
+    if (cluster.kind == ClusterKind::slurm) {
+        return Precision::fp32;
+    }
+    const bool cuda = cluster.device == DeviceChoice::cuda ||
+                      (cluster.device == DeviceChoice::automatic && devices.has_gpu);
+    return cuda ? devices.cuda : devices.cpu;
 }
 
 void add_mentions(const Value& names, std::vector<ColumnMention>& mentions) {
@@ -52,8 +58,9 @@ void add_mentions(const Value& names, std::vector<ColumnMention>& mentions) {
 
 class StudyLoader {
   public:
-    StudyLoader(const std::filesystem::path& file, const std::vector<std::string>& overrides)
-        : file_(file), source_(read_source(file)) {
+    StudyLoader(const std::filesystem::path& file, const std::vector<std::string>& overrides,
+                const DevicePrecision& automatic)
+        : file_(file), automatic_(automatic), source_(read_source(file)) {
         root_ = parse_toml(source_, mistakes_);
         mistakes_.throw_if_any();
         for (const auto& text : overrides) {
@@ -106,7 +113,7 @@ class StudyLoader {
         Settings probe;
         Mistakes reported_below;
         read_fields(root_, other_sections, probe, reported_below);
-        settings().automatic_precision = automatic_precision();
+        settings().automatic_precision = automatic_precision(probe.cluster, automatic_);
         settings().job.train.precision = settings().automatic_precision;
         settings().name = file_.stem().string();
         given_ = read_fields(root_, other_sections, settings(), mistakes_);
@@ -307,6 +314,7 @@ class StudyLoader {
     }
 
     std::filesystem::path file_;
+    DevicePrecision automatic_;
     std::shared_ptr<const SourceText> source_;
     Value root_;
     bool has_overrides_ = false;
@@ -319,7 +327,12 @@ class StudyLoader {
 }  // namespace
 
 Study load_study(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
-    return StudyLoader(file, overrides).load();
+    return load_study(file, overrides, DevicePrecision{});
+}
+
+Study load_study(const std::filesystem::path& file, const std::vector<std::string>& overrides,
+                 const DevicePrecision& automatic) {
+    return StudyLoader(file, overrides, automatic).load();
 }
 
 }  // namespace orchestrate

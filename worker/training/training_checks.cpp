@@ -73,11 +73,10 @@ void check_lengths(const ModelConfig& model, const TextWindows& windows, const P
     if (tokens > positions) {
         const bool has_windows = tokens < data.report.longest_text_tokens;
         throw UserError(
-            "the text of " + place_of_longest(data) + " has " +
-            (has_windows ? "windows of " : "") + std::to_string(tokens) +
-            " tokens, but model.max_position_embeddings = " + std::to_string(model.max_position_embeddings) +
-            " allows " + std::to_string(positions) + "; lower tokenizer." +
-            (has_windows ? "window_length" : "max_length") + " or raise it");
+            "the text of " + place_of_longest(data) + " has " + (has_windows ? "windows of " : "") +
+            std::to_string(tokens) + " tokens, but model.max_position_embeddings = " +
+            std::to_string(model.max_position_embeddings) + " allows " + std::to_string(positions) +
+            "; lower tokenizer." + (has_windows ? "window_length" : "max_length") + " or raise it");
     }
 }
 

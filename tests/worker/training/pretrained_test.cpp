@@ -198,8 +198,7 @@ TEST_P(PretrainedTest, KeysOfTheConfigurationThatAreNotHonouredAreRefused) {
     for (const auto& [key, value] : wrong) {
         folder_.config = good;
         folder_.config[key] = value;
-        EXPECT_THAT(error(), HasSubstr("config.json': " + key))
-            << key << value;
+        EXPECT_THAT(error(), HasSubstr("config.json': " + key)) << key << value;
     }
     for (const std::string key : {"model_type", "hidden_size", "vocab_size", "max_position_embeddings"}) {
         folder_.config = good;
