@@ -141,11 +141,7 @@ void Coordinator::on_worker_message(Worker& worker, const Message& message) {
         if (worker.running == ended->attempt) {
             worker.running.reset();
             progress_watch_.end(worker.record.name);
-            if (worker.farewell.empty()) {
-                scheduler_.attempt_ended(worker.record.name);
-            } else {
-                scheduler_.worker_leaving(worker.record.name);
-            }
+            scheduler_.attempt_ended(worker.record.name);
         }
         worker.connection->send(Acknowledged{ended->attempt, !current});
         act();

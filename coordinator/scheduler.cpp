@@ -63,13 +63,6 @@ void Scheduler::attempt_ended(const std::string& worker) {
     }
 }
 
-void Scheduler::worker_leaving(const std::string& worker) {
-    if (const auto found = workers_.find(worker); found != workers_.end()) {
-        found->second.job = 0;
-        found->second.state = WorkerState::retiring;
-    }
-}
-
 void Scheduler::worker_gone(const std::string& worker) {
     const auto found = workers_.find(worker);
     if (found == workers_.end()) {

@@ -77,12 +77,9 @@ class Scheduler {
     // The worker gets no more jobs: it ends after the one it runs.
     void worker_leaving(const std::string& worker);
 
-    // The worker's attempt has ended; it is idle again, unless it leaves. The job is forgotten: add_job() again if it shall be
-    // repeated.
+    // The worker's attempt has ended; it is idle again, unless it leaves. The job is forgotten: add_job() again if it
+    // shall be repeated.
     void attempt_ended(const std::string& worker);
-
-    // The worker's attempt has ended, and it takes no more.
-    void worker_leaving(const std::string& worker);
 
     // A worker is gone, or could not be started; its job is forgotten.
     void worker_gone(const std::string& worker);
