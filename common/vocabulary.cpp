@@ -1,12 +1,16 @@
 #include "common/vocabulary.h"
 
+#include <algorithm>
 #include <fstream>
 
 #include "common/error.h"
 #include "common/sha256.h"
+#include "common/strict_json.h"
 
 namespace orchestrate {
 namespace {
+
+constexpr std::uint64_t kMostTokens = 100'000'000;
 
 bool holds(const std::filesystem::path& folder, TokenizerKind kind) {
     for (const auto& name : vocabulary_file_names(kind)) {
@@ -82,6 +86,27 @@ TokenizerKind vocabulary_kind(const std::filesystem::path& folder) {
     const auto kind = is_bpe ? TokenizerKind::byte_level_bpe : TokenizerKind::word_piece;
     check_settings(folder, kind);
     return kind;
+}
+
+std::int64_t vocabulary_size(const std::filesystem::path& folder) {
+    std::int64_t size = 0;
+    if (vocabulary_kind(folder) == TokenizerKind::word_piece) {
+        std::ifstream file(folder / "vocab.txt");
+        for (std::string line; std::getline(file, line);) {
+            ++size;
+        }
+        return size;
+    }
+    const auto path = folder / "vocab.json";
+    const Json json = read_strict_json(path);
+    for (const auto& [token, id] : json.items()) {
+        if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= kMostTokens) {
+            throw UserError("'" + path.string() + "': '" + token + "' has the id " + id.dump() +
+                            ", expected an integer from 0 to " + std::to_string(kMostTokens - 1));
+        }
+        size = std::max(size, id.get<std::int64_t>() + 1);
+    }
+    return size;
 }
 
 std::string sha256_hex_of_vocabulary(const std::filesystem::path& folder) {

@@ -17,6 +17,10 @@ std::vector<std::string> vocabulary_file_names(TokenizerKind kind);
 // for what the tokenizers here do not do (upper case kept, a space before each text).
 TokenizerKind vocabulary_kind(const std::filesystem::path& folder);
 
+// How many ids the vocabulary has: its highest and one. Throws UserError as vocabulary_kind, or naming a file that is
+// no vocabulary.
+std::int64_t vocabulary_size(const std::filesystem::path& folder);
+
 // Of a vocabulary folder: hash over the names and contents of its files. Throws UserError as vocabulary_kind.
 std::string sha256_hex_of_vocabulary(const std::filesystem::path& folder);
 

@@ -4,6 +4,7 @@
 
 #include "experiments/field_kinds.h"
 #include "experiments/model_fields.h"
+#include "experiments/pretrained_settings.h"
 
 namespace orchestrate {
 namespace {
@@ -270,6 +271,7 @@ std::vector<Field> tokenizer_fields() {
 
 std::vector<Field> model_fields() {
     std::vector<Field> all = {
+        pretrained_field(),
         one_of<ModelType>("model.model_type", AT(job.model.model_type), "Kind of encoder."),
         varying(
             integer("model.hidden_size", "", 1, 16384, AT(job.model.hidden_size), "Width of the encoder.")),

@@ -32,7 +32,7 @@ struct Settings {
     double checkpoint_interval_seconds = 60;
     std::int64_t progress_timeout = 600;
     std::string data_source;  // where the data can be had; shown when the file is missing
-    JobPaths paths;
+    JobPaths paths;           // pretrained: of the study, whether or not a variant starts from it
     JobConfig job;
     ClusterConfig cluster;
     SearchSettings search;
@@ -41,6 +41,8 @@ struct Settings {
     JobResources resources(int job_ranks = 0) const {
         return {job_ranks > 0 ? job_ranks : ranks, micro_batch_size, retry_out_of_memory};
     }
+    std::string pretrained_sha256;                    // of the weights in paths.pretrained; empty: none
+    bool pretrained_is_settled = false;               // paths.pretrained is the study's, and changes no more
     Precision automatic_precision = Precision::fp32;  // what train.precision = "auto" stands for
 };
 

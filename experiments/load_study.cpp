@@ -8,6 +8,7 @@
 #include "common/vocabulary.h"
 #include "experiments/data_checks.h"
 #include "experiments/device_precision.h"
+#include "experiments/pretrained_settings.h"
 #include "experiments/rules.h"
 #include "experiments/study.h"
 #include "experiments/study_plan.h"
@@ -76,6 +77,8 @@ class StudyLoader {
         read_ablations();
         check_required();
         hash_vocabulary();
+        settle_pretrained(settings(), given_, mistakes_);
+        check_pretrained_changes(settings(), plan_->space, plan_->ablations, mistakes_);
         check_base();
         const auto facts = check_data(settings(), given_, feature_mentions(), data_section(), mistakes_);
         settings().job.data.sha256 = facts.sha256;

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "common/pretrained_config.h"
 #include "common/sha256.h"
 #include "common/vocabulary.h"
 #include "experiments/device_precision.h"
@@ -153,6 +154,89 @@ TEST(Study, AVocabularyOfBertIsKnownByItsFile) {
     } catch (const StudyError& error) {
         EXPECT_THAT(error.what(), testing::HasSubstr("do_lower_case is false, expected true"));
     }
+}
+
+// A folder with a model in it, of a hidden size of 32 with a vocabulary of 5 tokens.
+void write_model(const StudyFolder& folder, const std::string& vocabulary_size = "5") {
+    std::filesystem::create_directory(folder.path() / "model");
+    folder.write("model/config.json", R"({"model_type": "bert", "hidden_size": 32, "num_hidden_layers": 3,
+        "num_attention_heads": 4, "intermediate_size": 48, "max_position_embeddings": 200, "hidden_dropout_prob": 0.2,
+        "vocab_size": )" + vocabulary_size +
+                                          "}");
+    folder.write("model/model.safetensors", "weights");
+    folder.write("model/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n");
+}
+
+const std::string kPretrained = kDataSection + "[model]\npretrained = \"model\"\n";
+
+TEST(Study, PretrainedWeightsSettleTheModelAndItsVocabulary) {
+    const StudyFolder folder;
+    write_model(folder);
+    const auto study = folder.load(kPretrained + "classifier_dropout = 0.3\n");
+    const ModelConfig& model = study.base.model;
+    EXPECT_EQ(study.paths.pretrained, (folder.path() / "model").string());
+    EXPECT_EQ(model.pretrained_sha256, sha256_hex_of_pretrained(folder.path() / "model"));
+    EXPECT_EQ(model.model_type, ModelType::bert);
+    EXPECT_EQ(model.hidden_size, 32);
+    EXPECT_EQ(model.num_hidden_layers, 3);
+    EXPECT_EQ(model.layer_norm_eps, 1e-12);
+    EXPECT_EQ(model.head_width, 32);
+    EXPECT_EQ(model.head_activation, Activation::tanh);
+    EXPECT_EQ(model.hidden_dropout_prob, 0.2);
+    EXPECT_EQ(model.classifier_dropout, 0.3);
+    EXPECT_EQ(study.base.tokenizer.kind, TokenizerKind::word_piece);
+    EXPECT_EQ(study.paths.vocabulary, study.paths.pretrained);
+    const std::string identity = job_identity(study.base);
+    folder.write("model/model.safetensors", "other weights");
+    EXPECT_NE(job_identity(folder.load(kPretrained + "classifier_dropout = 0.3\n").base), identity);
+}
+
+TEST(Study, FromScratchIsAnAblationOfPretrainedWeights) {
+    const StudyFolder folder;
+    write_model(folder);
+    const auto variants = last_stage(
+        folder.load(kPretrained +
+                    "[[ablation]]\nset = { \"model.pretrained\" = \"none\" }\n"
+                    "[[ablation]]\nset = { \"model.pretrained\" = \"none\", \"model.hidden_size\" = 64 }\n"));
+    ASSERT_EQ(variants.size(), 3U);
+    EXPECT_EQ(variants[1].name, "from scratch");
+    EXPECT_EQ(variants[1].config.model.pretrained_sha256, "");
+    EXPECT_EQ(variants[1].config.model.hidden_size, 32);
+    EXPECT_EQ(variants[2].config.model.hidden_size, 64);
+}
+
+TEST(Study, WhatContradictsPretrainedWeightsIsAMistake) {
+    const StudyFolder folder;
+    write_model(folder);
+    const auto error_of = [&](const std::string& text) {
+        try {
+            folder.load(text);
+        } catch (const StudyError& error) {
+            return std::string(error.what());
+        }
+        return std::string("no error");
+    };
+    EXPECT_THAT(error_of(kPretrained + "hidden_size = 64\n"),
+                testing::AllOf(testing::HasSubstr("model.hidden_size is 64"), testing::HasSubstr("says 32"),
+                               testing::HasSubstr("hidden_size = 64")));
+    EXPECT_EQ(error_of(kPretrained + "hidden_size = 32\n"), "no error");
+    EXPECT_THAT(error_of(kPretrained + "[[ablation]]\nset = { \"model.num_hidden_layers\" = 2 }\n"),
+                testing::HasSubstr("model.num_hidden_layers is that of the weights"));
+    EXPECT_THAT(
+        error_of(kPretrained + "[search]\n[search.space]\n\"model.hidden_size\" = { choice = [32, 64] }\n"),
+        testing::HasSubstr("model.hidden_size is that of the weights"));
+    EXPECT_THAT(error_of(kPretrained + "[[ablation]]\nset = { \"model.pretrained\" = \"other\" }\n"),
+                testing::HasSubstr("or the folder that [model] names"));
+    EXPECT_THAT(error_of(kDataSection + "[[ablation]]\nset = { \"model.pretrained\" = \"model\" }\n"),
+                testing::HasSubstr("[model] names no folder"));
+    EXPECT_THAT(error_of(kDataSection + "[model]\npretrained = \"nowhere\"\n"),
+                testing::HasSubstr("is no folder"));
+    write_model(folder, "4");
+    EXPECT_THAT(error_of(kPretrained), testing::HasSubstr("has 5 tokens"));
+    std::filesystem::remove(folder.path() / "model" / "vocab.txt");
+    EXPECT_THAT(error_of(kPretrained), testing::HasSubstr("holds no vocabulary"));
+    write_model(folder, "0");
+    EXPECT_THAT(error_of(kPretrained), testing::HasSubstr("config.json': vocab_size is 0"));
 }
 
 TEST(Overrides, ReplaceWhatTheFileSays) {

@@ -1,0 +1,204 @@
+#include "experiments/pretrained_settings.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "common/error.h"
+#include "common/pretrained_config.h"
+#include "common/vocabulary.h"
+#include "experiments/field_kinds.h"
+
+namespace orchestrate {
+namespace {
+
+constexpr const char* kField = "model.pretrained";
+
+// Fields that are a property of the weights; others may be set beside them.
+const std::set<std::string>& settled_fields() {
+    static const std::set<std::string> kFields = {"model.model_type",        "model.hidden_size",
+                                                  "model.num_hidden_layers", "model.num_attention_heads",
+                                                  "model.intermediate_size", "model.max_position_embeddings"};
+    return kFields;
+}
+
+class Settler {
+  public:
+    Settler(Settings& settings, const GivenFields& given, Mistakes& mistakes)
+        : settings_(settings),
+          folder_(settings.paths.pretrained),
+          given_(given),
+          where_(given.at(kField).where),
+          mistakes_(mistakes) {}
+
+    void settle() {
+        try {
+            config_ = read_pretrained_config(folder_);
+            settings_.pretrained_sha256 = sha256_hex_of_pretrained(folder_);
+        } catch (const UserError& error) {
+            mistakes_.error(where_, error.what());
+            return;
+        }
+        ModelConfig& model = settings_.job.model;
+        model.pretrained_sha256 = settings_.pretrained_sha256;
+        settle_size("model.model_type", &ModelConfig::model_type);
+        settle_size("model.hidden_size", &ModelConfig::hidden_size);
+        settle_size("model.num_hidden_layers", &ModelConfig::num_hidden_layers);
+        settle_size("model.num_attention_heads", &ModelConfig::num_attention_heads);
+        settle_size("model.intermediate_size", &ModelConfig::intermediate_size);
+        settle_size("model.max_position_embeddings", &ModelConfig::max_position_embeddings);
+        take("model.layer_norm_eps", &ModelConfig::layer_norm_eps);
+        take("model.initializer_range", &ModelConfig::initializer_range);
+        take("model.hidden_dropout_prob", &ModelConfig::hidden_dropout_prob);
+        take("model.attention_probs_dropout_prob", &ModelConfig::attention_probs_dropout_prob);
+        take("model.classifier_dropout", &ModelConfig::classifier_dropout);
+        take("model.head_width", &ModelConfig::head_width);
+        take("model.head_activation", &ModelConfig::head_activation);
+        take("model.layer_fusion", &ModelConfig::layer_fusion);
+        take("model.fused_layers", &ModelConfig::fused_layers);
+        take("model.pooling", &ModelConfig::pooling);
+        settle_vocabulary();
+    }
+
+  private:
+    template <class T>
+    void settle_size(const std::string& field, T ModelConfig::*member) {
+        const auto found = given_.find(field);
+        const T& expected = config_.model.*member;
+        if (found != given_.end() && settings_.job.model.*member != expected) {
+            mistakes_.error(
+                found->second.where,
+                fmt::format("{} is {}, but '{}/config.json' says {}; expected the same, or the field "
+                            "left out",
+                            field, Json(settings_.job.model.*member).dump(), folder_, Json(expected).dump()));
+        }
+        settings_.job.model.*member = expected;
+    }
+
+    template <class T>
+    void take(const std::string& field, T ModelConfig::*member) {
+        if (!given_.contains(field)) {
+            settings_.job.model.*member = config_.model.*member;
+        }
+    }
+
+    // Of the same folder, unless the file names another one.
+    void settle_vocabulary() {
+        const auto named = given_.find("tokenizer.vocabulary");
+        const SourceSpan& where = named != given_.end() ? named->second.where : where_;
+        TokenizerConfig& tokenizer = settings_.job.tokenizer;
+        try {
+            if (named == given_.end()) {
+                tokenizer.kind = vocabulary_kind(folder_);
+                tokenizer.vocabulary_sha256 = sha256_hex_of_vocabulary(folder_);
+                settings_.paths.vocabulary = folder_;
+            } else if (tokenizer.vocabulary_sha256.empty()) {
+                return;  // reported
+            }
+            const std::int64_t tokens = vocabulary_size(settings_.paths.vocabulary);
+            if (tokens > config_.vocabulary_size) {
+                mistakes_.error(
+                    where, fmt::format("the vocabulary in '{}' has {} tokens, but '{}/config.json' says "
+                                       "vocab_size = {}; expected the vocabulary of that model",
+                                       settings_.paths.vocabulary, tokens, folder_, config_.vocabulary_size));
+            }
+        } catch (const UserError& error) {
+            mistakes_.error(where,
+                            std::string(error.what()) +
+                                (named == given_.end() ? "; tokenizer.vocabulary may name another one" : ""));
+        }
+    }
+
+    Settings& settings_;
+    const std::string folder_;
+    const GivenFields& given_;
+    const SourceSpan& where_;
+    Mistakes& mistakes_;
+    PretrainedConfig config_;
+};
+
+void report_change(const Field& field, const SourceSpan& where, Mistakes& mistakes) {
+    mistakes.error(where, field.path +
+                              " is that of the weights in model.pretrained; expected no change of it, or "
+                              "model.pretrained = \"none\" beside it");
+}
+
+bool leaves_weights(const Edit& edit) {
+    return edit.kind == Edit::Kind::set && edit.field->path == kField && edit.value.as_text() &&
+           *edit.value.as_text() == "none";
+}
+
+}  // namespace
+
+Field pretrained_field() {
+    Field field = field_kinds::named_field(kField, "path or \"none\"", "",
+                                           "Folder of a Hugging Face model (RoBERTa or BERT; `config.json`, "
+                                           "`model.safetensors` or shards) that training "
+                                           "starts from. It settles the sizes, and, unless set here, "
+                                           "dropout, head and `tokenizer.vocabulary`. Ablations "
+                                           "may set it to `\"none\"`: the same model from scratch.");
+    field.write = [](Settings& settings, const Value& value, Mistakes& mistakes) {
+        const auto* found = value.as_text();
+        if (!found || found->empty()) {
+            report_unfit(value, kField, "a path, or \"none\"", mistakes);
+            return;
+        }
+        if (*found == "none") {
+            settings.job.model.pretrained_sha256.clear();
+            return;
+        }
+        const auto base = value.where.source ? value.where.source->folder : std::filesystem::current_path();
+        const std::string folder = (base / *found).lexically_normal().string();
+        if (!settings.pretrained_is_settled) {
+            settings.paths.pretrained = folder;
+        } else if (folder == settings.paths.pretrained) {
+            settings.job.model.pretrained_sha256 = settings.pretrained_sha256;
+        } else {
+            report_unfit(value, kField,
+                         settings.paths.pretrained.empty() ? "\"none\": [model] names no folder"
+                                                           : "\"none\", or the folder that [model] names",
+                         mistakes);
+        }
+    };
+    field.show = [](const Settings& settings) {
+        return settings.job.model.pretrained_sha256.empty() ? std::string("none") : settings.paths.pretrained;
+    };
+    field.phrase = [](const Settings& settings) {
+        return std::string(settings.job.model.pretrained_sha256.empty() ? "from scratch" : "pretrained");
+    };
+    return field_kinds::varying(field_kinds::finished(std::move(field)));
+}
+
+void settle_pretrained(Settings& settings, const GivenFields& given, Mistakes& mistakes) {
+    if (given.contains(kField) && !settings.paths.pretrained.empty()) {
+        Settler(settings, given, mistakes).settle();
+    }
+    settings.pretrained_is_settled = true;
+}
+
+void check_pretrained_changes(const Settings& settings, const std::vector<Distribution>& space,
+                              const std::vector<AblationEntry>& ablations, Mistakes& mistakes) {
+    if (settings.job.model.pretrained_sha256.empty()) {
+        return;
+    }
+    for (const auto& distribution : space) {
+        if (settled_fields().contains(distribution.field->path)) {
+            report_change(*distribution.field, distribution.where, mistakes);
+        }
+    }
+    for (const auto& entry : ablations) {
+        for (const auto& edits : entry.alternatives) {
+            if (std::any_of(edits.begin(), edits.end(), leaves_weights)) {
+                continue;
+            }
+            for (const auto& edit : edits) {
+                if (edit.kind == Edit::Kind::set && settled_fields().contains(edit.field->path)) {
+                    report_change(*edit.field, edit.where, mistakes);
+                }
+            }
+        }
+    }
+}
+
+}  // namespace orchestrate

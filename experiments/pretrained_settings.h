@@ -1,0 +1,21 @@
+// What a study's model.pretrained settles: sizes and head of the model, the vocabulary, the hash of the weights. Internal
+// to experiments/.
+#pragma once
+
+#include "experiments/ablation.h"
+#include "experiments/fields.h"
+#include "experiments/search_space.h"
+
+namespace orchestrate {
+
+// "model.pretrained": a folder, or "none"; ablations choose between the study's folder and none.
+Field pretrained_field();
+
+// Reads the folder that the settings name, if one; a file that contradicts it is reported at its place.
+void settle_pretrained(Settings& settings, const GivenFields& given, Mistakes& mistakes);
+
+// Reports searches and ablations that change a size of pretrained weights.
+void check_pretrained_changes(const Settings& settings, const std::vector<Distribution>& space,
+                              const std::vector<AblationEntry>& ablations, Mistakes& mistakes);
+
+}  // namespace orchestrate
