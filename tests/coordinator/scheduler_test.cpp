@@ -59,6 +59,21 @@ TEST(SchedulerTest, GivesJobsInOrderToWorkersThatAreReady) {
     EXPECT_EQ(scheduler.waiting_jobs(), 0U);
 }
 
+TEST(SchedulerTest, AWorkerThatLeavesGetsNoMoreJobs) {
+    Scheduler scheduler;
+    scheduler.add_site("here", 1);
+    scheduler.add_job(1, 1, 0);
+    act(scheduler);
+    scheduler.worker_ready("here-1", "here", 1);
+    EXPECT_EQ(act(scheduler), Texts{"assign 1 here-1"});
+    scheduler.worker_leaving("here-1");
+    scheduler.attempt_ended("here-1");
+    scheduler.add_job(1, 1, 0);  // preempted
+    EXPECT_EQ(act(scheduler), Texts{});
+    scheduler.worker_gone("here-1");
+    EXPECT_EQ(act(scheduler), Texts{"start 1 here-2"});
+}
+
 TEST(SchedulerTest, RetiresIdleNarrowWorkersForAWideJobAndThenGoesBack) {
     Scheduler scheduler;
     scheduler.add_site("here", 2);

@@ -162,15 +162,9 @@ class Agent {
         using namespace asio::experimental::awaitable_operators;
         connection_ = connected.connection;
         options_.runner.log->info("connected to the coordinator at {}", connection_->peer_address());
-        if (!connected.welcome.running_is_current) {
-            if (running_) {
-                options_.runner.log->warn("job {} was given to another worker; stopping it", running_->job);
-                runner_->stop(Cause::cancelled);
-            }
-            for (const auto& ended : unacknowledged_) {
-                forget_result(ended.attempt);
-            }
-            unacknowledged_.clear();
+        if (running_ && !connected.welcome.running_is_current) {
+            options_.runner.log->warn("job {} was given to another worker; stopping it", running_->job);
+            runner_->stop(Cause::cancelled);
             outbox_.clear();
         }
         if (leaving_) {
