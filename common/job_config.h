@@ -48,9 +48,11 @@ struct SplitConfig {
     std::vector<GroupColumn> group_by;  // rows equal in all these columns stay in one part; empty: by row
     bool stratify = true;               // keep the share of each class in each part, as far as groups allow
     std::uint64_t seed = 0;
+    std::int64_t folds = 0;  // above 0: the test part is one of so many equal parts, each row in exactly one
+    std::int64_t fold = 0;   // which of them, from 0
     bool operator==(const SplitConfig&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(SplitConfig, (), (train, validation, test, group_by, stratify, seed))
+BOOST_DESCRIBE_STRUCT(SplitConfig, (), (train, validation, test, group_by, stratify, seed, folds, fold))
 
 struct DataConfig {
     std::string sha256;                 // of the uncompressed content of the data file

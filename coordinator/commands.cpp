@@ -15,6 +15,8 @@
 #include "coordinator/coordinator.h"
 #include "coordinator/local_devices.h"
 #include "coordinator/progress_display.h"
+#include "coordinator/read_database.h"
+#include "coordinator/study_commands.h"
 #include "experiments/sample_tracks.h"
 #include "experiments/study.h"
 #include "results/job_logs.h"
@@ -32,20 +34,6 @@ std::size_t output_width() {
     }
     winsize size{};
     return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
-SQLite::Database open_to_read(const std::filesystem::path& path) {
-    if (!std::filesystem::exists(path)) {
-        throw UserError("there is no database '" + path.string() +
-                        "' here; run a study first, or name the database with --db FILE");
-    }
-    try {
-        SQLite::Database database(path.string(), SQLite::OPEN_READONLY, 5000);
-        database.execAndGet("SELECT count(*) FROM sqlite_schema");
-        return database;
-    } catch (const SQLite::Exception& error) {
-        throw UserError("cannot read the database '" + path.string() + "': " + error.what());
-    }
 }
 
 std::optional<StatusReply> ask_coordinator(const std::filesystem::path& database) {
@@ -96,6 +84,7 @@ int run_study(const RunArguments& arguments, const std::string& program_version)
     for (const auto& warning : study.warnings) {
         std::cerr << render(warning) << "\n";
     }
+    std::cout << difference_to_last_run(study, arguments.database) << std::flush;
     CoordinatorOptions options;
     options.database = arguments.database;
     options.program_version = program_version;
@@ -122,15 +111,6 @@ int run_study(const RunArguments& arguments, const std::string& program_version)
             break;
     }
     return 1;
-}
-
-int plan_study(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
-    const Study study = load_study(file, overrides, look_at_devices());
-    for (const auto& warning : study.warnings) {
-        std::cerr << render(warning) << "\n";
-    }
-    std::cout << render_plan(study);
-    return 0;
 }
 
 int show_table(const std::filesystem::path& path, const std::optional<std::string>& study,

@@ -22,8 +22,6 @@ struct RunArguments {
 };
 int run_study(const RunArguments& arguments, const std::string& program_version);
 
-int plan_study(const std::filesystem::path& file, const std::vector<std::string>& overrides);
-
 int show_table(const std::filesystem::path& database, const std::optional<std::string>& study,
                const std::optional<std::string>& stage, OutputFormat format);
 

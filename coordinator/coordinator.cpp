@@ -9,6 +9,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include "common/error.h"
@@ -79,36 +80,55 @@ StudyState Coordinator::run(const Study& study) {
 }
 
 asio::awaitable<void> Coordinator::drive(const Study& study) {
-    std::map<std::string, JobConfig> best_of;
+    std::map<std::string, std::vector<Variant>> variants_of;
     for (std::size_t i = 0; i < study.stages.size() && !interrupted_; ++i) {
         const Stage& stage = study.stages[i];
-        JobConfig baseline = study.base;
-        if (!stage.baseline_stage.empty()) {
-            const auto found = best_of.find(stage.baseline_stage);
-            if (found == best_of.end()) {
-                display_.note("no run of stage '" + stage.baseline_stage + "' succeeded, so stage '" +
-                              stage.name + "' has no baseline to start from");
-                outcome_ = StudyState::failed;
-                break;
-            }
-            baseline = found->second;
+        const auto baseline = stage.baseline_stage.empty()
+                                  ? std::optional(study.base)
+                                  : best_config(stage, variants_of[stage.baseline_stage]);
+        if (!baseline) {
+            outcome_ = StudyState::failed;
+            break;
         }
-        const auto variants = study.expand(stage, baseline);
+        auto& variants = variants_of[stage.name];
+        variants = stage.rows_stage.empty()
+                       ? study.expand(stage, *baseline)
+                       : study.expand(stage, *baseline, chosen_rows(stage, variants_of[stage.rows_stage]));
         co_await run_stage(study, static_cast<int>(i), stage, variants);
-        const auto metrics = store_.mean_validation_metric(study_row_, stage.name, stage.select_by);
-        if (const auto best = best_variant(metrics)) {
-            best_of[stage.name] = variants.at(*best).config;
-            if (stage.kind == StageKind::search && !interrupted_) {
-                display_.note(fmt::format("best of {}: {} ({}), validation {} {:.4f}", stage.name,
-                                          variants[*best].name, variants[*best].change,
-                                          to_string(stage.select_by), *metrics[*best]));
-            }
-        }
     }
     if (interrupted_) {
         outcome_ = StudyState::interrupted;
     }
     co_await dismiss_workers();
+}
+
+std::optional<JobConfig> Coordinator::best_config(const Stage& stage, const std::vector<Variant>& variants) {
+    const auto metrics =
+        store_.mean_metric(study_row_, stage.baseline_stage, stage.select_by, stage.select_part);
+    const auto best = best_variant(metrics);
+    if (!best) {
+        display_.note("no run of stage '" + stage.baseline_stage + "' succeeded, so stage '" + stage.name +
+                      "' has no baseline to start from");
+        return std::nullopt;
+    }
+    display_.note(fmt::format("best of {}: {} ({}), {} {} {:.4f}", stage.baseline_stage,
+                              variants.at(*best).name, variants[*best].change, to_string(stage.select_part),
+                              to_string(stage.select_by), *metrics[*best]));
+    return variants[*best].config;
+}
+
+std::vector<Variant> Coordinator::chosen_rows(const Stage& stage, const std::vector<Variant>& variants) {
+    std::vector<Variant> rows;
+    std::vector<std::string> names;
+    for (const std::size_t place : choose_rows(
+             stage, store_.differences(study_row_, stage.rows_stage, stage.rows_by, stage.rows_part))) {
+        rows.push_back(variants.at(place));
+        names.push_back(variants[place].name);
+    }
+    display_.note(rows.empty() ? fmt::format("no row of {} is left for stage {} to go on with",
+                                             stage.rows_stage, stage.name)
+                               : fmt::format("{} goes on with: {}", stage.name, fmt::join(names, "; ")));
+    return rows;
 }
 
 asio::awaitable<void> Coordinator::run_stage(const Study& study, int position, const Stage& stage,

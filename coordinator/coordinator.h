@@ -74,6 +74,9 @@ class Coordinator {
 
     // coordinator.cpp: the study, the clock, the end.
     boost::asio::awaitable<void> drive(const Study& study);
+    // The configuration that a stage starts from; nothing (said to the person) if no run of that earlier stage succeeded.
+    std::optional<JobConfig> best_config(const Stage& stage, const std::vector<Variant>& variants);
+    std::vector<Variant> chosen_rows(const Stage& stage, const std::vector<Variant>& variants);
     boost::asio::awaitable<void> run_stage(const Study& study, int position, const Stage& stage,
                                            const std::vector<Variant>& variants);
     boost::asio::awaitable<void> dismiss_workers();

@@ -12,6 +12,7 @@ using enum JobState;
 constexpr std::array kTransitions{
     JobTransition{waiting, JobEvent::asked_for, waiting},
     JobTransition{waiting, JobEvent::begun, running},
+    JobTransition{waiting, JobEvent::cancelled, cancelled},
     JobTransition{running, JobEvent::asked_for, running},
     JobTransition{running, JobEvent::succeeded, succeeded},
     JobTransition{running, JobEvent::preempted, waiting},

@@ -15,7 +15,7 @@ enum class JobState { waiting, running, succeeded, failed, cancelled };
 BOOST_DESCRIBE_ENUM(JobState, waiting, running, succeeded, failed, cancelled)
 
 // `asked_for`: a study (again) names the job. `begun`: an attempt of it begins. The others: its attempt has ended
-// by that cause; `crashed_too_often` is worker_crashed at the limit of failures.
+// by that cause; `cancelled` also: no study names the waiting job any more; `crashed_too_often` is worker_crashed at the limit of failures.
 enum class JobEvent {
     asked_for,
     begun,

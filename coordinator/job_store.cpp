@@ -17,7 +17,7 @@ std::string now() {
     return utc_time_text(std::chrono::system_clock::now());
 }
 
-std::string validation_column(SelectionMetric metric) {
+std::string metric_column(SelectionMetric metric) {
     // The names of the enumeration are those of the columns.
     return to_string(metric);
 }
@@ -80,6 +80,10 @@ std::int64_t JobStore::begin_study(const Study& study) {
             "finished_at = NULL",
             study.name, study.file.string(), study.toml, now());
     const std::int64_t row = number_of(database_, "SELECT id FROM studies WHERE name = ?", study.name);
+    if (!study.stages.empty()) {
+        hide_stages_beside(row, study.stages);
+        cancel_unnamed_jobs();
+    }
     transaction.commit();
     return row;
 }
@@ -91,6 +95,31 @@ void JobStore::set_study_state(std::int64_t study, StudyState state) {
             "WHERE id = ?3",
             to_string(state), now(), study);
     transaction.commit();
+}
+
+void JobStore::hide_stages_beside(std::int64_t study, const std::vector<Stage>& stages) {
+    SQLite::Statement query(database_, "SELECT id, name FROM stages WHERE study_id = ?");
+    query.bind(1, study);
+    std::vector<std::int64_t> gone;
+    while (query.executeStep()) {
+        const std::string name = query.getColumn(1).getString();
+        if (std::none_of(stages.begin(), stages.end(),
+                         [&](const Stage& stage) { return stage.name == name; })) {
+            gone.push_back(query.getColumn(0).getInt64());
+        }
+    }
+    for (const std::int64_t stage : gone) {
+        execute(database_, "UPDATE variants SET hidden = 1 WHERE stage_id = ?", stage);
+    }
+}
+
+void JobStore::cancel_unnamed_jobs() {
+    const auto transition = find_transition(JobState::waiting, JobEvent::cancelled).value();
+    execute(database_,
+            "UPDATE jobs SET state = ?, finished_at = ? WHERE state = 'waiting' AND NOT EXISTS "
+            "(SELECT 1 FROM variant_jobs JOIN variants ON variants.id = variant_jobs.variant_id "
+            "WHERE variant_jobs.job_id = jobs.id AND variants.hidden = 0)",
+            to_string(transition.to), now());
 }
 
 std::int64_t JobStore::find_or_add_job(const JobConfig& config, const JobPaths& paths,
@@ -148,17 +177,15 @@ std::vector<StoredJob> JobStore::sync_stage(std::int64_t study, int position, co
         const std::int64_t variant_id = number_of(
             database_, "SELECT id FROM variants WHERE stage_id = ? AND name = ?", stage_id, variant.name);
         execute(database_, "DELETE FROM variant_jobs WHERE variant_id = ?", variant_id);
-        int seed_index = 0;
-        for (const auto& seed : variant.seeds) {
-            JobConfig config = variant.config;
-            config.seed = seed;
+        for (const auto& run : variant.runs) {
+            const JobConfig config = job_of(variant, run);
             const std::int64_t job = find_or_add_job(config, paths, variant.resources);
             execute(database_,
                     "INSERT INTO variant_jobs (variant_id, job_id, seed_index, initialization_seed, "
                     "data_order_seed) "
                     "VALUES (?, ?, ?, ?, ?)",
-                    variant_id, job, seed_index++, static_cast<std::int64_t>(seed.initialization),
-                    static_cast<std::int64_t>(seed.data_order));
+                    variant_id, job, run.pair, static_cast<std::int64_t>(run.seed.initialization),
+                    static_cast<std::int64_t>(run.seed.data_order));
             if (!seen.insert(job).second) {
                 continue;
             }
@@ -172,34 +199,72 @@ std::vector<StoredJob> JobStore::sync_stage(std::int64_t study, int position, co
             stored.state = *enum_from_name<JobState>(state.getColumn(0).getString());
             stored.failures = state.getColumn(1).getInt();
             Json::parse(state.getColumn(2).getString()).get_to(stored.resources);
-            stored.title = variant.name + ", seed " + std::to_string(seed.initialization);
+            stored.title = variant.name + ", " + describe(variant, run);
             jobs.push_back(std::move(stored));
         }
     }
+    cancel_unnamed_jobs();
     transaction.commit();
     return jobs;
 }
 
-std::vector<std::optional<double>> JobStore::mean_validation_metric(std::int64_t study,
-                                                                    const std::string& stage,
-                                                                    SelectionMetric metric) {
+std::vector<std::optional<double>> JobStore::mean_metric(std::int64_t study, const std::string& stage,
+                                                         SelectionMetric metric, SelectionPart part) {
     // A run that collapsed onto one class is never chosen as a baseline.
     SQLite::Statement query(
         database_,
-        "SELECT avg(CASE WHEN r.collapsed = 0 THEN m." + validation_column(metric) +
+        "SELECT avg(CASE WHEN r.collapsed = 0 THEN m." + metric_column(metric) +
             " END) FROM variants v JOIN stages s ON s.id = v.stage_id "
             "LEFT JOIN variant_jobs j ON j.variant_id = v.id "
-            "LEFT JOIN part_metrics m ON m.job_id = j.job_id AND m.part = 'validation' "
+            "LEFT JOIN part_metrics m ON m.job_id = j.job_id AND m.part = ? "
             "LEFT JOIN results r ON r.job_id = j.job_id "
             "WHERE s.study_id = ? AND s.name = ? AND v.hidden = 0 GROUP BY v.id ORDER BY v.position");
-    query.bind(1, study);
-    query.bind(2, stage);
+    query.bind(1, to_string(part));
+    query.bind(2, study);
+    query.bind(3, stage);
     std::vector<std::optional<double>> means;
     while (query.executeStep()) {
         const auto mean = query.getColumn(0);
         means.push_back(mean.isNull() ? std::nullopt : std::optional(mean.getDouble()));
     }
     return means;
+}
+
+std::vector<std::optional<MeasuredDifference>> JobStore::differences(std::int64_t study,
+                                                                     const std::string& stage,
+                                                                     SelectionMetric metric,
+                                                                     SelectionPart part) {
+    const std::string value =
+        "(SELECT CASE WHEN r.collapsed = 0 THEN m." + metric_column(metric) +
+        " END FROM part_metrics m JOIN results r ON r.job_id = m.job_id WHERE m.part = ?1 AND m.job_id = ";
+    SQLite::Statement query(
+        database_,
+        "SELECT v.id, " + value + "j.job_id) - " + value +
+            "b.job_id) FROM variants v JOIN stages s ON s.id = v.stage_id "
+            "LEFT JOIN variant_jobs j ON j.variant_id = v.id AND v.is_baseline = 0 "
+            "LEFT JOIN variants base ON base.stage_id = v.stage_id AND base.is_baseline = 1 AND base.hidden "
+            "= 0 "
+            "LEFT JOIN variant_jobs b ON b.variant_id = base.id AND b.seed_index = j.seed_index "
+            "WHERE s.study_id = ?2 AND s.name = ?3 AND v.hidden = 0 ORDER BY v.position, j.seed_index");
+    query.bind(1, to_string(part));
+    query.bind(2, study);
+    query.bind(3, stage);
+    std::vector<std::vector<double>> values;
+    std::int64_t variant = -1;
+    while (query.executeStep()) {
+        if (query.getColumn(0).getInt64() != variant) {
+            variant = query.getColumn(0).getInt64();
+            values.emplace_back();
+        }
+        if (!query.getColumn(1).isNull()) {
+            values.back().push_back(query.getColumn(1).getDouble());
+        }
+    }
+    std::vector<std::optional<MeasuredDifference>> result;
+    for (const auto& of_variant : values) {
+        result.push_back(measured_difference(of_variant));
+    }
+    return result;
 }
 
 std::vector<OpenAttempt> JobStore::open_attempts() {

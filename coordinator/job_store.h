@@ -13,6 +13,7 @@
 #include "common/attempt.h"
 #include "common/messages.h"
 #include "coordinator/job_states.h"
+#include "coordinator/row_choice.h"
 #include "experiments/study.h"
 
 namespace orchestrate {
@@ -66,15 +67,21 @@ class JobStore {
     std::int64_t begin_study(const Study& study);
     void set_study_state(std::int64_t study, StudyState state);
 
-    // Makes the stage's variants and jobs what the study says: new ones are added, those gone are hidden,
-    // failed or cancelled jobs wait again. Returns the stage's jobs in order, without repetition.
+    // Makes the stage's variants and jobs what the study says: new ones are added, those gone are hidden, and
+    // cancelled if nothing else names them and they have not begun; failed or
+    // cancelled jobs wait again. Returns the stage's jobs in order, without repetition.
     std::vector<StoredJob> sync_stage(std::int64_t study, int position, const Stage& stage,
                                       const std::vector<Variant>& variants, const JobPaths& paths);
 
-    // The mean over seeds of a validation metric, per variant of a stage in order; nothing where no job
-    // succeeded.
-    std::vector<std::optional<double>> mean_validation_metric(std::int64_t study, const std::string& stage,
-                                                              SelectionMetric metric);
+    // The mean over seeds of a metric, per variant of a stage in order; nothing where no job succeeded.
+    std::vector<std::optional<double>> mean_metric(std::int64_t study, const std::string& stage,
+                                                   SelectionMetric metric,
+                                                   SelectionPart part = SelectionPart::validation);
+
+    // The differences of a metric to the stage's baseline, in pairs of runs, per variant in order; nothing for the
+    // baseline and where there is no pair of results.
+    std::vector<std::optional<MeasuredDifference>> differences(std::int64_t study, const std::string& stage,
+                                                               SelectionMetric metric, SelectionPart part);
 
     std::vector<OpenAttempt> open_attempts();
 
@@ -118,6 +125,9 @@ class JobStore {
     bool is_of_job(const AttemptEnded& ended);
     void store_epoch(const AttemptId& attempt, const EpochMetrics& metrics);
     void store_result(const AttemptId& attempt, const AttemptResult& result);
+    void hide_stages_beside(std::int64_t study, const std::vector<Stage>& stages);
+    // Waiting jobs that no shown variant of any study has.
+    void cancel_unnamed_jobs();
     std::int64_t find_or_add_job(const JobConfig& config, const JobPaths& paths,
                                  const JobResources& resources);
 

@@ -7,6 +7,7 @@
 #include "common/error.h"
 #include "coordinator/commands.h"
 #include "coordinator/pilot.h"
+#include "coordinator/study_commands.h"
 #include "experiments/study.h"
 
 namespace {
@@ -81,6 +82,37 @@ int run(int argc, char** argv) {
     auto* plan_command =
         add_database(app.add_subcommand("plan", "Show what a study would train; starts nothing"));
     add_study(plan_command);
+    PlanArguments plan_arguments;
+    plan_command->add_flag("--tree", plan_arguments.tree, "Draw stages, ablations and variants as a tree");
+    plan_command
+        ->add_option("--workers", plan_arguments.workers,
+                     "Ranks at a time, for the wall time (default: as the study says)")
+        ->check(CLI::Range(1, 1'000'000));
+    plan_command
+        ->add_option("--spread", plan_arguments.spread,
+                     "How far a difference of macro F1 varies from seed to seed, in points")
+        ->check(CLI::PositiveNumber);
+    plan_command
+        ->add_option("--difference", plan_arguments.difference,
+                     "Say how many seeds find this difference, in points")
+        ->check(CLI::PositiveNumber);
+
+    auto* diff_command = add_database(
+        app.add_subcommand("diff", "What differs between two studies: files, or names in the database"));
+    std::string other;
+    diff_command->add_option("before", name, "A study file, or the name of a study")->required();
+    diff_command->add_option("after", other, "The other one")->required();
+    diff_command->add_option("--set", overrides, "Replace a value in the files (may be repeated)")
+        ->type_name("KEY=VALUE")
+        ->expected(1)
+        ->take_all();
+
+    auto* explain_command =
+        app.add_subcommand("explain", "Type, range, default and meaning of a field of the study file");
+    explain_command->add_option("field", name, "train.epochs, epochs, or a section: train")->required();
+
+    auto* schema_command = app.add_subcommand(
+        "schema", "A JSON Schema of study files, for editors that complete and check them");
 
     auto* table_command = add_database(app.add_subcommand("table", "Print the comparison table of a study"));
     table_command->add_option("study", name, "Its name (default: the newest)")->type_name("STUDY");
@@ -146,7 +178,19 @@ int run(int argc, char** argv) {
         return run_study(run_arguments, ORCHESTRATE_VERSION);
     }
     if (plan_command->parsed()) {
-        return plan_study(file, overrides);
+        plan_arguments.file = file;
+        plan_arguments.database = database;
+        plan_arguments.overrides = overrides;
+        return plan_study(plan_arguments);
+    }
+    if (diff_command->parsed()) {
+        return diff_studies(name, other, database, overrides);
+    }
+    if (explain_command->parsed()) {
+        return explain(name);
+    }
+    if (schema_command->parsed()) {
+        return print_schema();
     }
     if (table_command->parsed()) {
         return show_table(database, given(name), given(stage), formats.chosen());

@@ -1,7 +1,8 @@
-// [[ablation]] entries as people say them: leave one out, add, set, sweep. Each becomes variations: a name
-// and the edits that turn a baseline into a variant.
+// [[ablation]] entries as people say them: leave one out, keep one, add, set, sweep, cross. Each is a product of
+// factors; a factor makes alternatives, an alternative is a list of edits that turn a baseline into a variant.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -10,20 +11,45 @@
 namespace orchestrate {
 
 struct Edit {
-    enum class Kind { leave_out, add, set };
+    enum class Kind { leave_out, add, keep_only, set };
     Kind kind = Kind::set;
-    std::string feature;           // of leave_out and add
-    const Field* field = nullptr;  // of set
-    Value value;                   // of set
+    std::vector<std::string> features;  // of all but set
+    const Field* field = nullptr;       // of set
+    Value value;                        // of set
+    SourceSpan where;
+};
+
+struct Alternative {
+    std::string name;  // empty: generated from the edits
+    std::vector<Edit> edits;
+};
+
+struct Factor {
+    enum class Kind {
+        fixed,    // the alternatives as they stand
+        subsets,  // leaves out `size` of the features; `count` of all such subsets, drawn by `seed`
+        keep_one,
+        leave_layers_out,  // each of the encoder layers that the baseline keeps
+    };
+    Kind kind = Kind::fixed;
+    std::string key;                        // that makes it, for messages
+    std::vector<Alternative> alternatives;  // of fixed
+    bool every_feature = false;             // "data.features": of whatever the baseline has
+    std::vector<std::string> features;      // otherwise
+    std::int64_t size = 1;
+    std::int64_t count = 0;  // 0: all
+    std::uint64_t seed = 0;
     SourceSpan where;
 };
 
 struct AblationEntry {
-    bool every_feature = false;  // leave_one_out = "data.features": of whatever the baseline has
-    std::vector<std::vector<Edit>> alternatives;  // otherwise: one variant each
-    std::string name;                             // empty: generated; "{}" stands for the generated one
-    std::vector<SeedConfig> seeds;                // empty: the study's
-    int ranks = 0;                                // 0: the study's
+    std::vector<Factor> factors;  // crossed: the last changes first
+    std::string name;             // empty: generated; "{}" stands for the generated one
+    std::map<std::string, std::pair<std::string, SourceSpan>> names;  // generated one -> the one to show
+    std::vector<SeedConfig> seeds;                                    // empty: the study's
+    int ranks = 0;                                                    // 0: the study's
+    std::string stage = "ablation";
+    SourceSpan stage_where;
     SourceSpan where;
 };
 
@@ -34,11 +60,20 @@ struct Variation {
     SourceSpan where;
 };
 
-// Reports unknown keys, unfit values, entries that change nothing and products that are too large.
+// Most variants that one entry, or one stage, may make.
+inline constexpr std::size_t kMostVariants = 100'000;
+
+// Reports unknown keys, unfit values and entries that change nothing.
 AblationEntry read_ablation(const Value& entry, Mistakes& mistakes);
 
-// The entry applied to a baseline. Reports a feature to be left out that the baseline lacks, a feature to be
-// added that it has, and contradictions that an edit makes; such variations are left out.
+// The alternatives of a factor beside this baseline; none (reported) if there are too many or they cannot be
+// made. `others`: variants that the factors before it make.
+std::vector<Alternative> alternatives_of(const Factor& factor, const JobConfig& baseline, std::size_t others,
+                                         Mistakes& mistakes);
+
+// The entry applied to a baseline. Reports products that are too large, a feature to be left out that the
+// baseline lacks, a feature to be added that it has, and contradictions that an edit makes; such variations
+// are left out.
 std::vector<Variation> apply_ablation(const AblationEntry& entry, const Settings& settings,
                                       const JobConfig& baseline, Mistakes& mistakes);
 

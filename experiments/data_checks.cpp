@@ -1,6 +1,7 @@
 #include "experiments/data_checks.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -51,6 +52,7 @@ class DataCheck {
                 return {};
             }
             const auto dataset = read_dataset(settings_.paths.data, config, known_features);
+            warn_of_small_classes(dataset);
             return {dataset.sha256, static_cast<std::int64_t>(dataset.rows()),
                     static_cast<std::int64_t>(dataset.classes.size())};
         } catch (const DatasetError& error) {
@@ -146,6 +148,33 @@ class DataCheck {
         }
         std::erase_if(group_by, [&](const GroupColumn& group) { return !contains(columns_, group.column); });
         return config;
+    }
+
+    // A class without a row in a part is not learned, not chosen by or not reported.
+    void warn_of_small_classes(const Dataset& dataset) {
+        const auto& split = settings_.job.data.split;
+        std::vector<double> rows(dataset.classes.size(), 0);
+        for (const auto label : dataset.label) {
+            ++rows[static_cast<std::size_t>(label)];
+        }
+        const auto fewest = std::min_element(rows.begin(), rows.end());
+        for (const auto& [name, share] :
+             {std::pair("train", split.train), std::pair("validation", split.validation),
+              std::pair("test", split.test)}) {
+            const auto small = std::count_if(rows.begin(), rows.end(),
+                                             [part = share](double count) { return count * part < 0.5; });
+            if (small == 0 || share <= 0) {
+                continue;
+            }
+            const auto& label = dataset.classes[static_cast<std::size_t>(fewest - rows.begin())];
+            const std::string others = small > 1 ? fmt::format(" and {} other classes too", small - 1) : "";
+            mistakes_.warning(
+                given_.contains("data.split." + std::string(name)) ? place("data.split." + std::string(name))
+                                                                   : place("data.path"),
+                fmt::format("class '{}' has {} rows: data.split.{} = {:.6g} leaves none of them in that "
+                            "part{}; expected more rows or a larger share",
+                            label, *fewest, name, share, others));
+        }
     }
 
     void report(const DatasetProblem& problem) {

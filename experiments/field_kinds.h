@@ -25,6 +25,12 @@ std::string quoted_alternatives(std::span<const std::string> names);
 
 std::string integer_range(std::int64_t least, std::int64_t most);
 
+// JSON Schemas of values.
+Json integer_schema(std::int64_t least, std::int64_t most);
+Json names_schema();  // a text or a list of different texts
+Json any_of(std::vector<Json> schemas);
+Json list_schema(Json item);  // not empty
+
 struct NumberRange {
     double least = 0;
     double most = std::numeric_limits<double>::infinity();
@@ -33,6 +39,7 @@ struct NumberRange {
 
     bool contains(double number) const;
     std::string describe() const;
+    Json schema() const;
 };
 
 template <class Access>
@@ -40,6 +47,7 @@ Field integer(std::string path, std::string unit, std::int64_t least, std::int64
               std::string description) {
     Field field = named_field(std::move(path), "integer", std::move(unit), std::move(description));
     field.range = integer_range(least, most);
+    field.schema = integer_schema(least, most);
     field.write = [=, name = field.path, range = field.range](Settings& settings, const Value& value,
                                                               Mistakes& mistakes) {
         const auto* number = value.as_integer();
@@ -57,6 +65,7 @@ template <class Access>
 Field number(std::string path, std::string unit, NumberRange range, Access access, std::string description) {
     Field field = named_field(std::move(path), "number", std::move(unit), std::move(description));
     field.range = range.describe();
+    field.schema = range.schema();
     field.write = [=, name = field.path](Settings& settings, const Value& value, Mistakes& mistakes) {
         const auto* integer_value = value.as_integer();
         const auto* number_value = std::get_if<double>(&value.data);
@@ -76,6 +85,7 @@ Field number(std::string path, std::string unit, NumberRange range, Access acces
 template <class Access>
 Field flag(std::string path, Access access, std::string description) {
     Field field = named_field(std::move(path), "true or false", "", std::move(description));
+    field.schema = {{"type", "boolean"}};
     field.write = [=, name = field.path](Settings& settings, const Value& value, Mistakes& mistakes) {
         if (const auto* found = value.as_flag()) {
             access(settings) = *found;
@@ -90,6 +100,7 @@ Field flag(std::string path, Access access, std::string description) {
 template <class Access>
 Field text(std::string path, Access access, std::string description) {
     Field field = named_field(std::move(path), "text", "", std::move(description));
+    field.schema = {{"type", "string"}};
     field.write = [=, name = field.path](Settings& settings, const Value& value, Mistakes& mistakes) {
         if (const auto* found = value.as_text()) {
             access(settings) = *found;
@@ -105,6 +116,7 @@ Field text(std::string path, Access access, std::string description) {
 template <class Access>
 Field path(std::string field_path, Access access, std::string description) {
     Field field = named_field(std::move(field_path), "path", "", std::move(description));
+    field.schema = {{"type", "string"}, {"minLength", 1}};
     field.write = [=, name = field.path](Settings& settings, const Value& value, Mistakes& mistakes) {
         const auto* found = value.as_text();
         if (!found || found->empty()) {
@@ -121,6 +133,7 @@ Field path(std::string field_path, Access access, std::string description) {
 template <class Access>
 Field names(std::string path, std::string what, Access access, std::string description) {
     Field field = named_field(std::move(path), "list of texts", "", std::move(description));
+    field.schema = names_schema();
     field.write = [=](Settings& settings, const Value& value, Mistakes& mistakes) {
         const std::size_t before = mistakes.errors();
         std::vector<std::string> found;
@@ -143,6 +156,7 @@ Field one_of(std::string path, Access access, std::string description, const std
         choice.insert(0, prefix);
     }
     Field field = named_field(std::move(path), quoted_alternatives(choices), "", std::move(description));
+    field.schema = {{"enum", choices}};
     field.write = [=, name = field.path](Settings& settings, const Value& value, Mistakes& mistakes) {
         const auto* found = value.as_text();
         const auto at = found ? std::find(choices.begin(), choices.end(), *found) : choices.end();

@@ -23,10 +23,19 @@ constexpr NumberRange kPart{0, 1, true, true};
 constexpr NumberRange kPositive{0, std::numeric_limits<double>::infinity(), true};
 constexpr NumberRange kNotNegative{0};
 
+Json object_schema(Json properties, std::vector<std::string> required) {
+    return {{"type", "object"},
+            {"properties", std::move(properties)},
+            {"required", std::move(required)},
+            {"additionalProperties", false}};
+}
+
 template <class Access>
 Field seeds(std::string path, Access access, std::string default_text, std::string description) {
-    Field field = named_field(std::move(path), "list of integers, or how many", "", std::move(description));
+    Field field =
+        named_field(std::move(path), "list of integers, how many, or a table", "", std::move(description));
     field.range = "each different";
+    field.schema = seeds_schema();
     field.default_text = std::move(default_text);
     field.write = [=](Settings& settings, const Value& value, Mistakes& mistakes) {
         const std::size_t before = mistakes.errors();
@@ -38,7 +47,9 @@ Field seeds(std::string path, Access access, std::string default_text, std::stri
     field.show = [=](const Settings& settings) {
         std::vector<std::string> found;
         for (const auto& seed : access(settings)) {
-            found.push_back(fmt::format("{}", seed.initialization));
+            found.push_back(seed.initialization == seed.data_order
+                                ? fmt::format("{}", seed.initialization)
+                                : fmt::format("{}/{}", seed.initialization, seed.data_order));
         }
         return join_and(found);
     };
@@ -50,6 +61,10 @@ Field group_by() {
         named_field("data.split.group_by", "list of columns", "",
                     "Rows that agree in all these columns stay in one part. A column is a name or "
                     "`{ column = \"artists\", first_of = \";\" }`: only what stands before the separator.");
+    const Json name_schema = {{"type", "string"}, {"minLength", 1}};
+    const Json item_schema = any_of(
+        {name_schema, object_schema({{"column", name_schema}, {"first_of", name_schema}}, {"column"})});
+    field.schema = any_of({item_schema, list_schema(item_schema)});
     field.write = [](Settings& settings, const Value& value, Mistakes& mistakes) {
         const std::string expected = "a column's name or { column = \"artists\", first_of = \";\" }";
         const std::vector<Value> single = {value};
@@ -107,6 +122,7 @@ Field head_width() {
         named_field("model.head_width", "integer or \"none\"", "neurons",
                     "Width of the classification head's hidden layer; `\"none\"`: no hidden layer.");
     field.range = "from 1 to 65536";
+    field.schema = any_of({integer_schema(1, 65536), {{"const", "none"}}});
     field.write = [](Settings& settings, const Value& value, Mistakes& mistakes) {
         const auto* number = value.as_integer();
         const auto* text = value.as_text();
@@ -160,6 +176,7 @@ Field precision() {
                               "Slurm, fp32. A worker whose "
                               "device lacks bf16 refuses the job.");
     field.default_text = "auto";
+    field.schema = {{"enum", choices}};
     field.write = [choices](Settings& settings, const Value& value, Mistakes& mistakes) {
         const auto* found = value.as_text();
         if (found && *found == "auto") {
@@ -179,9 +196,41 @@ Field precision() {
     return finished(std::move(field));
 }
 
+Field select_by() {
+    std::vector<std::string> choices;
+    for (const auto& part : enum_names<SelectionPart>()) {
+        for (const auto& metric : enum_names<SelectionMetric>()) {
+            choices.push_back(part + " " + metric);
+        }
+    }
+    Field field =
+        named_field("search.select_by", quoted_alternatives(choices), "",
+                    "The best by the mean over seeds becomes the ablations' baseline; of equal ones the "
+                    "earlier.");
+    field.schema = {{"enum", choices}};
+    field.write = [choices](Settings& settings, const Value& value, Mistakes& mistakes) {
+        const auto* found = value.as_text();
+        if (!found || std::find(choices.begin(), choices.end(), *found) == choices.end()) {
+            mistakes.unknown_name(value.where,
+                                  "search.select_by cannot be " + value.describe() + "; expected " +
+                                      quoted_alternatives(choices),
+                                  found ? *found : "", choices);
+            return;
+        }
+        const std::size_t space = found->find(' ');
+        settings.search.select_part = *enum_from_name<SelectionPart>(found->substr(0, space));
+        settings.search.select_by = *enum_from_name<SelectionMetric>(found->substr(space + 1));
+    };
+    field.show = [](const Settings& settings) {
+        return to_string(settings.search.select_part) + " " + to_string(settings.search.select_by);
+    };
+    return finished(std::move(field));
+}
+
 Field time_limit() {
     Field field = text("cluster.time_limit", AT(cluster.time_limit), "Slurm: of one pilot.");
     field.unit = "[days-]h:m:s";
+    field.schema = {{"type", "string"}, {"pattern", "^([0-9]{1,3}-)?[0-9]{1,3}(:[0-9]{2}){0,2}$"}};
     field.write = [](Settings& settings, const Value& value, Mistakes& mistakes) {
         static const std::regex kForm("([0-9]{1,3}-)?[0-9]{1,3}(:[0-9]{2}){0,2}");
         const auto* found = value.as_text();
@@ -200,7 +249,11 @@ std::vector<Field> study_fields() {
         text("study.name", AT(name),
              "Name in the database and in `orchestrate table NAME`. Default: the file's name."),
         seeds("study.seeds", AT(seeds), "[1]",
-              "One job per variant and seed. A seed sets initial weights, order of examples and dropout."),
+              "One job per variant and seed. A seed sets initial weights, order of examples and dropout; `{ "
+              "initialization = 3, data_order = 2 }` crosses seeds of the first with seeds of the others."),
+        seeds("study.baseline_seeds", AT(baseline_seeds), "the study's",
+              "Of the baseline, which every other variant is compared with: more of them make every "
+              "difference surer."),
         integer("study.ranks", "processes", 1, 4096, AT(ranks),
                 "Each job is trained data-parallel on so many. Changes speed, not results."),
         integer(
@@ -247,6 +300,11 @@ std::vector<Field> data_fields() {
         varying(with_words(integer("data.split.seed", "", 0, kNoLimit, AT(job.data.split.seed),
                                    "Of the split and of the sample of rows."),
                            "split seed")),
+        integer("data.split.folds", "parts", 0, 1000, AT(job.data.split.folds),
+                "Each row is tested once: one job per variant, seed and fold, with `test` = 1 / folds; "
+                "`validation` is taken from the rest. 0: one split by the shares."),
+        integer("data.split.repeats", "splits", 1, 1000, AT(split_repeats),
+                "One job per variant, seed and split, with split seeds from `seed` upwards."),
     };
 }
 
@@ -368,12 +426,15 @@ std::vector<Field> train_fields() {
 
 std::vector<Field> search_fields() {
     return {
+        one_of<SearchMethod>(
+            "search.method", AT(search.method),
+            "`\"random\"` draws; `\"grid\"`: every combination; `\"zip\"`: the first value of "
+            "every list, then the second of every list, ..."),
         integer("search.trials", "variants", 1, 100'000, AT(search.trials),
-                "Random draws from `[search.space]`; a larger number keeps the first ones."),
+                "Random draws from `[search.space]`; a larger number keeps the first ones. A grid has as "
+                "many as it makes."),
         integer("search.seed", "", 0, kNoLimit, AT(search.seed), "Of the draws."),
-        one_of<SelectionMetric>("search.select_by", AT(search.select_by),
-                                "The best by the mean over seeds becomes the ablations' baseline.",
-                                "validation "),
+        select_by(),
         seeds("search.seeds", AT(search.seeds), "the study's", "Of each trial."),
         with_words(
             integer("search.ranks", "processes", 0, 4096, AT(search.ranks), "Of each trial; 0: the study's."),
@@ -409,13 +470,6 @@ std::vector<Field> cluster_fields() {
 
 #undef AT
 
-std::string markdown_cell(std::string text) {
-    for (std::size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2) {
-        text.insert(at, "\\");
-    }
-    return text;
-}
-
 }  // namespace
 
 const std::vector<Field>& fields() {
@@ -450,25 +504,6 @@ std::vector<std::string> varying_field_paths() {
         }
     }
     return paths;
-}
-
-std::string field_reference() {
-    std::string text;
-    std::string section;
-    for (const auto& field : fields()) {
-        const std::string field_section = field.path.substr(0, field.path.find('.'));
-        if (field_section != section) {
-            section = field_section;
-            text += fmt::format("\n### [{}]\n\n| field | type | range | default | meaning |\n", section);
-            text += "| --- | --- | --- | --- | --- |\n";
-        }
-        const std::string unit = field.unit.empty() ? "" : " (" + field.unit + ")";
-        text += fmt::format("| `{}`{} | {}{} | {} | {} | {} |\n", field.path.substr(section.size() + 1),
-                            field.may_vary ? " *" : "", markdown_cell(field.type), unit, field.range,
-                            field.default_text.empty() ? "" : "`" + field.default_text + "`",
-                            markdown_cell(field.description));
-    }
-    return text;
 }
 
 }  // namespace orchestrate

@@ -14,10 +14,19 @@
 
 namespace orchestrate {
 
+enum class SearchMethod {
+    random,  // draws
+    grid,    // every combination
+    zip,     // the first values of all lists, then the second ones, ...
+};
+BOOST_DESCRIBE_ENUM(SearchMethod, random, grid, zip)
+
 struct SearchSettings {
+    SearchMethod method = SearchMethod::random;
     std::int64_t trials = 10;
     std::uint64_t seed = 0;
     SelectionMetric select_by = SelectionMetric::macro_f1;
+    SelectionPart select_part = SelectionPart::validation;
     std::vector<SeedConfig> seeds;  // empty: the study's
     int ranks = 0;                  // 0: the study's
 };
@@ -26,6 +35,8 @@ struct SearchSettings {
 struct Settings {
     std::string name;
     std::vector<SeedConfig> seeds = {{1, 1}};
+    std::vector<SeedConfig> baseline_seeds;  // empty: seeds
+    std::int64_t split_repeats = 1;
     int ranks = 1;
     std::int64_t micro_batch_size = 0;
     bool retry_out_of_memory = false;
@@ -55,6 +66,7 @@ struct Field {
     std::string default_text;
     std::string description;
     bool may_vary = false;  // a search or an ablation may change it
+    Json schema;            // of its values, as JSON Schema
 
     // Puts a value into its place, or reports what is wrong with it and leaves the settings alone.
     std::function<void(Settings&, const Value&, Mistakes&)> write;
@@ -80,8 +92,12 @@ using GivenFields = std::map<std::string, Value>;
 GivenFields read_fields(const Value& root, const std::vector<std::string>& other_sections, Settings& settings,
                         Mistakes& mistakes);
 
-// A list of different seeds, or how many; nothing (reported) if it is neither.
+// A list of different seeds, how many, or a table of both kinds to be crossed; nothing (reported) if it is none
+// of these.
 std::vector<SeedConfig> read_seeds(const Value& value, Mistakes& mistakes);
+
+// JSON Schema of what read_seeds reads.
+Json seeds_schema();
 
 // A text or a list of different texts, with their places; empty (reported) if it is neither.
 std::vector<Value> read_names(const Value& value, const std::string& what, Mistakes& mistakes);

@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 
 #include <fmt/format.h>
 
@@ -8,10 +6,13 @@
 #include "common/vocabulary.h"
 #include "experiments/data_checks.h"
 #include "experiments/device_precision.h"
+#include "experiments/includes.h"
 #include "experiments/pretrained_settings.h"
 #include "experiments/rules.h"
+#include "experiments/stages.h"
 #include "experiments/study.h"
 #include "experiments/study_plan.h"
+#include "experiments/variables.h"
 
 namespace orchestrate {
 namespace {
@@ -19,20 +20,40 @@ namespace {
 // Every trial's ablations are checked up to so many, so that no contradiction waits behind a long search.
 constexpr std::size_t kMostChecksAhead = 20'000;
 
-std::shared_ptr<const SourceText> read_source(const std::filesystem::path& file) {
-    auto source = std::make_shared<SourceText>();
-    source->name = file.string();
-    source->folder = std::filesystem::absolute(file).parent_path();
-    std::ifstream input(file, std::ios::binary);
-    if (!std::filesystem::is_regular_file(file) || !input) {
+std::shared_ptr<const SourceText> read_study_source(const std::filesystem::path& file) {
+    auto source = read_source(file);
+    if (!source) {
         Mistakes mistakes;
-        mistakes.error({source, 0, 0, 1},
+        mistakes.error({std::make_shared<SourceText>(SourceText{file.string(), {}, {}}), 0, 0, 1},
                        "there is no such file, or it cannot be read; expected a study, e.g. "
                        "experiments/quickstart.toml");
         mistakes.throw_if_any();
     }
-    source->text.assign(std::istreambuf_iterator<char>(input), {});
     return source;
+}
+
+bool ends_with(const std::string& text, const std::string& end) {
+    return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+// The tree with every path absolute, so that it means the same in any folder. `path`: the keys that lead to the value.
+void make_paths_absolute(Value& value, const std::string& path) {
+    if (auto* table = std::get_if<ValueTable>(&value.data)) {
+        for (auto& entry : table->entries) {
+            make_paths_absolute(entry.value, path.empty() ? entry.key : path + "." + entry.key);
+        }
+    } else if (auto* list = std::get_if<std::vector<Value>>(&value.data)) {
+        for (auto& item : *list) {
+            make_paths_absolute(item, path);
+        }
+    } else if (auto* text = std::get_if<std::string>(&value.data); text && value.where.source) {
+        const auto* field = find_field(path);
+        // The folder of weights may also stand in a search or an ablation.
+        const bool is_path = (field && field->type == "path") || ends_with(path, "model.pretrained");
+        if (is_path && !text->empty() && *text != "none") {
+            *text = (value.where.source->folder / *text).lexically_normal().string();
+        }
+    }
 }
 
 // What train.precision = "auto" stands for where the study's workers will run.
@@ -57,17 +78,34 @@ void add_mentions(const Value& names, std::vector<ColumnMention>& mentions) {
     }
 }
 
+void add_mentions(const std::vector<Edit>& edits, std::vector<ColumnMention>& mentions) {
+    for (const auto& edit : edits) {
+        if (edit.kind == Edit::Kind::add) {
+            for (const auto& feature : edit.features) {
+                mentions.push_back({feature, edit.where});
+            }
+        } else if (edit.kind == Edit::Kind::set && edit.field->path == "data.features") {
+            add_mentions(edit.value, mentions);
+        }
+    }
+}
+
 class StudyLoader {
   public:
     StudyLoader(const std::filesystem::path& file, const std::vector<std::string>& overrides,
                 const DevicePrecision& automatic)
-        : file_(file), automatic_(automatic), source_(read_source(file)) {
-        root_ = parse_toml(source_, mistakes_);
+        : file_(file), automatic_(automatic), source_(read_study_source(file)) {
+        root_ = read_with_includes(source_, is_composed_, mistakes_);
         mistakes_.throw_if_any();
         for (const auto& text : overrides) {
             apply_override(root_, text, mistakes_);
         }
-        has_overrides_ = !overrides.empty();
+        const std::size_t before = mistakes_.errors();
+        const bool has_variables = replace_variables(root_, mistakes_);
+        if (mistakes_.errors() != before) {
+            mistakes_.throw_if_any();  // else each would be a second mistake where it is used
+        }
+        is_composed_ = is_composed_ || has_variables || !overrides.empty();
         plan_ = std::make_shared<Study::Plan>();
     }
 
@@ -76,6 +114,8 @@ class StudyLoader {
         read_search();
         read_ablations();
         check_required();
+        settle_split();
+        check_runs();
         hash_vocabulary();
         settle_pretrained(settings(), given_, mistakes_);
         check_pretrained_changes(settings(), plan_->space, plan_->ablations, mistakes_);
@@ -112,7 +152,7 @@ class StudyLoader {
     }
 
     void read_settings() {
-        const std::vector<std::string> other_sections = {"search.space", "ablation"};
+        const std::vector<std::string> other_sections = {"search.space", "ablation", "stages"};
         Settings probe;
         Mistakes reported_below;
         read_fields(root_, other_sections, probe, reported_below);
@@ -130,9 +170,16 @@ class StudyLoader {
         }
         plan_->has_search = true;
         plan_->search_where = search->key_where;
+        if (const auto trials = given_.find("search.trials");
+            trials != given_.end() && settings().search.method != SearchMethod::random) {
+            mistakes_.error(
+                trials->second.where,
+                "search.trials is of method = \"random\"; a grid or lists side by side make as many "
+                "trials as they have combinations");
+        }
         if (const auto* space = search->value.as_table()->find("space")) {
             plan_->search_where = space->key_where;
-            plan_->space = read_search_space(space->value, mistakes_);
+            plan_->space = read_search_space(space->value, settings().search.method, mistakes_);
         } else {
             mistakes_.error(search->key_where,
                             "[search] has no [search.space]; expected the fields to search over, e.g. "
@@ -171,6 +218,46 @@ class StudyLoader {
         if (settings().job.data.classes.size() == 1) {
             mistakes_.error(place_of_first({"data.classes"}),
                             "data.classes names one class; expected at least two");
+        }
+    }
+
+    // With folds the test part has its size from them, and the training part the rest.
+    void settle_split() {
+        auto& split = settings().job.data.split;
+        if (split.folds < 2) {
+            return;
+        }
+        for (const std::string path : {"data.split.test", "data.split.train"}) {
+            if (const auto found = given_.find(path); found != given_.end()) {
+                mistakes_.error(found->second.where,
+                                path +
+                                    " and data.split.folds contradict each other: every fold is tested in "
+                                    "turn, and what is left beside validation is trained on; expected only "
+                                    "data.split.validation");
+            }
+        }
+        split.test = 1 / static_cast<double>(split.folds);
+        split.train = 1 - split.test - split.validation;
+        if (split.train < 1e-9) {
+            split.train = 0;
+        }
+    }
+
+    // Seeds, folds and repeated splits of one variant.
+    void check_runs() {
+        constexpr std::size_t kMostRuns = 100'000;
+        const auto& all = settings();
+        const std::size_t seeds =
+            std::max({all.seeds.size(), all.baseline_seeds.size(), all.search.seeds.size()});
+        const auto folds = static_cast<std::size_t>(std::max<std::int64_t>(1, all.job.data.split.folds));
+        const auto repeats = static_cast<std::size_t>(all.split_repeats);
+        if (seeds * folds * repeats > kMostRuns) {
+            mistakes_.error(
+                place_of_first({"data.split.repeats", "data.split.folds", "study.seeds"}),
+                fmt::format("{} seeds x {} folds x {} splits make {} jobs of one variant; expected at "
+                            "most {}",
+                            seeds, folds, repeats, seeds * folds * repeats, kMostRuns));
+            mistakes_.throw_if_any();
         }
     }
 
@@ -234,13 +321,9 @@ class StudyLoader {
             }
         }
         for (const auto& entry : plan_->ablations) {
-            for (const auto& edits : entry.alternatives) {
-                for (const auto& edit : edits) {
-                    if (edit.kind == Edit::Kind::add) {
-                        mentions.push_back({edit.feature, edit.where});
-                    } else if (edit.kind == Edit::Kind::set && edit.field->path == "data.features") {
-                        add_mentions(edit.value, mentions);
-                    }
+            for (const auto& factor : entry.factors) {
+                for (const auto& alternative : factor.alternatives) {
+                    add_mentions(alternative.edits, mentions);
                 }
             }
         }
@@ -249,12 +332,65 @@ class StudyLoader {
 
     void make_stages() {
         const auto select_by = settings().search.select_by;
-        if (plan_->has_search) {
-            stages_.push_back({"search", StageKind::search, "", select_by});
+        const auto select_part = settings().search.select_part;
+        if (plan_->has_search && select_part == SelectionPart::test) {
+            mistakes_.warning(place_of_first({"search.select_by"}), selection_warning("the best trial"));
         }
-        if (!plan_->has_search || !plan_->ablations.empty()) {
-            stages_.push_back(
-                {"ablation", StageKind::ablation, plan_->has_search ? "search" : "", select_by});
+        if (plan_->has_search) {
+            Stage stage;
+            stage.name = "search";
+            stage.kind = StageKind::search;
+            stage.select_by = select_by;
+            stage.select_part = select_part;
+            stages_.push_back(stage);
+        }
+        const bool has_ablations =
+            std::any_of(plan_->ablations.begin(), plan_->ablations.end(),
+                        [](const AblationEntry& entry) { return entry.stage == "ablation"; });
+        if (!(plan_->has_search || section("stages")) || has_ablations) {
+            Stage stage;
+            stage.name = "ablation";
+            stage.baseline_stage = plan_->has_search ? "search" : "";
+            stage.select_by = select_by;
+            stage.select_part = select_part;
+            stages_.push_back(stage);
+        }
+        if (const auto* later = section("stages")) {
+            for (auto& stage : read_stages(later->value, stages_, mistakes_)) {
+                stages_.push_back(std::move(stage));
+            }
+        }
+        check_stages_of_ablations();
+    }
+
+    // Every [[ablation]] belongs to a stage, and every stage of [stages] has some.
+    void check_stages_of_ablations() {
+        std::vector<std::string> names;
+        for (const auto& stage : stages_) {
+            names.push_back(stage.name);
+        }
+        for (const auto& entry : plan_->ablations) {
+            if (entry.stage_where.source &&
+                (entry.stage == "search" ||
+                 std::find(names.begin(), names.end(), entry.stage) == names.end())) {
+                mistakes_.unknown_name(entry.stage_where,
+                                       "there is no stage '" + entry.stage +
+                                           "' for ablations; expected ablation or one of [stages]",
+                                       entry.stage, names);
+            }
+        }
+        const auto* later = section("stages");
+        for (const auto& name : names) {
+            const auto* entry =
+                later && later->value.as_table() ? later->value.as_table()->find(name) : nullptr;
+            if (entry &&
+                std::none_of(plan_->ablations.begin(), plan_->ablations.end(),
+                             [&](const AblationEntry& ablation) { return ablation.stage == name; })) {
+                mistakes_.error(entry->key_where,
+                                "stage '" + name +
+                                    "' has no ablation; expected an [[ablation]] with stage = \"" + name +
+                                    "\"");
+            }
         }
     }
 
@@ -266,7 +402,8 @@ class StudyLoader {
         std::vector<Variant> trials;
         const bool is_sound = mistakes_.errors() == 0;  // else equal variants may only be a consequence
         for (const auto& stage : stages_) {
-            const auto variants = expand_stage(*plan_, stage, settings().job, mistakes_);
+            const auto variants =
+                expand_stage(*plan_, stage, settings().job, stand_in_rows(*plan_, stages_, stage), mistakes_);
             if (stage.kind == StageKind::search) {
                 trials = variants;
                 if (is_sound) {
@@ -276,7 +413,9 @@ class StudyLoader {
                 const auto* ablations = section("ablation");
                 warn_of_equal_variants(variants, ablations ? ablations->key_where : SourceSpan{source_},
                                        mistakes_);
-                check_ablations_of(trials, stage, variants.size());
+                if (stage.baseline_stage == "search") {
+                    check_ablations_of(trials, stage, variants.size());
+                }
             }
         }
     }
@@ -288,7 +427,7 @@ class StudyLoader {
         }
         for (const auto& trial : trials) {
             Mistakes of_trial;
-            expand_stage(*plan_, stage, trial.config, of_trial);
+            expand_stage(*plan_, stage, trial.config, stand_in_rows(*plan_, stages_, stage), of_trial);
             for (auto diagnostic : of_trial.sorted()) {
                 diagnostic.message =
                     "if " + trial.name + " (" + trial.change + ") wins the search: " + diagnostic.message;
@@ -304,7 +443,10 @@ class StudyLoader {
         Study study;
         study.name = settings().name;
         study.file = std::filesystem::absolute(file_).lexically_normal();
-        study.toml = has_overrides_ ? write_toml(root_) : source_->text;
+        Value canonical = root_;
+        make_paths_absolute(canonical, "");
+        study.canonical_toml = write_toml(canonical);
+        study.toml = is_composed_ ? study.canonical_toml : source_->text;
         study.paths = settings().paths;
         study.base = settings().job;
         study.cluster = settings().cluster;
@@ -320,7 +462,7 @@ class StudyLoader {
     DevicePrecision automatic_;
     std::shared_ptr<const SourceText> source_;
     Value root_;
-    bool has_overrides_ = false;
+    bool is_composed_ = false;  // of more than the file's own text
     Mistakes mistakes_;
     GivenFields given_;
     std::shared_ptr<Study::Plan> plan_;

@@ -40,6 +40,12 @@ std::optional<std::vector<std::int64_t>> read_numbers(const Value& value, const 
     return numbers;
 }
 
+Json layers_schema(std::int64_t last) {
+    Json list = list_schema(integer_schema(0, last));
+    list["uniqueItems"] = true;
+    return list;
+}
+
 std::string shown_numbers(const std::vector<std::int64_t>& numbers) {
     std::vector<std::string> texts;
     for (const auto number : numbers) {
@@ -118,6 +124,11 @@ Field units_field(const std::string& path, const std::string& words, UnitMask Mo
     const std::string example = has_layers ? "\"0.3\" or \"1.16-31\" (layer.unit)" : "\"3\" or \"16-31\"";
     Field field = named_field(path, "list of texts", "", "Masked by name: " + example + "; layers from 0.");
     field.default_text = "none";
+    const std::string number = "[0-9]+(-[0-9]+)?";
+    field.schema = {
+        {"type", "array"},
+        {"items",
+         {{"type", "string"}, {"pattern", "^" + (has_layers ? "[0-9]+\\." + number : number) + "$"}}}};
     field.write = [=](Settings& settings, const Value& value, Mistakes& mistakes) {
         const auto* list = value.as_list();
         std::vector<ModelUnit> units;
@@ -157,6 +168,8 @@ Field kept_layers_field() {
         named_field("model.kept_layers", "\"all\", integer or list of integers", "",
                     "Encoder layers kept, from 0; an integer: so many from the first. The others are left "
                     "out of the model, and their neighbours joined.");
+    field.schema =
+        any_of({{{"const", "all"}}, integer_schema(1, kMostLayers), layers_schema(kMostLayers - 1)});
     field.write = [name = field.path](Settings& settings, const Value& value, Mistakes& mistakes) {
         const std::string expected = "\"all\", how many of the first layers, or a list such as [0, 2, 3]";
         const auto* count = value.as_integer();
@@ -203,6 +216,7 @@ Field fused_layers_field() {
         named_field("model.fused_layers", "\"all\" or list of integers", "",
                     "Hidden states that `layer_fusion` reads: 0 the embeddings, n the output of the n-th "
                     "kept layer; `\"all\"`: the output of every layer.");
+    field.schema = any_of({{{"const", "all"}}, layers_schema(kMostLayers)});
     field.write = [name = field.path](Settings& settings, const Value& value, Mistakes& mistakes) {
         const std::string expected = "\"all\" or a list such as [1, 2, 4]";
         if (is_all(value)) {
@@ -230,6 +244,7 @@ Field frozen_layers_field() {
     Field field = named_field("train.frozen_layers", "integer or \"all\"", "layers",
                               "Of the kept encoder layers, so many from the lowest are not trained.");
     field.range = integer_range(0, kMostLayers);
+    field.schema = any_of({{{"const", "all"}}, integer_schema(0, kMostLayers)});
     field.write = [name = field.path](Settings& settings, const Value& value, Mistakes& mistakes) {
         const auto* count = value.as_integer();
         if (is_all(value)) {

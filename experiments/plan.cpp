@@ -66,12 +66,17 @@ std::string counted(std::size_t count, const std::string& what) {
     return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
-std::string seeds_text(const std::vector<SeedConfig>& seeds) {
+// "1, 2, 3"; "6 jobs" where the seeds alone do not say it.
+std::string seeds_text(const std::vector<Run>& runs) {
     std::string text;
-    for (const auto& seed : seeds) {
-        text += (text.empty() ? "" : ", ") + fmt::format("{}", seed.initialization);
+    for (const auto& run : runs) {
+        text += (text.empty() ? "" : ", ") + fmt::format("{}", run.seed.initialization);
+        if (run.fold > 0 || run.repeat > 0 || run.seed.initialization != run.seed.data_order ||
+            width_of(text) > 12) {
+            return counted(runs.size(), "job");
+        }
     }
-    return width_of(text) <= 12 ? text : fmt::format("{} of them", seeds.size());
+    return text;
 }
 
 std::string rows_text(const std::vector<Variant>& variants) {
@@ -79,7 +84,7 @@ std::string rows_text(const std::vector<Variant>& variants) {
     std::size_t seeds_width = 5;
     for (const auto& variant : variants) {
         name_width = std::max(name_width, width_of(variant.name));
-        seeds_width = std::max(seeds_width, width_of(seeds_text(variant.seeds)));
+        seeds_width = std::max(seeds_width, width_of(seeds_text(variant.runs)));
     }
     name_width = std::min<std::size_t>(name_width, 30);
     const std::size_t fixed = 2 + name_width + 2 + 2 + seeds_width + 2 + 5;
@@ -92,7 +97,7 @@ std::string rows_text(const std::vector<Variant>& variants) {
     std::string text = line("variant", "change", "seeds", "ranks");
     for (std::size_t i = 0; i < std::min(variants.size(), kMostRowsShown); ++i) {
         const auto& variant = variants[i];
-        text += line(variant.name, variant.change, seeds_text(variant.seeds),
+        text += line(variant.name, variant.change, seeds_text(variant.runs),
                      fmt::format("{}", variant.resources.ranks));
     }
     if (variants.size() > kMostRowsShown) {
@@ -128,20 +133,27 @@ std::string render_plan(const Study& study) {
         const auto variants = study.expand(stage, study.base);
         std::size_t jobs = 0;
         for (const auto& variant : variants) {
-            jobs += variant.seeds.size();
-            for (const auto& seed : variant.seeds) {
-                JobConfig job = variant.config;
-                job.seed = seed;
+            jobs += variant.runs.size();
+            for (const auto& run : variant.runs) {
+                const JobConfig job = job_of(variant, run);
                 // Which trial wins is not known yet: ablations of a search cannot share its jobs here.
-                different_jobs.insert(stage.baseline_stage + " " + canonical_json(job));
+                different_jobs.insert(stage.baseline_stage + " " + job_identity(job));
             }
         }
         all_jobs += jobs;
         text += fmt::format("\nstage {}: {}, {}", stage.name, counted(variants.size(), "variant"),
                             counted(jobs, "job"));
         if (!stage.baseline_stage.empty()) {
-            text += fmt::format("; starts from the best of {}\n  (highest validation {}, mean over seeds)",
-                                stage.baseline_stage, to_string(stage.select_by));
+            text +=
+                fmt::format("; starts from the best of {}\n  (highest {} {}, mean over seeds)",
+                            stage.baseline_stage, to_string(stage.select_part), to_string(stage.select_by));
+        }
+        if (!stage.rows_stage.empty()) {
+            text += fmt::format(
+                "\n  goes on with the {} rows of {} by {} {}; shown: the first that these could be",
+                stage.rows_rule == RowRule::top ? fmt::format("top {}", stage.most_rows)
+                                                : std::string("significant"),
+                stage.rows_stage, to_string(stage.rows_part), to_string(stage.rows_by));
         }
         text += "\n" + rows_text(variants);
     }

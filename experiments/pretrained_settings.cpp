@@ -124,9 +124,25 @@ void report_change(const Field& field, const SourceSpan& where, Mistakes& mistak
                               "model.pretrained = \"none\" beside it");
 }
 
-bool leaves_weights(const Edit& edit) {
-    return edit.kind == Edit::Kind::set && edit.field->path == kField && edit.value.as_text() &&
-           *edit.value.as_text() == "none";
+bool leaves_weights(const Alternative& alternative) {
+    return std::any_of(alternative.edits.begin(), alternative.edits.end(), [](const Edit& edit) {
+        return edit.kind == Edit::Kind::set && edit.field->path == kField && edit.value.as_text() &&
+               *edit.value.as_text() == "none";
+    });
+}
+
+// Whatever the factor is crossed with then is a model from scratch.
+bool always_leaves_weights(const Factor& factor) {
+    return !factor.alternatives.empty() &&
+           std::all_of(factor.alternatives.begin(), factor.alternatives.end(), leaves_weights);
+}
+
+void report_changes(const Alternative& alternative, Mistakes& mistakes) {
+    for (const auto& edit : alternative.edits) {
+        if (edit.kind == Edit::Kind::set && settled_fields().contains(edit.field->path)) {
+            report_change(*edit.field, edit.where, mistakes);
+        }
+    }
 }
 
 }  // namespace
@@ -138,6 +154,7 @@ Field pretrained_field() {
                                            "starts from. It settles the sizes, and, unless set here, "
                                            "dropout, head and `tokenizer.vocabulary`. Ablations "
                                            "may set it to `\"none\"`: the same model from scratch.");
+    field.schema = {{"type", "string"}, {"minLength", 1}};
     field.write = [](Settings& settings, const Value& value, Mistakes& mistakes) {
         const auto* found = value.as_text();
         if (!found || found->empty()) {
@@ -188,13 +205,13 @@ void check_pretrained_changes(const Settings& settings, const std::vector<Distri
         }
     }
     for (const auto& entry : ablations) {
-        for (const auto& edits : entry.alternatives) {
-            if (std::any_of(edits.begin(), edits.end(), leaves_weights)) {
-                continue;
-            }
-            for (const auto& edit : edits) {
-                if (edit.kind == Edit::Kind::set && settled_fields().contains(edit.field->path)) {
-                    report_change(*edit.field, edit.where, mistakes);
+        if (std::any_of(entry.factors.begin(), entry.factors.end(), always_leaves_weights)) {
+            continue;
+        }
+        for (const auto& factor : entry.factors) {
+            for (const auto& alternative : factor.alternatives) {
+                if (!leaves_weights(alternative)) {
+                    report_changes(alternative, mistakes);
                 }
             }
         }

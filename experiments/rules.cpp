@@ -227,7 +227,18 @@ std::vector<Contradiction> find_contradictions(const JobConfig& config, int rank
              "has its size; expected one of the two"});
     }
     const auto& split = data.split;
-    if (const double sum = split.train + split.validation + split.test; std::abs(sum - 1) > 1e-9) {
+    if (split.folds == 1) {
+        found.push_back(
+            {{"data.split.folds"},
+             "data.split.folds = 1 would test all rows and train on none; expected at least 2, or "
+             "0 for one split by the shares"});
+    } else if (split.folds > 1 && split.train <= 0) {
+        found.push_back(
+            {{"data.split.validation", "data.split.folds"},
+             fmt::format("data.split.validation = {:.6g} beside {} folds leaves nothing to train "
+                         "on; expected below {:.6g}",
+                         split.validation, split.folds, 1 - 1 / static_cast<double>(split.folds))});
+    } else if (const double sum = split.train + split.validation + split.test; std::abs(sum - 1) > 1e-9) {
         found.push_back(
             {{"data.split.test", "data.split.validation", "data.split.train"},
              fmt::format("the parts of data.split add up to {:.6g} (train {}, validation {}, test {}); "
@@ -256,6 +267,9 @@ JobConfig without_unused_fields(JobConfig config) {
         text.decimals = TextConfig{}.decimals;
     } else {
         text.quantiles = TextConfig{}.quantiles;
+    }
+    if (config.data.split.folds == 0) {
+        config.data.split.fold = SplitConfig{}.fold;
     }
     forget_unused_parts(config.model);
     auto& tokenizer = config.tokenizer;

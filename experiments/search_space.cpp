@@ -1,36 +1,15 @@
 #include "experiments/search_space.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 
-#include "common/counter_random.h"
+#include <fmt/format.h>
+
+#include "experiments/search_values.h"
 
 namespace orchestrate {
 namespace {
 
-// FNV-1a: a stream of random numbers of its own for each field.
-std::uint64_t stream_of(const std::string& name) {
-    std::uint64_t hash = 0xCBF29CE484222325ULL;
-    for (const char c : name) {
-        hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3ULL;
-    }
-    return hash;
-}
-
-// In [0, 1), a multiple of 2^-53.
-double unit_random(std::uint64_t seed, std::uint64_t stream, std::uint64_t counter) {
-    return static_cast<double>(counter_random(seed, stream, counter) >> 11) * 0x1.0p-53;
-}
-
-double rounded_to_4_digits(double value) {
-    char digits[64];
-    const auto written =
-        std::to_chars(std::begin(digits), std::end(digits), value, std::chars_format::scientific, 3);
-    double result = value;
-    std::from_chars(digits, written.ptr, result);
-    return result;
-}
+constexpr std::size_t kMostTrials = 100'000;
 
 std::optional<double> as_number(const Value& value) {
     if (const auto* integer = value.as_integer()) {
@@ -50,117 +29,285 @@ bool fits(const Field& field, const Value& value, Mistakes& mistakes) {
     return mistakes.errors() == before;
 }
 
+// The value as the field shows it.
+std::string shown(const Field& field, const Value& value) {
+    Settings settings;
+    Mistakes ignored;
+    field.write(settings, value, ignored);
+    return field.show(settings);
+}
+
 const std::vector<std::string>& kind_names() {
     static const std::vector<std::string> kNames = {"choice", "uniform", "log_uniform", "integer"};
     return kNames;
 }
 
-bool read_range(const Value& range, Distribution& distribution, Mistakes& mistakes) {
-    const std::string name = kind_names()[static_cast<std::size_t>(distribution.kind)];
-    const auto* ends = range.as_list();
-    const auto low = ends && ends->size() == 2 ? as_number(ends->front()) : std::nullopt;
-    const auto high = ends && ends->size() == 2 ? as_number(ends->back()) : std::nullopt;
-    if (!low || !high) {
-        report_unfit(range, name, "two numbers, [lowest, highest]", mistakes);
-        return false;
+// One entry of the space: a list of choices, or a table with a distribution and perhaps `step` and `when`.
+class DistributionReader {
+  public:
+    DistributionReader(const Assignment& assignment, Mistakes& mistakes)
+        : assignment_(assignment), field_(*assignment.field), mistakes_(mistakes) {
+        distribution_.field = assignment.field;
+        distribution_.where = assignment.key_where;
     }
-    if (!(*low < *high)) {
-        mistakes.error(range.where, name + " needs its lowest end first; expected [lowest, highest]");
-        return false;
+
+    std::optional<Distribution> read() {
+        const std::size_t before = mistakes_.errors();
+        const auto* table = assignment_.value.as_table();
+        if (assignment_.value.as_list()) {
+            read_choices(assignment_.value);
+        } else if (table && !table->entries.empty()) {
+            read_table(*table);
+        } else {
+            report_unfit(assignment_.value, field_.path + " in [search.space]", expected(), mistakes_);
+        }
+        return mistakes_.errors() == before ? std::optional(distribution_) : std::nullopt;
     }
-    if (distribution.kind == Distribution::Kind::log_uniform && !(*low > 0)) {
-        mistakes.error(ends->front().where, "log_uniform needs both ends above 0");
-        return false;
+
+  private:
+    static std::string expected() {
+        return "one of { choice = [...] }, { uniform = [low, high] }, { log_uniform = [low, high] }, "
+               "{ integer = [low, high] }";
     }
-    if (distribution.kind == Distribution::Kind::integer &&
-        !(ends->front().as_integer() && ends->back().as_integer())) {
-        mistakes.error(range.where, "integer needs two integers, [lowest, highest]");
-        return false;
+
+    void read_table(const ValueTable& table) {
+        const ValueEntry* kind = nullptr;
+        for (const auto& entry : table.entries) {
+            if (entry.key == "step" || entry.key == "when") {
+                continue;
+            }
+            const auto at = std::find(kind_names().begin(), kind_names().end(), entry.key);
+            if (at == kind_names().end()) {
+                mistakes_.unknown_name(entry.key_where,
+                                       "unknown distribution '" + entry.key + "'; expected " + expected(),
+                                       entry.key, kind_names());
+                return;
+            }
+            if (kind) {
+                mistakes_.error(entry.key_where, kind->key + " and " + entry.key + " of " + field_.path +
+                                                     " contradict each other; expected one of them");
+                return;
+            }
+            kind = &entry;
+            distribution_.kind = static_cast<Distribution::Kind>(at - kind_names().begin());
+        }
+        if (!kind) {
+            report_unfit(assignment_.value, field_.path + " in [search.space]", expected(), mistakes_);
+            return;
+        }
+        if (distribution_.kind == Distribution::Kind::choice) {
+            read_choices(kind->value);
+        } else {
+            read_range(kind->value);
+        }
+        if (const auto* step = table.find("step")) {
+            read_step(step->value);
+        }
+        if (const auto* when = table.find("when")) {
+            read_conditions(when->value);
+        }
     }
-    if (distribution.kind != Distribution::Kind::integer &&
-        distribution.field->type.rfind("integer", 0) == 0) {
-        mistakes.error(range.where,
-                       distribution.field->path + " is an integer; expected integer = [lowest, highest]",
-                       "integer");
-        return false;
+
+    void read_choices(const Value& value) {
+        const auto* choices = value.as_list();
+        if (!choices || choices->empty()) {
+            report_unfit(value, "choice", "a list of values", mistakes_);
+            return;
+        }
+        for (const auto& choice : *choices) {
+            fits(field_, choice, mistakes_);
+        }
+        distribution_.choices = *choices;
     }
-    distribution.low = *low;
-    distribution.high = *high;
-    const bool low_fits = fits(*distribution.field, ends->front(), mistakes);
-    return fits(*distribution.field, ends->back(), mistakes) && low_fits;
+
+    void read_range(const Value& range) {
+        const std::string name = kind_names()[static_cast<std::size_t>(distribution_.kind)];
+        const auto* ends = range.as_list();
+        const auto low = ends && ends->size() == 2 ? as_number(ends->front()) : std::nullopt;
+        const auto high = ends && ends->size() == 2 ? as_number(ends->back()) : std::nullopt;
+        if (!low || !high) {
+            report_unfit(range, name, "two numbers, [lowest, highest]", mistakes_);
+        } else if (!(*low < *high)) {
+            mistakes_.error(range.where, name + " needs its lowest end first; expected [lowest, highest]");
+        } else if (distribution_.kind == Distribution::Kind::log_uniform && !(*low > 0)) {
+            mistakes_.error(ends->front().where, "log_uniform needs both ends above 0");
+        } else if (distribution_.kind == Distribution::Kind::integer &&
+                   !(ends->front().as_integer() && ends->back().as_integer())) {
+            mistakes_.error(range.where, "integer needs two integers, [lowest, highest]");
+        } else if (distribution_.kind != Distribution::Kind::integer &&
+                   field_.type.rfind("integer", 0) == 0) {
+            mistakes_.error(range.where, field_.path + " is an integer; expected integer = [lowest, highest]",
+                            "integer");
+        } else {
+            distribution_.low = *low;
+            distribution_.high = *high;
+            fits(field_, ends->front(), mistakes_);
+            fits(field_, ends->back(), mistakes_);
+        }
+    }
+
+    void read_step(const Value& value) {
+        const auto step = as_number(value);
+        if (distribution_.kind == Distribution::Kind::choice) {
+            mistakes_.error(value.where, "a choice has no step; expected one beside a range");
+        } else if (!step || !(*step > 0) || !(*step <= distribution_.high - distribution_.low)) {
+            report_unfit(value, "step",
+                         fmt::format("a number above 0 and at most the range's length, {:.6g}",
+                                     distribution_.high - distribution_.low),
+                         mistakes_);
+        } else if (distribution_.kind == Distribution::Kind::integer && !value.as_integer()) {
+            report_unfit(value, "step", "an integer, as the range is one of integers", mistakes_);
+        } else {
+            distribution_.step = *step;
+        }
+    }
+
+    void read_conditions(const Value& value) {
+        for (const auto& [field, values, key_where] : read_assignments(value, "when", mistakes_)) {
+            Condition condition;
+            condition.field = field;
+            condition.where = key_where;
+            Mistakes ignored;
+            const auto* list = values.as_list();
+            const bool is_one = !list || list->empty() || fits(*field, values, ignored);
+            for (const auto& item : is_one ? std::vector<Value>{values} : *list) {
+                if (fits(*field, item, mistakes_)) {
+                    condition.values.push_back(shown(*field, item));
+                }
+            }
+            distribution_.when.push_back(std::move(condition));
+        }
+    }
+
+    const Assignment& assignment_;
+    const Field& field_;
+    Mistakes& mistakes_;
+    Distribution distribution_;
+};
+
+const Distribution* find_distribution(const std::vector<Distribution>& space, const Field* field) {
+    const auto found = std::find_if(space.begin(), space.end(), [&](const Distribution& distribution) {
+        return distribution.field == field;
+    });
+    return found == space.end() ? nullptr : &*found;
+}
+
+// Reports conditions on fields that are not searched or never have the value.
+void check_conditions(const std::vector<Distribution>& space, Mistakes& mistakes) {
+    for (const auto& distribution : space) {
+        for (const auto& condition : distribution.when) {
+            const auto* other = find_distribution(space, condition.field);
+            if (!other) {
+                mistakes.error(condition.where, "when names " + condition.field->path +
+                                                    ", which is not searched; expected a field of "
+                                                    "[search.space]");
+                continue;
+            }
+            if (other->kind != Distribution::Kind::choice) {
+                continue;
+            }
+            std::vector<std::string> choices;
+            for (const auto& choice : other->choices) {
+                choices.push_back(shown(*other->field, choice));
+            }
+            for (const auto& value : condition.values) {
+                if (std::find(choices.begin(), choices.end(), value) == choices.end()) {
+                    mistakes.unknown_name(condition.where,
+                                          condition.field->path + " is never '" + value +
+                                              "' in [search.space]; expected " + join_alternatives(choices),
+                                          value, choices);
+                }
+            }
+        }
+    }
+}
+
+// Each field after those that its conditions name, otherwise as in the file.
+std::vector<Distribution> in_order_of_conditions(std::vector<Distribution> space, Mistakes& mistakes) {
+    check_conditions(space, mistakes);
+    std::vector<Distribution> ordered;
+    while (!space.empty()) {
+        const auto is_ready = [&](const Distribution& distribution) {
+            return std::none_of(
+                distribution.when.begin(), distribution.when.end(),
+                [&](const auto& condition) { return find_distribution(space, condition.field) != nullptr; });
+        };
+        const auto next = std::find_if(space.begin(), space.end(), is_ready);
+        if (next == space.end()) {
+            mistakes.error(space.front().when.front().where,
+                           "the conditions of " + space.front().field->path +
+                               " lead back to itself; expected one that is drawn before it");
+            return ordered;
+        }
+        ordered.push_back(std::move(*next));
+        space.erase(next);
+    }
+    return ordered;
+}
+
+void check_grid(const std::vector<Distribution>& space, Mistakes& mistakes) {
+    std::size_t product = 1;
+    for (const auto& distribution : space) {
+        const std::size_t values = count_values(distribution);
+        if (values == 0) {
+            mistakes.error(distribution.where,
+                           distribution.field->path +
+                               " has infinitely many values; a grid expects choice, integer, or a step "
+                               "beside uniform");
+        } else if (product * values > kMostTrials) {
+            mistakes.error(distribution.where,
+                           fmt::format("the factor {} makes the grid {} x {} trials; expected at most {}",
+                                       distribution.field->path, product, values, kMostTrials));
+            return;
+        } else {
+            product *= values;
+        }
+    }
+}
+
+void check_zip(const std::vector<Distribution>& space, Mistakes& mistakes) {
+    for (const auto& distribution : space) {
+        if (distribution.kind != Distribution::Kind::choice) {
+            mistakes.error(distribution.where, distribution.field->path +
+                                                   " is a range; method = \"zip\" expects lists of choices");
+        } else if (!distribution.when.empty()) {
+            mistakes.error(distribution.when.front().where,
+                           "when has no place in method = \"zip\", where each trial sets every field");
+        } else if (distribution.choices.size() != space.front().choices.size()) {
+            mistakes.error(distribution.where,
+                           fmt::format("{} has {} values and {} has {}; method = \"zip\" expects lists of "
+                                       "equal length",
+                                       space.front().field->path, space.front().choices.size(),
+                                       distribution.field->path, distribution.choices.size()));
+        }
+    }
 }
 
 }  // namespace
 
-std::vector<Distribution> read_search_space(const Value& space, Mistakes& mistakes) {
+std::vector<Distribution> read_search_space(const Value& space, SearchMethod method, Mistakes& mistakes) {
     std::vector<Distribution> result;
-    for (const auto& [field, value, key_where] : read_assignments(space, "search.space", mistakes)) {
-        const std::string expected =
-            "one of { choice = [...] }, { uniform = [low, high] }, { log_uniform = [low, high] }, "
-            "{ integer = [low, high] }";
-        const auto* table = value.as_table();
-        if (!table || table->entries.size() != 1) {
-            report_unfit(value, field->path + " in [search.space]", expected, mistakes);
-            continue;
+    const std::size_t before = mistakes.errors();
+    const auto assignments = read_assignments(space, "search.space", mistakes);
+    for (const auto& assignment : assignments) {
+        DistributionReader reader(assignment, mistakes);
+        if (auto distribution = reader.read()) {
+            result.push_back(std::move(*distribution));
         }
-        const auto& [kind_name, kind_where, argument] = table->entries.front();
-        const auto at = std::find(kind_names().begin(), kind_names().end(), kind_name);
-        if (at == kind_names().end()) {
-            mistakes.unknown_name(kind_where,
-                                  "unknown distribution '" + kind_name + "'; expected " + expected, kind_name,
-                                  kind_names());
-            continue;
-        }
-        Distribution distribution;
-        distribution.kind = static_cast<Distribution::Kind>(at - kind_names().begin());
-        distribution.field = field;
-        distribution.where = key_where;
-        if (distribution.kind != Distribution::Kind::choice) {
-            if (read_range(argument, distribution, mistakes)) {
-                result.push_back(distribution);
-            }
-            continue;
-        }
-        const auto* choices = argument.as_list();
-        if (!choices || choices->empty()) {
-            report_unfit(argument, "choice", "a list of values", mistakes);
-            continue;
-        }
-        bool all_fit = true;
-        for (const auto& choice : *choices) {
-            all_fit = fits(*field, choice, mistakes) && all_fit;
-        }
-        if (all_fit) {
-            distribution.choices = *choices;
-            result.push_back(distribution);
-        }
+    }
+    if (mistakes.errors() != before) {
+        return result;
+    }
+    result = in_order_of_conditions(std::move(result), mistakes);
+    if (method == SearchMethod::grid) {
+        check_grid(result, mistakes);
+    } else if (method == SearchMethod::zip) {
+        check_zip(result, mistakes);
+    }
+    if (mistakes.errors() != before) {
+        result.clear();  // what it would make is not tried
     }
     return result;
-}
-
-Value draw(const Distribution& distribution, std::uint64_t seed, std::uint64_t trial) {
-    const double unit = unit_random(seed, stream_of(distribution.field->path), trial);
-    const double low = distribution.low;
-    const double high = distribution.high;
-    Value value;
-    value.where = distribution.where;
-    switch (distribution.kind) {
-        case Distribution::Kind::choice: {
-            const auto count = static_cast<double>(distribution.choices.size());
-            return distribution.choices[static_cast<std::size_t>(unit * count)];
-        }
-        case Distribution::Kind::uniform:
-            value.data = std::clamp(rounded_to_4_digits(low + unit * (high - low)), low, high);
-            break;
-        case Distribution::Kind::log_uniform:
-            value.data =
-                std::clamp(rounded_to_4_digits(low * std::exp(unit * std::log(high / low))), low, high);
-            break;
-        case Distribution::Kind::integer:
-            value.data = static_cast<std::int64_t>(std::min(high, low + std::floor(unit * (high - low + 1))));
-            break;
-    }
-    return value;
 }
 
 }  // namespace orchestrate

@@ -41,15 +41,33 @@ class StudyError : public std::runtime_error {
     std::vector<Diagnostic> diagnostics_;
 };
 
-// One row of a comparison table: a full configuration without its seeds (config.seed is default).
+// One repetition of a variant.
+struct Run {
+    SeedConfig seed;
+    std::int64_t fold = 0;    // of data.split.folds, from 0
+    std::int64_t repeat = 0;  // of the split; added to data.split.seed
+    // Equal in two variants of a stage exactly where the runs have equal seeds, folds and repeats, and so can be
+    // compared as a pair.
+    int pair = 0;
+    bool operator==(const Run&) const = default;
+};
+
+// One row of a comparison table: a full configuration without its seeds (config.seed is default) and folds.
 struct Variant {
     std::string name;    // unique in its study: "baseline", "without energy", "head width 16", "trial 3"
     std::string change;  // what differs from the baseline, for people: "data.features without energy"
     JobConfig config;
     JobResources resources;
-    std::vector<SeedConfig> seeds;  // one job each
+    std::vector<Run> runs;  // one job each
     bool is_baseline = false;
+    int entry = -1;  // which [[ablation]] of the file makes it, from 0; -1: none
 };
+
+// The configuration of a variant's job.
+JobConfig job_of(const Variant& variant, const Run& run);
+
+// "seed 2", "initial weights 1, data order 3, fold 2 of 5, split 1": what tells a variant's jobs apart.
+std::string describe(const Variant& variant, const Run& run);
 
 enum class StageKind { search, ablation };
 BOOST_DESCRIBE_ENUM(StageKind, search, ablation)
@@ -59,12 +77,30 @@ BOOST_DESCRIBE_ENUM(StageKind, search, ablation)
 enum class SelectionMetric { accuracy, macro_f1, macro_precision, macro_recall };
 BOOST_DESCRIBE_ENUM(SelectionMetric, accuracy, macro_f1, macro_precision, macro_recall)
 
+// The part of the data that a choice looks at.
+enum class SelectionPart { validation, test };
+BOOST_DESCRIBE_ENUM(SelectionPart, validation, test)
+
+// Which rows of an earlier stage a stage goes on with.
+enum class RowRule {
+    top,          // those with the largest differences to the baseline, up or down; of equal ones the first
+    significant,  // those whose difference a paired t-test finds at 5 %, corrected for their number (Holm 1979)
+};
+BOOST_DESCRIBE_ENUM(RowRule, top, significant)
+
 struct Stage {
     std::string name;
     StageKind kind = StageKind::ablation;
     std::string baseline_stage;  // name of the earlier stage whose best variant is the baseline; empty: the
                                  // file's base
     SelectionMetric select_by = SelectionMetric::macro_f1;
+    SelectionPart select_part = SelectionPart::validation;
+    std::string
+        rows_stage;  // name of the earlier stage whose rows are crossed with this one's ablations; empty: none
+    RowRule rows_rule = RowRule::top;
+    std::size_t most_rows = 0;  // of top
+    SelectionMetric rows_by = SelectionMetric::macro_f1;
+    SelectionPart rows_part = SelectionPart::validation;
 };
 
 enum class ClusterKind { local, slurm };
@@ -93,7 +129,10 @@ struct ClusterConfig {
 struct Study {
     std::string name;
     std::filesystem::path file;
-    std::string toml;  // the text it was parsed from, overrides applied
+    std::string
+        toml;  // the text it was parsed from; canonical_toml if overrides, includes or variables apply
+    // The study as one file: nothing included, variables and overrides in their places, paths absolute.
+    std::string canonical_toml;
     JobPaths paths;
     JobConfig base;
     ClusterConfig cluster;
@@ -105,7 +144,12 @@ struct Study {
     // Variants of a stage. `baseline` is the configuration that the stage starts from: `base`, or the best
     // variant of `baseline_stage`. The first variant of an ablation stage is its baseline. Pure and
     // repeatable. Throws StudyError if the change cannot be applied to that baseline.
+    // Of a stage that goes on with an earlier one's rows, the first that it could be stand for those chosen.
     std::vector<Variant> expand(const Stage& stage, const JobConfig& baseline) const;
+
+    // The same with the chosen rows of `rows_stage`: they come first, and each is crossed with the stage's ablations.
+    std::vector<Variant> expand(const Stage& stage, const JobConfig& baseline,
+                                const std::vector<Variant>& rows) const;
 
     // What expand needs of the file; opaque outside experiments/.
     struct Plan;
@@ -123,5 +167,18 @@ std::optional<std::size_t> best_variant(const std::vector<std::optional<double>>
 
 // "plan": stages, rows and jobs as a table for a terminal of 80 columns.
 std::string render_plan(const Study& study);
+
+// Rows of the data file that the study uses, before `max_rows`.
+std::int64_t data_rows(const Study& study);
+
+// "plan --tree": stages, what each [[ablation]] makes, and its variants.
+std::string render_tree(const Study& study);
+
+// "explain": type, unit, range, default and meaning of a field, or the fields of a section. Throws UserError with
+// the nearest name if there is none.
+std::string explain_field(const std::string& name);
+
+// "schema": a JSON Schema (draft 2020-12) of study files, so that editors can complete and check them.
+std::string study_schema();
 
 }  // namespace orchestrate

@@ -20,7 +20,12 @@ struct Study::Plan {
 
 // Study::expand, with mistakes collected instead of thrown; variants that have one are left out.
 std::vector<Variant> expand_stage(const Study::Plan& plan, const Stage& stage, const JobConfig& baseline,
-                                  Mistakes& mistakes);
+                                  const std::vector<Variant>& rows, Mistakes& mistakes);
+
+// Rows that stand for those that are chosen when the stage before is done: the first that it could be, beside the file's
+// base; none if the stage goes on with none.
+std::vector<Variant> stand_in_rows(const Study::Plan& plan, const std::vector<Stage>& stages,
+                                   const Stage& stage);
 
 // Warns, once, that a search draws the same configuration again.
 void warn_of_equal_trials(const std::vector<Variant>& trials, const SourceSpan& where, Mistakes& mistakes);

@@ -24,7 +24,8 @@ std::vector<E> all_of() {
 const std::map<JobState, std::map<JobEvent, JobState>>& expected() {
     using enum JobState;
     static const std::map<JobState, std::map<JobEvent, JobState>> table = {
-        {waiting, {{JobEvent::asked_for, waiting}, {JobEvent::begun, running}}},
+        {waiting,
+         {{JobEvent::asked_for, waiting}, {JobEvent::begun, running}, {JobEvent::cancelled, cancelled}}},
         {running,
          {{JobEvent::asked_for, running},
           {JobEvent::succeeded, succeeded},

@@ -26,7 +26,7 @@ class JobStoreTest : public testing::Test {
         variant.change = name;
         variant.config.model.head_width = head_width;
         for (const std::uint64_t seed : seeds) {
-            variant.seeds.push_back({seed, seed});
+            variant.runs.push_back({{seed, seed}, 0, 0, static_cast<int>(variant.runs.size())});
         }
         return variant;
     }
@@ -36,6 +36,13 @@ class JobStoreTest : public testing::Test {
         study.name = "s";
         study.file = "/s.toml";
         return study;
+    }
+
+    static Stage stage(const std::string& name, StageKind kind) {
+        Stage stage;
+        stage.name = name;
+        stage.kind = kind;
+        return stage;
     }
 
     static AttemptEnded success(const AttemptId& attempt, double validation_macro_f1,
@@ -57,7 +64,7 @@ class JobStoreTest : public testing::Test {
     }
 
     std::filesystem::path folder_;
-    Stage stage_{"ablation", StageKind::ablation, "", SelectionMetric::macro_f1};
+    Stage stage_ = stage("ablation", StageKind::ablation);
     WorkerRecord worker_{0, "here-1", "host", 1, 1, "cpu", "/logs/here-1.log"};
 };
 
@@ -88,7 +95,7 @@ TEST_F(JobStoreTest, AResultIsAcceptedOnceAndOnlyFromTheCurrentAttempt) {
     EXPECT_EQ(count("SELECT count(*) FROM results"), 1);
     EXPECT_EQ(count("SELECT count(*) FROM predictions"), 2);
     EXPECT_EQ(count("SELECT count(*) FROM class_metrics"), 2);
-    EXPECT_THAT(store.mean_validation_metric(row, "ablation", SelectionMetric::macro_f1),
+    EXPECT_THAT(store.mean_metric(row, "ablation", SelectionMetric::macro_f1),
                 testing::ElementsAre(std::optional(0.5)));
 }
 
@@ -216,6 +223,74 @@ TEST_F(JobStoreTest, VariantsNoLongerInTheFileAreHiddenNotLost) {
     EXPECT_EQ(count("SELECT count(*) FROM variants WHERE hidden = 1 AND name = 'a'"), 1);
 }
 
+TEST_F(JobStoreTest, JobsThatNoStudyNamesAnyMoreAreCancelledUnlessTheyHaveBegun) {
+    JobStore store(file());
+    auto mine = study();
+    mine.stages = {stage_};
+    auto other = study();
+    other.name = "other";
+    other.stages = {stage_};
+    const auto row = store.begin_study(mine);
+    const auto jobs = store.sync_stage(
+        row, 0, stage_,
+        {variant("a", 8, {1}), variant("b", 9, {1}), variant("c", 10, {1, 2}), variant("d", 11, {1})}, {});
+    ASSERT_EQ(jobs.size(), 5U);
+    store.begin_attempt(jobs[1].id, worker_, "/logs");
+    store.sync_stage(store.begin_study(other), 0, stage_, {variant("same as a", 8, {1})}, {});
+    // a is named by the other study; b runs; c loses a seed; d is changed.
+    store.sync_stage(row, 0, stage_, {variant("c", 10, {1}), variant("d", 12, {1})}, {});
+    const auto state = [&](std::size_t job) {
+        return count("SELECT state = 'cancelled' FROM jobs WHERE id = " + std::to_string(jobs[job].id));
+    };
+    EXPECT_EQ(state(0), 0);
+    EXPECT_EQ(state(1), 0);
+    EXPECT_EQ(state(2), 0);
+    EXPECT_EQ(state(3), 1);
+    EXPECT_EQ(state(4), 1);
+    EXPECT_EQ(count("SELECT count(*) FROM jobs WHERE state = 'waiting'"), 3);
+    // Back in the file, it waits again.
+    store.sync_stage(row, 0, stage_, {variant("c", 10, {1, 2}), variant("d", 12, {1})}, {});
+    EXPECT_EQ(state(3), 0);
+}
+
+TEST_F(JobStoreTest, StagesNoLongerInTheFileAreHidden) {
+    JobStore store(file());
+    auto mine = study();
+    const Stage search = stage("search", StageKind::search);
+    mine.stages = {search, stage_};
+    const auto row = store.begin_study(mine);
+    store.sync_stage(row, 0, search, {variant("trial 1", 8, {1})}, {});
+    store.sync_stage(row, 1, stage_, {variant("a", 9, {1})}, {});
+    mine.stages = {stage_};
+    store.begin_study(mine);
+    EXPECT_EQ(count("SELECT count(*) FROM variants WHERE hidden = 1"), 1);
+    EXPECT_EQ(count("SELECT count(*) FROM jobs WHERE state = 'cancelled'"), 1);
+}
+
+TEST_F(JobStoreTest, DifferencesArePairedByRun) {
+    JobStore store(file());
+    const auto row = store.begin_study(study());
+    auto baseline = variant("baseline", 8, {1, 2, 3});
+    baseline.is_baseline = true;
+    auto other = variant("other", 9, {1, 2});
+    other.runs[1] = {{9, 9}, 0, 0, 3};  // a seed that the baseline lacks
+    const auto jobs =
+        store.sync_stage(row, 0, stage_, {baseline, other, variant("without result", 10, {1})}, {});
+    const double f1[] = {0.5, 0.6, 0.7, 0.45, 0.1};
+    for (std::size_t i = 0; i < 5; ++i) {
+        store.end_attempt(success(store.begin_attempt(jobs[i].id, worker_, "/logs").id, f1[i]),
+                          JobState::succeeded, false);
+    }
+    const auto found =
+        store.differences(row, "ablation", SelectionMetric::macro_f1, SelectionPart::validation);
+    ASSERT_EQ(found.size(), 3U);
+    EXPECT_FALSE(found[0]);
+    ASSERT_TRUE(found[1]);
+    EXPECT_EQ(found[1]->pairs, 1);
+    EXPECT_NEAR(found[1]->mean, -0.05, 1e-12);
+    EXPECT_FALSE(found[2]);
+}
+
 TEST_F(JobStoreTest, CollapsedRunsDoNotCountForTheBestVariant) {
     JobStore store(file());
     const auto row = store.begin_study(study());
@@ -225,7 +300,7 @@ TEST_F(JobStoreTest, CollapsedRunsDoNotCountForTheBestVariant) {
         const bool is_a = job.title == "a, seed 1";
         store.end_attempt(success(begun.id, is_a ? 0.9 : 0.4, is_a), JobState::succeeded, false);
     }
-    EXPECT_THAT(store.mean_validation_metric(row, "ablation", SelectionMetric::macro_f1),
+    EXPECT_THAT(store.mean_metric(row, "ablation", SelectionMetric::macro_f1),
                 testing::ElementsAre(std::nullopt, std::optional(0.4)));
 }
 

@@ -80,10 +80,10 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"unknown_precision", "[train]\nprecision = \"fp23\"", "\"fp23\"",
                 "expected \"auto\", \"fp32\"", "fp32"},
         Mistake{"head_width", "[model]\nhead_width = \"non\"", "\"non\"", "or \"none\"", ""},
-        Mistake{"selection_on_test",
-                "[search]\nselect_by = \"test macro_f1\"\n[search.space]\n"
+        Mistake{"unknown_selection",
+                "[search]\nselect_by = \"validation macro_f2\"\n[search.space]\n"
                 "\"train.epochs\" = { choice = [1] }",
-                "\"test macro_f1\"", "expected \"validation accuracy\"", ""},
+                "\"validation macro_f2\"", "expected \"validation accuracy\"", "validation macro_f1"},
         Mistake{"time_limit", "[cluster]\ntime_limit = \"soon\"", "\"soon\"", "01:30:00", ""},
         Mistake{"seed_twice", "[study]\nseeds = [1, 2, 1]", "1", "seed 1 is listed twice", ""},
         Mistake{"negative_seed", "[study]\nseeds = [1, -2]", "-2", "an integer of at least 0", ""},
@@ -234,6 +234,23 @@ TEST(Mistakes, BadRowsAreNamedByTheirLineInTheData) {
         lines.push_back(mistake.line);
     }
     EXPECT_THAT(lines, ::testing::Contains(4));
+}
+
+TEST(Mistakes, APartWithoutRowsOfAClassIsWarnedOf) {
+    const StudyFolder folder;
+    std::string rows = "genre,energy,tempo,valence\n";
+    for (int i = 0; i < 40; ++i) {
+        rows += i < 36 ? "punk,1,2,3\n" : "ska,3,2,1\n";
+    }
+    folder.write("tracks.csv", rows);
+    const auto study = folder.load(kDataSection + "[data.split]\nvalidation = 0.1\n");
+    ASSERT_THAT(study.warnings, SizeIs(2)) << "validation and test";
+    EXPECT_THAT(study.warnings[1].message,
+                HasSubstr("class 'ska' has 4 rows: data.split.validation = 0.1 leaves none"));
+    EXPECT_EQ(study.warnings[1].line, 6);
+    EXPECT_THAT(
+        folder.load(kDataSection + "split = { train = 0.6, validation = 0.2, test = 0.2 }\n").warnings,
+        IsEmpty());
 }
 
 TEST(Mistakes, TwoWaysToNameAVocabularyContradict) {

@@ -17,18 +17,28 @@ test = 0.25
 group_by = ["track_id", { column = "genre", first_of = ";" }]
 [study]
 name = "größe"
-seeds = [4, 2]
+seeds = { initialization = [4, 2], data_order = 2 }
+[variables]
+rate = 5e-4
 [model]
 head_width = "none"
 [train]
-learning_rate = 5e-4
+learning_rate = "${rate}"
 [search]
 trials = 3
 [search.space]
 train.epochs = { integer = [2, 6] }
 "train.learning_rate" = { log_uniform = [1e-4, 1e-2] }
+train.weight_decay = { uniform = [0.0, 0.3], step = 0.1, when = { "train.epochs" = [3, 4] } }
 [[ablation]]
 leave_one_out = "data.features"
+[[ablation]]
+leave_subsets_out = { size = 2, count = 2, seed = 3 }
+name = "{} too"
+[[ablation]]
+cross = [{ leave_groups_out = { mood = ["valence"] } }, { sweep = { train.epochs = [5, 6] } }]
+[[ablation]]
+variants = { x = { keep_only = "tempo", set = { "data.text.decimals" = 1 } } }
 [[ablation]]
 add = "explicit"
 [[ablation]]
@@ -90,6 +100,20 @@ std::string mutated(std::string text, Random& random) {
     return text;
 }
 
+// Names, identities and pairs of all jobs, stage by stage.
+std::vector<std::string> jobs_of(const Study& study) {
+    std::vector<std::string> jobs;
+    for (const auto& stage : study.stages) {
+        for (const auto& variant : study.expand(stage, study.base)) {
+            for (const auto& run : variant.runs) {
+                jobs.push_back(stage.name + "/" + variant.name + "/" + std::to_string(run.pair) + "/" +
+                               job_identity(job_of(variant, run)));
+            }
+        }
+    }
+    return jobs;
+}
+
 // Whatever the file, it is a study or a list of mistakes: never another exception, never a crash.
 TEST(MutatedFiles, AreStudiesOrHaveMistakes) {
     const StudyFolder folder;
@@ -103,6 +127,9 @@ TEST(MutatedFiles, AreStudiesOrHaveMistakes) {
             const auto study = folder.load(toml);
             ++studies;
             EXPECT_NO_THROW(render_plan(study));
+            // Printed back in canonical form, it is the same study.
+            const auto again = load_study(folder.write("again.toml", study.canonical_toml), {"study.name=x"});
+            EXPECT_EQ(jobs_of(again), jobs_of(study)) << study.canonical_toml;
         } catch (const StudyError& error) {
             ++refused;
             ASSERT_FALSE(error.diagnostics().empty());

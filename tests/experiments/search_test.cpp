@@ -35,11 +35,11 @@ TEST(Search, ComesFirstAndTheAblationsStartFromItsBest) {
     EXPECT_EQ(study.stages[1].select_by, SelectionMetric::accuracy);
     const auto search = study.expand(study.stages[0], study.base);
     EXPECT_THAT(names_of(search), ElementsAre("trial 1", "trial 2"));
-    EXPECT_THAT(search[0].seeds, ElementsAre(SeedConfig{7, 7}));
+    EXPECT_THAT(seeds_of(search[0]), ElementsAre(SeedConfig{7, 7}));
     EXPECT_FALSE(search[0].is_baseline);
     const auto ablations = study.expand(study.stages[1], search[1].config);
     EXPECT_EQ(ablations[0].config, search[1].config);
-    EXPECT_THAT(ablations[0].seeds, ElementsAre(SeedConfig{1, 1}));
+    EXPECT_THAT(seeds_of(ablations[0]), ElementsAre(SeedConfig{1, 1}));
 }
 
 TEST(Search, FirstTrialsStayTheSameWhenThereAreMore) {

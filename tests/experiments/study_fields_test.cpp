@@ -16,6 +16,7 @@ TEST(Fields, EveryFieldSaysWhatItIs) {
         EXPECT_TRUE(paths.insert(field.path).second) << field.path << " stands twice in the table";
         EXPECT_FALSE(field.type.empty()) << field.path;
         EXPECT_TRUE(field.write && field.show && field.phrase) << field.path;
+        EXPECT_FALSE(field.schema.is_null()) << field.path;
         EXPECT_EQ(find_field(field.path), &field);
     }
 }
@@ -37,8 +38,8 @@ TEST(Fields, EveryMemberOfAJobCanBeSaid) {
     collect(Json(JobConfig{}), "", paths);
     for (const std::string known :
          {"numerics_version", "data.sha256", "tokenizer.kind", "tokenizer.vocabulary_sha256",
-          "model.pretrained_sha256", "seed.initialization", "seed.data_order"}) {
-        paths.erase(known);  // come from elsewhere: contents of files, study.seeds
+          "model.pretrained_sha256", "seed.initialization", "seed.data_order", "data.split.fold"}) {
+        paths.erase(known);  // come from elsewhere: contents of files, study.seeds, data.split.folds
     }
     for (const auto& path : paths) {
         EXPECT_NE(find_field(path), nullptr) << path;

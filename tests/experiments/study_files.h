@@ -68,6 +68,17 @@ class StudyFolder {
     std::filesystem::path path_;
 };
 
+// A folder with a model in it, of a hidden size of 32 with a vocabulary of 5 tokens.
+inline void write_small_model(const StudyFolder& folder, const std::string& name,
+                              const std::string& vocabulary_size = "5") {
+    std::filesystem::create_directory(folder.path() / name);
+    folder.write(name + "/config.json", R"({"model_type": "bert", "hidden_size": 32, "num_hidden_layers": 3,
+        "num_attention_heads": 4, "intermediate_size": 48, "max_position_embeddings": 200, "hidden_dropout_prob": 0.2,
+        "vocab_size": )" + vocabulary_size + "}");
+    folder.write(name + "/model.safetensors", "weights");
+    folder.write(name + "/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n");
+}
+
 inline std::vector<Variant> last_stage(const Study& study) {
     return study.expand(study.stages.back(), study.base);
 }
@@ -78,6 +89,14 @@ inline std::vector<std::string> names_of(const std::vector<Variant>& variants) {
         names.push_back(variant.name);
     }
     return names;
+}
+
+inline std::vector<SeedConfig> seeds_of(const Variant& variant) {
+    std::vector<SeedConfig> seeds;
+    for (const auto& run : variant.runs) {
+        seeds.push_back(run.seed);
+    }
+    return seeds;
 }
 
 }  // namespace orchestrate::testing

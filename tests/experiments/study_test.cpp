@@ -83,7 +83,7 @@ sbatch_options = ["--exclusive"]
     ASSERT_EQ(variants.size(), 1U);
     EXPECT_TRUE(variants[0].is_baseline);
     EXPECT_EQ(variants[0].resources.ranks, 2);
-    EXPECT_THAT(variants[0].seeds, ElementsAre(SeedConfig{4, 4}, SeedConfig{2, 2}));
+    EXPECT_THAT(seeds_of(variants[0]), ElementsAre(SeedConfig{4, 4}, SeedConfig{2, 2}));
 }
 
 TEST(Study, DefaultsAreThoseOfTheStructs) {
@@ -93,7 +93,7 @@ TEST(Study, DefaultsAreThoseOfTheStructs) {
     EXPECT_EQ(study.base.model, ModelConfig{});
     EXPECT_EQ(study.base.train, TrainConfig{});
     EXPECT_EQ(study.base.tokenizer, TokenizerConfig{});
-    EXPECT_THAT(last_stage(study)[0].seeds, ElementsAre(SeedConfig{1, 1}));
+    EXPECT_THAT(seeds_of(last_stage(study)[0]), ElementsAre(SeedConfig{1, 1}));
     EXPECT_THAT(study.warnings, IsEmpty());
 }
 
@@ -127,7 +127,7 @@ TEST(Study, AutomaticPrecisionIsThatOfTheDeviceThatWorkersUse) {
 
 TEST(Study, SeedsMayBeACount) {
     const StudyFolder folder;
-    EXPECT_THAT(last_stage(folder.load(kDataSection + "[study]\nseeds = 3\n"))[0].seeds,
+    EXPECT_THAT(seeds_of(last_stage(folder.load(kDataSection + "[study]\nseeds = 3\n"))[0]),
                 ElementsAre(SeedConfig{1, 1}, SeedConfig{2, 2}, SeedConfig{3, 3}));
 }
 
@@ -156,22 +156,11 @@ TEST(Study, AVocabularyOfBertIsKnownByItsFile) {
     }
 }
 
-// A folder with a model in it, of a hidden size of 32 with a vocabulary of 5 tokens.
-void write_model(const StudyFolder& folder, const std::string& vocabulary_size = "5") {
-    std::filesystem::create_directory(folder.path() / "model");
-    folder.write("model/config.json", R"({"model_type": "bert", "hidden_size": 32, "num_hidden_layers": 3,
-        "num_attention_heads": 4, "intermediate_size": 48, "max_position_embeddings": 200, "hidden_dropout_prob": 0.2,
-        "vocab_size": )" + vocabulary_size +
-                                          "}");
-    folder.write("model/model.safetensors", "weights");
-    folder.write("model/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n");
-}
-
 const std::string kPretrained = kDataSection + "[model]\npretrained = \"model\"\n";
 
 TEST(Study, PretrainedWeightsSettleTheModelAndItsVocabulary) {
     const StudyFolder folder;
-    write_model(folder);
+    write_small_model(folder, "model");
     const auto study = folder.load(kPretrained + "classifier_dropout = 0.3\n");
     const ModelConfig& model = study.base.model;
     EXPECT_EQ(study.paths.pretrained, (folder.path() / "model").string());
@@ -193,7 +182,7 @@ TEST(Study, PretrainedWeightsSettleTheModelAndItsVocabulary) {
 
 TEST(Study, FromScratchIsAnAblationOfPretrainedWeights) {
     const StudyFolder folder;
-    write_model(folder);
+    write_small_model(folder, "model");
     const auto variants = last_stage(
         folder.load(kPretrained +
                     "[[ablation]]\nset = { \"model.pretrained\" = \"none\" }\n"
@@ -207,7 +196,7 @@ TEST(Study, FromScratchIsAnAblationOfPretrainedWeights) {
 
 TEST(Study, WhatContradictsPretrainedWeightsIsAMistake) {
     const StudyFolder folder;
-    write_model(folder);
+    write_small_model(folder, "model");
     const auto error_of = [&](const std::string& text) {
         try {
             folder.load(text);
@@ -231,11 +220,11 @@ TEST(Study, WhatContradictsPretrainedWeightsIsAMistake) {
                 testing::HasSubstr("[model] names no folder"));
     EXPECT_THAT(error_of(kDataSection + "[model]\npretrained = \"nowhere\"\n"),
                 testing::HasSubstr("is no folder"));
-    write_model(folder, "4");
+    write_small_model(folder, "model", "4");
     EXPECT_THAT(error_of(kPretrained), testing::HasSubstr("has 5 tokens"));
     std::filesystem::remove(folder.path() / "model" / "vocab.txt");
     EXPECT_THAT(error_of(kPretrained), testing::HasSubstr("holds no vocabulary"));
-    write_model(folder, "0");
+    write_small_model(folder, "model", "0");
     EXPECT_THAT(error_of(kPretrained), testing::HasSubstr("config.json': vocab_size is 0"));
 }
 
@@ -248,7 +237,7 @@ TEST(Overrides, ReplaceWhatTheFileSays) {
     EXPECT_EQ(study.name, "other words");
     EXPECT_THAT(study.base.data.features, ElementsAre("energy"));
     EXPECT_EQ(study.base.data.text.form, TextForm::rounded);
-    EXPECT_THAT(last_stage(study)[0].seeds, ElementsAre(SeedConfig{5, 5}));
+    EXPECT_THAT(seeds_of(last_stage(study)[0]), ElementsAre(SeedConfig{5, 5}));
 }
 
 TEST(Overrides, PathsCountFromTheCurrentFolder) {
@@ -323,7 +312,7 @@ ranks = 4
     EXPECT_THAT(last.config.data.features, ElementsAre("energy", "valence", "explicit"));
     EXPECT_EQ(last.config.train.learning_rate, 5e-4);
     EXPECT_EQ(last.config.data.text.form, TextForm::standardized);
-    EXPECT_THAT(last.seeds, ElementsAre(SeedConfig{8, 8}));
+    EXPECT_THAT(seeds_of(last), ElementsAre(SeedConfig{8, 8}));
     EXPECT_EQ(last.resources.ranks, 4);
     EXPECT_EQ(std::count_if(variants.begin(), variants.end(), [](const Variant& v) { return v.is_baseline; }),
               1);

@@ -25,7 +25,7 @@ class CommandLineTest(ProgramTest):
 
     def test_help_teaches_every_command(self):
         text = self.run_program("--help").stdout
-        for command in ("run", "table", "query", "status", "plan", "logs", "sample-data"):
+        for command in ("run", "table", "query", "status", "plan", "diff", "explain", "schema", "logs", "sample-data"):
             self.assertIn(command, text)
             own = self.run_program(command, "--help").stdout
             self.assertIn("Usage", own)
@@ -50,6 +50,25 @@ class CommandLineTest(ProgramTest):
         self.assertIn("danceability", errors)
         self.assertFalse(self.database.exists())
         self.assertFalse((self.folder / "results.db.d").exists())
+
+    def test_a_study_is_explained_drawn_and_compared_before_it_runs(self):
+        self.assertIn("from 1 to 100000", self.run_program("explain", "train.epochs").stdout)
+        errors = self.run_program("explain", "train.epoch", expect=2).stderr
+        self.assertIn("did you mean 'train.epochs'?", errors)
+        tree = self.run_program("plan", QUICKSTART, "--tree").stdout
+        self.assertIn("without popularity", tree)
+        plan = self.run_program("plan", QUICKSTART, "--spread", "2", "--difference", "5").stdout
+        self.assertIn("cost: unknown", plan)
+        self.assertIn("for 5 points", plan)
+        same = self.run_program("diff", QUICKSTART, QUICKSTART).stdout
+        self.assertIn("nothing differs: 6 variants", same)
+        text = QUICKSTART.read_text().replace('"sample-tracks.csv"', f'"{SOURCE}/experiments/sample-tracks.csv"')
+        (self.folder / "edited.toml").write_text(text.replace('add = "duration_ms"', 'add = "explicit"'))
+        edited = self.run_program("diff", QUICKSTART, "edited.toml").stdout
+        self.assertIn("+ new       ablation: with explicit (2 new jobs)", edited)
+        self.assertIn("- gone      ablation: with duration (2 jobs)", edited)
+        self.assertIn("none.db", self.run_program("diff", "a", "b", "--db", "none.db", expect=2).stderr)
+        self.assertFalse(self.database.exists())
 
     def test_a_row_that_cannot_be_parsed_is_named_by_its_line(self):
         rows = (SOURCE / "experiments/sample-tracks.csv").read_text().splitlines()

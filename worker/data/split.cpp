@@ -15,7 +15,6 @@
 namespace orchestrate {
 namespace {
 
-constexpr std::size_t kParts = 3;
 constexpr std::uint64_t kSplitStream = 0x53504C4954;  // "SPLIT"
 constexpr double kTie = 1e-9;                         // so that rounding, which may differ, decides nothing
 
@@ -57,16 +56,22 @@ void check_fractions(const SplitConfig& config) {
 // Wanted and present rows of each class in each part; the last "class" is all rows together.
 class Balance {
   public:
-    Balance(const Dataset& dataset, const SplitConfig& config)
-        : fractions_{config.train, config.validation, config.test},
-          stratify_(config.stratify),
-          total_(dataset.classes.size()) {
+    // Of all rows of these groups.
+    Balance(const Dataset& dataset, const std::vector<Group>& groups, std::vector<double> fractions,
+            bool stratify)
+        : fractions_(std::move(fractions)),
+          stratify_(stratify),
+          total_(dataset.classes.size()),
+          wanted_(fractions_.size()),
+          present_(fractions_.size()) {
         std::vector<double> rows(total_ + 1, 0);
-        for (const auto label : dataset.label) {
-            ++rows[static_cast<std::size_t>(label)];
+        for (const auto& group : groups) {
+            for (const std::size_t row : group.rows) {
+                ++rows[static_cast<std::size_t>(dataset.label[row])];
+                ++rows[total_];
+            }
         }
-        rows[total_] = static_cast<double>(dataset.rows());
-        for (std::size_t part = 0; part < kParts; ++part) {
+        for (std::size_t part = 0; part < fractions_.size(); ++part) {
             for (const double count : rows) {
                 wanted_[part].push_back(fractions_[part] * count);
             }
@@ -78,7 +83,7 @@ class Balance {
     std::size_t place(const std::map<std::size_t, double>& rows_of_class, double rows) {
         std::size_t best = 0;
         double best_growth = growth(0, rows_of_class, rows);
-        for (std::size_t part = 1; part < kParts; ++part) {
+        for (std::size_t part = 1; part < fractions_.size(); ++part) {
             if (fractions_[part] <= 0) {
                 continue;
             }
@@ -109,12 +114,68 @@ class Balance {
         return count * (count + 2 * (present_[part][label] - wanted_[part][label])) / wanted_[part][label];
     }
 
-    std::array<double, kParts> fractions_;
+    std::vector<double> fractions_;
     bool stratify_;
     std::size_t total_;
-    std::array<std::vector<double>, kParts> wanted_;
-    std::array<std::vector<double>, kParts> present_;
+    std::vector<std::vector<double>> wanted_;
+    std::vector<std::vector<double>> present_;
 };
+
+// The part of each group, of parts with these fractions of the groups' rows.
+std::vector<std::size_t> place_groups(const Dataset& dataset, const std::vector<Group>& groups,
+                                      const std::vector<double>& fractions, bool stratify) {
+    Balance balance(dataset, groups, fractions, stratify);
+    std::vector<std::size_t> parts;
+    parts.reserve(groups.size());
+    for (const auto& group : groups) {
+        std::map<std::size_t, double> rows_of_class;
+        for (const std::size_t row : group.rows) {
+            rows_of_class[static_cast<std::size_t>(dataset.label[row])] += 1;
+        }
+        parts.push_back(balance.place(rows_of_class, static_cast<double>(group.rows.size())));
+    }
+    return parts;
+}
+
+void assign(const std::vector<Group>& groups, const std::vector<std::size_t>& part_of_group,
+            std::vector<DataPart>& parts) {
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+        for (const std::size_t row : groups[i].rows) {
+            parts[row] = static_cast<DataPart>(part_of_group[i]);
+        }
+    }
+}
+
+std::vector<DataPart> split_into_folds(const Dataset& dataset, const SplitConfig& config) {
+    if (config.fold < 0 || config.fold >= config.folds) {
+        throw UserError("data.split.fold is " + std::to_string(config.fold) + ", expected from 0 to " +
+                        std::to_string(config.folds - 1) + ", since data.split.folds is " +
+                        std::to_string(config.folds));
+    }
+    const auto groups = groups_in_order(dataset, config.seed);
+    const std::vector<double> equal(static_cast<std::size_t>(config.folds),
+                                    1 / static_cast<double>(config.folds));
+    const auto fold_of_group = place_groups(dataset, groups, equal, config.stratify);
+    std::vector<DataPart> parts(dataset.rows(), DataPart::test);
+    std::vector<Group> rest;
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+        if (fold_of_group[i] != static_cast<std::size_t>(config.fold)) {
+            rest.push_back(groups[i]);
+        }
+    }
+    const double validation = config.validation / (config.train + config.validation);
+    assign(rest, place_groups(dataset, rest, {1 - validation, validation}, config.stratify), parts);
+    return parts;
+}
+
+std::vector<DataPart> split_once(const Dataset& dataset, const SplitConfig& config) {
+    const auto groups = groups_in_order(dataset, config.seed);
+    std::vector<DataPart> parts(dataset.rows(), DataPart::train);
+    assign(groups,
+           place_groups(dataset, groups, {config.train, config.validation, config.test}, config.stratify),
+           parts);
+    return parts;
+}
 
 std::string feature_key(const Dataset& dataset, std::size_t row) {
     std::string key;
@@ -160,25 +221,17 @@ void add_leaks(std::vector<Leak>& leaks, const std::string& kind, const std::vec
 
 std::vector<DataPart> split_rows(const Dataset& dataset, const SplitConfig& config) {
     check_fractions(config);
-    Balance balance(dataset, config);
-    std::vector<DataPart> parts(dataset.rows(), DataPart::train);
-    std::array<std::size_t, kParts> rows_of_part{};
-    for (const auto& group : groups_in_order(dataset, config.seed)) {
-        std::map<std::size_t, double> rows_of_class;
-        for (const std::size_t row : group.rows) {
-            rows_of_class[static_cast<std::size_t>(dataset.label[row])] += 1;
-        }
-        const std::size_t part = balance.place(rows_of_class, static_cast<double>(group.rows.size()));
-        rows_of_part[part] += group.rows.size();
-        for (const std::size_t row : group.rows) {
-            parts[row] = static_cast<DataPart>(part);
-        }
-    }
-    const std::array<double, kParts> fractions = {config.train, config.validation, config.test};
-    for (std::size_t part = 0; part < kParts; ++part) {
-        if (fractions[part] > 0 && rows_of_part[part] == 0) {
-            throw UserError("the " + to_string(static_cast<DataPart>(part)) +
-                            " part (data.split) gets none of the " + std::to_string(dataset.rows()) +
+    auto parts = config.folds > 0 ? split_into_folds(dataset, config) : split_once(dataset, config);
+    const std::array<double, 3> fractions = {config.train, config.validation, config.test};
+    for (std::size_t part = 0; part < fractions.size(); ++part) {
+        const auto value = static_cast<DataPart>(part);
+        if (fractions[part] > 0 && std::find(parts.begin(), parts.end(), value) == parts.end()) {
+            const std::string of_fold =
+                config.folds > 0 && value == DataPart::test
+                    ? " of fold " + std::to_string(config.fold + 1) + " of " + std::to_string(config.folds)
+                    : "";
+            throw UserError("the " + to_string(value) + " part" + of_fold +
+                            " (data.split) gets none of the " + std::to_string(dataset.rows()) +
                             " rows; use more rows, a larger fraction, or group by a column with more values");
         }
     }

@@ -1,0 +1,14 @@
+// What running a study would cost and what it could find, from the jobs that the database has.
+#pragma once
+
+#include <string>
+
+#include "coordinator/study_commands.h"
+
+namespace orchestrate {
+
+// Lines below the plan: what is done already, what an edit changed, hours and wall time, the smallest difference that
+// a paired test finds. Says what it does not know.
+std::string plan_report(const Study& study, const PlanArguments& arguments);
+
+}  // namespace orchestrate

@@ -1,0 +1,177 @@
+#include "coordinator/stored_study.h"
+
+#include <cmath>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+namespace orchestrate {
+namespace {
+
+// Sum of squares around the mean of each group, pooled.
+class PooledVariance {
+  public:
+    void add(const std::string& group, double value) { groups_[group].push_back(value); }
+
+    // Nothing without two values in some group.
+    std::optional<double> deviation() const {
+        double squares = 0;
+        for (const auto& [name, values] : groups_) {
+            double mean = 0;
+            for (const double value : values) {
+                mean += value / static_cast<double>(values.size());
+            }
+            for (const double value : values) {
+                squares += values.size() > 1 ? (value - mean) * (value - mean) : 0;
+            }
+        }
+        const auto freedom = static_cast<double>(values() - groups());
+        return freedom > 0 ? std::optional(std::sqrt(squares / freedom)) : std::nullopt;
+    }
+
+    // Of groups with at least two values.
+    std::size_t groups() const {
+        std::size_t count = 0;
+        for (const auto& [name, values] : groups_) {
+            count += values.size() > 1 ? 1 : 0;
+        }
+        return count;
+    }
+    std::size_t values() const {
+        std::size_t count = 0;
+        for (const auto& [name, values] : groups_) {
+            count += values.size() > 1 ? values.size() : 0;
+        }
+        return count;
+    }
+
+  private:
+    std::map<std::string, std::vector<double>> groups_;
+};
+
+PooledVariance pooled(SQLite::Statement& query) {
+    PooledVariance variance;
+    while (query.executeStep()) {
+        variance.add(query.getColumn(0).getString(), query.getColumn(1).getDouble());
+    }
+    return variance;
+}
+
+std::string counted(std::size_t count, const std::string& what) {
+    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
+}  // namespace
+
+std::optional<StudyRecord> stored_record(SQLite::Database& database, const std::string& study) {
+    StudyRecord record;
+    record.name = study;
+    SQLite::Statement text(database, "SELECT toml FROM studies WHERE name = ?");
+    text.bind(1, study);
+    if (!text.executeStep()) {
+        return std::nullopt;
+    }
+    record.given = given_fields(text.getColumn(0).getString());
+    SQLite::Statement query(
+        database,
+        "SELECT variants.id, stages.name, variants.name, variants.config, jobs.identity "
+        "FROM studies JOIN stages ON stages.study_id = studies.id "
+        "JOIN variants ON variants.stage_id = stages.id "
+        "JOIN variant_jobs ON variant_jobs.variant_id = variants.id "
+        "JOIN jobs ON jobs.id = variant_jobs.job_id "
+        "WHERE studies.name = ? AND variants.hidden = 0 "
+        "ORDER BY stages.position, variants.position, variants.id, variant_jobs.seed_index");
+    query.bind(1, study);
+    std::int64_t variant = -1;
+    while (query.executeStep()) {
+        if (query.getColumn(0).getInt64() != variant) {
+            variant = query.getColumn(0).getInt64();
+            record.variants.push_back({query.getColumn(1).getString(),
+                                       query.getColumn(2).getString(),
+                                       Json::parse(query.getColumn(3).getString()),
+                                       {}});
+        }
+        record.variants.back().identities.push_back(query.getColumn(4).getString());
+    }
+    return record;
+}
+
+StudyRecord record_beside(const Study& study, SQLite::Database& database, const StudyRecord& stored) {
+    const auto identities_of = [](const StudyRecord& record, const std::string& stage) {
+        std::vector<std::string> identities;
+        for (const auto& variant : record.variants) {
+            if (variant.stage == stage) {
+                identities.insert(identities.end(), variant.identities.begin(), variant.identities.end());
+            }
+        }
+        return identities;
+    };
+    const StudyRecord beside_base = record_of(study);
+    return record_of(study, [&](const Stage& stage) -> std::optional<JobConfig> {
+        if (identities_of(beside_base, stage.baseline_stage) != identities_of(stored, stage.baseline_stage)) {
+            return std::nullopt;
+        }
+        SQLite::Statement query(
+            database,
+            "SELECT variants.config FROM studies JOIN stages ON stages.study_id = studies.id "
+            "JOIN variants ON variants.stage_id = stages.id "
+            "WHERE studies.name = ? AND stages.name = ? AND variants.is_baseline = 1 AND "
+            "variants.hidden = 0");
+        query.bind(1, study.name);
+        query.bind(2, stage.name);
+        if (!query.executeStep()) {
+            return std::nullopt;
+        }
+        JobConfig baseline = study.base;
+        Json::parse(query.getColumn(0).getString()).get_to(baseline);
+        return baseline;
+    });
+}
+
+std::unordered_map<std::string, JobState> job_states(SQLite::Database& database) {
+    SQLite::Statement query(database, "SELECT identity, state FROM jobs");
+    std::unordered_map<std::string, JobState> states;
+    while (query.executeStep()) {
+        if (const auto state = enum_from_name<JobState>(query.getColumn(1).getString())) {
+            states.emplace(query.getColumn(0).getString(), *state);
+        }
+    }
+    return states;
+}
+
+std::optional<DifferenceSpread> difference_spread(SQLite::Database& database, const Study& study) {
+    SQLite::Statement of_study(database,
+                               "SELECT variant_id, difference FROM seed_result "
+                               "WHERE study = ? AND difference IS NOT NULL");
+    of_study.bind(1, study.name);
+    if (const auto found = pooled(of_study); found.deviation()) {
+        return DifferenceSpread{*found.deviation(),
+                                fmt::format("{} of {} of this study", counted(found.values(), "difference"),
+                                            counted(found.groups(), "variant"))};
+    }
+    SQLite::Statement of_data(database,
+                              "SELECT seed_result.variant_id, difference FROM seed_result "
+                              "JOIN results ON results.job_id = seed_result.job "
+                              "WHERE results.data_sha256 = ? AND difference IS NOT NULL");
+    of_data.bind(1, study.base.data.sha256);
+    if (const auto found = pooled(of_data); found.deviation()) {
+        return DifferenceSpread{*found.deviation(), fmt::format("{} of {} on the same data",
+                                                                counted(found.values(), "difference"),
+                                                                counted(found.groups(), "variant"))};
+    }
+    SQLite::Statement of_jobs(database,
+                              "SELECT variant_id, macro_f1 FROM seed_result "
+                              "JOIN results ON results.job_id = seed_result.job "
+                              "WHERE results.data_sha256 = ? AND macro_f1 IS NOT NULL");
+    of_jobs.bind(1, study.base.data.sha256);
+    if (const auto found = pooled(of_jobs); found.deviation()) {
+        return DifferenceSpread{
+            *found.deviation() * std::sqrt(2.0),
+            fmt::format("{} of {} on the same data, as if seeds were no pairs",
+                        counted(found.values(), "job"), counted(found.groups(), "variant"))};
+    }
+    return std::nullopt;
+}
+
+}  // namespace orchestrate

@@ -1,0 +1,35 @@
+// What the database has of a study, to be compared with its file and to say what running it will cost.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include "coordinator/job_store.h"
+#include "experiments/study_diff.h"
+
+namespace orchestrate {
+
+// The rows that are shown of a study; nothing if it was never run.
+std::optional<StudyRecord> stored_record(SQLite::Database& database, const std::string& study);
+
+// The record of a study's file beside what was stored: a stage that starts from the best of an earlier one has the
+// baseline that it was run with, as long as that earlier stage is the same as before.
+StudyRecord record_beside(const Study& study, SQLite::Database& database, const StudyRecord& stored);
+
+// States of all jobs of the database by identity.
+std::unordered_map<std::string, JobState> job_states(SQLite::Database& database);
+
+// How far differences of macro F1 to the baseline vary from seed to seed, as a fraction.
+struct DifferenceSpread {
+    double deviation = 0;
+    std::string basis;  // "over 12 differences of 6 variants of this study"
+};
+
+// Of the study if it has differences over at least two seeds, pooled; else of all studies on the same data; else,
+// from the spread of single jobs there, as if seeds were independent. Nothing if there is none of these.
+std::optional<DifferenceSpread> difference_spread(SQLite::Database& database, const Study& study);
+
+}  // namespace orchestrate

@@ -1,0 +1,97 @@
+#include "coordinator/study_commands.h"
+
+#include <iostream>
+
+#include "common/error.h"
+#include "coordinator/local_devices.h"
+#include "coordinator/plan_report.h"
+#include "coordinator/read_database.h"
+#include "coordinator/stored_study.h"
+
+namespace orchestrate {
+namespace {
+
+void print_warnings(const Study& study) {
+    for (const auto& warning : study.warnings) {
+        std::cerr << render(warning) << "\n";
+    }
+}
+
+bool is_file(const std::string& name) {
+    std::error_code ignored;
+    return std::filesystem::is_regular_file(name, ignored) || name.find('/') != std::string::npos ||
+           std::filesystem::path(name).extension() == ".toml";
+}
+
+StudyRecord read_side(const std::string& name, const std::filesystem::path& path,
+                      const std::vector<std::string>& overrides) {
+    if (is_file(name)) {
+        return record_of(load_study(name, overrides, look_at_devices()));
+    }
+    auto database = open_to_read(path);
+    if (auto record = stored_record(database, name)) {
+        return *record;
+    }
+    throw UserError(
+        "there is no study '" + name + "' in '" + path.string() +
+        "', and no file of that name; expected a study file or a name that `orchestrate status` lists");
+}
+
+}  // namespace
+
+int plan_study(const PlanArguments& arguments) {
+    const Study study = load_study(arguments.file, arguments.overrides, look_at_devices());
+    print_warnings(study);
+    if (arguments.tree) {
+        std::cout << render_tree(study);
+        return 0;
+    }
+    std::cout << render_plan(study) << plan_report(study, arguments);
+    return 0;
+}
+
+int diff_studies(const std::string& before, const std::string& after, const std::filesystem::path& database,
+                 const std::vector<std::string>& overrides) {
+    std::cout << render_difference(read_side(before, database, overrides),
+                                   read_side(after, database, overrides));
+    return 0;
+}
+
+int explain(const std::string& field) {
+    std::cout << explain_field(field);
+    return 0;
+}
+
+int print_schema() {
+    std::cout << study_schema();
+    return 0;
+}
+
+std::string difference_to_last_run(const Study& study, const std::filesystem::path& path) {
+    if (!std::filesystem::exists(path)) {
+        return {};
+    }
+    auto database = open_to_read(path);
+    if (!database.tableExists("studies")) {
+        return {};
+    }
+    auto stored = stored_record(database, study.name);
+    if (!stored || stored->variants.empty()) {
+        return {};
+    }
+    for (const auto& stage : study.stages) {
+        if (!stage.rows_stage.empty()) {
+            std::erase_if(stored->variants,
+                          [&](const VariantRecord& row) { return row.stage == stage.name; });
+        }
+    }
+    const auto record = record_beside(study, database, *stored);
+    for (const auto& difference : compare(*stored, record)) {
+        if (difference.kind != VariantDifference::Kind::unchanged) {
+            return "since the last run of this study:\n" + render_difference(*stored, record);
+        }
+    }
+    return {};
+}
+
+}  // namespace orchestrate

@@ -1,0 +1,108 @@
+// What the table of fields says of itself: the reference in README.md and `orchestrate explain`.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "common/error.h"
+#include "common/nearest_name.h"
+#include "experiments/fields.h"
+
+namespace orchestrate {
+namespace {
+
+std::string markdown_cell(std::string text) {
+    for (std::size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2) {
+        text.insert(at, "\\");
+    }
+    return text;
+}
+
+std::string last_part(const std::string& path) {
+    return path.substr(path.rfind('.') + 1);
+}
+
+// Markdown's marks mean nothing on a terminal.
+std::string plain(std::string text) {
+    text.erase(std::remove(text.begin(), text.end(), '`'), text.end());
+    return text;
+}
+
+std::string one_line(const Field& field) {
+    return fmt::format("  {:<38}{}\n", field.path,
+                       field.default_text.empty() ? "" : "default " + field.default_text);
+}
+
+std::string whole(const Field& field) {
+    const std::string section = field.path.substr(0, field.path.rfind('.'));
+    std::string text = field.path + "\n";
+    if (!field.description.empty()) {
+        text += "  " + plain(field.description) + "\n";
+    }
+    text += "\n  type      " + field.type + (field.unit.empty() ? "" : " (" + field.unit + ")") + "\n";
+    if (!field.range.empty()) {
+        text += "  range     " + field.range + "\n";
+    }
+    text += "  default   " + (field.default_text.empty() ? "none" : field.default_text) + "\n";
+    text +=
+        fmt::format("  varies    {}\n",
+                    field.may_vary ? "yes: [search.space], and set and sweep of [[ablation]], may change it"
+                                   : "no: it holds for the whole study");
+    const std::string value = field.default_text.empty() || field.default_text.find(' ') != std::string::npos
+                                  ? "..."
+                                  : field.default_text;
+    text += fmt::format("\n  in a study file, in [{}]:   {} = ...\n  on the command line:   --set {}={}\n",
+                        section, last_part(field.path), field.path, value);
+    return text;
+}
+
+}  // namespace
+
+std::string field_reference() {
+    std::string text;
+    std::string section;
+    for (const auto& field : fields()) {
+        const std::string field_section = field.path.substr(0, field.path.find('.'));
+        if (field_section != section) {
+            section = field_section;
+            text += fmt::format("\n### [{}]\n\n| field | type | range | default | meaning |\n", section);
+            text += "| --- | --- | --- | --- | --- |\n";
+        }
+        const std::string unit = field.unit.empty() ? "" : " (" + field.unit + ")";
+        text += fmt::format("| `{}`{} | {}{} | {} | {} | {} |\n", field.path.substr(section.size() + 1),
+                            field.may_vary ? " *" : "", markdown_cell(field.type), unit, field.range,
+                            field.default_text.empty() ? "" : "`" + field.default_text + "`",
+                            markdown_cell(field.description));
+    }
+    return text;
+}
+
+std::string explain_field(const std::string& name) {
+    if (const Field* field = find_field(name)) {
+        return whole(*field);
+    }
+    std::string below;
+    std::string same_last_part;
+    std::vector<std::string> names;
+    for (const auto& field : fields()) {
+        names.push_back(field.path);
+        names.push_back(last_part(field.path));
+        if (field.path.rfind(name + ".", 0) == 0) {
+            below += one_line(field);
+        } else if (last_part(field.path) == name) {
+            same_last_part += (same_last_part.empty() ? "" : "\n") + whole(field);
+        }
+    }
+    if (!below.empty()) {
+        return "[" + name + "]\n" + below;
+    }
+    if (!same_last_part.empty()) {
+        return same_last_part;
+    }
+    const auto nearest = nearest_name(name, names);
+    throw UserError("there is no field '" + name + "'" +
+                    (nearest ? "; did you mean '" + *nearest + "'?"
+                             : "; expected one of experiments/README.md, e.g. train.epochs, or a section, "
+                               "e.g. train"));
+}
+
+}  // namespace orchestrate

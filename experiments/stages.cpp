@@ -1,0 +1,199 @@
+#include "experiments/stages.h"
+
+#include <algorithm>
+#include <regex>
+
+#include <fmt/format.h>
+
+namespace orchestrate {
+namespace {
+
+constexpr std::size_t kMostRows = 10'000;
+
+struct Choice {
+    std::string rule;  // "best", "top" or "significant"
+    std::size_t count = 0;
+    std::string stage;
+    SelectionPart part = SelectionPart::validation;
+    SelectionMetric metric = SelectionMetric::macro_f1;
+};
+
+// "best of search by validation macro_f1", "top 3 of ablation", "significant of ablation".
+std::optional<Choice> parse_choice(const std::string& text) {
+    static const std::regex kForm(
+        "(best|top ([1-9][0-9]{0,3})|significant) of ([A-Za-z0-9_-]+)( by (validation|test) "
+        "(accuracy|macro_f1|macro_precision|macro_recall))?");
+    std::smatch parts;
+    if (!std::regex_match(text, parts, kForm)) {
+        return std::nullopt;
+    }
+    Choice choice;
+    choice.rule = parts[2].matched ? "top" : parts[1].str();
+    choice.count = parts[2].matched ? std::stoul(parts[2].str()) : kMostRows;
+    choice.stage = parts[3].str();
+    if (parts[4].matched) {
+        choice.part = *enum_from_name<SelectionPart>(parts[5].str());
+        choice.metric = *enum_from_name<SelectionMetric>(parts[6].str());
+    }
+    return choice;
+}
+
+class StageReader {
+  public:
+    StageReader(const Value& section, const std::vector<Stage>& earlier, Mistakes& mistakes)
+        : earlier_(earlier), mistakes_(mistakes) {
+        if (const auto* table = section.as_table()) {
+            for (const auto& entry : table->entries) {
+                later_.push_back(entry.key);
+            }
+        }
+    }
+
+    std::vector<Stage> read(const Value& section) {
+        const auto* table = section.as_table();
+        if (!table) {
+            report_unfit(section, "stages", "tables, [stages.NAME]", mistakes_);
+            return {};
+        }
+        for (const auto& entry : table->entries) {
+            const auto* keys = entry.value.as_table();
+            if (!keys) {
+                report_unfit(entry.value, "stages." + entry.key, "a table, [stages." + entry.key + "]",
+                             mistakes_);
+            } else if (find(entry.key)) {
+                mistakes_.error(entry.key_where,
+                                "there is a stage '" + entry.key + "' already; expected another name");
+            } else {
+                read_stage(entry, *keys);
+            }
+            later_.erase(later_.begin());
+        }
+        return made_;
+    }
+
+  private:
+    void read_stage(const ValueEntry& entry, const ValueTable& keys) {
+        Stage stage;
+        stage.name = entry.key;
+        const Stage* search = find("search");
+        if (search) {
+            stage.baseline_stage = search->name;
+            stage.select_by = search->select_by;
+            stage.select_part = search->select_part;
+        }
+        for (const auto& [key, key_where, value] : keys.entries) {
+            if (key == "baseline") {
+                read_baseline(value, stage);
+            } else if (key == "rows") {
+                read_rows(value, stage);
+            } else {
+                mistakes_.unknown_name(
+                    key_where,
+                    "unknown key '" + key + "' in [stages." + stage.name + "]; expected baseline or rows",
+                    key, std::vector<std::string>{"baseline", "rows"});
+            }
+        }
+        made_.push_back(std::move(stage));
+    }
+
+    void read_baseline(const Value& value, Stage& stage) {
+        if (value.as_text() && *value.as_text() == "the file") {
+            stage.baseline_stage.clear();
+            return;
+        }
+        const auto choice = value.as_text() ? parse_choice(*value.as_text()) : std::nullopt;
+        if (!choice || choice->rule != "best") {
+            report_unfit(value, "baseline",
+                         "\"the file\" or, e.g., \"best of search by validation macro_f1\"", mistakes_);
+        } else if (is_earlier(choice->stage, value)) {
+            stage.baseline_stage = choice->stage;
+            stage.select_by = choice->metric;
+            stage.select_part = choice->part;
+            warn_of_test(choice->part, value, "the baseline of stage '" + stage.name + "'");
+        }
+    }
+
+    void read_rows(const Value& value, Stage& stage) {
+        const auto choice = value.as_text() ? parse_choice(*value.as_text()) : std::nullopt;
+        if (!choice || choice->rule == "best") {
+            report_unfit(value, "rows",
+                         "e.g. \"top 3 of ablation by validation macro_f1\" or \"significant of ablation\"",
+                         mistakes_);
+        } else if (is_earlier(choice->stage, value)) {
+            if (find(choice->stage)->kind == StageKind::search) {
+                mistakes_.error(value.where,
+                                "stage '" + choice->stage +
+                                    "' has no baseline that its rows differ from; expected rows of "
+                                    "ablations");
+                return;
+            }
+            stage.rows_stage = choice->stage;
+            stage.rows_rule = choice->rule == "top" ? RowRule::top : RowRule::significant;
+            stage.most_rows = choice->count;
+            stage.rows_by = choice->metric;
+            stage.rows_part = choice->part;
+            warn_of_test(choice->part, value, "the rows of stage '" + stage.name + "'");
+        }
+    }
+
+    std::vector<const Stage*> stages_so_far() const {
+        std::vector<const Stage*> stages;
+        for (const auto& stage : earlier_) {
+            stages.push_back(&stage);
+        }
+        for (const auto& stage : made_) {
+            stages.push_back(&stage);
+        }
+        return stages;
+    }
+
+    const Stage* find(const std::string& name) const {
+        const auto stages = stages_so_far();
+        const auto found = std::find_if(stages.begin(), stages.end(),
+                                        [&](const Stage* stage) { return stage->name == name; });
+        return found == stages.end() ? nullptr : *found;
+    }
+
+    bool is_earlier(const std::string& name, const Value& value) {
+        if (find(name)) {
+            return true;
+        }
+        std::vector<std::string> names;
+        for (const Stage* stage : stages_so_far()) {
+            names.push_back(stage->name);
+        }
+        const bool is_later = std::find(later_.begin(), later_.end(), name) != later_.end();
+        mistakes_.unknown_name(
+            value.where,
+            (is_later ? "stage '" + name + "' comes later" : "there is no stage '" + name + "'") +
+                "; expected an earlier one: " + (names.empty() ? "there is none" : join_alternatives(names)),
+            name, names);
+        return false;
+    }
+
+    void warn_of_test(SelectionPart part, const Value& value, const std::string& what) {
+        if (part == SelectionPart::test) {
+            mistakes_.warning(value.where, selection_warning(what));
+        }
+    }
+
+    const std::vector<Stage>& earlier_;
+    Mistakes& mistakes_;
+    std::vector<Stage> made_;
+    std::vector<std::string> later_;  // names of stages below the one that is read, and it
+};
+
+}  // namespace
+
+std::string selection_warning(const std::string& what) {
+    return what +
+           " would be chosen by the test part, which is also what is reported: the best of several looks "
+           "better there "
+           "than it is, since chance was chosen too; expected a choice by validation";
+}
+
+std::vector<Stage> read_stages(const Value& section, const std::vector<Stage>& earlier, Mistakes& mistakes) {
+    return StageReader(section, earlier, mistakes).read(section);
+}
+
+}  // namespace orchestrate

@@ -1,0 +1,257 @@
+#include "experiments/study_diff.h"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "experiments/study_plan.h"
+
+namespace orchestrate {
+namespace {
+
+constexpr std::size_t kMostShown = 40;
+
+using Kind = VariantDifference::Kind;
+
+void collect_changes(const Json& before, const Json& after, const std::string& path,
+                     std::vector<ConfigChange>& changes) {
+    if (before == after) {
+        return;
+    }
+    if (!before.is_object() || !after.is_object()) {
+        changes.push_back({path, before, after});
+        return;
+    }
+    std::set<std::string> keys;
+    for (const Json* side : {&before, &after}) {
+        for (const auto& [key, value] : side->items()) {
+            keys.insert(key);
+        }
+    }
+    for (const auto& key : keys) {
+        collect_changes(before.contains(key) ? before[key] : Json(),
+                        after.contains(key) ? after[key] : Json(), path.empty() ? key : path + "." + key,
+                        changes);
+    }
+}
+
+std::string shown(const Json& value) {
+    if (value.is_string()) {
+        return value.get<std::string>();
+    }
+    if (value.is_array() &&
+        std::all_of(value.begin(), value.end(), [](const Json& item) { return item.is_string(); })) {
+        std::vector<std::string> names;
+        for (const auto& item : value) {
+            names.push_back(item.get<std::string>());
+        }
+        return join_and(names);
+    }
+    return value.dump();
+}
+
+std::string shortened_hash(const Json& value) {
+    const std::string text = value.is_string() ? value.get<std::string>() : "";
+    return text.empty() ? "none" : text.substr(0, 8);
+}
+
+// What became of a list: "without energy", "with tempo"; nothing if that does not say it.
+std::string list_change(const Json& before, const Json& after) {
+    if (!before.is_array() || !after.is_array()) {
+        return {};
+    }
+    std::vector<std::string> left_out;
+    std::vector<std::string> added;
+    for (const auto& item : before) {
+        if (std::find(after.begin(), after.end(), item) == after.end()) {
+            left_out.push_back(shown(item));
+        }
+    }
+    for (const auto& item : after) {
+        if (std::find(before.begin(), before.end(), item) == before.end()) {
+            added.push_back(shown(item));
+        }
+    }
+    if (left_out.empty() && added.empty()) {
+        return "in another order";
+    }
+    std::string text = left_out.empty() ? "" : "without " + join_and(left_out);
+    return text + (added.empty() ? "" : (text.empty() ? "with " : ", with ") + join_and(added));
+}
+
+// `is_everywhere`: no single variant makes the change.
+std::string sentence(const ConfigChange& change, const StudyRecord& before, const StudyRecord& after,
+                     bool is_everywhere) {
+    const std::string arrow = shown(change.before) + " -> " + shown(change.after);
+    if (change.path == "numerics_version") {
+        return "numerics_version " + arrow + ": this version of the program trains with other arithmetic";
+    }
+    const std::map<std::string, std::string> contents = {{"data.sha256", "the content of the data file"},
+                                                         {"tokenizer.vocabulary_sha256", "the vocabulary"},
+                                                         {"model.pretrained_sha256", "the initial weights"}};
+    if (const auto content = contents.find(change.path); content != contents.end()) {
+        return fmt::format("{} ({} -> {})", content->second, shortened_hash(change.before),
+                           shortened_hash(change.after));
+    }
+    if (change.before.is_null()) {
+        return change.path + " = " + shown(change.after) + ", which an older version did not have";
+    }
+    if (is_everywhere && !before.given.contains(change.path) && !after.given.contains(change.path) &&
+        !before.given.empty() && !after.given.empty()) {
+        return "the default of " + change.path + " " + arrow;
+    }
+    const std::string of_list = list_change(change.before, change.after);
+    return change.path + " " + (of_list.empty() ? arrow : of_list);
+}
+
+std::string counted(std::size_t count, const std::string& what) {
+    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
+// The changes that every variant present on both sides has.
+std::vector<ConfigChange> common_changes(const std::vector<VariantDifference>& differences) {
+    std::vector<ConfigChange> common;
+    std::size_t compared = 0;
+    for (const auto& difference : differences) {
+        if (difference.kind == Kind::is_new || difference.kind == Kind::gone) {
+            continue;
+        }
+        if (compared++ == 0) {
+            common = difference.changes;
+        }
+        std::erase_if(common, [&](const ConfigChange& change) {
+            return std::find(difference.changes.begin(), difference.changes.end(), change) ==
+                   difference.changes.end();
+        });
+    }
+    return common;
+}
+
+}  // namespace
+
+std::set<std::string> given_fields(const std::string& toml) {
+    Mistakes ignored;
+    const Value root = parse_toml(std::make_shared<SourceText>(SourceText{"study", {}, toml}), ignored);
+    Settings settings;
+    std::set<std::string> paths;
+    for (const auto& [path, value] :
+         read_fields(root, {"search.space", "ablation", "stages"}, settings, ignored)) {
+        paths.insert(path);
+    }
+    return paths;
+}
+
+StudyRecord record_of(const Study& study, const BaselineOf& baseline_of) {
+    StudyRecord record;
+    record.name = study.name;
+    record.given = given_fields(study.canonical_toml);
+    for (const auto& stage : study.stages) {
+        std::optional<JobConfig> baseline;
+        if (!stage.baseline_stage.empty() && baseline_of) {
+            baseline = baseline_of(stage);
+        }
+        if (baseline_of && !stage.rows_stage.empty()) {
+            continue;  // which rows it goes on with is known when it begins
+        }
+        for (const auto& variant : study.expand(stage, baseline.value_or(study.base))) {
+            VariantRecord row;
+            row.stage = stage.name;
+            row.name = variant.name;
+            row.config = variant.config;
+            for (const auto& run : variant.runs) {
+                row.identities.push_back(job_identity(job_of(variant, run)));
+            }
+            record.variants.push_back(std::move(row));
+        }
+    }
+    return record;
+}
+
+std::vector<VariantDifference> compare(const StudyRecord& before, const StudyRecord& after) {
+    std::map<std::pair<std::string, std::string>, const VariantRecord*> old_rows;
+    for (const auto& row : before.variants) {
+        old_rows[{row.stage, row.name}] = &row;
+    }
+    std::vector<VariantDifference> differences;
+    for (const auto& row : after.variants) {
+        VariantDifference difference;
+        difference.stage = row.stage;
+        difference.name = row.name;
+        const auto old = old_rows.find({row.stage, row.name});
+        if (old == old_rows.end()) {
+            difference.kind = Kind::is_new;
+            difference.jobs = row.identities.size();
+            differences.push_back(std::move(difference));
+            continue;
+        }
+        const auto& known = old->second->identities;
+        const std::set<std::string> known_jobs(known.begin(), known.end());
+        for (const auto& identity : row.identities) {
+            ++(known_jobs.contains(identity) ? difference.kept_jobs : difference.jobs);
+        }
+        collect_changes(old->second->config, row.config, "", difference.changes);
+        const bool same = difference.jobs == 0 && known.size() == row.identities.size();
+        difference.kind = same ? Kind::unchanged : Kind::changed;
+        old_rows.erase(old);
+        differences.push_back(std::move(difference));
+    }
+    for (const auto& row : before.variants) {
+        if (old_rows.contains({row.stage, row.name})) {
+            differences.push_back({Kind::gone, row.stage, row.name, {}, row.identities.size(), 0});
+        }
+    }
+    return differences;
+}
+
+std::string render_difference(const StudyRecord& before, const StudyRecord& after) {
+    const auto differences = compare(before, after);
+    std::map<Kind, std::size_t> variants;
+    std::size_t new_jobs = 0;
+    for (const auto& difference : differences) {
+        ++variants[difference.kind];
+        new_jobs += difference.kind == Kind::gone ? 0 : difference.jobs;
+    }
+    if (variants[Kind::unchanged] == differences.size()) {
+        return fmt::format("nothing differs: {}\n", counted(differences.size(), "variant"));
+    }
+    std::string text;
+    const auto common = common_changes(differences);
+    for (const auto& change : common) {
+        text += "everywhere: " + sentence(change, before, after, true) + "\n";
+    }
+    std::size_t shown_rows = 0;
+    for (const auto& difference : differences) {
+        if (difference.kind == Kind::unchanged || ++shown_rows > kMostShown) {
+            continue;
+        }
+        const char* mark = difference.kind == Kind::is_new ? "+ new      "
+                           : difference.kind == Kind::gone ? "- gone     "
+                                                           : "~ changed  ";
+        text += fmt::format("{} {}: {}", mark, difference.stage, difference.name);
+        std::string details;
+        for (const auto& change : difference.changes) {
+            if (std::find(common.begin(), common.end(), change) == common.end()) {
+                details += (details.empty() ? "" : "; ") + sentence(change, before, after, false);
+            }
+        }
+        if (difference.kind == Kind::changed && details.empty() && common.empty()) {
+            details = "other seeds, folds or splits";
+        }
+        text += (details.empty() ? "" : ": " + details) +
+                fmt::format(" ({}{})",
+                            counted(difference.jobs, difference.kind == Kind::gone ? "job" : "new job"),
+                            difference.kept_jobs > 0 ? fmt::format(", {} kept", difference.kept_jobs) : "") +
+                "\n";
+    }
+    if (shown_rows > kMostShown) {
+        text += fmt::format("... and {} more\n", shown_rows - kMostShown);
+    }
+    return text +
+           fmt::format("{} new, {} changed, {} gone, {} unchanged; {} to run that {} not there before\n",
+                       counted(variants[Kind::is_new], "variant"), variants[Kind::changed],
+                       variants[Kind::gone], variants[Kind::unchanged], counted(new_jobs, "job"),
+                       new_jobs == 1 ? "was" : "were");
+}
+
+}  // namespace orchestrate

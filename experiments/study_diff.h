@@ -1,0 +1,63 @@
+// What differs between two studies, or between a study's file and what of it is in the database: variant by
+// variant, and why a job's identity is another one.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/json.h"
+#include "experiments/study.h"
+
+namespace orchestrate {
+
+// One row of a study, from a file or from the database.
+struct VariantRecord {
+    std::string stage;
+    std::string name;
+    Json config;                          // JobConfig of the variant
+    std::vector<std::string> identities;  // of its jobs, in order
+};
+
+struct StudyRecord {
+    std::string name;
+    std::vector<VariantRecord> variants;
+    std::set<std::string> given;  // fields that the file sets; others have their defaults
+};
+
+// One member of a configuration that differs.
+struct ConfigChange {
+    std::string path;  // "train.epochs"
+    Json before;       // null: an older version of the program did not have it
+    Json after;
+    bool operator==(const ConfigChange&) const = default;
+};
+
+struct VariantDifference {
+    enum class Kind { unchanged, changed, is_new, gone };
+    Kind kind = Kind::unchanged;
+    std::string stage;
+    std::string name;
+    std::vector<ConfigChange> changes;  // of changed
+    std::size_t jobs = 0;               // new ones, or of gone: those that are
+    std::size_t kept_jobs = 0;          // the same as before
+};
+
+// `baseline_of` gives the baseline of a stage that starts from the best of another, where it is known; otherwise
+// its variants are those beside the file's base. With it, stages that go on with rows of others are left out.
+using BaselineOf = std::function<std::optional<JobConfig>(const Stage&)>;
+StudyRecord record_of(const Study& study, const BaselineOf& baseline_of = {});
+
+// The fields that the text of a study sets; empty if it is no TOML.
+std::set<std::string> given_fields(const std::string& toml);
+
+// Variants of `after` in their order, then those that are gone. Variants are the same by stage and name.
+std::vector<VariantDifference> compare(const StudyRecord& before, const StudyRecord& after);
+
+// The differences for people, and what changed in all variants (data, vocabulary, weights, a default, the
+// arithmetic of training) once. Ends with a newline.
+std::string render_difference(const StudyRecord& before, const StudyRecord& after);
+
+}  // namespace orchestrate

@@ -1,0 +1,70 @@
+// The canonical form of a job's configuration: its bytes are what identities are made of.
+#include <gtest/gtest.h>
+
+#include "common/counter_random.h"
+#include "common/job_config.h"
+#include "common/sha256.h"
+
+namespace orchestrate {
+namespace {
+
+// Fills every member of a configuration with something else than its default.
+class Filler {
+  public:
+    explicit Filler(std::uint64_t seed) : seed_(seed) {}
+
+    template <DescribedStruct T>
+    void fill(T& value) {
+        boost::mp11::mp_for_each<boost::describe::describe_members<T, boost::describe::mod_public>>(
+            [&](auto member) { fill(value.*member.pointer); });
+    }
+    template <DescribedEnum E>
+    void fill(E& value) {
+        const auto names = enum_names<E>();
+        value = *enum_from_name<E>(names[next() % names.size()]);
+    }
+    template <class T>
+    void fill(std::vector<T>& values) {
+        values.resize(next() % 4);
+        for (auto& value : values) {
+            fill(value);
+        }
+    }
+    void fill(bool& value) { value = next() % 2 == 1; }
+    template <std::integral T>
+    void fill(T& value) {
+        value = static_cast<T>(next() >> (next() % 64));
+    }
+    void fill(double& value) {
+        const double mantissas[] = {0,       1,      0.1,  1e-5,     5e-324, 1.7976931348623157e308,
+                                    1.0 / 3, 2.5e-3, 1e21, 12345.678};
+        value = mantissas[next() % std::size(mantissas)] * (next() % 2 == 0 ? 1 : -1);
+        if (next() % 3 == 0) {
+            value = static_cast<double>(next()) * 0x1.0p-60;
+        }
+    }
+    void fill(std::string& value) {
+        const char* texts[] = {"", "energy", "a\"b\\c", "größe", "tab\tand\nline", "\x01\x7F", "日本"};
+        value = texts[next() % std::size(texts)];
+    }
+
+  private:
+    std::uint64_t next() { return counter_random(seed_, 9, counter_++); }
+
+    std::uint64_t seed_;
+    std::uint64_t counter_ = 0;
+};
+
+TEST(CanonicalJson, IsWhatTheJsonLibraryWrites) {
+    for (std::uint64_t seed = 0; seed < 500; ++seed) {
+        JobConfig config;
+        Filler(seed).fill(config);
+        const std::string expected = Json(config).dump();
+        ASSERT_EQ(canonical_json(config), expected);
+        ASSERT_EQ(job_identity(config), sha256_hex(expected));
+    }
+    EXPECT_EQ(canonical_json(JobConfig{}), Json(JobConfig{}).dump());
+}
+
+}  // namespace
+}  // namespace orchestrate

@@ -1,0 +1,81 @@
+// What the study language says of itself: explain, schema, tree.
+#include <gmock/gmock.h>
+
+#include "common/error.h"
+#include "common/json.h"
+#include "study_files.h"
+
+namespace orchestrate::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+TEST(Explain, SaysWhatAFieldIs) {
+    EXPECT_THAT(explain_field("train.epochs"),
+                AllOf(HasSubstr("Passes over the training part."), HasSubstr("integer"),
+                      HasSubstr("from 1 to 100000"), HasSubstr("default   3"), HasSubstr("varies    yes"),
+                      HasSubstr("--set train.epochs=3")));
+    EXPECT_THAT(explain_field("data.label"), AllOf(HasSubstr("Required"), HasSubstr("whole study")));
+}
+
+TEST(Explain, FindsAFieldByItsLastPartAndListsSections) {
+    EXPECT_EQ(explain_field("epochs"), explain_field("train.epochs"));
+    EXPECT_THAT(explain_field("seed"), AllOf(HasSubstr("data.split.seed\n"), HasSubstr("search.seed\n")));
+    EXPECT_THAT(explain_field("data.split"),
+                AllOf(HasSubstr("[data.split]"), HasSubstr("data.split.folds"), HasSubstr("default 0.8")));
+}
+
+TEST(Explain, NamesTheNearestField) {
+    try {
+        explain_field("train.epoch");
+        FAIL() << "expected UserError";
+    } catch (const UserError& error) {
+        EXPECT_THAT(error.what(), HasSubstr("did you mean 'train.epochs'?"));
+    }
+    EXPECT_THROW(explain_field("qqqqqqqq"), UserError);
+}
+
+TEST(Schema, KnowsEverySection) {
+    const Json schema = Json::parse(study_schema());
+    const Json& properties = schema["properties"];
+    EXPECT_EQ(properties["train"]["properties"]["epochs"]["anyOf"][0]["maximum"], 100000);
+    EXPECT_EQ(properties["model"]["properties"]["head_activation"]["anyOf"][0]["enum"][1], "tanh");
+    EXPECT_FALSE(properties["train"]["additionalProperties"].get<bool>());
+    EXPECT_TRUE(schema["$defs"]["sweep"]["properties"].contains("model.head_width"));
+    EXPECT_FALSE(schema["$defs"]["sweep"]["properties"].contains("data.label"));
+}
+
+TEST(Tree, DrawsStagesAblationsAndVariants) {
+    const StudyFolder folder;
+    const auto study = folder.load(kDataSection + R"([study]
+name = "grid"
+seeds = 2
+[search]
+method = "grid"
+[search.space]
+train.epochs = [2, 4]
+train.learning_rate = { uniform = [0.1, 0.3], step = 0.1 }
+[[ablation]]
+leave_one_out = "data.features"
+[[ablation]]
+cross = [{ add = "explicit" }, { sweep = { model.head_width = [8, 16] } }]
+)");
+    EXPECT_EQ(render_tree(study), R"(grid
+├─ search: 6 trials (grid), 12 jobs
+│  ├─ train.epochs: 2, 4
+│  └─ train.learning_rate: 0.1 to 0.3, in steps of 0.1
+└─ ablation: 6 variants, 12 jobs
+   ├─ baseline: best of search (2 jobs)
+   ├─ leave_one_out: 3 variants, 6 jobs
+   │  ├─ without energy: data.features without energy (2 jobs)
+   │  ├─ without tempo: data.features without tempo (2 jobs)
+   │  └─ without valence: data.features without valence (2 jobs)
+   └─ add x model.head_width: 2 variants, 4 jobs
+      ├─ with explicit, head width 8: data.features with explicit, model.head_width = 8 (2 jobs)
+      └─ with explicit, head width 16: data.features with explicit, model.head_width = 16 (2 jobs)
+)");
+}
+
+}  // namespace
+}  // namespace orchestrate::testing
