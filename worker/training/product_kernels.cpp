@@ -64,7 +64,12 @@ void pack_right(RowRange columns, const MatrixProduct& product, float* packed) {
     for (Index first = columns.begin; first < columns.end; first += kPanelColumns) {
         const Index width = smaller(kPanelColumns, columns.end - first);
         float* const panel = packed + first * product.depth;
-        if (!product.right_transposed) {
+        if (!product.right_transposed && width == kPanelColumns) {
+            constexpr std::size_t kBytes = kPanelColumns * sizeof(float);  // known, so that no call is made
+            for (Index k = 0; k < product.depth; ++k) {
+                memcpy(panel + k * kPanelColumns, product.right + k * product.right_stride + first, kBytes);
+            }
+        } else if (!product.right_transposed) {
             const auto bytes = static_cast<std::size_t>(width) * sizeof(float);
             for (Index k = 0; k < product.depth; ++k) {
                 memcpy(panel + k * kPanelColumns, product.right + k * product.right_stride + first, bytes);
