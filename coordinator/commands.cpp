@@ -13,6 +13,7 @@
 #include "common/connection.h"
 #include "common/error.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/local_devices.h"
 #include "coordinator/progress_display.h"
 #include "coordinator/read_database.h"
 #include "coordinator/study_commands.h"
@@ -79,7 +80,7 @@ void print_comparison(const std::filesystem::path& path, const std::string& stud
 }  // namespace
 
 int run_study(const RunArguments& arguments, const std::string& program_version) {
-    const Study study = load_study(arguments.file, arguments.overrides);
+    const Study study = load_study(arguments.file, arguments.overrides, look_at_devices());
     for (const auto& warning : study.warnings) {
         std::cerr << render(warning) << "\n";
     }

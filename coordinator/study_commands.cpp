@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "common/error.h"
+#include "coordinator/local_devices.h"
 #include "coordinator/plan_report.h"
 #include "coordinator/read_database.h"
 #include "coordinator/stored_study.h"
@@ -25,7 +26,7 @@ bool is_file(const std::string& name) {
 StudyRecord read_side(const std::string& name, const std::filesystem::path& path,
                       const std::vector<std::string>& overrides) {
     if (is_file(name)) {
-        return record_of(load_study(name, overrides));
+        return record_of(load_study(name, overrides, look_at_devices()));
     }
     auto database = open_to_read(path);
     if (auto record = stored_record(database, name)) {
@@ -39,7 +40,7 @@ StudyRecord read_side(const std::string& name, const std::filesystem::path& path
 }  // namespace
 
 int plan_study(const PlanArguments& arguments) {
-    const Study study = load_study(arguments.file, arguments.overrides);
+    const Study study = load_study(arguments.file, arguments.overrides, look_at_devices());
     print_warnings(study);
     if (arguments.tree) {
         std::cout << render_tree(study);

@@ -167,10 +167,14 @@ Field head_activation() {
 Field precision() {
     auto choices = enum_names<Precision>();
     choices.insert(choices.begin(), "auto");
-    Field field = named_field(
-        "train.precision", quoted_alternatives(choices), "",
-        "Of the matrix products. `\"auto\"`: fp32. Jobs with bf16 are refused by workers of this version. "
-        "Settled when the study is read.");
+    Field field = named_field("train.precision", quoted_alternatives(choices), "",
+                              "Of the encoder's matrix products: with bf16 their operands have 8 bits, sums "
+                              "and all else stay fp32. "
+                              "`\"auto\"` is settled when the study is read: bf16 on GPUs of compute "
+                              "capability 8.0 or later and on AMD "
+                              "CPUs with AVX512_BF16 (1.2 to 1.4 times the speed there), otherwise, and on "
+                              "Slurm, fp32. A worker whose "
+                              "device lacks bf16 refuses the job.");
     field.default_text = "auto";
     field.schema = {{"enum", choices}};
     field.write = [choices](Settings& settings, const Value& value, Mistakes& mistakes) {

@@ -5,6 +5,7 @@
 #include "common/error.h"
 #include "common/vocabulary.h"
 #include "experiments/data_checks.h"
+#include "experiments/device_precision.h"
 #include "experiments/includes.h"
 #include "experiments/pretrained_settings.h"
 #include "experiments/rules.h"
@@ -55,9 +56,14 @@ void make_paths_absolute(Value& value, const std::string& path) {
     }
 }
 
-// What train.precision = "auto" stands for: what every device can do. The training engine has no bf16 yet.
-Precision automatic_precision() {
-    return Precision::fp32;
+// What train.precision = "auto" stands for where the study's workers will run.
+Precision automatic_precision(const ClusterConfig& cluster, const DevicePrecision& devices) {
+    if (cluster.kind == ClusterKind::slurm) {
+        return Precision::fp32;
+    }
+    const bool cuda = cluster.device == DeviceChoice::cuda ||
+                      (cluster.device == DeviceChoice::automatic && devices.has_gpu);
+    return cuda ? devices.cuda : devices.cpu;
 }
 
 void add_mentions(const Value& names, std::vector<ColumnMention>& mentions) {
@@ -86,383 +92,397 @@ void add_mentions(const std::vector<Edit>& edits, std::vector<ColumnMention>& me
 
 class StudyLoader {
   public:
-    StudyLoader(const std::filesystem::path& file, const std::vector<std::string>& overrides)
-        : file_(file), source_(read_study_source(file)) {
-        root_ = read_with_includes(source_, is_composed_, mistakes_);
-        mistakes_.throw_if_any();
-        for (const auto& text : overrides) {
-            apply_override(root_, text, mistakes_);
-        }
-        const std::size_t before = mistakes_.errors();
-        const bool has_variables = replace_variables(root_, mistakes_);
-        if (mistakes_.errors() != before) {
-            mistakes_.throw_if_any();  // else each would be a second mistake where it is used
-        }
-        is_composed_ = is_composed_ || has_variables || !overrides.empty();
-        plan_ = std::make_shared<Study::Plan>();
-    }
-
-    Study load() {
-        read_settings();
-        read_search();
-        read_ablations();
-        check_required();
-        settle_split();
-        check_runs();
-        hash_vocabulary();
-        settle_pretrained(settings(), given_, mistakes_);
-        check_pretrained_changes(settings(), plan_->space, plan_->ablations, mistakes_);
-        check_base();
-        const auto facts = check_data(settings(), given_, feature_mentions(), data_section(), mistakes_);
-        settings().job.data.sha256 = facts.sha256;
-        plan_->data_rows = facts.rows;
-        plan_->data_classes = facts.classes;
-        make_stages();
-        check_stages();
-        mistakes_.throw_if_any();
-        return finished();
-    }
-
-  private:
-    Settings& settings() { return plan_->settings; }
-
-    const ValueEntry* section(const std::string& name) const {
-        const auto* table = root_.as_table();
-        return table ? table->find(name) : nullptr;
-    }
-
-    SourceSpan data_section() const {
-        return section("data") ? section("data")->key_where : SourceSpan{source_};
-    }
-
-    SourceSpan place_of_first(const std::vector<std::string>& fields) const {
-        for (const auto& field : fields) {
-            if (const auto found = given_.find(field); found != given_.end()) {
-                return found->second.where;
-            }
-        }
-        return SourceSpan{source_};
-    }
-
-    void read_settings() {
-        const std::vector<std::string> other_sections = {"search.space", "ablation", "stages"};
-        Settings probe;
-        Mistakes reported_below;
-        read_fields(root_, other_sections, probe, reported_below);
-        settings().automatic_precision = automatic_precision();
-        settings().job.train.precision = settings().automatic_precision;
-        settings().name = file_.stem().string();
-        given_ = read_fields(root_, other_sections, settings(), mistakes_);
-        std::sort(settings().job.data.classes.begin(), settings().job.data.classes.end());
-    }
-
-    void read_search() {
-        const auto* search = section("search");
-        if (!search || !search->value.as_table()) {
-            return;
-        }
-        plan_->has_search = true;
-        plan_->search_where = search->key_where;
-        if (const auto trials = given_.find("search.trials");
-            trials != given_.end() && settings().search.method != SearchMethod::random) {
-            mistakes_.error(
-                trials->second.where,
-                "search.trials is of method = \"random\"; a grid or lists side by side make as many "
-                "trials as they have combinations");
-        }
-        if (const auto* space = search->value.as_table()->find("space")) {
-            plan_->search_where = space->key_where;
-            plan_->space = read_search_space(space->value, settings().search.method, mistakes_);
-        } else {
-            mistakes_.error(search->key_where,
-                            "[search] has no [search.space]; expected the fields to search over, e.g. "
-                            "\"train.epochs\" = { choice = [2, 4] }");
-        }
-    }
-
-    void read_ablations() {
-        const auto* ablations = section("ablation");
-        if (!ablations) {
-            return;
-        }
-        const auto* list = ablations->value.as_list();
-        if (!list) {
-            report_unfit(ablations->value, "ablation", "[[ablation]] in double brackets, one for each",
-                         mistakes_);
-            return;
-        }
-        for (const auto& entry : *list) {
-            plan_->ablations.push_back(read_ablation(entry, mistakes_));
-        }
-    }
-
-    void check_required() {
-        for (const std::string path : {"data.label", "data.features"}) {
-            if (!given_.contains(path)) {
-                mistakes_.error(data_section(),
-                                path + " is not set; expected " +
-                                    (path == "data.label" ? "the column that holds the class"
-                                                          : "the columns to write into the text"));
-            }
-        }
-        if (settings().name.empty()) {
-            mistakes_.error(place_of_first({"study.name"}), "study.name is empty; expected a name");
-        }
-        if (settings().job.data.classes.size() == 1) {
-            mistakes_.error(place_of_first({"data.classes"}),
-                            "data.classes names one class; expected at least two");
-        }
-    }
-
-    // With folds the test part has its size from them, and the training part the rest.
-    void settle_split() {
-        auto& split = settings().job.data.split;
-        if (split.folds < 2) {
-            return;
-        }
-        for (const std::string path : {"data.split.test", "data.split.train"}) {
-            if (const auto found = given_.find(path); found != given_.end()) {
-                mistakes_.error(found->second.where,
-                                path +
-                                    " and data.split.folds contradict each other: every fold is tested in "
-                                    "turn, and what is left beside validation is trained on; expected only "
-                                    "data.split.validation");
-            }
-        }
-        split.test = 1 / static_cast<double>(split.folds);
-        split.train = 1 - split.test - split.validation;
-        if (split.train < 1e-9) {
-            split.train = 0;
-        }
-    }
-
-    // Seeds, folds and repeated splits of one variant.
-    void check_runs() {
-        constexpr std::size_t kMostRuns = 100'000;
-        const auto& all = settings();
-        const std::size_t seeds =
-            std::max({all.seeds.size(), all.baseline_seeds.size(), all.search.seeds.size()});
-        const auto folds = static_cast<std::size_t>(std::max<std::int64_t>(1, all.job.data.split.folds));
-        const auto repeats = static_cast<std::size_t>(all.split_repeats);
-        if (seeds * folds * repeats > kMostRuns) {
-            mistakes_.error(
-                place_of_first({"data.split.repeats", "data.split.folds", "study.seeds"}),
-                fmt::format("{} seeds x {} folds x {} splits make {} jobs of one variant; expected at "
-                            "most {}",
-                            seeds, folds, repeats, seeds * folds * repeats, kMostRuns));
+    StudyLoader(const std::filesystem::path& file, const std::vector<std::string>& overrides,
+                const DevicePrecision& automatic)
+        : file_(file), automatic_(automatic), source_(read_source(file)) {
+        root_ = parse_toml(source_, mistakes_);
+        StudyLoader(const std::filesystem::path& file, const std::vector<std::string>& overrides)
+            : file_(file), source_(read_study_source(file)) {
+            root_ = read_with_includes(source_, is_composed_, mistakes_);
             mistakes_.throw_if_any();
+            for (const auto& text : overrides) {
+                apply_override(root_, text, mistakes_);
+            }
+            const std::size_t before = mistakes_.errors();
+            const bool has_variables = replace_variables(root_, mistakes_);
+            if (mistakes_.errors() != before) {
+                mistakes_.throw_if_any();  // else each would be a second mistake where it is used
+            }
+            is_composed_ = is_composed_ || has_variables || !overrides.empty();
+            plan_ = std::make_shared<Study::Plan>();
         }
-    }
 
-    void hash_vocabulary() {
-        const auto vocabulary = given_.find("tokenizer.vocabulary");
-        if (vocabulary == given_.end() || settings().paths.vocabulary.empty()) {
-            return;
+        Study load() {
+            read_settings();
+            read_search();
+            read_ablations();
+            check_required();
+            settle_split();
+            check_runs();
+            hash_vocabulary();
+            settle_pretrained(settings(), given_, mistakes_);
+            check_pretrained_changes(settings(), plan_->space, plan_->ablations, mistakes_);
+            check_base();
+            const auto facts = check_data(settings(), given_, feature_mentions(), data_section(), mistakes_);
+            settings().job.data.sha256 = facts.sha256;
+            plan_->data_rows = facts.rows;
+            plan_->data_classes = facts.classes;
+            make_stages();
+            check_stages();
+            mistakes_.throw_if_any();
+            return finished();
         }
-        try {
-            settings().job.tokenizer.kind = vocabulary_kind(settings().paths.vocabulary);
-            settings().job.tokenizer.vocabulary_sha256 =
-                sha256_hex_of_vocabulary(settings().paths.vocabulary);
-        } catch (const UserError& error) {
-            mistakes_.error(vocabulary->second.where, error.what());
-        }
-        if (given_.contains("tokenizer.vocabulary_size") &&
-            settings().job.tokenizer.vocabulary_size == TokenizerConfig{}.vocabulary_size) {
-            report_vocabulary_size();
-        }
-    }
 
-    // find_contradictions sees this only for sizes that are not the default.
-    void report_vocabulary_size() {
-        JobConfig both = settings().job;
-        both.tokenizer.vocabulary_sha256 = "given";
-        both.tokenizer.vocabulary_size = TokenizerConfig{}.vocabulary_size + 1;
-        for (const auto& contradiction : find_contradictions(both, 1)) {
-            if (contradiction.fields.front() == "tokenizer.vocabulary_size") {
+      private:
+        Settings& settings() {
+            return plan_->settings;
+        }
+
+        const ValueEntry* section(const std::string& name) const {
+            const auto* table = root_.as_table();
+            return table ? table->find(name) : nullptr;
+        }
+
+        SourceSpan data_section() const {
+            return section("data") ? section("data")->key_where : SourceSpan{source_};
+        }
+
+        SourceSpan place_of_first(const std::vector<std::string>& fields) const {
+            for (const auto& field : fields) {
+                if (const auto found = given_.find(field); found != given_.end()) {
+                    return found->second.where;
+                }
+            }
+            return SourceSpan{source_};
+        }
+
+        void read_settings() {
+            const std::vector<std::string> other_sections = {"search.space", "ablation", "stages"};
+            Settings probe;
+            Mistakes reported_below;
+            read_fields(root_, other_sections, probe, reported_below);
+            settings().automatic_precision = automatic_precision(probe.cluster, automatic_);
+            settings().job.train.precision = settings().automatic_precision;
+            settings().name = file_.stem().string();
+            given_ = read_fields(root_, other_sections, settings(), mistakes_);
+            std::sort(settings().job.data.classes.begin(), settings().job.data.classes.end());
+        }
+
+        void read_search() {
+            const auto* search = section("search");
+            if (!search || !search->value.as_table()) {
+                return;
+            }
+            plan_->has_search = true;
+            plan_->search_where = search->key_where;
+            if (const auto trials = given_.find("search.trials");
+                trials != given_.end() && settings().search.method != SearchMethod::random) {
+                mistakes_.error(
+                    trials->second.where,
+                    "search.trials is of method = \"random\"; a grid or lists side by side make as many "
+                    "trials as they have combinations");
+            }
+            if (const auto* space = search->value.as_table()->find("space")) {
+                plan_->search_where = space->key_where;
+                plan_->space = read_search_space(space->value, settings().search.method, mistakes_);
+            } else {
+                mistakes_.error(search->key_where,
+                                "[search] has no [search.space]; expected the fields to search over, e.g. "
+                                "\"train.epochs\" = { choice = [2, 4] }");
+            }
+        }
+
+        void read_ablations() {
+            const auto* ablations = section("ablation");
+            if (!ablations) {
+                return;
+            }
+            const auto* list = ablations->value.as_list();
+            if (!list) {
+                report_unfit(ablations->value, "ablation", "[[ablation]] in double brackets, one for each",
+                             mistakes_);
+                return;
+            }
+            for (const auto& entry : *list) {
+                plan_->ablations.push_back(read_ablation(entry, mistakes_));
+            }
+        }
+
+        void check_required() {
+            for (const std::string path : {"data.label", "data.features"}) {
+                if (!given_.contains(path)) {
+                    mistakes_.error(data_section(),
+                                    path + " is not set; expected " +
+                                        (path == "data.label" ? "the column that holds the class"
+                                                              : "the columns to write into the text"));
+                }
+            }
+            if (settings().name.empty()) {
+                mistakes_.error(place_of_first({"study.name"}), "study.name is empty; expected a name");
+            }
+            if (settings().job.data.classes.size() == 1) {
+                mistakes_.error(place_of_first({"data.classes"}),
+                                "data.classes names one class; expected at least two");
+            }
+        }
+
+        // With folds the test part has its size from them, and the training part the rest.
+        void settle_split() {
+            auto& split = settings().job.data.split;
+            if (split.folds < 2) {
+                return;
+            }
+            for (const std::string path : {"data.split.test", "data.split.train"}) {
+                if (const auto found = given_.find(path); found != given_.end()) {
+                    mistakes_.error(
+                        found->second.where,
+                        path +
+                            " and data.split.folds contradict each other: every fold is tested in "
+                            "turn, and what is left beside validation is trained on; expected only "
+                            "data.split.validation");
+                }
+            }
+            split.test = 1 / static_cast<double>(split.folds);
+            split.train = 1 - split.test - split.validation;
+            if (split.train < 1e-9) {
+                split.train = 0;
+            }
+        }
+
+        // Seeds, folds and repeated splits of one variant.
+        void check_runs() {
+            constexpr std::size_t kMostRuns = 100'000;
+            const auto& all = settings();
+            const std::size_t seeds =
+                std::max({all.seeds.size(), all.baseline_seeds.size(), all.search.seeds.size()});
+            const auto folds = static_cast<std::size_t>(std::max<std::int64_t>(1, all.job.data.split.folds));
+            const auto repeats = static_cast<std::size_t>(all.split_repeats);
+            if (seeds * folds * repeats > kMostRuns) {
+                mistakes_.error(
+                    place_of_first({"data.split.repeats", "data.split.folds", "study.seeds"}),
+                    fmt::format("{} seeds x {} folds x {} splits make {} jobs of one variant; expected at "
+                                "most {}",
+                                seeds, folds, repeats, seeds * folds * repeats, kMostRuns));
+                mistakes_.throw_if_any();
+            }
+        }
+
+        void hash_vocabulary() {
+            const auto vocabulary = given_.find("tokenizer.vocabulary");
+            if (vocabulary == given_.end() || settings().paths.vocabulary.empty()) {
+                return;
+            }
+            try {
+                settings().job.tokenizer.kind = vocabulary_kind(settings().paths.vocabulary);
+                settings().job.tokenizer.vocabulary_sha256 =
+                    sha256_hex_of_vocabulary(settings().paths.vocabulary);
+            } catch (const UserError& error) {
+                mistakes_.error(vocabulary->second.where, error.what());
+            }
+            if (given_.contains("tokenizer.vocabulary_size") &&
+                settings().job.tokenizer.vocabulary_size == TokenizerConfig{}.vocabulary_size) {
+                report_vocabulary_size();
+            }
+        }
+
+        // find_contradictions sees this only for sizes that are not the default.
+        void report_vocabulary_size() {
+            JobConfig both = settings().job;
+            both.tokenizer.vocabulary_sha256 = "given";
+            both.tokenizer.vocabulary_size = TokenizerConfig{}.vocabulary_size + 1;
+            for (const auto& contradiction : find_contradictions(both, 1)) {
+                if (contradiction.fields.front() == "tokenizer.vocabulary_size") {
+                    mistakes_.error(place_of_first(contradiction.fields), contradiction.message);
+                }
+            }
+        }
+
+        void check_base() {
+            for (const auto& contradiction : find_contradictions(settings().job, settings().ranks)) {
                 mistakes_.error(place_of_first(contradiction.fields), contradiction.message);
             }
+            const auto& cluster = settings().cluster;
+            const int nodes = cluster.kind == ClusterKind::slurm ? cluster.nodes : 1;
+            const int places = cluster.slots * nodes;
+            if (places > 0 && settings().ranks > places) {
+                mistakes_.error(
+                    place_of_first({"cluster.slots", "study.ranks"}),
+                    fmt::format(
+                        "a job needs study.ranks = {} places, but cluster.slots on {} node{} make {}; "
+                        "expected at least as many",
+                        settings().ranks, nodes, nodes == 1 ? "" : "s", places));
+            }
         }
-    }
 
-    void check_base() {
-        for (const auto& contradiction : find_contradictions(settings().job, settings().ranks)) {
-            mistakes_.error(place_of_first(contradiction.fields), contradiction.message);
+        // Every column that a variant may write into its text.
+        std::vector<ColumnMention> feature_mentions() const {
+            std::vector<ColumnMention> mentions;
+            if (const auto given = given_.find("data.features"); given != given_.end()) {
+                add_mentions(given->second, mentions);
+            }
+            for (const auto& distribution : plan_->space) {
+                if (distribution.field->path == "data.features") {
+                    for (const auto& choice : distribution.choices) {
+                        add_mentions(choice, mentions);
+                    }
+                }
+            }
+            for (const auto& entry : plan_->ablations) {
+                for (const auto& factor : entry.factors) {
+                    for (const auto& alternative : factor.alternatives) {
+                        add_mentions(alternative.edits, mentions);
+                    }
+                }
+            }
+            return mentions;
         }
-        const auto& cluster = settings().cluster;
-        const int nodes = cluster.kind == ClusterKind::slurm ? cluster.nodes : 1;
-        const int places = cluster.slots * nodes;
-        if (places > 0 && settings().ranks > places) {
-            mistakes_.error(
-                place_of_first({"cluster.slots", "study.ranks"}),
-                fmt::format("a job needs study.ranks = {} places, but cluster.slots on {} node{} make {}; "
-                            "expected at least as many",
-                            settings().ranks, nodes, nodes == 1 ? "" : "s", places));
-        }
-    }
 
-    // Every column that a variant may write into its text.
-    std::vector<ColumnMention> feature_mentions() const {
-        std::vector<ColumnMention> mentions;
-        if (const auto given = given_.find("data.features"); given != given_.end()) {
-            add_mentions(given->second, mentions);
+        void make_stages() {
+            const auto select_by = settings().search.select_by;
+            const auto select_part = settings().search.select_part;
+            if (plan_->has_search && select_part == SelectionPart::test) {
+                mistakes_.warning(place_of_first({"search.select_by"}), selection_warning("the best trial"));
+            }
+            if (plan_->has_search) {
+                Stage stage;
+                stage.name = "search";
+                stage.kind = StageKind::search;
+                stage.select_by = select_by;
+                stage.select_part = select_part;
+                stages_.push_back(stage);
+            }
+            const bool has_ablations =
+                std::any_of(plan_->ablations.begin(), plan_->ablations.end(),
+                            [](const AblationEntry& entry) { return entry.stage == "ablation"; });
+            if (!(plan_->has_search || section("stages")) || has_ablations) {
+                Stage stage;
+                stage.name = "ablation";
+                stage.baseline_stage = plan_->has_search ? "search" : "";
+                stage.select_by = select_by;
+                stage.select_part = select_part;
+                stages_.push_back(stage);
+            }
+            if (const auto* later = section("stages")) {
+                for (auto& stage : read_stages(later->value, stages_, mistakes_)) {
+                    stages_.push_back(std::move(stage));
+                }
+            }
+            check_stages_of_ablations();
         }
-        for (const auto& distribution : plan_->space) {
-            if (distribution.field->path == "data.features") {
-                for (const auto& choice : distribution.choices) {
-                    add_mentions(choice, mentions);
+
+        // Every [[ablation]] belongs to a stage, and every stage of [stages] has some.
+        void check_stages_of_ablations() {
+            std::vector<std::string> names;
+            for (const auto& stage : stages_) {
+                names.push_back(stage.name);
+            }
+            for (const auto& entry : plan_->ablations) {
+                if (entry.stage_where.source &&
+                    (entry.stage == "search" ||
+                     std::find(names.begin(), names.end(), entry.stage) == names.end())) {
+                    mistakes_.unknown_name(entry.stage_where,
+                                           "there is no stage '" + entry.stage +
+                                               "' for ablations; expected ablation or one of [stages]",
+                                           entry.stage, names);
+                }
+            }
+            const auto* later = section("stages");
+            for (const auto& name : names) {
+                const auto* entry =
+                    later && later->value.as_table() ? later->value.as_table()->find(name) : nullptr;
+                if (entry &&
+                    std::none_of(plan_->ablations.begin(), plan_->ablations.end(),
+                                 [&](const AblationEntry& ablation) { return ablation.stage == name; })) {
+                    mistakes_.error(entry->key_where,
+                                    "stage '" + name +
+                                        "' has no ablation; expected an [[ablation]] with stage = \"" + name +
+                                        "\"");
                 }
             }
         }
-        for (const auto& entry : plan_->ablations) {
-            for (const auto& factor : entry.factors) {
-                for (const auto& alternative : factor.alternatives) {
-                    add_mentions(alternative.edits, mentions);
+
+        // Expands everything once, so that whatever can go wrong is known before anything starts.
+        void check_stages() {
+            if (settings().job.data.features.empty()) {
+                return;  // reported; every ablation would only say so again
+            }
+            std::vector<Variant> trials;
+            const bool is_sound = mistakes_.errors() == 0;  // else equal variants may only be a consequence
+            for (const auto& stage : stages_) {
+                const auto variants = expand_stage(*plan_, stage, settings().job,
+                                                   stand_in_rows(*plan_, stages_, stage), mistakes_);
+                if (stage.kind == StageKind::search) {
+                    trials = variants;
+                    if (is_sound) {
+                        warn_of_equal_trials(variants, plan_->search_where, mistakes_);
+                    }
+                } else {
+                    const auto* ablations = section("ablation");
+                    warn_of_equal_variants(variants, ablations ? ablations->key_where : SourceSpan{source_},
+                                           mistakes_);
+                    if (stage.baseline_stage == "search") {
+                        check_ablations_of(trials, stage, variants.size());
+                    }
                 }
             }
         }
-        return mentions;
-    }
 
-    void make_stages() {
-        const auto select_by = settings().search.select_by;
-        const auto select_part = settings().search.select_part;
-        if (plan_->has_search && select_part == SelectionPart::test) {
-            mistakes_.warning(place_of_first({"search.select_by"}), selection_warning("the best trial"));
-        }
-        if (plan_->has_search) {
-            Stage stage;
-            stage.name = "search";
-            stage.kind = StageKind::search;
-            stage.select_by = select_by;
-            stage.select_part = select_part;
-            stages_.push_back(stage);
-        }
-        const bool has_ablations =
-            std::any_of(plan_->ablations.begin(), plan_->ablations.end(),
-                        [](const AblationEntry& entry) { return entry.stage == "ablation"; });
-        if (!(plan_->has_search || section("stages")) || has_ablations) {
-            Stage stage;
-            stage.name = "ablation";
-            stage.baseline_stage = plan_->has_search ? "search" : "";
-            stage.select_by = select_by;
-            stage.select_part = select_part;
-            stages_.push_back(stage);
-        }
-        if (const auto* later = section("stages")) {
-            for (auto& stage : read_stages(later->value, stages_, mistakes_)) {
-                stages_.push_back(std::move(stage));
+        void check_ablations_of(const std::vector<Variant>& trials, const Stage& stage,
+                                std::size_t variants_per_trial) {
+            if (mistakes_.errors() > 0 || trials.size() * variants_per_trial > kMostChecksAhead) {
+                return;
             }
-        }
-        check_stages_of_ablations();
-    }
-
-    // Every [[ablation]] belongs to a stage, and every stage of [stages] has some.
-    void check_stages_of_ablations() {
-        std::vector<std::string> names;
-        for (const auto& stage : stages_) {
-            names.push_back(stage.name);
-        }
-        for (const auto& entry : plan_->ablations) {
-            if (entry.stage_where.source &&
-                (entry.stage == "search" ||
-                 std::find(names.begin(), names.end(), entry.stage) == names.end())) {
-                mistakes_.unknown_name(entry.stage_where,
-                                       "there is no stage '" + entry.stage +
-                                           "' for ablations; expected ablation or one of [stages]",
-                                       entry.stage, names);
-            }
-        }
-        const auto* later = section("stages");
-        for (const auto& name : names) {
-            const auto* entry =
-                later && later->value.as_table() ? later->value.as_table()->find(name) : nullptr;
-            if (entry &&
-                std::none_of(plan_->ablations.begin(), plan_->ablations.end(),
-                             [&](const AblationEntry& ablation) { return ablation.stage == name; })) {
-                mistakes_.error(entry->key_where,
-                                "stage '" + name +
-                                    "' has no ablation; expected an [[ablation]] with stage = \"" + name +
-                                    "\"");
-            }
-        }
-    }
-
-    // Expands everything once, so that whatever can go wrong is known before anything starts.
-    void check_stages() {
-        if (settings().job.data.features.empty()) {
-            return;  // reported; every ablation would only say so again
-        }
-        std::vector<Variant> trials;
-        const bool is_sound = mistakes_.errors() == 0;  // else equal variants may only be a consequence
-        for (const auto& stage : stages_) {
-            const auto variants =
-                expand_stage(*plan_, stage, settings().job, stand_in_rows(*plan_, stages_, stage), mistakes_);
-            if (stage.kind == StageKind::search) {
-                trials = variants;
-                if (is_sound) {
-                    warn_of_equal_trials(variants, plan_->search_where, mistakes_);
+            for (const auto& trial : trials) {
+                Mistakes of_trial;
+                expand_stage(*plan_, stage, trial.config, stand_in_rows(*plan_, stages_, stage), of_trial);
+                for (auto diagnostic : of_trial.sorted()) {
+                    diagnostic.message =
+                        "if " + trial.name + " (" + trial.change + ") wins the search: " + diagnostic.message;
+                    mistakes_.add(std::move(diagnostic));
                 }
-            } else {
-                const auto* ablations = section("ablation");
-                warn_of_equal_variants(variants, ablations ? ablations->key_where : SourceSpan{source_},
-                                       mistakes_);
-                if (stage.baseline_stage == "search") {
-                    check_ablations_of(trials, stage, variants.size());
+                if (mistakes_.errors() > 0) {
+                    return;  // the other trials would say the same
                 }
             }
         }
-    }
 
-    void check_ablations_of(const std::vector<Variant>& trials, const Stage& stage,
-                            std::size_t variants_per_trial) {
-        if (mistakes_.errors() > 0 || trials.size() * variants_per_trial > kMostChecksAhead) {
-            return;
+        Study finished() {
+            Study study;
+            study.name = settings().name;
+            study.file = std::filesystem::absolute(file_).lexically_normal();
+            Value canonical = root_;
+            make_paths_absolute(canonical, "");
+            study.canonical_toml = write_toml(canonical);
+            study.toml = is_composed_ ? study.canonical_toml : source_->text;
+            study.paths = settings().paths;
+            study.base = settings().job;
+            study.cluster = settings().cluster;
+            study.stages = stages_;
+            study.warnings = mistakes_.sorted();
+            study.plan = plan_;
+            return study;
         }
-        for (const auto& trial : trials) {
-            Mistakes of_trial;
-            expand_stage(*plan_, stage, trial.config, stand_in_rows(*plan_, stages_, stage), of_trial);
-            for (auto diagnostic : of_trial.sorted()) {
-                diagnostic.message =
-                    "if " + trial.name + " (" + trial.change + ") wins the search: " + diagnostic.message;
-                mistakes_.add(std::move(diagnostic));
-            }
-            if (mistakes_.errors() > 0) {
-                return;  // the other trials would say the same
-            }
-        }
-    }
 
-    Study finished() {
-        Study study;
-        study.name = settings().name;
-        study.file = std::filesystem::absolute(file_).lexically_normal();
-        Value canonical = root_;
-        make_paths_absolute(canonical, "");
-        study.canonical_toml = write_toml(canonical);
-        study.toml = is_composed_ ? study.canonical_toml : source_->text;
-        study.paths = settings().paths;
-        study.base = settings().job;
-        study.cluster = settings().cluster;
-        study.stages = stages_;
-        study.warnings = mistakes_.sorted();
-        study.plan = plan_;
-        return study;
-    }
-
-    std::filesystem::path file_;
-    std::shared_ptr<const SourceText> source_;
-    Value root_;
-    bool is_composed_ = false;  // of more than the file's own text
-    Mistakes mistakes_;
-    GivenFields given_;
-    std::shared_ptr<Study::Plan> plan_;
-    std::vector<Stage> stages_;
-};
+        std::filesystem::path file_;
+        DevicePrecision automatic_;
+        std::shared_ptr<const SourceText> source_;
+        Value root_;
+        bool is_composed_ = false;  // of more than the file's own text
+        Mistakes mistakes_;
+        GivenFields given_;
+        std::shared_ptr<Study::Plan> plan_;
+        std::vector<Stage> stages_;
+    };
 
 }  // namespace
 
 Study load_study(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
-    return StudyLoader(file, overrides).load();
+    return load_study(file, overrides, DevicePrecision{});
+}
+
+Study load_study(const std::filesystem::path& file, const std::vector<std::string>& overrides,
+                 const DevicePrecision& automatic) {
+    return StudyLoader(file, overrides, automatic).load();
 }
 
 }  // namespace orchestrate

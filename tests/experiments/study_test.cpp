@@ -5,6 +5,7 @@
 #include "common/pretrained_config.h"
 #include "common/sha256.h"
 #include "common/vocabulary.h"
+#include "experiments/device_precision.h"
 #include "study_files.h"
 
 namespace orchestrate::testing {
@@ -96,17 +97,32 @@ TEST(Study, DefaultsAreThoseOfTheStructs) {
     EXPECT_THAT(study.warnings, IsEmpty());
 }
 
-TEST(Study, AutomaticPrecisionIsSettledWhenTheStudyIsRead) {
+TEST(Study, AutomaticPrecisionIsThatOfTheDeviceThatWorkersUse) {
     const StudyFolder folder;
-    const auto precision = [&](const std::string& device, const std::string& written) {
-        return folder
-            .load(kDataSection + "[cluster]\ndevice = \"" + device + "\"\n[train]\nprecision = \"" + written +
-                  "\"\n")
-            .base.train.precision;
+    DevicePrecision devices;
+    const auto precision = [&](const std::string& cluster, const std::string& written) {
+        const auto file = folder.write("study.toml", kDataSection + "[train]\nprecision = \"" + written +
+                                                         "\"\n[cluster]\n" + cluster + "\n");
+        return load_study(file, {}, devices).base.train.precision;
     };
-    EXPECT_EQ(precision("cpu", "auto"), Precision::fp32);
-    EXPECT_EQ(precision("cuda", "auto"), Precision::fp32);
-    EXPECT_EQ(precision("cuda", "bf16"), Precision::bf16);
+    EXPECT_EQ(precision("", "auto"), Precision::fp32);
+    devices.cpu = Precision::bf16;
+    EXPECT_EQ(precision("", "auto"), Precision::bf16);
+    EXPECT_EQ(precision("", "fp32"), Precision::fp32);
+    EXPECT_EQ(precision("device = \"cuda\"", "auto"), Precision::fp32);
+    EXPECT_EQ(precision("device = \"cuda\"", "bf16"), Precision::bf16);
+    EXPECT_EQ(precision("kind = \"slurm\"", "auto"), Precision::fp32);
+    devices = {.cpu = Precision::fp32, .cuda = Precision::bf16, .has_gpu = true};
+    EXPECT_EQ(precision("", "auto"), Precision::bf16);
+    EXPECT_EQ(precision("device = \"cpu\"", "auto"), Precision::fp32);
+    // It is part of what a job is.
+    devices.has_gpu = false;
+    const auto identity = [&] {
+        return job_identity(load_study(folder.write("study.toml", kDataSection), {}, devices).base);
+    };
+    const auto before = identity();
+    devices.cpu = Precision::bf16;
+    EXPECT_NE(before, identity());
 }
 
 TEST(Study, SeedsMayBeACount) {
