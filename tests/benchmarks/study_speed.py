@@ -5,8 +5,9 @@
 
 Ours is `orchestrate run experiments/punk-or-funk-small.toml` from an empty database, start of the coordinator and the
 table included. The peer gets the same configurations and the texts ready made, and runs two at a time with one thread
-each, then one at a time with all threads. Same epochs, same rows, fp32 in both. --epochs and --rows make it smaller:
-the smaller it is, the more the start of each Python process weighs.
+each, then one at a time with all threads. Same epochs, same rows, fp32 in both. --epochs and --rows make it smaller (the
+smaller it is, the more the start of each Python process weighs); --peer-runs measures only so many of the peer's runs
+and multiplies.
 """
 
 import argparse
@@ -32,6 +33,7 @@ def parse_arguments():
     parser.add_argument("--build", type=Path, default=FOLDER.parent.parent / "build/release")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--rows", type=int, default=0, help="a seeded sample of that many; 0: all")
+    parser.add_argument("--peer-runs", type=int, default=14, help="how many of the 14 runs the peer really does")
     parser.add_argument("--ways", nargs="+", choices=["side by side", "one by one"],
                         default=["side by side", "one by one"], help="how the peer's processes are run")
     return parser.parse_args()
@@ -85,9 +87,12 @@ def peer_commands(arguments, database, folder):
     return commands
 
 
-def run_peer(commands, at_a_time, threads):
+def run_peer(commands, peer_runs, at_a_time, threads):
+    chosen = commands[:peer_runs]
     with Spent() as spent, ThreadPoolExecutor(at_a_time) as pool:
-        list(pool.map(lambda command: run([*command, "--threads", threads], threads), commands))
+        list(pool.map(lambda command: run([*command, "--threads", threads], threads), chosen))
+    spent.clock *= len(commands) / len(chosen)
+    spent.processor *= len(commands) / len(chosen)
     return spent
 
 
@@ -103,13 +108,15 @@ def main():
         commands = peer_commands(arguments, folder / "results.db", folder)
         print(f"| orchestrate run, {cores} workers of 1 thread | {len(commands)} | {ours.clock:.0f} | "
               f"{ours.processor:.0f} |  |  |", flush=True)
-        rows = [(f"orchestrate run, precision auto", lambda: run_ours(arguments, folder / "auto.db", "auto"))]
+        rows = [("orchestrate run, precision auto", lambda: run_ours(arguments, folder / "auto.db", "auto"))]
         if "side by side" in arguments.ways:
-            rows.append((f"Trainer processes, {cores} at a time, 1 thread", lambda: run_peer(commands, cores, 1)))
+            rows.append((f"Trainer processes, {cores} at a time, 1 thread", lambda: run_peer(commands, arguments.peer_runs, cores, 1)))
         if "one by one" in arguments.ways:
-            rows.append((f"Trainer processes, 1 at a time, {cores} threads", lambda: run_peer(commands, 1, cores)))
+            rows.append((f"Trainer processes, 1 at a time, {cores} threads", lambda: run_peer(commands, arguments.peer_runs, 1, cores)))
+        scaled = f" ({arguments.peer_runs} measured)" if arguments.peer_runs < len(commands) else ""
         for name, measure in rows:
             spent = measure()
+            name += scaled if name.startswith("Trainer") else ""
             print(f"| {name} | {len(commands)} | {spent.clock:.0f} | {spent.processor:.0f} | "
                   f"{spent.clock / ours.clock:.2f}x | {spent.processor / ours.processor:.2f}x |", flush=True)
 
