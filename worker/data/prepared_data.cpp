@@ -21,19 +21,21 @@ struct SplitTexts {
 };
 
 // A class that training never sees cannot be predicted.
-void check_training_classes(const Dataset& dataset, const std::vector<DataPart>& parts) {
-    std::vector<std::int64_t> rows(dataset.classes.size(), 0);
+void check_training_classes(const Dataset& dataset, const std::vector<DataPart>& parts,
+                            const std::string& label) {
+    std::vector<std::int64_t> training_rows(dataset.classes.size(), 0);
+    std::vector<std::int64_t> other_rows(dataset.classes.size(), 0);
     for (std::size_t row = 0; row < parts.size(); ++row) {
-        if (parts[row] == DataPart::train) {
-            ++rows[static_cast<std::size_t>(dataset.label[row])];
-        }
+        ++(parts[row] == DataPart::train ? training_rows
+                                         : other_rows)[static_cast<std::size_t>(dataset.label[row])];
     }
-    for (std::size_t id = 0; id < rows.size(); ++id) {
-        if (rows[id] == 0) {
+    for (std::size_t id = 0; id < training_rows.size(); ++id) {
+        if (training_rows[id] == 0) {
             throw UserError(
-                "class '" + dataset.classes[id] +
-                "' has no row in the training part; add rows of it, leave it out of data.classes, raise "
-                "data.max_rows or group by a column with more values");
+                "class '" + dataset.classes[id] + "' of column '" + label +
+                "' has no row in the training part and " + std::to_string(other_rows[id]) +
+                " in the validation and test parts; add rows of it, leave it out of data.classes, "
+                "raise data.max_rows or group by a column with more values");
         }
     }
 }
@@ -46,8 +48,12 @@ SplitTexts read_texts(const DataConfig& config, const JobPaths& paths, int threa
                         ", but the job is about data with " + config.sha256 +
                         "; the file was changed: bring the old one back, or run the study anew");
     }
-    result.parts = split_rows(result.dataset, config.split);
-    check_training_classes(result.dataset, result.parts);
+    try {
+        result.parts = split_rows(result.dataset, config.split);
+        check_training_classes(result.dataset, result.parts, config.label);
+    } catch (const UserError& error) {
+        throw UserError("'" + paths.data + "': " + error.what());
+    }
     result.texts = TextWriter(result.dataset, result.parts, config.text).all_texts(threads);
     return result;
 }
@@ -140,6 +146,7 @@ PreparedData prepare_data(const DataConfig& data, const TokenizerConfig& tokeniz
     const SplitTexts all = read_texts(data, paths, threads);
 
     PreparedData prepared;
+    prepared.file = paths.data;
     prepared.tokenizer = std::make_shared<const Tokenizer>(make_tokenizer(tokenizer, paths, all));
     DataReport& report = prepared.report;
     prepared.classes = all.dataset.classes;

@@ -37,6 +37,7 @@ struct PreparedPart {
 };
 
 struct PreparedData {
+    std::string file;                  // that it was first read from, for messages
     std::vector<std::string> classes;  // in order of their indices
     PreparedPart train;  // at least one row; validation and test may be empty if their fraction is 0
     PreparedPart validation;

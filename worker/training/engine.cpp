@@ -35,6 +35,12 @@ constexpr std::size_t kKeptDataSets = 8;
 class PreparedDataCache {
   public:
     std::shared_ptr<const PreparedData> get(const JobConfig& config, const JobPaths& paths, int threads) {
+        // Without the hash of a file, other content would have the same key.
+        const bool has_hashes = !config.data.sha256.empty() &&
+                                (paths.vocabulary.empty() || !config.tokenizer.vocabulary_sha256.empty());
+        if (!has_hashes) {
+            return prepare(config, paths, threads);
+        }
         const std::string key = prepared_data_key(config.data, config.tokenizer);
         for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
             if (entry->key == key) {
@@ -42,8 +48,7 @@ class PreparedDataCache {
                 return entries_.front().data;
             }
         }
-        auto data =
-            std::make_shared<const PreparedData>(prepare_data(config.data, config.tokenizer, paths, threads));
+        auto data = prepare(config, paths, threads);
         entries_.push_front({key, data});
         if (entries_.size() > kKeptDataSets) {
             entries_.pop_back();
@@ -52,6 +57,12 @@ class PreparedDataCache {
     }
 
   private:
+    static std::shared_ptr<const PreparedData> prepare(const JobConfig& config, const JobPaths& paths,
+                                                       int threads) {
+        return std::make_shared<const PreparedData>(
+            prepare_data(config.data, config.tokenizer, paths, threads));
+    }
+
     struct Entry {
         std::string key;
         std::shared_ptr<const PreparedData> data;

@@ -2,64 +2,17 @@
 #include <filesystem>
 #include <fstream>
 
-#include <dlfcn.h>
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
+#include "common/sha256.h"
+#include "tests/worker/training/engine_fixture.h"
 #include "tests/worker/training/model_folder.h"
-#include "tests/worker/training/synthetic_data.h"
 
 namespace orchestrate::test {
 namespace {
 
 using testing::HasSubstr;
 using testing::StartsWith;
-
-class EngineTest : public testing::Test {
-  protected:
-    static void SetUpTestSuite() {
-        void* const library =
-            dlopen(ORCHESTRATE_BINARY_DIR "/lib/liborchestrate_training.so", RTLD_NOW | RTLD_GLOBAL);
-        ASSERT_NE(library, nullptr) << dlerror();
-        open_ = reinterpret_cast<OpenTrainingEngine>(dlsym(library, kOpenTrainingEngineSymbol));
-        ASSERT_NE(open_, nullptr);
-    }
-    void SetUp() override {
-        folder_ = testing::TempDir() + "orchestrate_engine_test";
-        std::filesystem::create_directories(folder_);
-        engine_.reset(open_(DeviceKind::cpu, ORCHESTRATE_BINARY_DIR "/lib"));
-        request_.config = synthetic_job();
-        request_.config.model.max_position_embeddings = 80;
-        request_.config.train.epochs = 3;
-        request_.config.data.label = "kind";
-        request_.config.data.features = {"size", "weight"};
-        request_.paths.data = write_data("data.csv", 300);
-    }
-    void TearDown() override { std::filesystem::remove_all(folder_); }
-
-    std::string write_data(const std::string& name, int rows) {
-        std::ofstream file(folder_ / name);
-        file << "kind,size,weight\n";
-        for (int row = 0; row < rows; ++row) {
-            file << (row % 3 == 0 ? "a" : "b") << ',' << row % 3 * 10 + row % 7 << ',' << row % 11 << '\n';
-        }
-        return folder_ / name;
-    }
-    AttemptOutcome run() {
-        observer_.epochs.clear();
-        observer_.log.clear();
-        return engine_->run(request_, collective_, observer_, stop_);
-    }
-
-    static OpenTrainingEngine open_;
-    std::filesystem::path folder_;
-    std::unique_ptr<TrainingEngine> engine_;
-    AttemptRequest request_;
-    SingleRank collective_;
-    SilentObserver observer_;
-    std::atomic<bool> stop_{false};
-};
-OpenTrainingEngine EngineTest::open_ = nullptr;
 
 TEST_F(EngineTest, TrainsFromAFileAndReportsTheAttempt) {
     const AttemptOutcome outcome = run();
