@@ -59,7 +59,7 @@ BOOST_DESCRIBE_STRUCT(PartMetrics, (),
 
 struct EpochMetrics {
     std::int64_t epoch = 0;  // 1-based
-    double train_loss = 0;   // mean over the epoch's examples, dropout on
+    double train_loss = 0;   // mean over the epoch's examples of what was trained on, dropout on
     double learning_rate = 0;
     double seconds = 0;
     double tokens_per_second = 0;
@@ -126,7 +126,7 @@ struct AttemptResult {
     std::int64_t peak_memory_bytes = 0;
     std::string device_class;  // e.g. "cpu avx2", "cuda H100"
     int ranks = 1;
-    bool collapsed = false;  // predicts one class for over 90 % of the test rows
+    bool collapsed = false;  // one class for over 90 % of the test rows, or a loss no better than guessing
     std::vector<std::string> classes;
     PartMetrics validation;
     PartMetrics test;

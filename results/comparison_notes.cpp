@@ -93,7 +93,8 @@ void note_collapsed(SQLite::Database& database, std::int64_t stage_id, std::vect
         });
     if (collapsed > 0) {
         notes.push_back(fmt::format(
-            "{} collapsed (one class predicted for over 90 % of the test rows): {}{}.",
+            "{} collapsed (one class for over 90 % of the test rows, or a loss no better than guessing): "
+            "{}{}.",
             counted(collapsed, "run"), fmt::join(jobs, ", "), collapsed > kJobsListed ? ", ..." : ""));
     }
 }

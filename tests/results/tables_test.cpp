@@ -228,10 +228,9 @@ TEST(Comparison, WarnsOfWhatMakesNumbersDoubtful) {
         text, HasSubstr("Leak: 1.2 to 3.4 % of the test rows (at most 34) read the same as a training row."));
     EXPECT_THAT(text, Not(HasSubstr("group")));
     EXPECT_THAT(text, HasSubstr("Mixed devices: cpu amx (1 job), cpu avx2 (1 job)."));
-    EXPECT_THAT(
-        text,
-        HasSubstr("1 run collapsed (one class predicted for over 90 % of the test rows): job 2 (changed, "
-                  "seed 101)."));
+    EXPECT_THAT(text, HasSubstr("1 run collapsed (one class for over 90 % of the test rows, or a loss no "
+                                "better than guessing): job 2 (changed, "
+                                "seed 101)."));
     EXPECT_THAT(text, HasSubstr("1 job is shared with other variants and trained once."));
 }
 

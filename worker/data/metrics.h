@@ -48,8 +48,9 @@ struct Averages {
 
 struct ClassificationMetrics {
     double accuracy = 0;
-    Averages macro;     // mean over the classes
-    Averages micro;     // of the counts summed over the classes
+    Averages macro;  // mean over the classes
+    Averages
+        micro;  // of the counts summed over the classes; with one label a row, all three are the accuracy
     Averages weighted;  // mean over the classes weighted by their rows
     std::vector<Averages> per_class;
     std::vector<std::int64_t> support;  // rows of each class

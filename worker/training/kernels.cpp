@@ -3,6 +3,7 @@
 
 #include "worker/training/attention_kernels.h"
 #include "worker/training/kernel_math.h"
+#include "worker/training/normal_kernels.h"
 #include "worker/training/product_kernels.h"
 
 #define ORCHESTRATE_TEXT_OF(name) #name
@@ -201,6 +202,7 @@ constexpr Kernels kKernels = {
     .attention = attention,
     .attention_backward = attention_backward,
     .dropout_mask = dropout_mask,
+    .normal = normal,
 };
 
 }  // namespace

@@ -151,6 +151,9 @@ struct Kernels {
     // mask[i * columns + j] = 0 or dropout.scale, for rows of the given keys.
     void (*dropout_mask)(RowRange rows, std::int64_t columns, const Dropout& dropout, const TokenKey* keys,
                          float* mask, float* random);
+
+    // The elements [first, first + count) of an endless row of normal deviates that `key` stands for.
+    void (*normal)(std::uint64_t key, std::int64_t first, std::int64_t count, double deviation, float* out);
 };
 
 // The widest instruction set that this machine runs.

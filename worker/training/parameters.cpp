@@ -1,10 +1,10 @@
 #include "worker/training/parameters.h"
 
 #include <cmath>
-#include <numbers>
 #include <stdexcept>
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include "common/used_layers.h"
 #include "worker/training/keyed_random.h"
@@ -101,21 +101,12 @@ std::uint64_t hash_of(const std::string& name) {
     return hash;
 }
 
-// Normal deviates of the elements [first, first + count) of a stream, by Box and Muller. first and count are
-// even or the last one is alone.
+// As Kernels::normal, by all threads.
 void fill_normal(std::uint64_t key, std::int64_t first, std::int64_t count, double deviation, float* out) {
-    const std::array<std::uint32_t, 2> words{static_cast<std::uint32_t>(key),
-                                             static_cast<std::uint32_t>(key >> 32)};
-    for (std::int64_t i = 0; i < count; ++i) {
-        const auto pair = static_cast<std::uint64_t>(first + i) / 2;
-        const auto random =
-            philox({static_cast<std::uint32_t>(pair), static_cast<std::uint32_t>(pair >> 32), 0, 0}, words);
-        const double uniform = (random[0] + 0.5) / 4294967296.0;
-        const double angle = 2.0 * std::numbers::pi * (random[1] / 4294967296.0);
-        const double radius = std::sqrt(-2.0 * std::log(uniform));
-        const bool odd = (first + i) % 2 != 0;
-        out[i] = static_cast<float>(deviation * radius * (odd ? std::sin(angle) : std::cos(angle)));
-    }
+    constexpr std::int64_t kElementsPerTask = 1 << 15;
+    at::parallel_for(0, count, kElementsPerTask, [&](std::int64_t begin, std::int64_t end) {
+        best_kernels().normal(key, first + begin, end - begin, deviation, out + begin);
+    });
 }
 
 }  // namespace
@@ -177,7 +168,9 @@ void Parameters::add_leaf(const Parts& parts) {
 }
 
 void Parameters::initialize(std::uint64_t seed) {
-    const at::Tensor host = at::zeros(all_values_.sizes(), at::kFloat);
+    const at::NoGradGuard no_gradients;
+    all_values_.zero_();
+    const at::Tensor host = all_values_.is_cpu() ? all_values_ : at::zeros(all_values_.sizes(), at::kFloat);
     auto* const flat = host.data_ptr<float>();
     const std::int64_t hidden = dimensions_.config.hidden_size;
     const double deviation = dimensions_.config.initializer_range;
@@ -189,13 +182,16 @@ void Parameters::initialize(std::uint64_t seed) {
         } else if (parameter.initial_values == InitialValues::normal) {
             const std::uint64_t key = mix(seed, hash_of(parameter.name));
             if (parameter.name == names.word_embeddings()) {
-                for (std::size_t row = 0; row < dimensions_.vocabulary_rows.size(); ++row) {
-                    const std::int64_t id = dimensions_.vocabulary_rows[row];
-                    if (id != dimensions_.pad_token) {
-                        fill_normal(key, id * hidden, hidden, deviation,
-                                    out + static_cast<std::int64_t>(row) * hidden);
+                constexpr std::int64_t kRowsPerTask = 256;
+                const auto rows = static_cast<std::int64_t>(dimensions_.vocabulary_rows.size());
+                at::parallel_for(0, rows, kRowsPerTask, [&](std::int64_t begin, std::int64_t end) {
+                    for (std::int64_t row = begin; row < end; ++row) {
+                        const std::int64_t id = dimensions_.vocabulary_rows[static_cast<std::size_t>(row)];
+                        if (id != dimensions_.pad_token) {
+                            fill_normal(key, id * hidden, hidden, deviation, out + row * hidden);
+                        }
                     }
-                }
+                });
             } else if (parameter.name == names.position_embeddings()) {
                 fill_normal(key, dimensions_.first_position() * hidden, dimensions_.positions * hidden,
                             deviation, out);
@@ -204,8 +200,9 @@ void Parameters::initialize(std::uint64_t seed) {
             }
         }
     }
-    const at::NoGradGuard no_gradients;
-    all_values_.copy_(host);
+    if (!all_values_.is_cpu()) {
+        all_values_.copy_(host);
+    }
 }
 
 at::Tensor Parameters::value(const Parameter& parameter) const {

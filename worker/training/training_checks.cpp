@@ -41,6 +41,19 @@ void check_model(const ModelConfig& model) {
     }
 }
 
+// Where the longest text stands.
+std::string place_of_longest(const PreparedData& data) {
+    for (const PreparedPart* const part : {&data.train, &data.validation, &data.test}) {
+        for (std::int64_t row = 0; row < part->rows(); ++row) {
+            if (part->length(row) == data.report.longest_text_tokens) {
+                return "line " + std::to_string(part->line[static_cast<std::size_t>(row)]) + " of '" +
+                       data.file + "'";
+            }
+        }
+    }
+    return "some line of '" + data.file + "'";
+}
+
 void check_windows(const TextWindows& windows) {
     constexpr std::int64_t kSpecialTokens = 2;
     if (windows.length != 0 && (windows.stride < 1 || windows.length - kSpecialTokens < windows.stride)) {
@@ -73,10 +86,11 @@ void check_lengths(const ModelConfig& model, const TextWindows& windows, const P
     if (tokens > positions) {
         const bool has_windows = tokens < data.report.longest_text_tokens;
         throw UserError(
-            "the text of " + place_of_longest(data) + " has " + (has_windows ? "windows of " : "") +
-            std::to_string(tokens) + " tokens, but model.max_position_embeddings = " +
-            std::to_string(model.max_position_embeddings) + " allows " + std::to_string(positions) +
-            "; lower tokenizer." + (has_windows ? "window_length" : "max_length") + " or raise it");
+            (has_windows ? std::string("a window of the text") : std::string("the text")) + " of " +
+            place_of_longest(data) + " has " + std::to_string(tokens) +
+            " tokens, but model.max_position_embeddings = " + std::to_string(model.max_position_embeddings) +
+            " allows " + std::to_string(positions) + "; lower tokenizer." +
+            (has_windows ? "window_length" : "max_length") + " or raise it");
     }
 }
 

@@ -1,5 +1,6 @@
 // The random numbers behind initial weights, order and dropout; batches and their cut over ranks.
 #include <cmath>
+#include <numbers>
 #include <numeric>
 #include <set>
 
@@ -65,6 +66,33 @@ TEST(DropoutMask, DropsTheProbabilityAskedForAndDependsOnEveryKey) {
             both += reference[i] && other[i] ? 1 : 0;
         }
         EXPECT_NEAR(static_cast<double>(both), 0.01 * kElements, 5 * std::sqrt(0.01 * 0.99 * kElements));
+    }
+}
+
+// Element i of the stream by Box and Muller's formula.
+double normal_element(std::uint64_t key, std::int64_t i) {
+    const auto pair = static_cast<std::uint64_t>(i) / 2;
+    const auto random =
+        philox({static_cast<std::uint32_t>(pair), static_cast<std::uint32_t>(pair >> 32), 0, 0},
+               {static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32)});
+    const double radius = std::sqrt(-2 * std::log((random[0] + 0.5) / 4294967296.0));
+    const double angle = 2 * std::numbers::pi * (random[1] / 4294967296.0);
+    return radius * (i % 2 != 0 ? std::sin(angle) : std::cos(angle));
+}
+
+TEST(NormalDeviates, AreTheFormulasAndTheSameBitsWithEveryInstructionSet) {
+    constexpr std::uint64_t kKey = 0x123456789abcdefULL;
+    for (const auto& [first, count] : {std::pair(0L, 100000L), std::pair(5L, 1L), std::pair(17L, 40L),
+                                       std::pair(1L << 34, 33L), std::pair(0L, 0L)}) {
+        std::vector<float> expected(static_cast<std::size_t>(count));
+        generic::kernels().normal(kKey, first, count, 0.5, expected.data());
+        for (std::int64_t i = 0; i < count; ++i) {
+            ASSERT_NEAR(expected[static_cast<std::size_t>(i)], 0.5 * normal_element(kKey, first + i), 2e-7)
+                << first << " " << i;
+        }
+        std::vector<float> found(expected.size());
+        best_kernels().normal(kKey, first, count, 0.5, found.data());
+        EXPECT_EQ(found, expected) << best_kernels().instruction_set;
     }
 }
 
