@@ -16,6 +16,7 @@
 
 #include "common/error.h"
 #include "common/sha256.h"
+#include "common/vocabulary.h"
 #include "worker/training_api.h"
 
 namespace {

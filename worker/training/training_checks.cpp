@@ -63,19 +63,6 @@ void check_windows(const TextWindows& windows) {
     }
 }
 
-// Where the longest text stands.
-std::string place_of_longest(const PreparedData& data) {
-    for (const PreparedPart* const part : {&data.train, &data.validation, &data.test}) {
-        for (std::int64_t row = 0; row < part->rows(); ++row) {
-            if (part->length(row) == data.report.longest_text_tokens) {
-                return "line " + std::to_string(part->line[static_cast<std::size_t>(row)]) + " of '" +
-                       data.file + "'";
-            }
-        }
-    }
-    return "some line of '" + data.file + "'";
-}
-
 void check_lengths(const ModelConfig& model, const TextWindows& windows, const PreparedData& data) {
     if (model.position_embeddings == PositionEmbeddings::none) {
         return;
