@@ -190,10 +190,12 @@ Field kept_layers_field() {
         if (layers.empty()) {
             return std::string("all layers");
         }
+        if (layers.size() == 1) {
+            return layers.front() == 0 ? std::string("first layer")
+                                       : fmt::format("layer {} alone", layers.front());
+        }
         const bool first_ones = layers.back() + 1 == static_cast<std::int64_t>(layers.size());
-        return layers == std::vector<std::int64_t>{0} ? "first layer"
-               : first_ones                           ? fmt::format("first {} layers", layers.size())
-                            : fmt::format("layer{} {}", layers.size() == 1 ? "" : "s", shown_numbers(layers));
+        return first_ones ? fmt::format("first {} layers", layers.size()) : "layers " + shown_numbers(layers);
     };
     return varying(finished(std::move(field)));
 }

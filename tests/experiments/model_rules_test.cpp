@@ -197,7 +197,7 @@ sweep = { "tokenizer.window_length" = [32], "tokenizer.window_stride" = [16], "m
 )"));
     EXPECT_THAT(
         names_of(variants),
-        ElementsAre("baseline", "first 2 layers", "layer 3", "layers 0, 2 and 3",
+        ElementsAre("baseline", "first 2 layers", "layer 3 alone", "layers 0, 2 and 3",
                     "frozen position embeddings", "no position embeddings", "without heads 0.1 and 2.0-2",
                     "50 % of neurons masked at random", "50 % of neurons masked by lowest activation",
                     "50 % of neurons masked by lowest gradient", "25 % of classifier units masked at random",

@@ -50,6 +50,23 @@ TEST(ShippedStudies, Quickstart) {
     EXPECT_THAT(study.base.data.split.group_by, ElementsAre(GroupColumn{"track_id", ""}));
 }
 
+TEST(ShippedStudies, Anatomy) {
+    const auto study = load_study(kStudies / "anatomy.toml", {});
+    EXPECT_THAT(study.warnings, IsEmpty());
+    EXPECT_THAT(
+        names_of(last_stage(study)),
+        ElementsAre("baseline", "first layer", "layer 1 alone", "frozen position embeddings",
+                    "no position embeddings", "without heads 0.0-1 and 1.0", "50 % of heads masked at random",
+                    "50 % of heads masked by lowest gradient", "50 % of neurons masked at random",
+                    "50 % of neurons masked by lowest activation",
+                    "50 % of neurons masked by lowest gradient", "50 % of classifier units masked at random",
+                    "frozen embeddings", "lowest layer frozen", "all layers frozen", "pooling: mean",
+                    "fusion: concatenation, fused layers 0, 1 and 2", "fusion: mean, fused layers 0, 1 and 2",
+                    "fusion: weighted, fused layers 0, 1 and 2", "windows, mean of logits",
+                    "windows, greatest logits"));
+    EXPECT_EQ(jobs_of(last_stage(study)), 42U);
+}
+
 TEST(ShippedStudies, PunkOrFunkSmall) {
     const StudyFolder folder;
     const auto study =
