@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/worker/training/ablations.h"
 #include "tests/worker/training/synthetic_data.h"
 #include "worker/training/checkpoint_file.h"
 
@@ -271,6 +272,26 @@ TEST_F(CheckpointTest, AStopAtAnyStepLeavesACheckpointThatGoesOnToTheSameBits) {
             EXPECT_EQ(resumed.observer.resumed_at, step);
             EXPECT_EQ(resumed.comparable(), peace.comparable());
         }
+    }
+}
+
+// What is frozen and what is masked stands in no checkpoint: both come from the initial weights again.
+TEST_F(CheckpointTest, AnAblatedModelGoesOnToTheSameBits) {
+    constexpr std::int64_t kStoppedAt = 4;
+    for (const Ablation& ablation : ablations()) {
+        SCOPED_TRACE(ablation.name);
+        JobConfig config = test_job();
+        ablation.apply(config);
+        const Attempt peace = train_attempt(subfolder("peace"), {}, *files_, no_stop, config);
+        ASSERT_EQ(peace.outcome.cause, Cause::succeeded);
+        const fs::path folder = subfolder(ablation.name);
+        const Attempt stopped = train_attempt(
+            folder, {}, *files_,
+            [](std::int64_t done, std::atomic<bool>& stop) { stop = done == kStoppedAt; }, config, 3600);
+        ASSERT_EQ(stopped.outcome.cause, Cause::preempted);
+        const Attempt resumed = train_attempt(folder, stopped.observer.checkpoints, *files_, no_stop, config);
+        EXPECT_EQ(resumed.observer.resumed_at, kStoppedAt);
+        EXPECT_EQ(resumed.comparable(), peace.comparable());
     }
 }
 
