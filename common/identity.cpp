@@ -1,4 +1,5 @@
 #include <charconv>
+#include <cmath>
 #include <string_view>
 
 #include "common/job_config.h"
@@ -63,7 +64,15 @@ class CanonicalWriter {
         text_.append(digits, std::to_chars(std::begin(digits), std::end(digits), value).ptr);
     }
 
-    void write(double value) { text_ += Json(value).dump(); }
+    // As the library writes it, which is not always the shortest form; identities depend on the very digits.
+    void write(double value) {
+        if (!std::isfinite(value)) {
+            text_ += "null";
+            return;
+        }
+        char digits[64];
+        text_.append(digits, nlohmann::detail::to_chars(std::begin(digits), std::end(digits), value));
+    }
 
     void write(const std::string& value) {
         for (const char c : value) {

@@ -2,6 +2,7 @@
 // factors; a factor makes alternatives, an alternative is a list of edits that turn a baseline into a variant.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -71,10 +72,11 @@ AblationEntry read_ablation(const Value& entry, Mistakes& mistakes);
 std::vector<Alternative> alternatives_of(const Factor& factor, const JobConfig& baseline, std::size_t others,
                                          Mistakes& mistakes);
 
-// The entry applied to a baseline. Reports products that are too large, a feature to be left out that the
-// baseline lacks, a feature to be added that it has, and contradictions that an edit makes; such variations
-// are left out.
-std::vector<Variation> apply_ablation(const AblationEntry& entry, const Settings& settings,
-                                      const JobConfig& baseline, Mistakes& mistakes);
+// Calls `visit` with each variation that the entry makes of a baseline, until it returns false. Reports products that
+// are too large, a feature to be left out that the baseline lacks, a feature to be added that it has, and
+// contradictions that an edit makes; such variations are left out.
+using VisitVariation = std::function<bool(Variation)>;
+void apply_ablation(const AblationEntry& entry, const Settings& settings, const JobConfig& baseline,
+                    Mistakes& mistakes, const VisitVariation& visit);
 
 }  // namespace orchestrate

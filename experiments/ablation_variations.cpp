@@ -84,14 +84,14 @@ std::string put_into(std::string pattern, const std::string& generated) {
 class Application {
   public:
     Application(const AblationEntry& entry, const Settings& settings, const JobConfig& baseline,
-                Mistakes& mistakes)
-        : entry_(entry), settings_(settings), baseline_(baseline), mistakes_(mistakes) {
+                Mistakes& mistakes, const VisitVariation& visit)
+        : entry_(entry), settings_(settings), baseline_(baseline), mistakes_(mistakes), visit_(visit) {
         settings_.job = baseline;
         // Else its contradictions are reported where it is made.
         baseline_is_sound_ = find_contradictions(baseline, settings.ranks).empty();
     }
 
-    std::vector<Variation> run() {
+    void run() {
         std::vector<std::vector<Alternative>> factors;
         std::size_t product = 1;
         const std::size_t before = mistakes_.errors();
@@ -101,28 +101,30 @@ class Application {
         }
         if (mistakes_.errors() == before) {
             chosen_.reserve(factors.size());
-            combine(factors);
-            check_names();
+            if (combine(factors)) {
+                check_names();
+            }
         }
-        return std::move(variations_);
     }
 
   private:
-    void combine(const std::vector<std::vector<Alternative>>& factors) {
+    // False if the visitor wants no more.
+    bool combine(const std::vector<std::vector<Alternative>>& factors) {
         if (chosen_.size() == factors.size()) {
-            if (!chosen_.empty()) {
-                add_variation();
-            }
-            return;
+            return chosen_.empty() || add_variation();
         }
         for (const auto& alternative : factors[chosen_.size()]) {
             chosen_.push_back(&alternative);
-            combine(factors);
+            const bool goes_on = combine(factors);
             chosen_.pop_back();
+            if (!goes_on) {
+                return false;
+            }
         }
+        return true;
     }
 
-    void add_variation() {
+    bool add_variation() {
         const std::size_t before = mistakes_.errors();
         Settings changed = settings_;
         for (const Alternative* alternative : chosen_) {
@@ -131,7 +133,7 @@ class Application {
             }
         }
         if (mistakes_.errors() != before) {
-            return;
+            return true;
         }
         auto [name, change] = describe(chosen_, changed);
         const auto& edits = chosen_.front()->edits;
@@ -143,9 +145,9 @@ class Application {
             }
         }
         if (mistakes_.errors() != before) {
-            return;
+            return true;
         }
-        variations_.push_back(
+        return visit_(
             {shown_name(name), std::move(change), without_unused_fields(std::move(changed.job)), where});
     }
 
@@ -175,17 +177,17 @@ class Application {
     Settings settings_;
     const JobConfig& baseline_;
     Mistakes& mistakes_;
+    const VisitVariation& visit_;
     bool baseline_is_sound_ = false;
     std::vector<const Alternative*> chosen_;
-    std::vector<Variation> variations_;
     std::vector<std::string> generated_;  // names, where some are to be replaced
 };
 
 }  // namespace
 
-std::vector<Variation> apply_ablation(const AblationEntry& entry, const Settings& settings,
-                                      const JobConfig& baseline, Mistakes& mistakes) {
-    return Application(entry, settings, baseline, mistakes).run();
+void apply_ablation(const AblationEntry& entry, const Settings& settings, const JobConfig& baseline,
+                    Mistakes& mistakes, const VisitVariation& visit) {
+    Application(entry, settings, baseline, mistakes, visit).run();
 }
 
 }  // namespace orchestrate

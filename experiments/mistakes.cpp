@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -59,6 +60,34 @@ bool is_continuation_byte(char c) {
 
 std::int64_t code_points(const std::string& text) {
     return std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation_byte(c); });
+}
+
+// The characters from `first` on (from 1), at most `count` of them.
+std::string part_of(const std::string& text, std::int64_t first, std::int64_t count) {
+    std::string part;
+    std::int64_t at = 0;
+    for (const char c : text) {
+        at += is_continuation_byte(c) ? 0 : 1;
+        if (at >= first && at < first + count) {
+            part += c;
+        }
+    }
+    return part;
+}
+
+// The source line and the column in it; of a very long line only what stands around the column.
+std::pair<std::string, std::int64_t> clipped(const Diagnostic& diagnostic) {
+    constexpr std::int64_t kLongest = 200;
+    constexpr std::int64_t kBefore = 40;
+    const auto& line = diagnostic.source_line;
+    if (code_points(line) <= kLongest) {
+        return {line, diagnostic.column};
+    }
+    const std::int64_t first = std::max<std::int64_t>(1, diagnostic.column - kBefore);
+    const bool is_cut_before = first > 1;
+    const bool is_cut_after = first + kLongest <= code_points(line);
+    return {(is_cut_before ? "..." : "") + part_of(line, first, kLongest) + (is_cut_after ? "..." : ""),
+            diagnostic.column > 0 ? diagnostic.column - first + 1 + (is_cut_before ? 3 : 0) : 0};
 }
 
 // Tabs stay tabs, so that the underline stands below what it underlines.
@@ -140,13 +169,13 @@ std::string render(const Diagnostic& diagnostic) {
     if (diagnostic.source_line.empty()) {
         return text;
     }
+    const auto [source_line, column] = clipped(diagnostic);
     const std::string label = diagnostic.line > 0 ? fmt::format("{:>5}", diagnostic.line) : "--set";
-    text += fmt::format("\n{} | {}", label, diagnostic.source_line);
-    if (diagnostic.column > 0) {
-        const auto room =
-            std::max<std::int64_t>(1, code_points(diagnostic.source_line) - diagnostic.column + 1);
+    text += fmt::format("\n{} | {}", label, source_line);
+    if (column > 0) {
+        const auto room = std::max<std::int64_t>(1, code_points(source_line) - column + 1);
         const auto length = std::clamp<std::int64_t>(diagnostic.length, 1, room);
-        text += fmt::format("\n      | {}^{}", indentation(diagnostic.source_line, diagnostic.column),
+        text += fmt::format("\n      | {}^{}", indentation(source_line, column),
                             std::string(static_cast<std::size_t>(length - 1), '~'));
     }
     return text;

@@ -20,7 +20,7 @@ constexpr std::size_t kMostWarnings = 10;     // of equal variants
 // Whether a stage may have these variants and one more; reports where not.
 bool has_room(const std::vector<Variant>& variants, std::size_t jobs, const SourceSpan& where,
               Mistakes& mistakes) {
-    if (variants.size() >= kMostVariants) {
+    if (variants.size() > kMostVariants) {  // the baseline does not count
         mistakes.error(where,
                        fmt::format("this makes more than {} variants of one stage; expected at most that "
                                    "many",
@@ -147,7 +147,7 @@ class AblationExpansion {
     }
 
     void add_variations(const AblationEntry& entry, int number, const JobConfig& start, const Variant* row) {
-        for (auto& variation : apply_ablation(entry, settings_, start, mistakes_)) {
+        apply_ablation(entry, settings_, start, mistakes_, [&](Variation variation) {
             Variant variant;
             variant.name = (row ? row->name + ", " : "") + variation.name;
             variant.change = (row ? row->change + ", " : "") + variation.change;
@@ -156,10 +156,8 @@ class AblationExpansion {
             variant.runs =
                 make_runs(settings_, entry.seeds.empty() ? settings_.seeds : entry.seeds, reference_);
             variant.entry = number;
-            if (!add(std::move(variant), variation.where)) {
-                return;
-            }
-        }
+            return add(std::move(variant), variation.where);
+        });
     }
 
     // False if the stage is full. A name that is taken is reported.

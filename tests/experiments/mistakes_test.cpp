@@ -355,6 +355,18 @@ TEST(Render, UnderlinesTheSourceLine) {
     EXPECT_EQ(render(diagnostic), "grid.toml:12:3: warning: unknown key 'epoch' in [train]");
 }
 
+TEST(Render, ShowsOfAVeryLongLineWhatStandsAroundTheMistake) {
+    Diagnostic diagnostic;
+    diagnostic.file = "grid.toml";
+    diagnostic.line = 1;
+    diagnostic.column = 5001;
+    diagnostic.length = 3;
+    diagnostic.message = "m";
+    diagnostic.source_line = std::string(5000, 'a') + "bad" + std::string(5000, 'c');
+    EXPECT_EQ(render(diagnostic), "grid.toml:1:5001: error: m\n    1 | ..." + std::string(40, 'a') + "bad" +
+                                      std::string(157, 'c') + "...\n      | " + std::string(43, ' ') + "^~~");
+}
+
 TEST(Render, CommandLineAndWideCharacters) {
     Diagnostic diagnostic;
     diagnostic.file = "command line";
