@@ -57,10 +57,15 @@ class PlanReport {
     // The jobs to be run, each once; what depends on the winner of a search stands beside the file's base.
     void collect_jobs() {
         const auto states = database_ ? job_states(*database_) : std::unordered_map<std::string, JobState>{};
+        const auto stored = database_ ? stored_record(*database_, study_.name) : std::nullopt;
+        const auto baseline_of = stored ? stored_baselines(study_, *database_, *stored) : BaselineOf{};
         std::set<std::string> seen;
         int stage_number = 0;
         for (const auto& stage : study_.stages) {
-            const auto variants = study_.expand(stage, study_.base);
+            const auto baseline =
+                stage.baseline_stage.empty() || !baseline_of ? std::nullopt : baseline_of(stage);
+            guesses_baseline_ = guesses_baseline_ || (!stage.baseline_stage.empty() && !baseline);
+            const auto variants = study_.expand(stage, baseline.value_or(study_.base));
             for (const auto& variant : variants) {
                 for (const auto& run : variant.runs) {
                     add_job(job_of(variant, run), variant.resources.ranks, stage_number, states, seen);
@@ -122,8 +127,7 @@ class PlanReport {
             "  {} estimated from the same configuration, {} scaled from others by epochs, rows,\n"
             "  features and weights\n",
             estimate->same, estimate->scaled);
-        if (std::any_of(study_.stages.begin(), study_.stages.end(),
-                        [](const Stage& stage) { return !stage.baseline_stage.empty(); })) {
+        if (guesses_baseline_) {
             text_ += "  ablations of a search are counted beside the file's own configuration\n";
         }
     }
@@ -166,6 +170,7 @@ class PlanReport {
     std::size_t known_ = 0;
     std::int64_t pairs_ = std::numeric_limits<std::int64_t>::max();
     bool has_ablations_ = false;
+    bool guesses_baseline_ = false;
     std::string text_;
 };
 

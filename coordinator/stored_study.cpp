@@ -97,7 +97,7 @@ std::optional<StudyRecord> stored_record(SQLite::Database& database, const std::
     return record;
 }
 
-StudyRecord record_beside(const Study& study, SQLite::Database& database, const StudyRecord& stored) {
+BaselineOf stored_baselines(const Study& study, SQLite::Database& database, const StudyRecord& stored) {
     const auto identities_of = [](const StudyRecord& record, const std::string& stage) {
         std::vector<std::string> identities;
         for (const auto& variant : record.variants) {
@@ -108,7 +108,8 @@ StudyRecord record_beside(const Study& study, SQLite::Database& database, const 
         return identities;
     };
     const StudyRecord beside_base = record_of(study);
-    return record_of(study, [&](const Stage& stage) -> std::optional<JobConfig> {
+    return [&study, &database, &stored, identities_of,
+            beside_base](const Stage& stage) -> std::optional<JobConfig> {
         if (identities_of(beside_base, stage.baseline_stage) != identities_of(stored, stage.baseline_stage)) {
             return std::nullopt;
         }
@@ -126,7 +127,11 @@ StudyRecord record_beside(const Study& study, SQLite::Database& database, const 
         JobConfig baseline = study.base;
         Json::parse(query.getColumn(0).getString()).get_to(baseline);
         return baseline;
-    });
+    };
+}
+
+StudyRecord record_beside(const Study& study, SQLite::Database& database, const StudyRecord& stored) {
+    return record_of(study, stored_baselines(study, database, stored));
 }
 
 std::unordered_map<std::string, JobState> job_states(SQLite::Database& database) {

@@ -109,6 +109,7 @@ TEST_F(StoredStudy, AFinishedSearchGivesTheAblationsTheirBaseline) {
         kStudy + "[search]\ntrials = 2\nseed = 3\n[search.space]\ntrain.epochs = [7, 9, 11, 13]\n";
     run(folder_.load(toml));
     EXPECT_EQ(difference_to_last_run(folder_.load(toml), file()), "");
+    EXPECT_THAT(report(folder_.load(toml)), HasSubstr("; 0 to run"));
     const auto wider = folder_.load(toml, {"search.trials=3"});
     EXPECT_THAT(difference_to_last_run(wider, file()), HasSubstr("+ new       search: trial 3"));
 }
