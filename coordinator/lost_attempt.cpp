@@ -3,6 +3,7 @@
 #include <csignal>
 
 #include "common/time_text.h"
+#include "common/worker_exit.h"
 
 namespace orchestrate {
 
@@ -81,6 +82,9 @@ SettledCause settle_cause(const LossEvidence& evidence) {
                 break;
             default:
                 return {Cause::worker_crashed, text};
+        }
+        if (evidence.exit->exit_code == kExitRankLost) {
+            return {Cause::node_lost, text + " (a rank gave no sign of life)"};
         }
         if (evidence.exit->exit_code != 0) {
             return {Cause::worker_crashed, text};

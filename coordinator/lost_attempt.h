@@ -30,7 +30,8 @@ struct SettledCause {
 //   allocation's time: walltime.
 // - Without progress: worker_crashed, not node_lost. What hangs once may hang each time, and crashes are counted.
 // - SIGKILL has many senders; the cluster knows them (OUT_OF_MEMORY, TIMEOUT, PREEMPTED, NODE_FAIL), or else it is a
-//   crash. Every other signal and exit code above 0 is a crash, whatever the cluster says.
+//   crash. Every other signal and exit code above 0 is a crash, whatever the cluster says, but for the one by
+//   which ranks tell that another fell silent (common/worker_exit.h): node_lost.
 // - An exit code of 0 without a word, or nothing but silence: node_lost, unless the cluster knows better.
 SettledCause settle_cause(const LossEvidence& evidence);
 

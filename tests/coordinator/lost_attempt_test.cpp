@@ -4,6 +4,8 @@
 
 #include <gmock/gmock.h>
 
+#include "common/worker_exit.h"
+
 namespace orchestrate {
 namespace {
 
@@ -54,7 +56,9 @@ TEST(LostAttemptTest, SettlesTheCauseFromWhatIsKnownBest) {
         {"asked through mpirun", evidence(exit_code(143)), Cause::preempted, "signal 15"},
         {"interrupted", evidence(killed_by(SIGINT)), Cause::preempted, "signal 2"},
         {"hung up", evidence(killed_by(SIGHUP)), Cause::preempted, "signal 1"},
-        {"lost a rank", evidence(exit_code(70)), Cause::worker_crashed, "ended with exit code 70"},
+        {"out of step", evidence(exit_code(kExitOutOfStep)), Cause::worker_crashed,
+         "ended with exit code 70"},
+        {"lost a rank", evidence(exit_code(kExitRankLost)), Cause::node_lost, "no sign of life"},
         {"failed", evidence(exit_code(1), "NODE_FAIL"), Cause::worker_crashed, "ended with exit code 1"},
         {"left without a word", evidence(exit_code(0)), Cause::node_lost, "ended with exit code 0"},
         {"did not start", evidence(SiteWorkerExit{"here-1", 0, 0, "no mpirun"}), Cause::worker_crashed,

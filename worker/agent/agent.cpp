@@ -19,6 +19,7 @@
 #include "common/error.h"
 #include "common/host.h"
 #include "common/result_spool.h"
+#include "common/worker_exit.h"
 
 namespace orchestrate {
 namespace {
@@ -26,8 +27,6 @@ namespace {
 namespace asio = boost::asio;
 using namespace std::chrono_literals;
 using asio::use_awaitable;
-
-constexpr int kRankLost = 70;
 
 class Agent {
   public:
@@ -221,7 +220,7 @@ class Agent {
         if (running_) {
             connection_->send(AttemptEnded{*running_, Cause::node_lost, lost, {}});
         }
-        end(kRankLost);
+        end(kExitRankLost);
     }
 
     asio::awaitable<void> listen() {
@@ -328,7 +327,7 @@ class Agent {
                 connection_->send(message);
             }
             if (!runner_->usable()) {
-                end(kRankLost);
+                end(ended->cause == Cause::node_lost ? kExitRankLost : kExitOutOfStep);
             }
         } else if (connection_) {
             connection_->send(message);

@@ -7,6 +7,7 @@
 
 #include "common/error.h"
 #include "common/host.h"
+#include "common/worker_exit.h"
 #include "worker/agent/agent.h"
 #include "worker/agent/shared_parts.h"
 
@@ -72,7 +73,7 @@ int serve(const ServeOptions& given) {
     } catch (const std::exception& error) {
         options.runner.log->error("rank {} ends: {}", collective->rank(), error.what());
         options.runner.log->flush();
-        _exit(70);
+        _exit(dynamic_cast<const PeerLost*>(&error) != nullptr ? kExitRankLost : kExitOutOfStep);
     }
     return 0;
 }
