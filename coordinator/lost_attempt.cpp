@@ -21,6 +21,15 @@ int signal_of(const SiteWorkerExit& exit) {
                : 0;
 }
 
+bool asks_to_end(int signal) {
+    return signal == SIGTERM || signal == SIGINT || signal == SIGHUP;
+}
+
+// A launcher's exit code that is neither success nor the answer to a signal that asks.
+bool is_failure_of_a_rank(const SiteWorkerExit& exit) {
+    return exit.signal == 0 && exit.exit_code != 0 && !asks_to_end(signal_of(exit));
+}
+
 std::optional<Cause> cause_of_allocation(const std::string& state) {
     if (state == "TIMEOUT" || state == "DEADLINE") {
         return Cause::walltime;
@@ -56,7 +65,7 @@ std::string exit_text(const SiteWorkerExit& exit) {
 }
 
 SettledCause settle_cause(const LossEvidence& evidence) {
-    if (!evidence.farewell.empty()) {
+    if (!evidence.farewell.empty() && !(evidence.exit && is_failure_of_a_rank(*evidence.exit))) {
         return {Cause::preempted, "left: " + evidence.farewell};
     }
     if (evidence.without_progress) {
@@ -71,17 +80,15 @@ SettledCause settle_cause(const LossEvidence& evidence) {
         if (!evidence.exit->error.empty()) {
             return {Cause::worker_crashed, text};
         }
-        switch (signal_of(*evidence.exit)) {
-            case SIGTERM:
-            case SIGINT:
-            case SIGHUP:
-                return {allocation.value_or(Cause::preempted), text + cluster};
-            case SIGKILL:
-                return {allocation.value_or(Cause::worker_crashed), text + cluster};
-            case 0:
-                break;
-            default:
-                return {Cause::worker_crashed, text};
+        const int signal = signal_of(*evidence.exit);
+        if (asks_to_end(signal)) {
+            return {allocation.value_or(Cause::preempted), text + cluster};
+        }
+        if (signal == SIGKILL) {
+            return {allocation.value_or(Cause::worker_crashed), text + cluster};
+        }
+        if (signal != 0) {
+            return {Cause::worker_crashed, text};
         }
         if (evidence.exit->exit_code == kExitRankLost) {
             return {Cause::node_lost, text + " (a rank gave no sign of life)"};

@@ -27,7 +27,7 @@ struct SettledCause {
 
 // The rules:
 // - A worker that left on purpose, or was asked to (SIGTERM, SIGINT, SIGHUP), was preempted; by the end of its
-//   allocation's time: walltime.
+//   allocation's time: walltime. But mpirun asks the other ranks to end when one has failed: its exit code tells.
 // - Without progress: worker_crashed, not node_lost. What hangs once may hang each time, and crashes are counted.
 // - SIGKILL has many senders; the cluster knows them (OUT_OF_MEMORY, TIMEOUT, PREEMPTED, NODE_FAIL), or else it is a
 //   crash. Every other signal and exit code above 0 is a crash, whatever the cluster says, but for the one by
