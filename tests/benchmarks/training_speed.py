@@ -4,9 +4,10 @@
     .deps/peers/bin/python tests/benchmarks/training_speed.py --data spotify-tracks.csv.gz --vocabulary roberta
 
 Batch 16, real texts of about 72 tokens, vocabulary 50,265, dropout 0.1 in both, the same rows, the same number of
-threads. Each round runs every row once, one after the other, so that what else the machine does meets all of them;
-printed are medians over the rounds, and of a ratio the median of the rounds' ratios. `step / products` compares our step
-with its own matrix products alone, timed between its steps in the same process: by LibTorch (MKL), and by our kernels.
+threads. Each round runs every row once, one after the other, so that what else the machine does meets all of them.
+Printed are medians over the rounds, and of a ratio the median of the rounds' ratios. `step / products` compares our
+step with its own matrix products alone, timed between its steps in the same process: by LibTorch (MKL), and by our
+kernels.
 """
 
 import argparse
@@ -34,6 +35,8 @@ def parse_arguments():
     parser.add_argument("--precisions", nargs="+", default=["fp32"], choices=["fp32", "bf16"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=20, help="timed steps of a round")
+    parser.add_argument("--passive", action="store_true",
+                        help="waiting threads sleep, in ours and the peer: for several threads on a busy machine")
     parser.add_argument("--compile", action="store_true", help="a row with torch_compile too (minutes; needs g++)")
     return parser.parse_args()
 
@@ -53,8 +56,10 @@ def machine():
     return f"{cpu}, {os.cpu_count()} cores, {' '.join(known)}; load {os.getloadavg()[0]:.1f}"
 
 
-def run(command, threads):
+def run(command, threads, passive=False):
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
+    if passive:
+        environment["OMP_WAIT_POLICY"] = "passive"
     done = subprocess.run([str(part) for part in command], env=environment, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{' '.join(map(str, command))}\nended with {done.returncode}:\n{done.stderr[-2000:]}")
@@ -70,9 +75,9 @@ def measure(arguments, shape, threads, precision, rows, ids):
     peer = [sys.executable, FOLDER / "trainer_peer.py", "--ids", ids, *common]
     rounds = []
     for _ in range(arguments.rounds):
-        results = {"ours": json.loads(run(ours, threads))}
+        results = {"ours": json.loads(run(ours, threads, arguments.passive))}
         for row in rows:
-            results[row] = json.loads(run([*peer, "--row", row], threads).splitlines()[-1])
+            results[row] = json.loads(run([*peer, "--row", row], threads, arguments.passive).splitlines()[-1])
         rounds.append(results)
     return rounds
 
