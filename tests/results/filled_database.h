@@ -89,7 +89,7 @@ class FilledDatabase {
                      const std::string& message = "") {
         insert(
             "attempts VALUES (?1, ?2, 'worker-1', 'node-1', 'cpu avx2', 1, ?3, nullif(?4, ''), nullif(?5, "
-            "''), ?6, ?7)",
+            "''), ?6, ?7, NULL, NULL)",
             job, number, fmt::format("2026-11-23T02:{:02}:00.000Z", number),
             cause.empty() ? "" : fmt::format("2026-11-23T02:{:02}:30.500Z", number), cause, message,
             fmt::format("/logs/job-{}-{}.log", job, number));
