@@ -9,6 +9,7 @@
 #include "common/error.h"
 #include "filled_database.h"
 #include "results/job_logs.h"
+#include "results/schema.h"
 #include "results/tables.h"
 
 namespace orchestrate {
@@ -70,7 +71,7 @@ TEST_F(QueryTest, AcceptsATrailingSemicolonAndComment) {
     EXPECT_THAT(run("values (1, 2)"), HasSubstr("1"));
     EXPECT_THAT(run("explain query plan select * from studies"), HasSubstr("SCAN"));
     EXPECT_THAT(run("select name from pragma_table_info('studies')"), HasSubstr("created_at"));
-    EXPECT_THAT(run("pragma user_version"), HasSubstr("1"));
+    EXPECT_THAT(run("pragma user_version"), HasSubstr(std::to_string(kSchemaVersion)));
     EXPECT_THAT(run("select * from sqlite_schema where name = 'comparison'"), HasSubstr("CREATE VIEW"));
     EXPECT_THAT(run("pragma table_info(studies)"), HasSubstr("created_at"));
 }
@@ -101,7 +102,7 @@ TEST_F(QueryTest, RefusesWhateverIsNotReading) {
     }
     EXPECT_EQ(filled_.rows("select count(*) from studies").front(), "1");
     EXPECT_EQ(filled_.rows("pragma foreign_keys").front(), "1");
-    EXPECT_EQ(filled_.rows("pragma user_version").front(), "1");
+    EXPECT_EQ(filled_.rows("pragma user_version").front(), std::to_string(kSchemaVersion));
 }
 
 TEST_F(QueryTest, RefusesSeveralStatements) {
