@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -118,6 +119,14 @@ BOOST_DESCRIBE_STRUCT(DataReport, (),
                       (data_sha256, train_rows, validation_rows, test_rows, vocabulary_size, mean_tokens,
                        longest_text_tokens, truncated_texts, leaks, example_text))
 
+// A trained model in a folder as Hugging Face's transformers reads it.
+struct SavedModel {
+    std::string folder;      // absolute; its last part is the hash
+    std::string sha256;      // of config.json and the weights: what model.pretrained knows it by
+    std::int64_t bytes = 0;  // of the weights
+};
+BOOST_DESCRIBE_STRUCT(SavedModel, (), (folder, sha256, bytes))
+
 struct AttemptResult {
     std::int64_t selected_epoch = 0;
     std::int64_t parameters = 0;  // trainable, of the whole model
@@ -134,10 +143,11 @@ struct AttemptResult {
     std::vector<ConfusionCount> test_confusion;  // only counts above 0
     Predictions test_predictions;
     DataReport data;
+    std::optional<SavedModel> model;  // if it was to be saved
 };
 BOOST_DESCRIBE_STRUCT(AttemptResult, (),
                       (selected_epoch, parameters, train_seconds, total_seconds, peak_memory_bytes,
                        device_class, ranks, collapsed, classes, validation, test, test_classes,
-                       test_confusion, test_predictions, data))
+                       test_confusion, test_predictions, data, model))
 
 }  // namespace orchestrate

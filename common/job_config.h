@@ -271,9 +271,10 @@ struct JobResources {
     // memory, not results.
     std::int64_t micro_batch_size = 0;
     bool retry_out_of_memory = false;  // again with half the micro-batch, until it fits or is 1
+    bool save_model = false;           // the trained weights are kept
     bool operator==(const JobResources&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(JobResources, (), (ranks, micro_batch_size, retry_out_of_memory))
+BOOST_DESCRIBE_STRUCT(JobResources, (), (ranks, micro_batch_size, retry_out_of_memory, save_model))
 
 // JSON with sorted keys, no white space and shortest round-trip numbers: equal configurations give equal
 // bytes.

@@ -83,8 +83,9 @@ struct Lease {
     JobResources resources;
     std::string log_file;
     CheckpointPlan checkpoints;
+    std::string models_folder = "";  // where trained models are saved, absolute
 };
-BOOST_DESCRIBE_STRUCT(Lease, (), (attempt, config, paths, resources, log_file, checkpoints))
+BOOST_DESCRIBE_STRUCT(Lease, (), (attempt, config, paths, resources, log_file, checkpoints, models_folder))
 
 struct AttemptProgress {
     static constexpr const char* kType = "attempt_progress";

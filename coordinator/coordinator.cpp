@@ -265,8 +265,10 @@ void Coordinator::assign(std::int64_t id, const std::string& name) {
     progress_watch_.begin(name, job.began_at);
     log_->info("job {} ({}), attempt {} goes to {}", id, job.stored.title, begun.id.number, name);
     if (worker.connection) {
-        worker.connection->send(Lease{begun.id, job.stored.config, job.stored.paths, job.stored.resources,
-                                      begun.log_file, plan_checkpoints(begun.id)});
+        worker.connection->send(
+            Lease{begun.id, job.stored.config, job.stored.paths, job.stored.resources, begun.log_file,
+                  plan_checkpoints(begun.id),
+                  (std::filesystem::absolute(state_folder(options_.database)) / "models").string()});
     }
 }
 

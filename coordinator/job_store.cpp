@@ -470,6 +470,10 @@ void JobStore::store_result(const AttemptId& attempt, const AttemptResult& resul
         execute(database_, "INSERT INTO confusion VALUES (?, ?, ?, ?)", job, cell.true_class,
                 cell.predicted_class, cell.count);
     }
+    if (result.model) {
+        execute(database_, "INSERT INTO models VALUES (?, ?, ?, ?, ?)", job, result.model->folder,
+                result.model->sha256, result.model->bytes, now());
+    }
     const auto& predictions = result.test_predictions;
     SQLite::Statement insert(database_, "INSERT INTO predictions VALUES (?, ?, ?, ?, ?)");
     for (std::size_t i = 0; i < predictions.row.size(); ++i) {

@@ -268,6 +268,10 @@ std::vector<Field> study_fields() {
                 "An attempt that has made no step for so long, evaluated no text and prepared no part of the "
                 "data, is "
                 "ended (`worker_crashed`) and the job begun again by a fresh worker."),
+        one_of<SaveModels>(
+            "study.save_models", AT(save_models),
+            "Whose trained model is kept, in `DATABASE.d/models`, as Hugging Face's transformers reads "
+            "it (table `models`). Jobs that had succeeded before are not trained again for it."),
     };
 }
 

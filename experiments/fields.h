@@ -20,6 +20,9 @@ enum class SearchMethod {
     zip,     // the first values of all lists, then the second ones, ...
 };
 BOOST_DESCRIBE_ENUM(SearchMethod, random, grid, zip)
+// Whose trained weights are kept.
+enum class SaveModels { none, all };
+BOOST_DESCRIBE_ENUM(SaveModels, none, all)
 
 struct SearchSettings {
     SearchMethod method = SearchMethod::random;
@@ -42,6 +45,7 @@ struct Settings {
     bool retry_out_of_memory = false;
     double checkpoint_interval_seconds = 60;
     std::int64_t progress_timeout = 600;
+    SaveModels save_models = SaveModels::none;
     std::string data_source;  // where the data can be had; shown when the file is missing
     JobPaths paths;           // pretrained: of the study, whether or not a variant starts from it
     JobConfig job;
@@ -50,7 +54,8 @@ struct Settings {
 
     // Of a job of that width; 0: the study's.
     JobResources resources(int job_ranks = 0) const {
-        return {job_ranks > 0 ? job_ranks : ranks, micro_batch_size, retry_out_of_memory};
+        return {job_ranks > 0 ? job_ranks : ranks, micro_batch_size, retry_out_of_memory,
+                save_models == SaveModels::all};
     }
     std::string pretrained_sha256;                    // of the weights in paths.pretrained; empty: none
     bool pretrained_is_settled = false;               // paths.pretrained is the study's, and changes no more

@@ -170,6 +170,16 @@ CREATE TABLE predictions (
     PRIMARY KEY (job_id, line)
 ) WITHOUT ROWID;
 
+-- Trained models that were saved (study.save_models): folders that Hugging Face's transformers reads, named by their
+-- hash. Equal models share a folder.
+CREATE TABLE models (
+    job_id    INTEGER PRIMARY KEY REFERENCES jobs (id),
+    folder    TEXT NOT NULL,                   -- absolute
+    sha256    TEXT NOT NULL,                   -- of config.json and the weights
+    bytes     INTEGER NOT NULL,                -- of the weights
+    saved_at  TEXT NOT NULL
+) WITHOUT ROWID;
+
 -- Workers seen, for `status` and for reading afterwards.
 CREATE TABLE workers (
     id            INTEGER PRIMARY KEY,

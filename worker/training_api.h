@@ -38,7 +38,8 @@ struct AttemptRequest {
     JobPaths paths;
     JobResources resources;
     CheckpointPlan checkpoints;
-    int threads = 1;  // of this rank
+    std::filesystem::path models_folder = {};  // where the model is saved, if resources say so
+    int threads = 1;                           // of this rank
     // Where the time of the first steps goes is written there as a Chrome trace, per rank; empty: nowhere.
     std::filesystem::path trace_file;
 };

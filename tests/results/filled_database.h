@@ -106,6 +106,8 @@ class FilledDatabase {
             "results VALUES (?, ?, 2, 1000, 20.5, 25.0, 100, ?, 1, ?, 'abc', ?, '[\"funk\", \"punk \\u0026 "
             "ska\"]')",
             job, attempt, device_class, collapsed ? 1 : 0, data_report);
+        insert("models VALUES (?, ?, 'abc', 4000, '2026-11-23T02:30:00.000Z')", job,
+               "/lab/results.db.d/models/abc");
         for (const char* part : {"validation", "test"}) {
             insert("part_metrics VALUES (?, ?, 4, 0.7, ?, ?, ?, ?, 0.5, 0.5, 0.5, 0.5)", job, part,
                    test.accuracy, test.macro_precision, test.macro_recall, test.macro_f1);

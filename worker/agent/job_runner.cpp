@@ -19,6 +19,7 @@ std::vector<std::byte> pack(const Lease& lease, const std::filesystem::path& tra
                               {"paths", lease.paths},
                               {"resources", lease.resources},
                               {"checkpoints", lease.checkpoints},
+                              {"models_folder", lease.models_folder},
                               {"trace_file", trace_folder.empty() ? "" : trace_file.string()}});
     std::vector<std::byte> bytes(packed.size());
     std::memcpy(bytes.data(), packed.data(), packed.size());
@@ -32,6 +33,7 @@ AttemptRequest unpack(const std::vector<std::byte>& bytes, int threads) {
     json.at("config").get_to(request.config);
     json.at("paths").get_to(request.paths);
     json.at("resources").get_to(request.resources);
+    request.models_folder = json.at("models_folder").get<std::string>();
     request.trace_file = json.at("trace_file").get<std::string>();
     json.at("checkpoints").get_to(request.checkpoints);
     request.threads = threads;

@@ -189,6 +189,9 @@ class Engine final : public TrainingEngine {
         });
         TrainerInputs inputs{request.config, *prepared.data, device_, collective, observer, stop};
         inputs.pretrained = prepared.pretrained.get();
+        if (request.resources.save_model) {
+            inputs.models_folder = request.models_folder;
+        }
         inputs.micro_batch = request.resources.micro_batch_size;
         inputs.checkpoints = request.checkpoints;
         inputs.files = files_.get();

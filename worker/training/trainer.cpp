@@ -14,6 +14,7 @@
 #include "worker/training/model.h"
 #include "worker/training/pretrained_parameters.h"
 #include "worker/training/progress_report.h"
+#include "worker/training/saved_model.h"
 #include "worker/training/training_checks.h"
 #include "worker/training/training_plan.h"
 #include "worker/training/training_step.h"
@@ -96,10 +97,10 @@ class Trainer {
     bool is_first_rank() const { return in_.collective.rank() == 0; }
 
     void mask_units() {
-        const MaskedUnits masked = choose_masked_units(model_, in_, vocabulary_, training_step_.loss());
-        model_.mask(masked);
+        masked_ = choose_masked_units(model_, in_, vocabulary_, training_step_.loss());
+        model_.mask(masked_);
         if (is_first_rank()) {
-            for (const std::string& line : describe(in_.config.model, masked)) {
+            for (const std::string& line : describe(in_.config.model, masked_)) {
                 in_.observer.on_log(line);
             }
         }
@@ -276,6 +277,12 @@ class Trainer {
         }
         result.test_predictions = {part.line, part.label, std::move(evaluation.predicted_class),
                                    std::move(evaluation.probability)};
+        if (!in_.models_folder.empty()) {
+            result.model = save_model(*make_system_files(), in_.models_folder,
+                                      {in_.config, in_.data, in_.pretrained, parameters_, masked_,
+                                       result.selected_epoch * plan_.steps_per_epoch, plan_.steps});
+            in_.observer.on_log("saved the model in '" + result.model->folder + "'");
+        }
     }
 
     const TrainerInputs& in_;
@@ -292,6 +299,7 @@ class Trainer {
 
     Checkpoints checkpoints_;
     TrainingState state_;
+    MaskedUnits masked_;
 };
 
 }  // namespace

@@ -27,6 +27,7 @@ struct TrainerInputs {
     AttemptObserver& observer;  // called on rank 0 only
     const std::atomic<bool>& stop;
     const PretrainedWeights* pretrained = nullptr;  // what training starts from; null: from scratch
+    std::filesystem::path models_folder = {};       // where the trained model is saved; empty: it is not
     // Examples of this rank's share that one forward and backward pass takes; 0: all of them. Changes memory,
     // not results.
     std::int64_t micro_batch = 0;

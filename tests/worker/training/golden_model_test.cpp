@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -12,6 +13,7 @@
 #include "common/json.h"
 #include "worker/training/model.h"
 #include "worker/training/optimizer.h"
+#include "worker/training/pretrained_parameters.h"
 #include "worker/training/safetensors.h"
 #include "worker/training/training_loss.h"
 #include "worker/training/training_plan.h"
@@ -269,6 +271,29 @@ TEST_P(GoldenModel, FiveOptimiserStepsAreEqual) {
         }
     }
     EXPECT_LE(static_cast<double>(far), 1e-3 * static_cast<double>(elements));
+}
+
+// As a job does it: the folder's tensors, of which only the rows in use become parameters.
+TEST_P(GoldenModel, TheFolderIsLoadedIntoAModelOfTheWordsInUse) {
+    const auto weights = load_pretrained_weights(golden_folder() / GetParam().folder, "");
+    EXPECT_TRUE(weights->ignored.empty());
+    PackedBatch batch = packed(fixture_.inputs, "")->batch;
+    const std::set<std::int64_t> used(batch.token.begin(), batch.token.end());
+    ModelDimensions dimensions = fixture_.dimensions;
+    dimensions.config = weights->config.model;
+    dimensions.pad_token = weights->config.pad_token;
+    dimensions.token_types = weights->config.token_types;
+    dimensions.vocabulary_rows.assign(used.begin(), used.end());
+    dimensions.positions = batch.longest;
+    for (auto& token : batch.token) {
+        token = std::distance(used.begin(), used.find(token));
+    }
+    Parameters parameters(dimensions, at::kCPU);
+    const std::vector<std::string> classes(static_cast<std::size_t>(dimensions.classes));
+    EXPECT_EQ(fill_from_pretrained(parameters, *weights, classes).size(), 1U);
+    const EncoderClassifier model(parameters, operations());
+    const at::Tensor logits = model.logits(std::make_shared<BatchLayout>(std::move(batch)), std::nullopt);
+    EXPECT_LT(largest_difference(logits, tensor_of(fixture_.expected.at("logits"))), 2e-5);
 }
 
 INSTANTIATE_TEST_SUITE_P(

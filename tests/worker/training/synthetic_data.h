@@ -120,6 +120,7 @@ struct RunOptions {
     std::int64_t bucket_floats = 1 << 18;
     std::function<void(std::int64_t step, std::int64_t examples)> before_pass = nullptr;
     const PretrainedWeights* pretrained = nullptr;
+    std::filesystem::path models_folder = {};
 };
 
 inline TrainingRun run_job(const JobConfig& config, const PreparedData& data, Collective& collective,
@@ -132,6 +133,7 @@ inline TrainingRun run_job(const JobConfig& config, const PreparedData& data, Co
     inputs.micro_batch = options.micro_batch;
     inputs.retry_out_of_memory = options.retry_out_of_memory;
     inputs.pretrained = options.pretrained;
+    inputs.models_folder = options.models_folder;
     inputs.use_libtorch_kernels = options.use_libtorch_kernels;
     inputs.trace = options.trace;
     inputs.bucket_floats = options.bucket_floats;

@@ -56,6 +56,7 @@ int main(int argc, char** argv) {
     std::string data;
     std::string vocabulary;
     std::string pretrained;
+    std::string models;
     std::string mpi;
     std::string texts;
     std::string trace;
@@ -69,6 +70,7 @@ int main(int argc, char** argv) {
     app.add_option("--data", data)->required();
     app.add_option("--vocabulary", vocabulary);
     app.add_option("--pretrained", pretrained, "folder with config.json and weights to start from");
+    app.add_option("--models", models, "save the trained model in a folder of its own there");
     app.add_option("--threads", threads);
     app.add_option("--mpi", mpi, "shared object of an MPI library");
     app.add_option("--texts", texts, "write what the model reads to this CSV file and end");
@@ -89,6 +91,8 @@ int main(int argc, char** argv) {
         request.config = json.get<JobConfig>();
         request.paths = {data, vocabulary, pretrained};
         request.threads = threads;
+        request.models_folder = models;
+        request.resources.save_model = !models.empty();
         request.trace_file = trace;
         if (!pretrained.empty()) {
             request.config.model.pretrained_sha256 = sha256_hex_of_pretrained(pretrained);
