@@ -27,7 +27,7 @@ set = { "model.head_width" = 32 }
 ranks = 2
 """
 ON_SLURM = ["--set", "cluster.kind=slurm", "--set", "cluster.nodes=2", "--set", "cluster.slots=1"]
-SHORT = ["--set", "train.epochs=2"]
+SHORT = ["--set", "train.epochs=2", "--set", "train.precision=fp32"]
 
 
 class SlurmStudyTest(ProgramTest):

@@ -89,6 +89,7 @@ class Agent {
         try {
             const int signal = co_await signals_.async_wait(use_awaitable);
             options_.runner.log->warn("signal {}: ending after the current step", signal);
+            signal_ = signal;
             leave("signal " + std::to_string(signal));
             co_await signals_.async_wait(use_awaitable);
             _exit(128 + signal);
@@ -218,9 +219,20 @@ class Agent {
         options_.runner.log->error("{}; ending", lost);
         connection_->send(Goodbye{lost});
         if (running_) {
-            connection_->send(AttemptEnded{*running_, Cause::node_lost, lost, {}});
+            AttemptEnded ended{*running_, Cause::node_lost, lost, {}};
+            judge_silence(ended);
+            connection_->send(ended);
         }
         end(kExitRankLost);
+    }
+
+    // Launchers ask the ranks that are left to end when one has failed. Where that came before a rank was found silent,
+    // it crashed: which is counted, unlike the loss of a node.
+    void judge_silence(AttemptEnded& ended) const {
+        if (ended.cause == Cause::node_lost && signal_ != 0) {
+            ended.cause = Cause::worker_crashed;
+            ended.message += ", after its launcher had sent signal " + std::to_string(signal_);
+        }
     }
 
     asio::awaitable<void> listen() {
@@ -317,17 +329,19 @@ class Agent {
     }
 
     void on_report(const Message& message) {
-        if (const auto* ended = std::get_if<AttemptEnded>(&message)) {
+        if (const auto* reported = std::get_if<AttemptEnded>(&message)) {
             running_.reset();
-            unacknowledged_.push_back(*ended);
+            AttemptEnded ended = *reported;
+            judge_silence(ended);
+            unacknowledged_.push_back(ended);
             if (connection_) {
                 if (!runner_->usable()) {
                     connection_->send(Goodbye{"a rank was lost"});  // so that it gets no other job
                 }
-                connection_->send(message);
+                connection_->send(ended);
             }
             if (!runner_->usable()) {
-                end(ended->cause == Cause::node_lost ? kExitRankLost : kExitOutOfStep);
+                end(ended.cause == Cause::node_lost ? kExitRankLost : kExitOutOfStep);
             }
         } else if (connection_) {
             connection_->send(message);
@@ -354,6 +368,7 @@ class Agent {
     bool leaving_ = false;
     std::string leaving_why_;
     bool rank_is_lost_ = false;
+    int signal_ = 0;  // that asked this process to end; 0: none did
     bool ended_ = false;
     int exit_code_ = 0;
 };

@@ -41,7 +41,7 @@ void MpiService::run() {
             if (now >= peers_.next_beat()) {
                 const std::string lost = peers_.beat(now);
                 if (!lost.empty()) {
-                    set_lost(lost);
+                    set_lost(lost, true);
                     return;
                 }
             }
@@ -55,7 +55,7 @@ void MpiService::run() {
             }
         }
     } catch (const CollectiveError& error) {
-        set_lost(std::string("a rank: ") + error.what());
+        set_lost(error.what(), false);
     }
 }
 
@@ -63,8 +63,8 @@ bool MpiService::test_locked(MpiOperation& operation) {
     if (operation.completed_at) {
         return true;
     }
-    if (const std::string lost = lost_peer(); !lost.empty()) {
-        throw PeerLost(lost);
+    if (!lost_peer().empty()) {
+        fail();
     }
     int done = 0;
     check_mpi(MPI_Test(&operation.request, &done, MPI_STATUS_IGNORE), "MPI_Test");
@@ -114,17 +114,27 @@ std::optional<steady_clock::time_point> MpiService::completed_at(const MpiOperat
 
 // MPI writes to the buffers of all that is under way whenever it is called, also of what nobody waits for any more.
 void MpiService::check_usable() const {
-    if (const std::string lost = lost_peer(); !lost.empty()) {
-        throw PeerLost(lost);
+    if (!lost_peer().empty()) {
+        fail();
     }
     if (abandoned_ > 0) {
         throw CollectiveError("a rank did not take part in an earlier operation");
     }
 }
 
-void MpiService::set_lost(const std::string& who) {
+// MPI reports an error where a connection broke, as a process does that crashed; a host that is gone is silent.
+void MpiService::fail() const {
+    const std::lock_guard lock(lost_mutex_);
+    if (lost_by_silence_) {
+        throw PeerLost(lost_);
+    }
+    throw CollectiveError(lost_);
+}
+
+void MpiService::set_lost(const std::string& who, bool silent) {
     const std::lock_guard lock(lost_mutex_);
     lost_ = who;
+    lost_by_silence_ = silent;
 }
 
 std::string MpiService::lost_peer() const {

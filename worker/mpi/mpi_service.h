@@ -66,7 +66,8 @@ class MpiService {
     void run();
     bool test_locked(MpiOperation& operation);
     void check_usable() const;
-    void set_lost(const std::string& who);
+    [[noreturn]] void fail() const;
+    void set_lost(const std::string& who, bool silent);
 
     mutable std::mutex mutex_;  // of every call into MPI
     std::condition_variable changed_;
@@ -77,6 +78,7 @@ class MpiService {
     mutable std::mutex
         lost_mutex_;  // its own: lost_peer() must answer even if a call into MPI does not return
     std::string lost_;
+    bool lost_by_silence_ = false;
     std::thread thread_;
 };
 

@@ -72,11 +72,11 @@ void dropout_changes_losses() {
 void sums_run_beside_the_backward_pass(Collective& collective) {
     const PreparedData data = synthetic_data(256);
     JobConfig config = synthetic_job();
-    config.model.hidden_size = 128;
-    config.model.intermediate_size = 512;
+    config.model.hidden_size = 256;
+    config.model.intermediate_size = 1024;
     config.model.num_hidden_layers = 4;
-    config.train.epochs = 2;
-    config.train.batch_size = 32;
+    config.train.epochs = 4;
+    config.train.batch_size = 64;
     StepTrace trace(collective.rank());
     RunOptions options;
     options.trace = &trace;
