@@ -48,6 +48,7 @@ pretrained = "{model}"
 epochs = 4
 batch_size = 16
 learning_rate = 2e-4
+precision = "fp32"                # as transformers computes it; "auto" may be bf16 here
 
 [[ablation]]
 set = {{ "model.pretrained" = "none", "train.learning_rate" = 3e-4 }}
