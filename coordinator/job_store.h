@@ -1,9 +1,13 @@
-// The job store: the coordinator's only way into the database. Every public call that changes something is
-// one transaction; when it returns, the change is on disk. Not thread-safe. Errors: SQLite::Exception.
+// The job store: the coordinator's only way into the database. What is decided (is this attempt still the current one?
+// what becomes of its job?) is decided from memory, which nobody else changes; the database is the journal. Changes
+// wait in order until commit() writes them in one transaction; what depends on them may only be told to others
+// afterwards. Not thread-safe. Errors: StoreUnavailable (nothing is lost, try again), SQLite::Exception.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +18,7 @@
 #include "common/messages.h"
 #include "coordinator/job_states.h"
 #include "coordinator/row_choice.h"
+#include "coordinator/store_file.h"
 #include "experiments/study.h"
 
 namespace orchestrate {
@@ -57,19 +62,25 @@ struct BegunAttempt {
 
 class JobStore {
   public:
-    // Opens or creates the database: WAL on a local disk, a rollback journal with exclusive locking on a
-    // network file system. Throws UserError if it is no results database.
-    explicit JobStore(const std::filesystem::path& path);
+    // Throws UserError if the file is no results database or cannot be used.
+    explicit JobStore(const std::filesystem::path& path, const StoreOptions& options = {});
+    // In memory, for tests and measurements; the schema is prepared.
+    explicit JobStore(SQLite::Database database, const StoreOptions& options = {});
 
-    // "wal" or "delete", for the log.
-    const std::string& journal_mode() const { return journal_mode_; }
+    // "wal", "delete" or "memory", for the log.
+    const std::string& journal_mode() const { return file_.journal_mode(); }
 
+    // Writes all changes that wait. After StoreUnavailable they still wait.
+    void commit();
+    std::size_t pending_changes() const { return pending_.size(); }
+    std::int64_t commits() const { return commits_; }
+
+    // Those three write at once, together with what waits.
     std::int64_t begin_study(const Study& study);
     void set_study_state(std::int64_t study, StudyState state);
 
     // Makes the stage's variants and jobs what the study says: new ones are added, those gone are hidden, and
-    // cancelled if nothing else names them and they have not begun; failed or
-    // cancelled jobs wait again. Returns the stage's jobs in order, without repetition.
+    // cancelled if nothing else names them and they have not begun; failed or cancelled jobs wait again. Returns the stage's jobs in order, without repetition.
     std::vector<StoredJob> sync_stage(std::int64_t study, int position, const Stage& stage,
                                       const std::vector<Variant>& variants, const JobPaths& paths);
 
@@ -83,15 +94,19 @@ class JobStore {
     std::vector<std::optional<MeasuredDifference>> differences(std::int64_t study, const std::string& stage,
                                                                SelectionMetric metric, SelectionPart part);
 
+    // Jobs waiting or running, of all studies.
+    std::int64_t unfinished_jobs();
+
     std::vector<OpenAttempt> open_attempts();
 
     std::int64_t add_worker(const WorkerRecord& worker);
     // Workers that were connected when the last coordinator ended.
     std::vector<WorkerRecord> present_workers();
+    // The largest number at the end of a worker's name.
     std::int64_t last_worker_number();
     void worker_left(std::int64_t worker_row, const std::string& why);
 
-    // Begins the next attempt of a waiting job.
+    // Begins the next attempt of a waiting job. Throws std::logic_error if the job does not wait.
     BegunAttempt begin_attempt(std::int64_t job, const WorkerRecord& worker,
                                const std::filesystem::path& log_folder);
 
@@ -110,29 +125,35 @@ class JobStore {
     // not the job's current one.
     bool resume_attempt(const AttemptId& attempt, const ResumePoint& point);
 
-    // Ends an attempt and sets the job's next state. False, and no change, if it is not the job's current
-    // one, or trained another job.
-    bool end_attempt(const AttemptEnded& ended, JobState next_state, bool counts_as_failure);
+    // Ends an attempt; what becomes of its job, by the table of job_states.h. Nothing, and no change, if it is not the
+    // job's current one, or trained another job.
+    std::optional<JobTransition> end_attempt(const AttemptEnded& ended, int maximum_failures);
 
     // False for a job that the database does not have.
     bool has_succeeded(std::int64_t job);
 
-    // Jobs waiting or running, of all studies.
-    std::int64_t unfinished_jobs();
-
   private:
-    bool is_current(const AttemptId& attempt);
-    bool is_of_job(const AttemptEnded& ended);
-    void store_epoch(const AttemptId& attempt, const EpochMetrics& metrics);
-    void store_result(const AttemptId& attempt, const AttemptResult& result);
-    void hide_stages_beside(std::int64_t study, const std::vector<Stage>& stages);
-    // Waiting jobs that no shown variant of any study has.
-    void cancel_unnamed_jobs();
-    std::int64_t find_or_add_job(const JobConfig& config, const JobPaths& paths,
-                                 const JobResources& resources);
+    // Made twice it must be as made once: that a commit failed may also mean that only its answer was lost.
+    using Change = std::function<void(SQLite::Database&)>;
+    // What decisions about a job need.
+    struct JobRecord {
+        JobState state = JobState::waiting;
+        int failures = 0;
+        std::int64_t last_attempt = 0;
+        std::string identity;
+        std::optional<std::vector<StoredCheckpoint>> checkpoints;  // nothing: not looked up yet
+    };
 
-    SQLite::Database database_;
-    std::string journal_mode_;
+    void change(Change change);
+    JobRecord* find_record(std::int64_t job);  // null: there is no such job
+    JobRecord* record_if_current(const AttemptId& attempt);
+    std::vector<StoredCheckpoint>& checkpoints_of(std::int64_t job, JobRecord& record);
+
+    StoreFile file_;
+    std::vector<Change> pending_;
+    std::map<std::int64_t, JobRecord> records_;
+    std::int64_t last_worker_row_ = 0;
+    std::int64_t commits_ = 0;
 };
 
 // The folder beside the database that holds access files, the certificate, logs and the lock: "<database>.d".

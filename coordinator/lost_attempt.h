@@ -8,7 +8,7 @@
 #include <string>
 
 #include "common/attempt.h"
-#include "coordinator/sites.h"
+#include "coordinator/site.h"
 
 namespace orchestrate {
 

@@ -33,7 +33,7 @@ void Scheduler::remove_job(std::int64_t job) {
 }
 
 void Scheduler::worker_expected(const std::string& worker, const std::string& site, int ranks) {
-    workers_[worker] = {site, ranks, WorkerState::starting, 0};
+    workers_[worker] = {site, ranks, WorkerState::expected, 0};
 }
 
 void Scheduler::worker_ready(const std::string& worker, const std::string& site, int ranks) {
@@ -107,7 +107,7 @@ std::vector<SchedulerAction> Scheduler::next_actions() {
     std::set<std::string> reserved_sites;  // a wider job waits for their slots
     std::map<int, int> coming;             // workers on their way, by width
     for (const auto& [name, worker] : workers_) {
-        if (worker.state == WorkerState::starting) {
+        if (worker.state == WorkerState::starting || worker.state == WorkerState::expected) {
             ++coming[worker.ranks];
         }
     }

@@ -94,7 +94,7 @@ class Scheduler {
     bool knows_worker(const std::string& worker) const { return workers_.contains(worker); }
 
   private:
-    enum class WorkerState { starting, idle, busy, retiring };
+    enum class WorkerState { starting, expected, idle, busy, retiring };
     struct Site {
         int slots = 0;
         int start_failures = 0;

@@ -12,6 +12,7 @@
 
 #include "cluster/launcher.h"
 #include "common/connection.h"
+#include "coordinator/site.h"
 
 namespace orchestrate {
 
@@ -26,24 +27,6 @@ struct SiteOptions {
     std::string interface;  // network interface of the traffic among the ranks of a worker
 };
 
-struct SiteWorkerExit {
-    std::string worker;
-    int exit_code = 0;
-    int signal = 0;
-    std::string error;  // set if it could not be started at all
-};
-
-class Site {
-  public:
-    virtual ~Site() = default;
-    virtual void start(const std::string& worker, int ranks) = 0;
-    virtual void stop(const std::string& worker, std::chrono::milliseconds grace) = 0;
-    // Workers that ended since the last call.
-    virtual std::vector<SiteWorkerExit> take_exits() = 0;
-    // Whether processes that this site started still live here.
-    virtual bool has_processes() const = 0;
-};
-
 // This machine, through a launcher; with CUDA each rank gets a GPU of its own.
 class LauncherSite : public Site {
   public:
@@ -52,6 +35,7 @@ class LauncherSite : public Site {
     void stop(const std::string& worker, std::chrono::milliseconds grace) override;
     std::vector<SiteWorkerExit> take_exits() override;
     bool has_processes() const override { return !launcher_->running().empty(); }
+    bool must_come_up_soon() const override { return true; }
     std::vector<std::string> running() const { return launcher_->running(); }
 
   private:

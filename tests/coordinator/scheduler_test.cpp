@@ -149,6 +149,19 @@ TEST(SchedulerTest, CountsExpectedWorkersOfAnEarlierCoordinator) {
     EXPECT_EQ(act(scheduler), Texts{"assign 2 here-8"});
 }
 
+TEST(SchedulerTest, WorkersOfAnEarlierCoordinatorThatStayAwayAreNoFailuresOfTheSite) {
+    Scheduler scheduler(7);
+    scheduler.add_site("here", 7);
+    for (int number = 1; number <= 7; ++number) {
+        scheduler.worker_expected("here-" + std::to_string(number), "here", 1);
+    }
+    for (int number = 1; number <= 7; ++number) {
+        scheduler.worker_gone("here-" + std::to_string(number));
+    }
+    scheduler.add_job(1, 1, 0);
+    EXPECT_EQ(act(scheduler), Texts{"start 1 here-8"});
+}
+
 TEST(SchedulerTest, AddingAJobTwiceKeepsOneEntry) {
     Scheduler scheduler;
     scheduler.add_job(1, 1, 0);

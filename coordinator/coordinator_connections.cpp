@@ -1,0 +1,113 @@
+// Connections of the coordinator: workers, pilots and people.
+#include <boost/asio/use_awaitable.hpp>
+
+#include "coordinator/coordinator.h"
+#include "coordinator/sites.h"
+
+namespace orchestrate {
+
+namespace asio = boost::asio;
+
+namespace {
+
+class ConnectedPeer final : public Peer {
+  public:
+    explicit ConnectedPeer(std::shared_ptr<Connection> connection) : connection_(std::move(connection)) {}
+    void send(const Message& message) override { connection_->send(message); }
+    void close() override { connection_->close(); }
+
+  private:
+    std::shared_ptr<Connection> connection_;
+};
+
+}  // namespace
+
+asio::awaitable<void> Coordinator::serve(std::shared_ptr<Connection> connection, Hello hello) {
+    switch (hello.role) {
+        case Role::worker:
+            return serve_worker(std::move(connection), std::move(hello));
+        case Role::pilot:
+            return serve_pilot(std::move(connection), std::move(hello));
+        case Role::person:
+            break;
+    }
+    return serve_person(std::move(connection));
+}
+
+asio::awaitable<void> Coordinator::serve_worker(std::shared_ptr<Connection> connection, Hello hello) {
+    const std::string name = hello.name;
+    const auto peer = std::make_shared<ConnectedPeer>(connection);
+    dispatcher_.worker_connected(peer, hello);
+    settle();
+    try {
+        while (true) {
+            const Message message = co_await connection->read();
+            if (!dispatcher_.worker_said(name, peer, message)) {
+                co_return;
+            }
+            settle();
+        }
+    } catch (const ProtocolError& error) {
+        log_->error("worker {} speaks nonsense and is cut off: {}", name, error.what());
+        connection->close();
+    } catch (const boost::system::system_error& error) {
+        log_->info("worker {}: connection ended ({})", name, error.code().message());
+    }
+    dispatcher_.worker_disconnected(name, peer);
+    settle();
+}
+
+asio::awaitable<void> Coordinator::serve_pilot(std::shared_ptr<Connection> connection, Hello hello) {
+    const std::string name = hello.name;
+    log_->info("pilot {} on {} is there with {} slots", name, hello.host, hello.slots);
+    display_.note("pilot " + name + " is there with " + std::to_string(hello.slots) + " slots");
+    auto owned = std::make_unique<PilotSite>(connection);
+    PilotSite* site = owned.get();
+    if (slurm_) {
+        slurm_->pilot_connected();
+    }
+    Welcome welcome;
+    welcome.program_version = options_.program_version;
+    welcome.heartbeat_interval_milliseconds = options_.heartbeat_interval.count();
+    connection->send(welcome);
+    dispatcher_.add_site(name, std::move(owned), hello.slots);
+    settle();
+    try {
+        while (true) {
+            const Message message = co_await connection->read();
+            if (const auto* exited = std::get_if<WorkerExited>(&message)) {
+                site->on_exit(*exited);
+            } else if (std::holds_alternative<Heartbeat>(message)) {
+                connection->send(Heartbeat{});
+            }
+        }
+    } catch (const std::exception& error) {
+        log_->info("pilot {}: connection ended ({})", name, error.what());
+    }
+    if (const auto found = dispatcher_.sites().find(name);
+        found != dispatcher_.sites().end() && found->second.get() == site) {
+        dispatcher_.remove_site(name);
+    }
+    settle();
+}
+
+asio::awaitable<void> Coordinator::serve_person(std::shared_ptr<Connection> connection) {
+    Welcome welcome;
+    welcome.program_version = options_.program_version;
+    connection->send(welcome);
+    try {
+        while (true) {
+            const Message message = co_await connection->read();
+            if (std::holds_alternative<StatusRequest>(message)) {
+                if (!dispatcher_.paused()) {
+                    commit_now();  // what is said here is on disk
+                }
+                connection->send(status());
+            }
+        }
+    } catch (const boost::system::system_error&) {
+        co_return;  // the person has left
+    }
+}
+
+}  // namespace orchestrate

@@ -1,0 +1,394 @@
+#include "coordinator/dispatcher.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "common/error.h"
+#include "common/time_text.h"
+#include "coordinator/stored_results.h"
+
+namespace orchestrate {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// Workers that an earlier coordinator started may still come, and stand nowhere until they do: no name of theirs may
+// be given again. So each coordinator's numbers begin at a new hundred.
+std::int64_t first_number_after(std::int64_t last) {
+    return (last + 99) / 100 * 100;
+}
+
+}  // namespace
+
+Dispatcher::Dispatcher(DispatcherOptions options, JobStore& store, Surroundings& surroundings, Log log)
+    : options_(std::move(options)),
+      store_(store),
+      surroundings_(surroundings),
+      log_(std::move(log)),
+      scheduler_(first_number_after(store_.last_worker_number())) {}
+
+void Dispatcher::add_site(const std::string& name, std::unique_ptr<Site> site, int slots) {
+    sites_[name] = std::move(site);
+    scheduler_.add_site(name, slots);
+    act();
+}
+
+void Dispatcher::remove_site(const std::string& name) {
+    const auto found = sites_.find(name);
+    if (found == sites_.end()) {
+        return;
+    }
+    for (const auto& exit : found->second->take_exits()) {
+        on_exit(name, exit);
+    }
+    sites_.erase(name);
+    scheduler_.remove_site(name);
+}
+
+void Dispatcher::add_jobs(const std::vector<StoredJob>& jobs, int priority) {
+    for (const auto& stored : jobs) {
+        jobs_[stored.id].stored = stored;
+        jobs_[stored.id].priority = priority;
+    }
+}
+
+void Dispatcher::schedule(const std::vector<StoredJob>& jobs) {
+    for (const auto& stored : jobs) {
+        // As it is now: an attempt of an earlier coordinator may have ended since the store gave it.
+        if (const Job& job = jobs_.at(stored.id); job.stored.state == JobState::waiting) {
+            scheduler_.add_job(stored.id, stored.resources.ranks, job.priority);
+        }
+    }
+    act();
+}
+
+void Dispatcher::after_commit(std::function<void()> action) {
+    if (store_.pending_changes() == 0 && held_.empty()) {
+        action();
+    } else {
+        held_.push_back(std::move(action));
+    }
+}
+
+void Dispatcher::send(const Worker& worker, const Message& message) {
+    if (worker.connection) {
+        after_commit([connection = worker.connection, message] { connection->send(message); });
+    }
+}
+
+void Dispatcher::note(const std::string& line) {
+    after_commit([this, line] { surroundings_.note(line); });
+}
+
+bool Dispatcher::commit() {
+    try {
+        store_.commit();
+    } catch (const StoreUnavailable& error) {
+        pause(error.what());
+        return false;
+    }
+    for (const auto& action : std::exchange(held_, {})) {
+        action();
+    }
+    if (paused_) {
+        paused_ = false;
+        log_->info("the database can be written again");
+        surroundings_.note("the database can be written again; going on");
+        act();
+    }
+    return true;
+}
+
+void Dispatcher::pause(const std::string& why) {
+    if (!paused_) {
+        paused_ = true;
+        log_->error("paused: {}", why);
+        surroundings_.note("paused: " + why +
+                           ". What runs goes on, nothing new begins until it can be written");
+    }
+}
+
+std::string Dispatcher::site_of(const std::string& worker) {
+    return worker.substr(0, worker.find_last_of('-'));
+}
+
+Dispatcher::Worker& Dispatcher::welcome_worker(const std::shared_ptr<Peer>& connection, const Hello& hello) {
+    Worker& worker = workers_[hello.name];
+    if (worker.connection) {
+        worker.connection->close();  // half-open: it has come back before we noticed that it had gone
+    }
+    const bool same_process =
+        worker.record.process_id == hello.process_id && worker.record.host == hello.host;
+    if (worker.record.row == 0 || !same_process) {
+        const auto log_file = std::filesystem::path(hello.log_folder) / (hello.name + ".log");
+        worker.record = {0,           hello.name,   hello.host,       hello.process_id,
+                         hello.ranks, hello.device, log_file.string()};
+        worker.record.row = store_.add_worker(worker.record);
+    }
+    worker.log_folder = hello.log_folder;
+    worker.connection = connection;
+    worker.last_heard = surroundings_.now();
+    worker.exit.reset();
+    Welcome welcome;
+    welcome.program_version = options_.program_version;
+    welcome.heartbeat_interval_milliseconds = options_.heartbeat_interval.count();
+    if (hello.running) {
+        const auto job = jobs_.find(hello.running->job);
+        welcome.running_is_current = job != jobs_.end() && job->second.attempt == hello.running;
+    }
+    const bool resumes = welcome.running_is_current;
+    if (worker.running && worker.running != hello.running) {
+        // It never got its lease: the connection broke before.
+        end_attempt({*worker.running, Cause::node_lost, "the worker lost the job with its connection", {}},
+                    "");
+        worker.running.reset();
+    }
+    if (resumes) {
+        worker.running = hello.running;
+        progress_watch_.begin(hello.name, worker.last_heard);
+        jobs_.at(hello.running->job).held_until.reset();
+        scheduler_.worker_busy(hello.name, site_of(hello.name), hello.ranks, hello.running->job);
+    } else {
+        scheduler_.worker_ready(hello.name, site_of(hello.name), hello.ranks);
+    }
+    connection->send(welcome);
+    log_->info("worker {} on {} (process {}, {} rank(s), {}) {}", hello.name, hello.host, hello.process_id,
+               hello.ranks, hello.device, resumes ? "comes back with its job" : "is ready");
+    return worker;
+}
+
+void Dispatcher::worker_connected(const std::shared_ptr<Peer>& connection, const Hello& hello) {
+    welcome_worker(connection, hello);
+    if (dismissing_) {
+        connection->send(Retire{});
+    }
+    act();
+}
+
+bool Dispatcher::worker_said(const std::string& name, const std::shared_ptr<Peer>& connection,
+                             const Message& message) {
+    const auto found = workers_.find(name);
+    if (found == workers_.end() || found->second.connection != connection) {
+        return false;  // replaced by a newer connection, or given up
+    }
+    try {
+        on_worker_message(found->second, message);
+    } catch (const StoreUnavailable& error) {
+        // It says it again when it comes back.
+        pause(error.what());
+        connection->close();
+    }
+    return true;
+}
+
+void Dispatcher::worker_disconnected(const std::string& name, const std::shared_ptr<Peer>& connection) {
+    const auto found = workers_.find(name);
+    if (found == workers_.end() || found->second.connection != connection) {
+        return;
+    }
+    found->second.connection.reset();
+    if (!found->second.farewell.empty() && !found->second.running) {
+        lose_worker(name, {});
+    }
+}
+
+void Dispatcher::tick() {
+    for (auto& [name, site] : sites_) {
+        for (const auto& exit : site->take_exits()) {
+            on_exit(name, exit);
+        }
+    }
+    check_workers();
+    check_starting_workers();
+    release_held_attempts();
+    act();
+}
+
+void Dispatcher::dismiss() {
+    dismissing_ = true;
+    for (auto& [name, worker] : workers_) {
+        if (worker.connection) {
+            worker.connection->send(Retire{});
+        }
+    }
+}
+
+void Dispatcher::act() {
+    if (dismissing_ || paused_) {
+        return;
+    }
+    for (const auto& action : scheduler_.next_actions()) {
+        if (const auto* assignment = std::get_if<AssignJob>(&action)) {
+            assign(assignment->job, assignment->worker);
+        } else if (const auto* start = std::get_if<StartWorkerAt>(&action)) {
+            log_->info("starting worker {} with {} rank(s)", start->worker, start->ranks);
+            Site& site = *sites_.at(start->site);
+            site.start(start->worker, start->ranks);
+            if (site.must_come_up_soon()) {
+                starting_[start->worker] = surroundings_.now();
+            }
+        } else if (const auto* retire = std::get_if<RetireWorker>(&action)) {
+            log_->info("retiring worker {}", retire->worker);
+            if (const auto found = workers_.find(retire->worker);
+                found != workers_.end() && found->second.connection) {
+                found->second.connection->send(Retire{});
+            }
+        } else if (const auto* site = std::get_if<SiteBroken>(&action)) {
+            log_->error("no worker comes up at {}", site->site);
+            const bool others = std::any_of(sites_.begin(), sites_.end(),
+                                            [&](const auto& entry) { return entry.first != site->site; });
+            if (!others) {
+                broken_ = "workers do not come up: " + std::to_string(Scheduler::kMaximumStartFailures) +
+                          " in a row ended before they connected; look at their logs in '" +
+                          options_.log_folder + "'";
+                changed_ = true;
+            }
+        }
+    }
+}
+
+void Dispatcher::assign(std::int64_t id, const std::string& name) {
+    Worker& worker = workers_.at(name);
+    Job& job = jobs_.at(id);
+    std::vector<StoredCheckpoint> stored_checkpoints;
+    try {
+        stored_checkpoints = store_.checkpoints(id);
+    } catch (const StoreUnavailable& error) {
+        pause(error.what());
+        scheduler_.attempt_ended(name);
+        scheduler_.add_job(id, job.stored.resources.ranks, job.priority);
+        return;
+    }
+    const BegunAttempt begun = store_.begin_attempt(id, worker.record, worker.log_folder);
+    job.attempt = begun.id;
+    job.began_at = surroundings_.now();
+    job.share_resumed = 0;
+    job.stored.state = JobState::running;
+    worker.running = begun.id;
+    worker.progress = {};
+    progress_watch_.begin(name, job.began_at);
+    log_->info("job {} ({}), attempt {} goes to {}", id, job.stored.title, begun.id.number, name);
+    send(worker, Lease{begun.id, job.stored.config, job.stored.paths, job.stored.resources, begun.log_file,
+                       surroundings_.plan_checkpoints(begun.id, std::move(stored_checkpoints)),
+                       options_.models_folder});
+}
+
+void Dispatcher::on_worker_message(Worker& worker, const Message& message) {
+    worker.last_heard = surroundings_.now();
+    if (const auto* heartbeat = std::get_if<Heartbeat>(&message)) {
+        progress_watch_.counted(worker.record.name, heartbeat->advances, worker.last_heard);
+        if (worker.running) {
+            worker.progress.step = std::max(worker.progress.step, heartbeat->step);
+        }
+        worker.connection->send(Heartbeat{});
+    } else if (const auto* progress = std::get_if<AttemptProgress>(&message)) {
+        if (worker.running == progress->attempt) {
+            worker.progress = progress->progress;
+            progress_watch_.advanced(worker.record.name, worker.last_heard);
+        }
+    } else if (const auto* epoch = std::get_if<AttemptEpoch>(&message)) {
+        if (!store_.add_epoch(epoch->attempt, epoch->metrics)) {
+            send(worker, StopAttempt{epoch->attempt});
+        }
+    } else if (const auto* written = std::get_if<CheckpointWritten>(&message)) {
+        on_checkpoint(worker, *written);
+    } else if (const auto* resumed = std::get_if<AttemptResumed>(&message)) {
+        on_resume(worker, *resumed);
+    } else if (const auto* ended = std::get_if<AttemptEnded>(&message)) {
+        const bool current = end_attempt(*ended, worker.record.name);
+        if (worker.running == ended->attempt) {
+            worker.running.reset();
+            progress_watch_.end(worker.record.name);
+            scheduler_.attempt_ended(worker.record.name);
+        }
+        send(worker, Acknowledged{ended->attempt, !current});
+        act();
+    } else if (const auto* goodbye = std::get_if<Goodbye>(&message)) {
+        worker.farewell = goodbye->reason.empty() ? "left" : goodbye->reason;
+        scheduler_.worker_leaving(worker.record.name);
+    }
+}
+
+void Dispatcher::on_checkpoint(Worker& worker, const CheckpointWritten& written) {
+    StoredCheckpoint checkpoint = written.checkpoint;
+    checkpoint.file = std::filesystem::path(checkpoint.file).filename().string();
+    const auto needless = store_.add_checkpoint(written.attempt, checkpoint);
+    if (!needless) {
+        log_->warn("job {}, attempt {}: its checkpoint at step {} is stale", written.attempt.job,
+                   written.attempt.number, checkpoint.step);
+        send(worker, StopAttempt{written.attempt});
+        return;
+    }
+    log_->info("job {}, attempt {}: checkpoint at step {}, {} bytes", written.attempt.job,
+               written.attempt.number, checkpoint.step, checkpoint.bytes);
+    for (const auto& old : *needless) {
+        after_commit([this, job = written.attempt.job, old] { surroundings_.remove_checkpoint(job, old); });
+    }
+}
+
+void Dispatcher::on_resume(Worker& worker, const AttemptResumed& resumed) {
+    const auto& [attempt, point] = resumed;
+    if (!store_.resume_attempt(attempt, point)) {
+        send(worker, StopAttempt{attempt});
+        return;
+    }
+    Job& job = jobs_[attempt.job];
+    job.share_resumed =
+        point.steps > 0 ? static_cast<double>(point.step) / static_cast<double>(point.steps) : 0;
+    const auto text =
+        fmt::format("resumes at step {} of {} from attempt {}", point.step, point.steps, point.attempt);
+    log_->info("job {}, attempt {} {}", attempt.job, attempt.number, text);
+    note(fmt::format("job {}: {}: {}", attempt.job, job.stored.title, text));
+}
+
+bool Dispatcher::end_attempt(const AttemptEnded& ended, const std::string& worker) {
+    AttemptEnded checked = ended;
+    if (ended.cause == Cause::succeeded) {
+        const std::string flaw = ended.result ? flaw_of(*ended.result) : "there is none";
+        if (!flaw.empty()) {
+            checked.cause = Cause::worker_crashed;
+            checked.message = "the worker's result cannot be stored: " + flaw;
+            checked.result.reset();
+        }
+    }
+    const auto transition = store_.end_attempt(checked, options_.maximum_failures);
+    if (!transition) {
+        log_->warn("job {}, attempt {}: '{}' from {} is stale", ended.attempt.job, ended.attempt.number,
+                   to_string(checked.cause), worker);
+        return false;
+    }
+    log_->info("job {}, attempt {}: {} {}", ended.attempt.job, ended.attempt.number, to_string(checked.cause),
+               checked.message);
+    Job& job = jobs_[ended.attempt.job];
+    job.attempt.reset();
+    job.held_until.reset();
+    job.stored.state = transition->to;
+    job.stored.failures += transition->counts_as_failure ? 1 : 0;
+    const auto title = fmt::format("job {}: {}", ended.attempt.job,
+                                   job.stored.title.empty() ? "of another study" : job.stored.title);
+    if (checked.cause == Cause::succeeded) {
+        const double seconds = checked.result->total_seconds;
+        if (job.share_resumed < 1) {
+            job_seconds_.push_back(seconds / (1 - job.share_resumed));
+        }
+        after_commit([this, id = ended.attempt.job] { surroundings_.remove_checkpoints(id); });
+        note(fmt::format("{}: accuracy {:.2f} %, macro F1 {:.2f} % in {}", title,
+                         100 * checked.result->test.accuracy, 100 * checked.result->test.macro_f1,
+                         duration_text(std::chrono::duration<double>(seconds))));
+    } else if (!dismissing_) {
+        note(fmt::format("{}: {}{}{}{}", title, to_string(checked.cause), checked.message.empty() ? "" : ": ",
+                         checked.message,
+                         transition->to == JobState::waiting
+                             ? "; it is tried again"
+                             : fmt::format("; see orchestrate logs {}", ended.attempt.job)));
+    }
+    if (transition->to == JobState::waiting && !job.stored.title.empty()) {
+        scheduler_.add_job(ended.attempt.job, job.stored.resources.ranks, job.priority);
+    }
+    changed_ = true;
+    return true;
+}
+
+}  // namespace orchestrate

@@ -1,0 +1,30 @@
+// A place where workers run, with slots, as the dispatcher sees it.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace orchestrate {
+
+struct SiteWorkerExit {
+    std::string worker;
+    int exit_code = 0;
+    int signal = 0;
+    std::string error;  // set if it could not be started at all
+};
+
+class Site {
+  public:
+    virtual ~Site() = default;
+    virtual void start(const std::string& worker, int ranks) = 0;
+    virtual void stop(const std::string& worker, std::chrono::milliseconds grace) = 0;
+    // Workers that ended since the last call.
+    virtual std::vector<SiteWorkerExit> take_exits() = 0;
+    // Whether processes that this site started still live here.
+    virtual bool has_processes() const = 0;
+    // Whether a worker that has been started connects within seconds, or is to be given up.
+    virtual bool must_come_up_soon() const { return false; }
+};
+
+}  // namespace orchestrate

@@ -1,0 +1,98 @@
+#include "coordinator/store_file.h"
+
+#include <sqlite3.h>
+
+#include "common/error.h"
+#include "common/host.h"
+#include "results/schema.h"
+
+namespace orchestrate {
+namespace {
+
+// Errors that may pass by themselves or when a person has done something.
+bool may_pass(int code) {
+    switch (code & 0xFF) {
+        case SQLITE_FULL:
+        case SQLITE_IOERR:
+        case SQLITE_BUSY:
+        case SQLITE_LOCKED:
+        case SQLITE_CANTOPEN:
+        case SQLITE_READONLY:
+        case SQLITE_NOMEM:
+        case SQLITE_PROTOCOL:
+            return true;
+        default:
+            return false;
+    }
+}
+
+std::string unavailable_text(const std::filesystem::path& path, const SQLite::Exception& error) {
+    const std::string file = "the database '" + path.string() + "'";
+    if ((error.getErrorCode() & 0xFF) == SQLITE_FULL) {
+        return "there is no room on the disk for " + file + "; make room there";
+    }
+    return file + " cannot be used: " + error.what() + " (" + sqlite3_errstr(error.getExtendedErrorCode()) +
+           "); look after its disk";
+}
+
+}  // namespace
+
+StoreFile::StoreFile(std::filesystem::path path, StoreOptions options)
+    : path_(std::move(path)), options_(std::move(options)) {
+    try {
+        open();
+    } catch (const SQLite::Exception& error) {
+        throw UserError("cannot use the database '" + path_.string() + "': " + error.what() +
+                        "; name another one with --db FILE");
+    }
+}
+
+StoreFile::StoreFile(SQLite::Database database, StoreOptions options)
+    : options_(std::move(options)), database_(std::move(database)), journal_mode_("memory") {
+    database_->exec("PRAGMA foreign_keys = ON");
+}
+
+void StoreFile::open() {
+    database_.reset();
+    database_.emplace(path_.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, 5000, options_.vfs);
+    SQLite::Database& database = *database_;
+    // Before anything is written: new tables shall survive a power cut, too.
+    database.exec(options_.sync ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF");
+    prepare_schema(database);
+    // WAL needs shared memory between processes of one host: not on network file systems.
+    const bool network = options_.network_file_system
+                             ? *options_.network_file_system
+                             : is_network_file_system(std::filesystem::absolute(path_).parent_path());
+    if (network) {
+        database.exec("PRAGMA locking_mode = EXCLUSIVE");
+    }
+    journal_mode_ =
+        database.execAndGet(network ? "PRAGMA journal_mode = DELETE" : "PRAGMA journal_mode = WAL")
+            .getString();
+    database.exec("PRAGMA foreign_keys = ON");
+}
+
+void StoreFile::reopen_if_doubtful() {
+    if (!doubtful_ || path_.empty()) {
+        return;
+    }
+    try {
+        open();
+    } catch (const SQLite::Exception& error) {
+        if (may_pass(error.getErrorCode())) {
+            throw StoreUnavailable(unavailable_text(path_, error));
+        }
+        throw;
+    }
+    doubtful_ = false;
+}
+
+void StoreFile::fail(const SQLite::Exception& error) {
+    doubtful_ = (error.getErrorCode() & 0xFF) != SQLITE_CONSTRAINT;
+    if (may_pass(error.getErrorCode())) {
+        throw StoreUnavailable(unavailable_text(path_, error));
+    }
+    throw SQLite::Exception(error);
+}
+
+}  // namespace orchestrate

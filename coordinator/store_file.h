@@ -1,0 +1,86 @@
+// The database file beneath the job store: opened with the journal that its file system can bear, written in
+// transactions, and with errors told apart: those that pass (no room, the disk failed) and those that do not.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+namespace orchestrate {
+
+// The database cannot be read or written at the moment. Nothing was changed, and the same may work later.
+class StoreUnavailable : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
+struct StoreOptions {
+    // Changes wait for commit(), which writes them in one transaction; otherwise each is on disk when its call returns.
+    bool grouped = false;
+    std::string vfs;  // SQLite's name of the layer that reads and writes files; empty: its own
+    std::optional<bool> network_file_system;  // nothing: it is looked at
+    bool sync =
+        true;  // false: what is acknowledged may be lost in a power cut; so that a test can show that it notices
+};
+
+// Not thread-safe.
+class StoreFile {
+  public:
+    // Opens or creates the database: WAL on a local disk, a rollback journal with exclusive locking on a network file
+    // system. Throws UserError if it is no results database or cannot be used.
+    StoreFile(std::filesystem::path path, StoreOptions options);
+    // A database in memory whose schema is prepared.
+    StoreFile(SQLite::Database database, StoreOptions options);
+
+    const StoreOptions& options() const { return options_; }
+    const std::string& journal_mode() const { return journal_mode_; }
+
+    // Calls `work(database)` in a transaction: all of it is on disk afterwards, or nothing. Throws StoreUnavailable,
+    // SQLite::Exception for what would fail again, and what `work` throws.
+    template <class Work>
+    auto transaction(Work work) {
+        return guarded([&](SQLite::Database& database) {
+            SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
+            if constexpr (std::is_void_v<decltype(work(database))>) {
+                work(database);
+                transaction.commit();
+            } else {
+                auto result = work(database);
+                transaction.commit();
+                return result;
+            }
+        });
+    }
+
+    // Calls `work(database)`, which only reads. Throws as transaction().
+    template <class Work>
+    auto read(Work work) {
+        return guarded(work);
+    }
+
+  private:
+    template <class Work>
+    auto guarded(Work work) {
+        reopen_if_doubtful();
+        try {
+            return work(*database_);
+        } catch (const SQLite::Exception& error) {
+            fail(error);
+        }
+    }
+    void open();
+    void reopen_if_doubtful();
+    [[noreturn]] void fail(const SQLite::Exception& error);
+
+    std::filesystem::path path_;
+    StoreOptions options_;
+    std::optional<SQLite::Database> database_;
+    std::string journal_mode_;
+    bool doubtful_ = false;  // after an error of the disk: what SQLite remembers of the file may not be so
+};
+
+}  // namespace orchestrate

@@ -1,0 +1,123 @@
+#include "coordinator/stored_results.h"
+
+#include <cmath>
+#include <limits>
+#include <set>
+#include <utility>
+
+#include "common/time_text.h"
+#include "coordinator/sql.h"
+
+namespace orchestrate {
+namespace {
+
+bool all_are_numbers(const PartMetrics& part) {
+    for (const double value :
+         {part.loss, part.accuracy, part.macro_precision, part.macro_recall, part.macro_f1,
+          part.weighted_precision, part.weighted_recall, part.weighted_f1, part.f1_of_macro_averages}) {
+        if (std::isnan(value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// SQLite has no number for it, and takes it for NULL.
+double without_nan(double value) {
+    return std::isnan(value) ? std::numeric_limits<double>::infinity() : value;
+}
+
+}  // namespace
+
+std::string flaw_of(const AttemptResult& result) {
+    if (!all_are_numbers(result.validation) || !all_are_numbers(result.test)) {
+        return "a metric is not a number";
+    }
+    for (const auto& metrics : result.test_classes) {
+        if (std::isnan(metrics.precision) || std::isnan(metrics.recall) || std::isnan(metrics.f1)) {
+            return "a metric of class '" + metrics.name + "' is not a number";
+        }
+    }
+    std::set<std::pair<std::int64_t, std::int64_t>> cells;
+    for (const auto& cell : result.test_confusion) {
+        if (!cells.insert({cell.true_class, cell.predicted_class}).second) {
+            return "a cell of the confusion matrix stands twice";
+        }
+    }
+    const auto& predictions = result.test_predictions;
+    const std::set<std::int64_t> lines(predictions.row.begin(), predictions.row.end());
+    if (lines.size() != predictions.row.size()) {
+        return "a line of the data is predicted twice";
+    }
+    if (predictions.true_class.size() != lines.size() || predictions.predicted_class.size() != lines.size() ||
+        predictions.probability.size() != lines.size()) {
+        return "predictions have columns of different lengths";
+    }
+    for (const float probability : predictions.probability) {
+        if (std::isnan(probability)) {
+            return "a predicted probability is not a number";
+        }
+    }
+    return "";
+}
+
+void store_epoch(SQLite::Database& database, const AttemptId& attempt, const EpochMetrics& metrics) {
+    if (metrics.epoch == 1) {
+        execute(database, "DELETE FROM epochs WHERE job_id = ? AND attempt <> ?", attempt.job,
+                attempt.number);
+    }
+    const auto& validation = metrics.validation;
+    execute(database, "INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            attempt.job, metrics.epoch, attempt.number, without_nan(metrics.train_loss),
+            without_nan(metrics.learning_rate), without_nan(metrics.seconds),
+            without_nan(metrics.tokens_per_second), without_nan(validation.loss),
+            without_nan(validation.accuracy), without_nan(validation.macro_precision),
+            without_nan(validation.macro_recall), without_nan(validation.macro_f1));
+}
+
+void store_result(SQLite::Database& database, const AttemptId& attempt, const AttemptResult& result) {
+    const std::int64_t job = attempt.job;
+    execute(database, "UPDATE attempts SET device_class = ? WHERE job_id = ? AND number = ?",
+            result.device_class, job, attempt.number);
+    execute(database, "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", job,
+            attempt.number, result.selected_epoch, result.parameters, result.train_seconds,
+            result.total_seconds, result.peak_memory_bytes, result.device_class, result.ranks,
+            result.collapsed ? 1 : 0, result.data.data_sha256,
+            Json(result.data).dump(-1, ' ', false, Json::error_handler_t::replace),
+            Json(result.classes).dump());
+    const auto store_part = [&](const char* part, const PartMetrics& metrics) {
+        execute(database, "INSERT OR REPLACE INTO part_metrics VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                job, part, metrics.rows, metrics.loss, metrics.accuracy, metrics.macro_precision,
+                metrics.macro_recall, metrics.macro_f1, metrics.weighted_precision, metrics.weighted_recall,
+                metrics.weighted_f1, metrics.f1_of_macro_averages);
+    };
+    store_part("validation", result.validation);
+    store_part("test", result.test);
+    for (std::size_t i = 0; i < result.test_classes.size(); ++i) {
+        const auto& metrics = result.test_classes[i];
+        execute(database, "INSERT OR REPLACE INTO class_metrics VALUES (?, ?, ?, ?, ?, ?, ?)", job,
+                static_cast<std::int64_t>(i), metrics.name, metrics.precision, metrics.recall, metrics.f1,
+                metrics.support);
+    }
+    for (const auto& cell : result.test_confusion) {
+        execute(database, "INSERT OR REPLACE INTO confusion VALUES (?, ?, ?, ?)", job, cell.true_class,
+                cell.predicted_class, cell.count);
+    }
+    if (result.model) {
+        execute(database, "INSERT OR REPLACE INTO models VALUES (?, ?, ?, ?, ?)", job, result.model->folder,
+                result.model->sha256, result.model->bytes, utc_time_text(std::chrono::system_clock::now()));
+    }
+    const auto& predictions = result.test_predictions;
+    SQLite::Statement insert(database, "INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?)");
+    for (std::size_t i = 0; i < predictions.row.size(); ++i) {
+        insert.bind(1, job);
+        insert.bind(2, predictions.row[i]);
+        insert.bind(3, predictions.true_class.at(i));
+        insert.bind(4, predictions.predicted_class.at(i));
+        insert.bind(5, static_cast<double>(predictions.probability.at(i)));
+        insert.exec();
+        insert.reset();
+    }
+}
+
+}  // namespace orchestrate

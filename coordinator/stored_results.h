@@ -1,0 +1,20 @@
+// The rows of one attempt's epochs and result.
+#pragma once
+
+#include <string>
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include "common/messages.h"
+
+namespace orchestrate {
+
+// Why a result cannot be stored, in words for people; empty if it can. To be asked before it is accepted: a row that
+// the tables refuse would break the transaction of others.
+std::string flaw_of(const AttemptResult& result);
+
+// Both inside a transaction.
+void store_epoch(SQLite::Database& database, const AttemptId& attempt, const EpochMetrics& metrics);
+void store_result(SQLite::Database& database, const AttemptId& attempt, const AttemptResult& result);
+
+}  // namespace orchestrate
