@@ -1,0 +1,165 @@
+// A worker that trains nothing: it takes leases over the real protocol and has results a few milliseconds later. Named
+// orchestrate-worker beside a copy of orchestrate, it loads a real coordinator. What was acknowledged to it stands in
+// LOG_FOLDER/acknowledged.txt, one line "JOB ATTEMPT CAUSE" each.
+#include <deque>
+#include <optional>
+#include <random>
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "common/connection.h"
+#include "common/host.h"
+
+namespace orchestrate {
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+class FakeWorker {
+  public:
+    FakeWorker(Hello hello, std::string access_file, int longest_job_milliseconds)
+        : hello_(std::move(hello)),
+          access_file_(std::move(access_file)),
+          job_milliseconds_(1, longest_job_milliseconds),
+          random_(std::hash<std::string>{}(hello_.name)),
+          acknowledged_(open((hello_.log_folder + "/acknowledged.txt").c_str(),
+                             O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)) {}
+
+    void run() {
+        asio::co_spawn(io_, stay_connected(), asio::detached);
+        io_.run();
+    }
+
+  private:
+    asio::awaitable<void> stay_connected() {
+        auto reached_at = std::chrono::steady_clock::now();
+        while (!ended_ && std::chrono::steady_clock::now() - reached_at < 20s) {
+            try {
+                hello_.running = running_                  ? running_
+                                 : unacknowledged_.empty() ? std::nullopt
+                                                           : std::optional(unacknowledged_.front().attempt);
+                const auto connected =
+                    co_await connect_to_coordinator(read_access_file(access_file_), hello_, 5s);
+                reached_at = std::chrono::steady_clock::now();
+                co_await serve(connected);
+            } catch (const std::exception&) {
+                // Said by nobody: the coordinator is being killed all the time.
+            }
+            connection_.reset();
+            asio::steady_timer pause(io_, 20ms);
+            co_await pause.async_wait(asio::use_awaitable);
+        }
+        io_.stop();
+    }
+
+    asio::awaitable<void> serve(const Connected& connected) {
+        connection_ = connected.connection;
+        if (!connected.welcome.running_is_current) {
+            running_.reset();
+            unacknowledged_.clear();
+        }
+        for (const auto& ended : unacknowledged_) {
+            connection_->send(ended);
+        }
+        while (!ended_) {
+            const Message message = co_await connection_->read();
+            if (const auto* lease = std::get_if<Lease>(&message)) {
+                running_ = lease->attempt;
+                asio::co_spawn(io_, train(lease->attempt), asio::detached);
+            } else if (const auto* acknowledged = std::get_if<Acknowledged>(&message)) {
+                settle(*acknowledged);
+            } else if (const auto* stop = std::get_if<StopAttempt>(&message)) {
+                if (running_ == stop->attempt) {
+                    running_.reset();
+                }
+            } else if (std::holds_alternative<Retire>(message)) {
+                leaving_ = true;
+            }
+            if (leaving_ && !running_ && unacknowledged_.empty()) {
+                connection_->send(Goodbye{"retired"});
+                connection_->finish();
+                ended_ = true;
+            }
+        }
+    }
+
+    asio::awaitable<void> train(AttemptId attempt) {
+        asio::steady_timer timer(io_, std::chrono::milliseconds(job_milliseconds_(random_)));
+        co_await timer.async_wait(asio::use_awaitable);
+        if (running_ != attempt) {
+            co_return;
+        }
+        EpochMetrics epoch;
+        epoch.epoch = 1;
+        AttemptEnded ended{attempt, Cause::preempted, "", {}, ""};
+        if (random_() % 10 != 0) {
+            ended.cause = Cause::succeeded;
+            ended.result.emplace();
+            ended.result->classes = {"a", "b"};
+            ended.result->test_confusion = {{0, 1, 3}};
+            ended.result->test_predictions = {{2, 5}, {0, 1}, {1, 1}, {0.75F, 0.5F}};
+        }
+        running_.reset();
+        unacknowledged_.push_back(ended);
+        if (connection_) {
+            connection_->send(AttemptEpoch{attempt, epoch});
+            connection_->send(ended);
+        }
+    }
+
+    void settle(const Acknowledged& acknowledged) {
+        for (const auto& ended : unacknowledged_) {
+            if (ended.attempt == acknowledged.attempt && !acknowledged.stale) {
+                const std::string line = std::to_string(ended.attempt.job) + " " +
+                                         std::to_string(ended.attempt.number) + " " + to_string(ended.cause) +
+                                         "\n";
+                [[maybe_unused]] const auto ignored = write(acknowledged_, line.data(), line.size());
+            }
+        }
+        std::erase_if(unacknowledged_,
+                      [&](const AttemptEnded& ended) { return ended.attempt == acknowledged.attempt; });
+    }
+
+    asio::io_context io_{1};
+    Hello hello_;
+    std::string access_file_;
+    std::uniform_int_distribution<int> job_milliseconds_;
+    std::minstd_rand random_;
+    int acknowledged_;
+    std::shared_ptr<Connection> connection_;
+    std::optional<AttemptId> running_;
+    std::deque<AttemptEnded> unacknowledged_;
+    bool leaving_ = false;
+    bool ended_ = false;
+};
+
+}  // namespace
+}  // namespace orchestrate
+
+int main(int argc, char** argv) {
+    CLI::App app("A worker that trains nothing");
+    app.allow_extras();
+    orchestrate::Hello hello;
+    hello.role = orchestrate::Role::worker;
+    hello.host = orchestrate::host_name();
+    hello.process_id = getpid();
+    hello.device = "cpu";
+    std::string access_file;
+    int longest_job_milliseconds = 30;
+    app.add_option("--access", access_file)->required();
+    app.add_option("--name", hello.name);
+    app.add_option("--ranks", hello.ranks);
+    app.add_option("--log-folder", hello.log_folder);
+    app.add_option("--longest-job", longest_job_milliseconds)->envname("FAKE_WORKER_LONGEST_JOB");
+    CLI11_PARSE(app, argc, argv);
+    orchestrate::FakeWorker(hello, access_file, longest_job_milliseconds).run();
+    return 0;
+}

@@ -1,0 +1,235 @@
+// The workers and the network of the simulation: what orchestrate-worker does about messages, without training.
+#include <fmt/format.h>
+
+#include "tests/coordinator/simulation_parts.h"
+#include "tests/coordinator/small_life.h"
+
+namespace orchestrate::test {
+namespace {
+
+constexpr std::int64_t kOrphanLimit = 120'000;
+
+}  // namespace
+
+void Simulation::unless_stopped(const std::shared_ptr<Worker>& worker, std::function<void()> what) {
+    if (worker->stopped) {
+        worker->waiting.push_back(std::move(what));
+    } else if (worker->alive) {
+        what();
+    }
+}
+
+void Simulation::start_worker(const std::string& name) {
+    if (trouble_ && failed_starts_ == 0 && chance(0.1)) {
+        ++failed_starts_;
+        coordinator_->site->exits.push_back({name, 0, 0, "no such program"});
+        return;
+    }
+    auto worker = std::make_shared<Worker>();
+    worker->hello.role = Role::worker;
+    worker->hello.name = name;
+    worker->hello.host = "host";
+    worker->hello.process_id = ++next_process_;
+    worker->hello.device = "cpu";
+    worker->hello.log_folder = "/logs";
+    worker->heard_at = now_;
+    worker->life_that_started_it = coordinator_->life;
+    processes_[worker->hello.process_id] = worker;
+    at(between(20, 500), [this, worker] { worker_connects(worker); });
+}
+
+void Simulation::worker_connects(const std::shared_ptr<Worker>& worker) {
+    unless_stopped(worker, [this, worker] {
+        if (now_ - worker->heard_at > kOrphanLimit) {
+            worker_exits(worker, 0);
+            return;
+        }
+        if (!coordinator_ || worker->partitioned) {
+            at(between(100, 2000), [this, worker] { worker_connects(worker); });
+            return;
+        }
+        worker->was_connected = true;
+        failed_starts_ = 0;
+        worker->link = std::make_shared<Link>(*this, worker, coordinator_->life);
+        worker->heard_at = now_;
+        worker->hello.running = worker->running ? worker->running
+                                : worker->unacknowledged.empty()
+                                    ? std::nullopt
+                                    : std::optional(worker->unacknowledged.front().attempt);
+        coordinator_->dispatcher.connected(worker->link, worker->hello);
+        settle();
+    });
+}
+
+void Simulation::break_link(const std::shared_ptr<Link>& link) {
+    if (std::exchange(link->broken, true)) {
+        return;
+    }
+    const auto worker = link->worker;
+    // A cut network tells neither side; they notice by the silence.
+    const bool told = !worker->partitioned;
+    at(told ? between(1, 1000) : 3 * kHeartbeat, [this, worker, link] {
+        if (worker->link == link) {
+            worker->link.reset();
+            worker_connects(worker);
+        }
+    });
+    if (told) {
+        at(between(1, 50), [this, worker, link] {
+            if (coordinator_ && coordinator_->life == link->life) {
+                coordinator_->dispatcher.worker_disconnected(worker->hello.name, link);
+                settle();
+            }
+        });
+    }
+}
+
+void Simulation::to_worker(const std::shared_ptr<Link>& link, const Message& message) {
+    // The first message on a connection comes first; later ones may overtake each other.
+    const bool first = std::holds_alternative<Welcome>(message);
+    at(first ? 1 : between(2, chance(0.05) ? 2000 : 20), [this, link, message] {
+        if (link->worker->partitioned && !link->broken) {
+            at(500, [this, link, message] { to_worker(link, message); });
+            return;
+        }
+        worker_hears(link->worker, link, message);
+        if (std::holds_alternative<Acknowledged>(message) && chance(0.05)) {
+            worker_hears(link->worker, link, message);
+        }
+    });
+}
+
+void Simulation::to_coordinator(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Link>& link,
+                                const Message& message) {
+    if (!link) {
+        return;
+    }
+    at(between(1, chance(0.05) ? 2000 : 20), [this, worker, link, message] {
+        if (worker->partitioned && !link->broken) {
+            at(500, [this, worker, link, message] { to_coordinator(worker, link, message); });
+            return;
+        }
+        const int times = chance(0.05) ? 2 : 1;
+        for (int i = 0; i < times && coordinator_ && coordinator_->life == link->life; ++i) {
+            if (!coordinator_->dispatcher.said(worker->hello.name, link, message)) {
+                break_link(link);
+            }
+            settle();
+        }
+    });
+}
+
+void Simulation::worker_hears(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Link>& link,
+                              const Message& message) {
+    unless_stopped(worker, [this, worker, link, message] {
+        if (worker->link != link) {
+            return;
+        }
+        worker->heard_at = now_;
+        if (const auto* welcome = std::get_if<Welcome>(&message)) {
+            if (!welcome->running_is_current) {
+                worker->running.reset();
+                worker->unacknowledged.clear();
+            }
+            for (const auto& ended : worker->unacknowledged) {
+                to_coordinator(worker, link, ended);
+            }
+            worker_beats(worker);
+        } else if (const auto* lease = std::get_if<Lease>(&message)) {
+            worker_takes(worker, *lease);
+        } else if (const auto* acknowledged = std::get_if<Acknowledged>(&message)) {
+            for (const auto& ended : worker->unacknowledged) {
+                if (ended.attempt == acknowledged->attempt && !acknowledged->stale &&
+                    ended.cause == Cause::succeeded) {
+                    const auto& [job, number] = ended.attempt;
+                    check(accepted_.emplace(job, number).first->second == number,
+                          fmt::format("job {} has two accepted results, one of attempt {}", job, number));
+                }
+            }
+            std::erase_if(worker->unacknowledged,
+                          [&](const AttemptEnded& ended) { return ended.attempt == acknowledged->attempt; });
+        } else if (const auto* stop = std::get_if<StopAttempt>(&message);
+                   stop && worker->running == stop->attempt) {
+            worker->running.reset();
+            worker->unacknowledged.push_back({stop->attempt, Cause::cancelled, "", {}, ""});
+            to_coordinator(worker, link, worker->unacknowledged.back());
+        } else if (std::holds_alternative<Retire>(message)) {
+            worker->leaving = true;
+        }
+        if (worker->leaving && !worker->running && worker->unacknowledged.empty()) {
+            to_coordinator(worker, link, Goodbye{"retired"});
+            at(100, [this, worker] { worker_exits(worker, 0); });
+        }
+    });
+}
+
+void Simulation::worker_beats(const std::shared_ptr<Worker>& worker) {
+    const auto link = worker->link;
+    to_coordinator(worker, link, Heartbeat{});
+    at(kHeartbeat, [this, worker, link] {
+        unless_stopped(worker, [this, worker, link] {
+            if (worker->link != link) {
+                return;
+            }
+            if (now_ - worker->heard_at > 3 * kHeartbeat) {
+                break_link(link);
+                worker->link.reset();
+                worker_connects(worker);
+            } else {
+                worker_beats(worker);
+            }
+        });
+    });
+}
+
+void Simulation::worker_takes(const std::shared_ptr<Worker>& worker, const Lease& lease) {
+    check(
+        begun_.insert({lease.attempt.job, lease.attempt.number}).second,
+        fmt::format("job {}, attempt {} was given to two workers", lease.attempt.job, lease.attempt.number));
+    if (worker->running || worker->leaving) {
+        to_coordinator(worker, worker->link, AttemptEnded{lease.attempt, Cause::preempted, "busy", {}, ""});
+        return;
+    }
+    worker->running = lease.attempt;
+    at(between(50, 15'000), [this, worker, attempt = lease.attempt] {
+        unless_stopped(worker, [this, worker, attempt] { worker_ends_attempt(worker, attempt); });
+    });
+}
+
+void Simulation::worker_ends_attempt(const std::shared_ptr<Worker>& worker, const AttemptId& attempt) {
+    if (worker->running != attempt) {
+        return;
+    }
+    if (trouble_ && chance(0.05)) {
+        worker_exits(worker, 11);
+        return;
+    }
+    worker->running.reset();
+    AttemptEnded ended = success_of(attempt);
+    ended.result->parameters = attempt.number;  // so that the database shows whose result it is
+    if (chance(0.15)) {
+        ended.result.reset();
+        ended.cause = chance(0.7) ? Cause::preempted : Cause::diverged;
+    }
+    worker->unacknowledged.push_back(ended);
+    EpochMetrics epoch;
+    epoch.epoch = 1;
+    to_coordinator(worker, worker->link, AttemptEpoch{attempt, epoch});
+    to_coordinator(worker, worker->link, ended);
+}
+
+void Simulation::worker_exits(const std::shared_ptr<Worker>& worker, int signal) {
+    if (!std::exchange(worker->alive, false)) {
+        return;
+    }
+    say(fmt::format("{} ends by signal {}", worker->hello.name, signal));
+    processes_.erase(worker->hello.process_id);
+    if (worker->link) {
+        break_link(worker->link);
+    }
+    if (coordinator_ && coordinator_->life == worker->life_that_started_it) {
+        coordinator_->site->exits.push_back({worker->hello.name, 0, signal, ""});
+    }
+}
+
+}  // namespace orchestrate::test

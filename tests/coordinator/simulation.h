@@ -1,0 +1,104 @@
+// A world in which the dispatcher and the job store live through weeks of trouble in milliseconds: workers that crash,
+// stop and come back, a network that delays, repeats, reorders and loses, coordinators that are killed, clocks that
+// jump, disks that are full. Everything follows from one number.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+
+#include "coordinator/dispatcher.h"
+
+namespace orchestrate::test {
+
+// Mistakes that the simulation must find.
+enum class DeliberateBug {
+    none,
+    answers_before_the_commit,
+    takes_results_of_old_attempts,
+    never_misses_silent_workers
+};
+
+class Simulation {
+  public:
+    // Of trouble, and then again so long at most until all is done.
+    static constexpr std::int64_t kTroubleMilliseconds = 240'000;
+
+    explicit Simulation(std::uint64_t seed, DeliberateBug bug = DeliberateBug::none);
+    ~Simulation();
+
+    // Lives through it. Returns what went wrong, with the time; empty: nothing.
+    std::string run();
+
+    std::int64_t events() const { return events_; }
+    // What happened, for a seed that is replayed.
+    const std::vector<std::string>& story() const { return story_; }
+
+  private:
+    struct Link;    // one connection, seen from both ends
+    struct Worker;  // one process
+    struct Coordinator;
+    class Site;
+
+    void at(std::int64_t delay, std::function<void()> what);
+    void say(const std::string& line);
+    void check(bool holds, const std::string& what);
+    bool chance(double probability) {
+        return std::uniform_real_distribution<double>()(random_) < probability;
+    }
+    std::int64_t between(std::int64_t low, std::int64_t high) {
+        return std::uniform_int_distribution<std::int64_t>(low, high)(random_);
+    }
+
+    void start_coordinator();
+    void take_up_study();
+    void kill_coordinator();
+    void settle();
+    void commit();
+    void tick(int life);
+    void cause_trouble();
+    void check_database();
+    bool all_done() const;
+
+    void start_worker(const std::string& name);
+    void worker_connects(const std::shared_ptr<Worker>& worker);
+    void worker_hears(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Link>& link,
+                      const Message& message);
+    void worker_takes(const std::shared_ptr<Worker>& worker, const Lease& lease);
+    void worker_beats(const std::shared_ptr<Worker>& worker);
+    void worker_ends_attempt(const std::shared_ptr<Worker>& worker, const AttemptId& attempt);
+    void worker_exits(const std::shared_ptr<Worker>& worker, int signal);
+    void to_coordinator(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Link>& link,
+                        const Message& message);
+    void to_worker(const std::shared_ptr<Link>& link, const Message& message);
+    void break_link(const std::shared_ptr<Link>& link);
+    // Runs now, or as soon as the process is continued.
+    void unless_stopped(const std::shared_ptr<Worker>& worker, std::function<void()> what);
+
+    std::mt19937_64 random_;
+    DeliberateBug bug_;
+    std::multimap<std::int64_t, std::function<void()>> future_;
+    std::int64_t now_ = 0;
+    std::int64_t clock_offset_ = 0;
+    std::int64_t events_ = 0;
+    std::int64_t next_process_ = 100;
+    int lives_ = 0;
+    int failed_starts_ = 0;
+    bool trouble_ = true;
+    std::string wrong_;
+    std::vector<std::string> story_;
+    std::string database_name_;
+    std::unique_ptr<SQLite::Database> disk_;  // what is left of the database when no coordinator lives
+    std::unique_ptr<Coordinator> coordinator_;
+    std::map<std::int64_t, std::shared_ptr<Worker>> processes_;  // that live
+    std::map<std::int64_t, std::int64_t> accepted_;  // by job: the attempt that a worker was thanked for
+    std::set<std::pair<std::int64_t, std::int64_t>> begun_;  // attempts that a worker ever got
+};
+
+}  // namespace orchestrate::test

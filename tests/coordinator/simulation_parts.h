@@ -1,0 +1,144 @@
+// The parts of the simulation that both of its source files know.
+#pragma once
+
+#include <spdlog/sinks/null_sink.h>
+#include <sqlite3.h>
+
+#include "tests/coordinator/simulation.h"
+
+namespace orchestrate::test {
+
+inline constexpr int kOpen = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI;
+inline constexpr std::int64_t kHeartbeat = 4000;
+
+class BuggyDispatcher final : public Dispatcher {
+  public:
+    BuggyDispatcher(DeliberateBug bug, DispatcherOptions options, JobStore& store, Surroundings& surroundings,
+                    Log log)
+        : Dispatcher(std::move(options), store, surroundings, std::move(log)), bug_(bug) {}
+
+    bool said(const std::string& name, const std::shared_ptr<Peer>& peer, const Message& message) {
+        const auto* ended = std::get_if<AttemptEnded>(&message);
+        if (bug_ == DeliberateBug::takes_results_of_old_attempts && ended != nullptr) {
+            AttemptEnded now = *ended;
+            const auto job = jobs().find(now.attempt.job);
+            if (job != jobs().end() && job->second.attempt) {
+                now.attempt = *job->second.attempt;
+            }
+            return worker_said(name, peer, now);
+        }
+        return worker_said(name, peer, message);
+    }
+
+    void connected(const std::shared_ptr<Peer>& peer, Hello hello) {
+        if (bug_ == DeliberateBug::takes_results_of_old_attempts && hello.running) {
+            const auto job = jobs().find(hello.running->job);
+            if (job != jobs().end() && job->second.attempt) {
+                hello.running = job->second.attempt;
+            }
+        }
+        worker_connected(peer, hello);
+    }
+
+    void pass_time() {
+        if (bug_ != DeliberateBug::never_misses_silent_workers) {
+            tick();
+        }
+    }
+
+  protected:
+    void after_commit(std::function<void()> action) override {
+        if (bug_ == DeliberateBug::answers_before_the_commit) {
+            action();
+        } else {
+            Dispatcher::after_commit(std::move(action));
+        }
+    }
+
+  private:
+    DeliberateBug bug_;
+};
+
+struct Simulation::Worker {
+    Hello hello;
+    bool alive = true;
+    bool stopped = false;      // by SIGSTOP
+    bool partitioned = false;  // what is sent to and from it vanishes
+    std::vector<std::function<void()>> waiting;
+    std::shared_ptr<Link> link;
+    std::int64_t heard_at = 0;
+    std::optional<AttemptId> running;
+    std::deque<AttemptEnded> unacknowledged;
+    bool leaving = false;
+    bool was_connected = false;
+    int life_that_started_it = 0;
+};
+
+struct Simulation::Link final : Peer, std::enable_shared_from_this<Link> {
+    Link(Simulation& simulation, std::shared_ptr<Worker> owner, int life_of_coordinator)
+        : world(simulation), worker(std::move(owner)), life(life_of_coordinator) {}
+    void send(const Message& message) override { world.to_worker(shared_from_this(), message); }
+    void close() override { world.break_link(shared_from_this()); }
+
+    Simulation& world;
+    std::shared_ptr<Worker> worker;
+    int life;
+    bool broken = false;
+};
+
+class Simulation::Site final : public orchestrate::Site {
+  public:
+    Site(Simulation& world, int life) : world_(world), life_(life) {}
+    void start(const std::string& worker, int) override { world_.start_worker(worker); }
+    void stop(const std::string& worker, std::chrono::milliseconds grace) override {
+        for (const auto& [process, running] : world_.processes_) {
+            // Only its own children, and none behind a cut network.
+            if (running->hello.name == worker && running->life_that_started_it == life_ &&
+                !running->partitioned) {
+                world_.at(grace.count() + 1,
+                          [this_world = &world_, killed = running] { this_world->worker_exits(killed, 9); });
+            }
+        }
+    }
+    std::vector<SiteWorkerExit> take_exits() override { return std::exchange(exits, {}); }
+    bool has_processes() const override { return false; }
+
+    std::vector<SiteWorkerExit> exits;
+
+  private:
+    Simulation& world_;
+    int life_;
+};
+
+struct Simulation::Coordinator final : Surroundings {
+    explicit Coordinator(Simulation& simulation)
+        : world(simulation),
+          life(++simulation.lives_),
+          store(SQLite::Database(simulation.database_name_, kOpen), {true, {}, {}, true}),
+          dispatcher(
+              simulation.bug_, {"", std::chrono::milliseconds(kHeartbeat), 3, "/logs"}, store, *this,
+              std::make_shared<spdlog::logger>("null", std::make_shared<spdlog::sinks::null_sink_st>())) {}
+
+    std::chrono::steady_clock::time_point now() override {
+        return std::chrono::steady_clock::time_point(
+            std::chrono::milliseconds(world.now_ + world.clock_offset_));
+    }
+    void note(const std::string& line) override { world.say("note: " + line); }
+    bool has_ended(const std::string&, std::int64_t process) override {
+        return !world.processes_.contains(process);
+    }
+    CheckpointPlan plan_checkpoints(const AttemptId&, std::vector<StoredCheckpoint>) override { return {}; }
+    void remove_checkpoint(std::int64_t, const StoredCheckpoint&) override {}
+    void remove_checkpoints(std::int64_t) override {}
+    std::vector<std::int64_t> jobs_with_checkpoints() override { return {}; }
+    std::string allocation_state(const std::string&) override { return ""; }
+
+    Simulation& world;
+    int life;
+    JobStore store;
+    BuggyDispatcher dispatcher;
+    Simulation::Site* site = nullptr;
+    bool commit_is_due = false;
+};
+
+}  // namespace orchestrate::test

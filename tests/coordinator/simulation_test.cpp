@@ -1,0 +1,77 @@
+// As many lives of the simulation as fit into the time (ORCHESTRATE_SIMULATION_SECONDS, 60); and that it finds mistakes.
+// One seed alone, with what happens: ORCHESTRATE_SIMULATION_SEED=7.
+#include "tests/coordinator/simulation.h"
+
+#include <chrono>
+#include <cstdlib>
+#include <iostream>
+
+#include <gtest/gtest.h>
+
+namespace orchestrate::test {
+namespace {
+
+std::int64_t number_from_environment(const char* name, std::int64_t otherwise) {
+    const char* text = std::getenv(name);
+    return text == nullptr ? otherwise : std::atoll(text);
+}
+
+void print_story(const Simulation& simulation) {
+    for (const auto& line : simulation.story()) {
+        std::cout << line << "\n";
+    }
+}
+
+TEST(SimulationTest, NothingIsLostAndNothingIsDoneTwice) {
+    if (const auto seed = number_from_environment("ORCHESTRATE_SIMULATION_SEED", 0); seed > 0) {
+        Simulation simulation(static_cast<std::uint64_t>(seed));
+        EXPECT_EQ(simulation.run(), "");
+        print_story(simulation);
+        return;
+    }
+    const auto end = std::chrono::steady_clock::now() +
+                     std::chrono::seconds(number_from_environment("ORCHESTRATE_SIMULATION_SECONDS", 60));
+    std::int64_t events = 0;
+    std::uint64_t seed = 0;
+    while (std::chrono::steady_clock::now() < end) {
+        Simulation simulation(++seed);
+        const std::string wrong = simulation.run();
+        events += simulation.events();
+        if (!wrong.empty()) {
+            print_story(simulation);
+        }
+        ASSERT_EQ(wrong, "") << "ORCHESTRATE_SIMULATION_SEED=" << seed << " repeats it";
+    }
+    std::cout << seed << " seeds, " << events << " events\n";
+    EXPECT_GT(seed, 20U);
+}
+
+TEST(SimulationTest, OneSeedIsOneStory) {
+    Simulation first(42);
+    Simulation second(42);
+    EXPECT_EQ(first.run(), second.run());
+    EXPECT_EQ(first.story(), second.story());
+    EXPECT_EQ(first.events(), second.events());
+    EXPECT_GT(first.story().size(), 10U);
+}
+
+class DeliberateBugTest : public testing::TestWithParam<DeliberateBug> {};
+
+TEST_P(DeliberateBugTest, IsFound) {
+    for (std::uint64_t seed = 1; seed <= 500; ++seed) {
+        Simulation simulation(seed, GetParam());
+        if (const std::string wrong = simulation.run(); !wrong.empty()) {
+            std::cout << "seed " << seed << ": " << wrong << "\n";
+            return;
+        }
+    }
+    FAIL() << "500 seeds do not show it";
+}
+
+INSTANTIATE_TEST_SUITE_P(Bugs, DeliberateBugTest,
+                         testing::Values(DeliberateBug::answers_before_the_commit,
+                                         DeliberateBug::takes_results_of_old_attempts,
+                                         DeliberateBug::never_misses_silent_workers));
+
+}  // namespace
+}  // namespace orchestrate::test
