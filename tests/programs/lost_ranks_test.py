@@ -24,7 +24,7 @@ class LostRanksTest(ProgramTest):
     def arguments(self, ranks, jobs, database):
         return [ORCHESTRATE, "run", "study.toml", "--db", database, "--workers", str(ranks), "--heartbeat",
                 str(HEARTBEAT), "--set", f"study.ranks={ranks}", "--set", f"study.seeds={jobs}", "--set",
-                "train.epochs=6"]
+                "train.epochs=40"]  # long enough to be struck on a quick machine
 
     def ask(self, database, sql):
         self.database = self.folder / database
