@@ -47,18 +47,25 @@ struct Hello {
     std::string device;                // worker: "cpu" or "cuda"
     std::string log_folder;            // worker: where it writes logs
     std::optional<AttemptId> running;  // worker: what it holds, after a broken connection
+    // worker: how many attempts it holds at a time, the one that runs among them; it begins them in order
+    int lease_capacity = 1;
+    // worker: all that it holds after a broken connection, in order: results that wait for an acknowledgement, what runs,
+    // what is to begin
+    std::vector<AttemptId> held;
 };
 BOOST_DESCRIBE_STRUCT(Hello, (),
                       (protocol_version, program_version, role, token, name, host, process_id, ranks, slots,
-                       device, log_folder, running))
+                       device, log_folder, running, lease_capacity, held))
 
 struct Welcome {
     static constexpr const char* kType = "welcome";
     std::string program_version;
     std::int64_t heartbeat_interval_milliseconds = 4000;
     bool running_is_current = false;  // whether Hello::running still holds its lease; otherwise stop it
+    std::vector<AttemptId> current;   // those of Hello::held that hold their leases; the others are dropped
 };
-BOOST_DESCRIBE_STRUCT(Welcome, (), (program_version, heartbeat_interval_milliseconds, running_is_current))
+BOOST_DESCRIBE_STRUCT(Welcome, (),
+                      (program_version, heartbeat_interval_milliseconds, running_is_current, current))
 
 struct Refused {
     static constexpr const char* kType = "refused";
@@ -142,6 +149,14 @@ struct StopAttempt {
 };
 BOOST_DESCRIBE_STRUCT(StopAttempt, (), (attempt))
 
+// Coordinator to worker: give back those of these attempts that have not begun. Each ends as `preempted`; for those that
+// have begun there is no answer.
+struct HandBack {
+    static constexpr const char* kType = "hand_back";
+    std::vector<AttemptId> attempts;
+};
+BOOST_DESCRIBE_STRUCT(HandBack, (), (attempts))
+
 // Coordinator to worker: end, there is nothing more for your width.
 struct Retire {
     static constexpr const char* kType = "retire";
@@ -214,8 +229,8 @@ BOOST_DESCRIBE_STRUCT(StatusReply, (),
 
 using Message =
     std::variant<Hello, Welcome, Refused, Heartbeat, Lease, AttemptProgress, AttemptEpoch, AttemptResumed,
-                 CheckpointWritten, AttemptEnded, Acknowledged, StopAttempt, Retire, Goodbye, StartWorker,
-                 StopWorker, WorkerExited, StatusRequest, StatusReply>;
+                 CheckpointWritten, AttemptEnded, Acknowledged, StopAttempt, HandBack, Retire, Goodbye,
+                 StartWorker, StopWorker, WorkerExited, StatusRequest, StatusReply>;
 
 // Thrown for a frame that is no valid message.
 class ProtocolError : public std::runtime_error {
