@@ -22,14 +22,23 @@ struct StoredCheckpoint {
 };
 BOOST_DESCRIBE_STRUCT(StoredCheckpoint, (), (attempt, step, file, sha256, bytes))
 
+// A file that the coordinator has put where checkpoints and models lie. A worker that finds it with this content sees
+// that place; for one that does not, they travel over its connection.
+struct SharedFolderMark {
+    std::string file;  // absolute; empty: the place is not marked, and taken to be seen
+    std::string content;
+};
+BOOST_DESCRIBE_STRUCT(SharedFolderMark, (), (file, content))
+
 // What an attempt does about checkpoints.
 struct CheckpointPlan {
     std::int64_t attempt = 0;
     std::string folder;  // of this attempt, which alone writes there; empty: no checkpoints
     double interval_seconds = 60;
     std::vector<StoredCheckpoint> resume_from;  // the best first; those that cannot be read are passed over
+    SharedFolderMark mark = {};
 };
-BOOST_DESCRIBE_STRUCT(CheckpointPlan, (), (attempt, folder, interval_seconds, resume_from))
+BOOST_DESCRIBE_STRUCT(CheckpointPlan, (), (attempt, folder, interval_seconds, resume_from, mark))
 
 // Where an attempt goes on that does not begin at the first step.
 struct ResumePoint {

@@ -3,10 +3,12 @@
 // may not know it), an unknown one is ignored; a field of the wrong type throws nlohmann::json::exception.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include <boost/describe.hpp>
 #include <boost/mp11.hpp>
@@ -36,6 +38,12 @@ std::vector<std::string> enum_names() {
         [&](auto enumerator) { names.emplace_back(enumerator.name); });
     return names;
 }
+
+// Bytes that travel as they are, in MessagePack's binary form.
+struct Bytes {
+    std::vector<std::uint8_t> values;
+    bool operator==(const Bytes&) const = default;
+};
 
 // The enumerator of that name, or nothing.
 template <DescribedEnum E>
@@ -67,6 +75,12 @@ struct adl_serializer<std::optional<T>> {
             value = j.get<T>();
         }
     }
+};
+
+template <>
+struct adl_serializer<orchestrate::Bytes> {
+    static void to_json(json& j, const orchestrate::Bytes& value) { j = json::binary(value.values); }
+    static void from_json(const json& j, orchestrate::Bytes& value) { value.values = j.get_binary(); }
 };
 
 template <orchestrate::DescribedEnum E>

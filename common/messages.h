@@ -157,6 +157,78 @@ struct HandBack {
 };
 BOOST_DESCRIBE_STRUCT(HandBack, (), (attempts))
 
+// Files on their way from a worker that does not see the folders of checkpoints and models: a parcel is one checkpoint
+// or one model. The worker offers it; the coordinator answers how far it has it, at once and after each chunk; the
+// worker sends on from there, a few chunks ahead. After a broken connection it offers the parcel again.
+enum class ParcelKind { checkpoint, model };
+BOOST_DESCRIBE_ENUM(ParcelKind, checkpoint, model)
+
+inline constexpr std::size_t kParcelChunkBytes = 256U << 10;
+
+struct Parcel {
+    AttemptId attempt;
+    ParcelKind kind = ParcelKind::checkpoint;
+    std::string name;  // of the checkpoint's file; or the model's SHA-256
+    bool operator==(const Parcel&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(Parcel, (), (attempt, kind, name))
+
+struct ParcelFile {
+    std::string name;
+    std::int64_t bytes = 0;
+    bool operator==(const ParcelFile&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(ParcelFile, (), (name, bytes))
+
+struct ParcelOffer {
+    static constexpr const char* kType = "parcel_offer";
+    Parcel parcel;
+    std::vector<ParcelFile> files;
+};
+BOOST_DESCRIBE_STRUCT(ParcelOffer, (), (parcel, files))
+
+struct ParcelChunk {
+    static constexpr const char* kType = "parcel_chunk";
+    Parcel parcel;
+    std::int64_t file = 0;    // index into ParcelOffer::files
+    std::int64_t offset = 0;  // in that file
+    Bytes bytes;
+    std::string sha256;  // of the whole file, with its last chunk
+};
+BOOST_DESCRIBE_STRUCT(ParcelChunk, (), (parcel, file, offset, bytes, sha256))
+
+// Coordinator to worker. Everything before `offset` of `file` is there.
+struct ParcelProgress {
+    static constexpr const char* kType = "parcel_progress";
+    Parcel parcel;
+    std::int64_t file = 0;
+    std::int64_t offset = 0;
+    bool stored = false;  // all of it is on disk
+    std::string folder;   // where, if it is stored
+    std::string refused;  // why it is not taken; empty: it is
+};
+BOOST_DESCRIBE_STRUCT(ParcelProgress, (), (parcel, file, offset, stored, folder, refused))
+
+// Worker to coordinator: a piece of a checkpoint that this attempt may go on from.
+struct CheckpointRequest {
+    static constexpr const char* kType = "checkpoint_request";
+    AttemptId attempt;
+    StoredCheckpoint checkpoint;  // as the lease names it
+    std::int64_t offset = 0;
+};
+BOOST_DESCRIBE_STRUCT(CheckpointRequest, (), (attempt, checkpoint, offset))
+
+struct CheckpointChunk {
+    static constexpr const char* kType = "checkpoint_chunk";
+    AttemptId attempt;
+    std::string file;  // as requested
+    std::int64_t offset = 0;
+    Bytes bytes;
+    std::int64_t total_bytes = 0;
+    std::string refused;  // why there is none; empty: there is
+};
+BOOST_DESCRIBE_STRUCT(CheckpointChunk, (), (attempt, file, offset, bytes, total_bytes, refused))
+
 // Coordinator to worker: end, there is nothing more for your width.
 struct Retire {
     static constexpr const char* kType = "retire";
@@ -231,6 +303,10 @@ using Message =
     std::variant<Hello, Welcome, Refused, Heartbeat, Lease, AttemptProgress, AttemptEpoch, AttemptResumed,
                  CheckpointWritten, AttemptEnded, Acknowledged, StopAttempt, HandBack, Retire, Goodbye,
                  StartWorker, StopWorker, WorkerExited, StatusRequest, StatusReply>;
+=======
+CheckpointWritten, AttemptEnded, Acknowledged, StopAttempt, Retire, Goodbye, StartWorker, StopWorker,
+    WorkerExited, StatusRequest, StatusReply, ParcelOffer, ParcelChunk, ParcelProgress, CheckpointRequest,
+    CheckpointChunk > ;
 
 // Thrown for a frame that is no valid message.
 class ProtocolError : public std::runtime_error {

@@ -47,6 +47,22 @@ TEST(MessagesTest, OptionalFieldsMayBeEmpty) {
     EXPECT_FALSE(std::get<AttemptEnded>(through_the_wire(AttemptEnded{})).result);
 }
 
+TEST(MessagesTest, PiecesOfFilesTravelAsTheyAre) {
+    ParcelChunk chunk;
+    chunk.parcel.attempt = {7, 3};
+    chunk.parcel.name = "abc";
+    chunk.offset = 1 << 20;
+    for (int value = 0; value < 256; ++value) {
+        chunk.bytes.values.push_back(static_cast<std::uint8_t>(value));
+    }
+    const auto arrived = std::get<ParcelChunk>(through_the_wire(chunk));
+    EXPECT_EQ(arrived.parcel, chunk.parcel);
+    EXPECT_EQ(arrived.bytes, chunk.bytes);
+    EXPECT_LT(encode_frame(chunk).size(), 400U);  // not one number per byte
+    EXPECT_THROW(decode_body(Json::to_msgpack(Json::array({"parcel_chunk", {{"bytes", {1, 2}}}}))),
+                 ProtocolError);
+}
+
 TEST(MessagesTest, AMissingFieldKeepsItsDefaultAndAnUnknownOneIsIgnored) {
     const auto body = Json::to_msgpack(Json::array({"welcome", {{"invented_later", 5}}}));
     const auto welcome = std::get<Welcome>(decode_body(body));
