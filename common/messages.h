@@ -302,11 +302,8 @@ BOOST_DESCRIBE_STRUCT(StatusReply, (),
 using Message =
     std::variant<Hello, Welcome, Refused, Heartbeat, Lease, AttemptProgress, AttemptEpoch, AttemptResumed,
                  CheckpointWritten, AttemptEnded, Acknowledged, StopAttempt, HandBack, Retire, Goodbye,
-                 StartWorker, StopWorker, WorkerExited, StatusRequest, StatusReply>;
-=======
-CheckpointWritten, AttemptEnded, Acknowledged, StopAttempt, Retire, Goodbye, StartWorker, StopWorker,
-    WorkerExited, StatusRequest, StatusReply, ParcelOffer, ParcelChunk, ParcelProgress, CheckpointRequest,
-    CheckpointChunk > ;
+                 StartWorker, StopWorker, WorkerExited, StatusRequest, StatusReply, ParcelOffer, ParcelChunk,
+                 ParcelProgress, CheckpointRequest, CheckpointChunk>;
 
 // Thrown for a frame that is no valid message.
 class ProtocolError : public std::runtime_error {
