@@ -10,6 +10,7 @@
 #include <boost/describe.hpp>
 
 #include "common/json.h"
+#include "common/packed_probabilities.h"
 
 namespace orchestrate {
 
@@ -24,9 +25,10 @@ enum class Cause {
     node_lost,
     worker_crashed,
     cancelled,
+    paused,  // at the epoch that JobResources::pause_after_epoch says
 };
 BOOST_DESCRIBE_ENUM(Cause, succeeded, preempted, walltime, out_of_memory, diverged, user_error, node_lost,
-                    worker_crashed, cancelled)
+                    worker_crashed, cancelled, paused)
 
 struct TrainingProgress {
     std::int64_t epoch = 0;  // 1-based; 0 while preparing data
@@ -90,9 +92,10 @@ struct Predictions {
     std::vector<std::int64_t> row;  // 1-based line number in the data file
     std::vector<std::int32_t> true_class;
     std::vector<std::int32_t> predicted_class;
-    std::vector<float> probability;  // of the predicted class
+    std::vector<float> probability;           // of the predicted class
+    PackedProbabilities class_probabilities = {};  // of all classes; empty: not kept
 };
-BOOST_DESCRIBE_STRUCT(Predictions, (), (row, true_class, predicted_class, probability))
+BOOST_DESCRIBE_STRUCT(Predictions, (), (row, true_class, predicted_class, probability, class_probabilities))
 
 // Rows of one part that are also found in the training part.
 struct Leak {

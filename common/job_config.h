@@ -272,9 +272,12 @@ struct JobResources {
     std::int64_t micro_batch_size = 0;
     bool retry_out_of_memory = false;  // again with half the micro-batch, until it fits or is 1
     bool save_model = false;           // the trained weights are kept
+    // The attempt ends after that epoch with a checkpoint, as a part of the whole training (Cause::paused); 0: at the end.
+    std::int64_t pause_after_epoch = 0;
     bool operator==(const JobResources&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(JobResources, (), (ranks, micro_batch_size, retry_out_of_memory, save_model))
+BOOST_DESCRIBE_STRUCT(JobResources, (),
+                      (ranks, micro_batch_size, retry_out_of_memory, save_model, pause_after_epoch))
 
 // JSON with sorted keys, no white space and shortest round-trip numbers: equal configurations give equal
 // bytes.

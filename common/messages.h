@@ -130,7 +130,7 @@ struct AttemptEnded {
     std::string message;
     std::optional<AttemptResult> result;    // with cause succeeded
     std::string job_identity = "";          // of the job that was trained; empty: not told
-    std::vector<EpochMetrics> epochs = {};  // with a result: all of them, should their own messages be lost
+    std::vector<EpochMetrics> epochs = {};  // with a result or a pause: all, should their messages be lost
 };
 BOOST_DESCRIBE_STRUCT(AttemptEnded, (), (attempt, cause, message, result, job_identity, epochs))
 

@@ -24,6 +24,10 @@ constexpr std::array kTransitions{
     JobTransition{running, JobEvent::diverged, failed, true},
     JobTransition{running, JobEvent::user_error, failed, true},
     JobTransition{running, JobEvent::cancelled, cancelled},
+    JobTransition{running, JobEvent::paused, paused},
+    JobTransition{paused, JobEvent::asked_for, paused},
+    JobTransition{paused, JobEvent::promoted, waiting},
+    JobTransition{paused, JobEvent::cancelled, cancelled},
     JobTransition{succeeded, JobEvent::asked_for, succeeded},
     JobTransition{failed, JobEvent::asked_for, waiting, false, true},
     JobTransition{cancelled, JobEvent::asked_for, waiting, false, true},
@@ -63,6 +67,8 @@ JobEvent event_of(Cause cause, int failures, int maximum_failures) {
             return JobEvent::user_error;
         case Cause::cancelled:
             return JobEvent::cancelled;
+        case Cause::paused:
+            return JobEvent::paused;
     }
     return JobEvent::worker_crashed;
 }

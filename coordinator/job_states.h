@@ -11,10 +11,11 @@
 
 namespace orchestrate {
 
-enum class JobState { waiting, running, succeeded, failed, cancelled };
-BOOST_DESCRIBE_ENUM(JobState, waiting, running, succeeded, failed, cancelled)
+// `paused`: trained as far as a search has asked for so far (JobResources::pause_after_epoch).
+enum class JobState { waiting, running, succeeded, failed, cancelled, paused };
+BOOST_DESCRIBE_ENUM(JobState, waiting, running, succeeded, failed, cancelled, paused)
 
-// `asked_for`: a study (again) names the job. `begun`: an attempt of it begins. The others: its attempt has ended
+// `asked_for`: a study (again) names the job. `promoted`: it shall be trained further than it is. `begun`: an attempt of it begins. The others: its attempt has ended
 // by that cause; `cancelled` also: no study names the waiting job any more; `crashed_too_often` is worker_crashed at the limit of failures.
 enum class JobEvent {
     asked_for,
@@ -29,9 +30,11 @@ enum class JobEvent {
     diverged,
     user_error,
     cancelled,
+    paused,
+    promoted,
 };
 BOOST_DESCRIBE_ENUM(JobEvent, asked_for, begun, succeeded, preempted, walltime, node_lost, worker_crashed,
-                    crashed_too_often, out_of_memory, diverged, user_error, cancelled)
+                    crashed_too_often, out_of_memory, diverged, user_error, cancelled, paused, promoted)
 
 struct JobTransition {
     JobState from = JobState::waiting;

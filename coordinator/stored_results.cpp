@@ -1,5 +1,6 @@
 #include "coordinator/stored_results.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <set>
@@ -52,6 +53,14 @@ std::string flaw_of(const AttemptResult& result) {
     if (predictions.true_class.size() != lines.size() || predictions.predicted_class.size() != lines.size() ||
         predictions.probability.size() != lines.size()) {
         return "predictions have columns of different lengths";
+    }
+    const auto& packed = predictions.class_probabilities;
+    if (packed.rows > 0 && (packed.rows != static_cast<std::int64_t>(lines.size()) ||
+                            packed.classes != static_cast<std::int64_t>(result.classes.size()))) {
+        return "probabilities of classes are of other rows or classes than the predictions";
+    }
+    if (packed.rows > 0 && !std::is_sorted(predictions.row.begin(), predictions.row.end())) {
+        return "probabilities of classes are not in the order of the lines";
     }
     for (const float probability : predictions.probability) {
         if (std::isnan(probability)) {
@@ -108,6 +117,14 @@ void store_result(SQLite::Database& database, const AttemptId& attempt, const At
                 result.model->sha256, result.model->bytes, utc_time_text(std::chrono::system_clock::now()));
     }
     const auto& predictions = result.test_predictions;
+    if (const auto& packed = predictions.class_probabilities; packed.rows > 0) {
+        SQLite::Statement insert_packed(database, "INSERT OR REPLACE INTO probabilities VALUES (?, ?, ?, ?)");
+        insert_packed.bind(1, job);
+        insert_packed.bind(2, packed.rows);
+        insert_packed.bind(3, packed.classes);
+        insert_packed.bind(4, packed.data.values.data(), static_cast<int>(packed.data.values.size()));
+        insert_packed.exec();
+    }
     SQLite::Statement insert(database, "INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?)");
     for (std::size_t i = 0; i < predictions.row.size(); ++i) {
         insert.bind(1, job);

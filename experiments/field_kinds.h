@@ -1,4 +1,4 @@
-// Makers of fields by kind of value; used by fields.cpp only. `Access` is a generic callable that, given
+// Makers of fields by kind of value; used by the tables of fields only. `Access` is a generic callable that, given
 // Settings& or const Settings&, returns a reference to the member.
 #pragma once
 
@@ -171,6 +171,32 @@ Field one_of(std::string path, Access access, std::string description, const std
         }
     };
     field.show = [=](const Settings& settings) { return prefix + to_string(access(settings)); };
+    return finished(std::move(field));
+}
+
+template <class Access>
+Field seeds(std::string path, Access access, std::string default_text, std::string description) {
+    Field field =
+        named_field(std::move(path), "list of integers, how many, or a table", "", std::move(description));
+    field.range = "each different";
+    field.schema = seeds_schema();
+    field.default_text = std::move(default_text);
+    field.write = [=](Settings& settings, const Value& value, Mistakes& mistakes) {
+        const std::size_t before = mistakes.errors();
+        auto found = read_seeds(value, mistakes);
+        if (mistakes.errors() == before) {
+            access(settings) = std::move(found);
+        }
+    };
+    field.show = [=](const Settings& settings) {
+        std::vector<std::string> found;
+        for (const auto& seed : access(settings)) {
+            found.push_back(seed.initialization == seed.data_order
+                                ? fmt::format("{}", seed.initialization)
+                                : fmt::format("{}/{}", seed.initialization, seed.data_order));
+        }
+        return join_and(found);
+    };
     return finished(std::move(field));
 }
 

@@ -1,21 +1,16 @@
 #include "experiments/fields.h"
 
-#include <regex>
-
+#include "experiments/cluster_fields.h"
+#include "experiments/field_access.h"
 #include "experiments/field_kinds.h"
 #include "experiments/model_fields.h"
 #include "experiments/pretrained_settings.h"
+#include "experiments/search_fields.h"
 
 namespace orchestrate {
 namespace {
 
 using namespace field_kinds;
-
-// An accessor for both `Settings&` and `const Settings&`.
-#define AT(member)                \
-    [](auto& settings) -> auto& { \
-        return settings.member;   \
-    }
 
 constexpr NumberRange kShare{0, 1};
 constexpr NumberRange kProbability{0, 1, false, true};
@@ -28,32 +23,6 @@ Json object_schema(Json properties, std::vector<std::string> required) {
             {"properties", std::move(properties)},
             {"required", std::move(required)},
             {"additionalProperties", false}};
-}
-
-template <class Access>
-Field seeds(std::string path, Access access, std::string default_text, std::string description) {
-    Field field =
-        named_field(std::move(path), "list of integers, how many, or a table", "", std::move(description));
-    field.range = "each different";
-    field.schema = seeds_schema();
-    field.default_text = std::move(default_text);
-    field.write = [=](Settings& settings, const Value& value, Mistakes& mistakes) {
-        const std::size_t before = mistakes.errors();
-        auto found = read_seeds(value, mistakes);
-        if (mistakes.errors() == before) {
-            access(settings) = std::move(found);
-        }
-    };
-    field.show = [=](const Settings& settings) {
-        std::vector<std::string> found;
-        for (const auto& seed : access(settings)) {
-            found.push_back(seed.initialization == seed.data_order
-                                ? fmt::format("{}", seed.initialization)
-                                : fmt::format("{}/{}", seed.initialization, seed.data_order));
-        }
-        return join_and(found);
-    };
-    return finished(std::move(field));
 }
 
 Field group_by() {
@@ -194,54 +163,6 @@ Field precision() {
     };
     field.show = [](const Settings& settings) { return to_string(settings.job.train.precision); };
     return finished(std::move(field));
-}
-
-Field select_by() {
-    std::vector<std::string> choices;
-    for (const auto& part : enum_names<SelectionPart>()) {
-        for (const auto& metric : enum_names<SelectionMetric>()) {
-            choices.push_back(part + " " + metric);
-        }
-    }
-    Field field =
-        named_field("search.select_by", quoted_alternatives(choices), "",
-                    "The best by the mean over seeds becomes the ablations' baseline; of equal ones the "
-                    "earlier.");
-    field.schema = {{"enum", choices}};
-    field.write = [choices](Settings& settings, const Value& value, Mistakes& mistakes) {
-        const auto* found = value.as_text();
-        if (!found || std::find(choices.begin(), choices.end(), *found) == choices.end()) {
-            mistakes.unknown_name(value.where,
-                                  "search.select_by cannot be " + value.describe() + "; expected " +
-                                      quoted_alternatives(choices),
-                                  found ? *found : "", choices);
-            return;
-        }
-        const std::size_t space = found->find(' ');
-        settings.search.select_part = *enum_from_name<SelectionPart>(found->substr(0, space));
-        settings.search.select_by = *enum_from_name<SelectionMetric>(found->substr(space + 1));
-    };
-    field.show = [](const Settings& settings) {
-        return to_string(settings.search.select_part) + " " + to_string(settings.search.select_by);
-    };
-    return finished(std::move(field));
-}
-
-Field time_limit() {
-    Field field = text("cluster.time_limit", AT(cluster.time_limit), "Slurm: of one pilot.");
-    field.unit = "[days-]h:m:s";
-    field.schema = {{"type", "string"}, {"pattern", "^([0-9]{1,3}-)?[0-9]{1,3}(:[0-9]{2}){0,2}$"}};
-    field.write = [](Settings& settings, const Value& value, Mistakes& mistakes) {
-        static const std::regex kForm("([0-9]{1,3}-)?[0-9]{1,3}(:[0-9]{2}){0,2}");
-        const auto* found = value.as_text();
-        if (found && std::regex_match(*found, kForm)) {
-            settings.cluster.time_limit = *found;
-        } else {
-            report_unfit(value, "cluster.time_limit", "a text such as \"01:30:00\" or \"2-00:00:00\"",
-                         mistakes);
-        }
-    };
-    return field;
 }
 
 std::vector<Field> study_fields() {
@@ -427,52 +348,6 @@ std::vector<Field> train_fields() {
                         "Training ends after so many without a better one; 0: never.")),
     };
 }
-
-std::vector<Field> search_fields() {
-    return {
-        one_of<SearchMethod>(
-            "search.method", AT(search.method),
-            "`\"random\"` draws; `\"grid\"`: every combination; `\"zip\"`: the first value of "
-            "every list, then the second of every list, ..."),
-        integer("search.trials", "variants", 1, 100'000, AT(search.trials),
-                "Random draws from `[search.space]`; a larger number keeps the first ones. A grid has as "
-                "many as it makes."),
-        integer("search.seed", "", 0, kNoLimit, AT(search.seed), "Of the draws."),
-        select_by(),
-        seeds("search.seeds", AT(search.seeds), "the study's", "Of each trial."),
-        with_words(
-            integer("search.ranks", "processes", 0, 4096, AT(search.ranks), "Of each trial; 0: the study's."),
-            "ranks"),
-    };
-}
-
-std::vector<Field> cluster_fields() {
-    return {
-        one_of<ClusterKind>("cluster.kind", AT(cluster.kind), "Where workers run."),
-        one_of<DeviceChoice>("cluster.device", AT(cluster.device),
-                             "`\"automatic\"`: GPUs where there are any."),
-        integer("cluster.slots", "ranks", 0, 4096, AT(cluster.slots),
-                "Run at a time, per node; 0: one per CPU core or GPU."),
-        integer("cluster.threads_per_rank", "threads", 0, 4096, AT(cluster.threads_per_rank),
-                "0: cores divided by slots."),
-        integer("cluster.nodes", "", 1, 65536, AT(cluster.nodes), "Slurm: of one pilot."),
-        text("cluster.partition", AT(cluster.partition), "Slurm; default: the cluster's."),
-        text("cluster.account", AT(cluster.account), "Slurm; default: the user's."),
-        time_limit(),
-        integer("cluster.memory_mib_per_rank", "MiB", 1, 1 << 30, AT(cluster.memory_mib_per_rank), "Slurm."),
-        path("cluster.shared_folder", AT(cluster.shared_folder),
-             "Slurm: a folder that all nodes see. Default: beside the database."),
-        names("cluster.sbatch_options", "option", AT(cluster.sbatch_options),
-              "Slurm: passed on as they are."),
-        text("cluster.interface", AT(cluster.interface),
-             "Network interface of the traffic among the ranks of a worker (MPI, NCCL), which is not "
-             "authenticated: "
-             "`\"ib0\"`. Default: this machine's loopback; on Slurm, what MPI and NCCL choose."),
-        text("cluster.mpi", AT(cluster.mpi), "Value of srun's `--mpi`; automatic: pmix, or pmi2 for MPICH."),
-    };
-}
-
-#undef AT
 
 }  // namespace
 

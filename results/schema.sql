@@ -31,6 +31,7 @@ CREATE TABLE variants (
     is_baseline   INTEGER NOT NULL CHECK (is_baseline IN (0, 1)),
     config        TEXT NOT NULL,               -- JSON (JobConfig without its seeds)
     hidden        INTEGER NOT NULL DEFAULT 0,  -- 1: no longer in the study's file; kept, not shown
+    is_ensemble   INTEGER NOT NULL DEFAULT 0 CHECK (is_ensemble IN (0, 1)),  -- its jobs are computed from others
     UNIQUE (stage_id, name)
 );
 
@@ -43,7 +44,7 @@ CREATE TABLE jobs (
     paths         TEXT NOT NULL,               -- JSON (JobPaths): no part of the identity
     ranks         INTEGER NOT NULL,
     resources     TEXT NOT NULL,               -- JSON (JobResources): no part of the identity
-    state         TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'succeeded', 'failed', 'cancelled')),
+    state         TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'succeeded', 'failed', 'cancelled', 'paused')),
     failures      INTEGER NOT NULL DEFAULT 0,  -- attempts that count against the limit
     created_at    TEXT NOT NULL,
     finished_at   TEXT
@@ -71,7 +72,7 @@ CREATE TABLE attempts (
     started_at    TEXT NOT NULL,
     ended_at      TEXT,
     cause         TEXT CHECK (cause IN ('succeeded', 'preempted', 'walltime', 'out_of_memory', 'diverged', 'user_error',
-                                        'node_lost', 'worker_crashed', 'cancelled')),
+                                        'node_lost', 'worker_crashed', 'cancelled', 'paused')),
     message       TEXT NOT NULL DEFAULT '',
     log_file      TEXT NOT NULL DEFAULT '',
     resumed_attempt INTEGER,                   -- whose checkpoint it went on from; NULL: from the first step
@@ -129,7 +130,7 @@ CREATE TABLE part_metrics (
     job_id              INTEGER NOT NULL REFERENCES jobs (id),
     part                TEXT NOT NULL CHECK (part IN ('validation', 'test')),
     rows                INTEGER NOT NULL,
-    loss                REAL NOT NULL,
+    loss                REAL,                  -- NULL: of a vote, which gives no probabilities
     accuracy            REAL NOT NULL,
     macro_precision     REAL NOT NULL,
     macro_recall        REAL NOT NULL,
@@ -166,8 +167,24 @@ CREATE TABLE predictions (
     line             INTEGER NOT NULL,         -- 1-based line in the data file
     true_class       INTEGER NOT NULL,
     predicted_class  INTEGER NOT NULL,
-    probability      REAL NOT NULL,            -- of the predicted class
+    probability      REAL NOT NULL,            -- of the predicted class; of a vote: its share of the votes
     PRIMARY KEY (job_id, line)
+) WITHOUT ROWID;
+
+-- Probabilities of all classes on the test part, so that ensembles need no training: 16-bit integers of 65535ths, a row
+-- of the test part after the other (ascending line), all high bytes before all low ones, compressed by zlib.
+CREATE TABLE probabilities (
+    job_id   INTEGER PRIMARY KEY REFERENCES jobs (id),
+    rows     INTEGER NOT NULL,
+    classes  INTEGER NOT NULL,
+    data     BLOB NOT NULL
+);
+
+-- The job of an ensemble is no training: its result is computed from those of its members.
+CREATE TABLE ensemble_members (
+    job_id     INTEGER NOT NULL REFERENCES jobs (id),
+    member_id  INTEGER NOT NULL REFERENCES jobs (id),
+    PRIMARY KEY (job_id, member_id)
 ) WITHOUT ROWID;
 
 -- Trained models that were saved (study.save_models): folders that Hugging Face's transformers reads, named by their

@@ -34,10 +34,13 @@ TEST(MessagesTest, AResultArrivesWithItsPredictions) {
     ended.attempt = {1, 1};
     ended.result.emplace();
     ended.result->test_predictions = {{2, 3}, {0, 1}, {1, 1}, {0.25F, 0.1F}};
+    const std::vector<std::uint16_t> all = {65535, 0, 1, 65534};
+    ended.result->test_predictions.class_probabilities = pack_probabilities(all, 2);
     ended.result->data.leaks = {{"test", "group", 4, 0.5}};
     const auto arrived = std::get<AttemptEnded>(through_the_wire(ended));
     ASSERT_TRUE(arrived.result);
     EXPECT_EQ(arrived.result->test_predictions.probability, ended.result->test_predictions.probability);
+    EXPECT_EQ(unpack_probabilities(arrived.result->test_predictions.class_probabilities), all);
     EXPECT_EQ(arrived.result->data.leaks.at(0).kind, "group");
 }
 

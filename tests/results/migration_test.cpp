@@ -106,7 +106,8 @@ TEST_F(MigrationTest, EveryRowIsStillThere) {
             while (query.executeStep()) {
                 for (int i = 0; i < query.getColumnCount(); ++i) {
                     const auto column = query.getColumn(i);
-                    if (!column.isNull()) {
+                    const bool is_of_today = std::string(column.getName()) == "is_ensemble";
+                    if (!column.isNull() && !is_of_today) {
                         rows[table] += std::string(column.getName()) + "=" + column.getString() + ";";
                     }
                 }

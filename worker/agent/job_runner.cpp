@@ -171,6 +171,8 @@ AttemptEnded JobRunner::run_attempt(const Lease& lease) {
         ended.message = outcome.message;
         if (outcome.cause == Cause::succeeded) {
             ended.result = std::move(outcome.result);
+        }
+        if (outcome.cause == Cause::succeeded || outcome.cause == Cause::paused) {
             ended.epochs = observer.epochs();
         }
         log->info("ended: {}{}{}", to_string(ended.cause), ended.message.empty() ? "" : ": ", ended.message);

@@ -193,6 +193,7 @@ class Engine final : public TrainingEngine {
             inputs.models_folder = request.models_folder;
         }
         inputs.micro_batch = request.resources.micro_batch_size;
+        inputs.pause_after_epoch = request.resources.pause_after_epoch;
         inputs.checkpoints = request.checkpoints;
         inputs.files = files_.get();
         std::optional<StepTrace> trace;

@@ -75,6 +75,13 @@ class Trainer {
         AttemptOutcome outcome;
         resume();
         while (epochs_done() < plan_.epochs && !state_.stopped_early) {
+            if (in_.pause_after_epoch > 0 && epochs_done() >= in_.pause_after_epoch) {
+                write_checkpoint();
+                outcome.cause = Cause::paused;
+                outcome.message =
+                    "after epoch " + std::to_string(epochs_done()) + " of " + std::to_string(plan_.epochs);
+                return outcome;
+            }
             const std::int64_t epoch = epochs_done() + 1;
             auto cause = train_epoch(epoch, outcome.message);
             if (!cause) {
@@ -184,14 +191,14 @@ class Trainer {
         return stop[0] > 0 ? std::optional(stop_at_checkpoint()) : std::nullopt;
     }
 
-    PartMetrics measure(const PreparedPart& part, Evaluation& evaluation) {
+    PartMetrics measure(const PreparedPart& part, Evaluation& evaluation, bool keep_probabilities = false) {
         const auto on_advance = [this] {
             if (is_first_rank()) {
                 in_.observer.on_advance();
             }
         };
         evaluation = evaluate(model_, part, vocabulary_, TextWindows::of(in_.config.tokenizer),
-                              in_.collective, on_advance);
+                              in_.collective, on_advance, keep_probabilities);
         if (!is_first_rank() || part.rows() == 0) {
             return {};
         }
@@ -249,7 +256,7 @@ class Trainer {
         Evaluation evaluation;
         const PreparedPart& part = in_.data.test;
         AttemptResult& result = outcome.result;
-        result.test = measure(part, evaluation);
+        result.test = measure(part, evaluation, true);
         if (!is_first_rank()) {
             return;
         }
@@ -276,7 +283,9 @@ class Trainer {
             result.test_confusion = confusion.sparse();
         }
         result.test_predictions = {part.line, part.label, std::move(evaluation.predicted_class),
-                                   std::move(evaluation.probability)};
+                                   std::move(evaluation.probability),
+                                   pack_probabilities(evaluation.class_probability,
+                                                      static_cast<std::int64_t>(in_.data.classes.size()))};
         if (!in_.models_folder.empty()) {
             result.model = save_model(*make_system_files(), in_.models_folder,
                                       {in_.config, in_.data, in_.pretrained, parameters_, masked_,

@@ -31,7 +31,8 @@ struct TrainerInputs {
     // Examples of this rank's share that one forward and backward pass takes; 0: all of them. Changes memory,
     // not results.
     std::int64_t micro_batch = 0;
-    bool retry_out_of_memory = false;  // with half the micro-batch, until it is 1
+    bool retry_out_of_memory = false;    // with half the micro-batch, until it is 1
+    std::int64_t pause_after_epoch = 0;  // ends there with a checkpoint and Cause::paused; 0: at the end
     CheckpointPlan checkpoints = {};
     DurableFiles* files = nullptr;      // that hold them; null: no checkpoints are read or written
     bool use_libtorch_kernels = false;  // on the CPU instead of ours: for tests
@@ -46,7 +47,7 @@ struct TrainerInputs {
 
 // Throws UserError for a configuration that does not fit the data or the pretrained weights, OutOfMemory (on every rank, if one ran out),
 // CollectiveError for a lost peer.
-// Divergence and a stop are told in the outcome. Every rank calls it; the result is on rank 0.
+// Divergence, a stop and a pause are told in the outcome. Every rank calls it; the result is on rank 0.
 AttemptOutcome train(const TrainerInputs& inputs);
 
 }  // namespace orchestrate

@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "common/dataset.h"
+#include "common/metrics.h"
 #include "golden.h"
-#include "worker/data/metrics.h"
 #include "worker/data/scaler.h"
 
 namespace orchestrate {

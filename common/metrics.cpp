@@ -1,4 +1,4 @@
-#include "worker/data/metrics.h"
+#include "common/metrics.h"
 
 #include <algorithm>
 #include <numeric>
