@@ -43,7 +43,7 @@ Coordinator::Coordinator(CoordinatorOptions options, ProgressDisplay& display)
       tick_timer_(io_),
       stage_timer_(io_),
       commit_timer_(io_),
-      dispatcher_({options_.program_version, options_.heartbeat_interval, options_.maximum_failures,
+      dispatcher_({options_.program_version, options_.heartbeat_interval, options_.retry_limits,
                    (state_folder(options_.database) / "logs").string(),
                    (std::filesystem::absolute(state_folder(options_.database)) / "models").string()},
                   store_, *this, log_) {}
@@ -236,7 +236,7 @@ asio::awaitable<void> Coordinator::run_stage(const Study& study, int position, c
     }
     const bool failed = std::any_of(stage_jobs_.begin(), stage_jobs_.end(), [&](std::int64_t id) {
         const JobState state = dispatcher_.jobs().at(id).stored.state;
-        return state == JobState::failed || state == JobState::cancelled;
+        return is_over_without_result(state);
     });
     if (failed) {
         outcome_ = StudyState::failed;
@@ -244,10 +244,8 @@ asio::awaitable<void> Coordinator::run_stage(const Study& study, int position, c
 }
 
 bool Coordinator::stage_done() const {
-    return std::all_of(stage_jobs_.begin(), stage_jobs_.end(), [&](std::int64_t id) {
-        const JobState state = dispatcher_.jobs().at(id).stored.state;
-        return state != JobState::waiting && state != JobState::running;
-    });
+    return std::all_of(stage_jobs_.begin(), stage_jobs_.end(),
+                       [&](std::int64_t id) { return is_over(dispatcher_.jobs().at(id).stored.state); });
 }
 
 asio::awaitable<void> Coordinator::tick() {
@@ -355,7 +353,7 @@ StatusReply Coordinator::status() const {
     for (const std::int64_t id : stage_jobs_) {
         const JobState state = dispatcher_.jobs().at(id).stored.state;
         reply.succeeded += state == JobState::succeeded ? 1 : 0;
-        reply.failed += state == JobState::failed || state == JobState::cancelled ? 1 : 0;
+        reply.failed += is_over_without_result(state) ? 1 : 0;
         reply.running += state == JobState::running ? 1 : 0;
     }
     reply.elapsed_seconds =

@@ -32,9 +32,9 @@ struct CoordinatorOptions {
     std::string program_version;
     std::chrono::milliseconds heartbeat_interval{4000};
     std::chrono::milliseconds tick_interval{200};
-    int maximum_failures = 3;  // crashes of one job before it is given up
-    int workers = 0;           // slots of this machine; 0: what the study says
-    bool take_over = false;    // replace a silent coordinator on another host
+    RetryLimits retry_limits;
+    int workers = 0;         // slots of this machine; 0: what the study says
+    bool take_over = false;  // replace a silent coordinator on another host
 };
 
 class Coordinator : private Surroundings {

@@ -353,7 +353,7 @@ bool Dispatcher::end_attempt(const AttemptEnded& ended, const std::string& worke
             checked.result.reset();
         }
     }
-    const auto transition = store_.end_attempt(checked, options_.maximum_failures);
+    const auto transition = store_.end_attempt(checked, options_.retry_limits);
     if (!transition) {
         log_->warn("job {}, attempt {}: '{}' from {} is stale", ended.attempt.job, ended.attempt.number,
                    to_string(checked.cause), worker);

@@ -54,7 +54,7 @@ class Surroundings {
 struct DispatcherOptions {
     std::string program_version;
     std::chrono::milliseconds heartbeat_interval{4000};
-    int maximum_failures = 3;        // crashes of one job before it is given up
+    RetryLimits retry_limits;
     std::string log_folder;          // named to people
     std::string models_folder = "";  // where workers save trained models, absolute
 };

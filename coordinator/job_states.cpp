@@ -19,7 +19,8 @@ constexpr std::array kTransitions{
     JobTransition{running, JobEvent::walltime, waiting},
     JobTransition{running, JobEvent::node_lost, waiting},
     JobTransition{running, JobEvent::worker_crashed, waiting, true},
-    JobTransition{running, JobEvent::crashed_too_often, failed, true},
+    JobTransition{running, JobEvent::crashed_too_often, quarantined, true},
+    JobTransition{running, JobEvent::tried_again, waiting, true},
     JobTransition{running, JobEvent::out_of_memory, failed, true},
     JobTransition{running, JobEvent::diverged, failed, true},
     JobTransition{running, JobEvent::user_error, failed, true},
@@ -31,6 +32,7 @@ constexpr std::array kTransitions{
     JobTransition{succeeded, JobEvent::asked_for, succeeded},
     JobTransition{failed, JobEvent::asked_for, waiting, false, true},
     JobTransition{cancelled, JobEvent::asked_for, waiting, false, true},
+    JobTransition{quarantined, JobEvent::asked_for, waiting, false, true},
 };
 
 }  // namespace
@@ -47,7 +49,10 @@ std::optional<JobTransition> find_transition(JobState state, JobEvent event) {
     return found == kTransitions.end() ? std::nullopt : std::optional(*found);
 }
 
-JobEvent event_of(Cause cause, int failures, int maximum_failures) {
+JobEvent event_of(Cause cause, int failures, const RetryLimits& limits) {
+    const auto unless_again = [&](int limit, JobEvent otherwise) {
+        return failures + 1 < limit ? JobEvent::tried_again : otherwise;
+    };
     switch (cause) {
         case Cause::succeeded:
             return JobEvent::succeeded;
@@ -58,19 +63,28 @@ JobEvent event_of(Cause cause, int failures, int maximum_failures) {
         case Cause::node_lost:
             return JobEvent::node_lost;
         case Cause::worker_crashed:
-            return failures + 1 < maximum_failures ? JobEvent::worker_crashed : JobEvent::crashed_too_often;
+            return failures + 1 < limits.worker_crashed ? JobEvent::worker_crashed
+                                                        : JobEvent::crashed_too_often;
         case Cause::out_of_memory:
-            return JobEvent::out_of_memory;
+            return unless_again(limits.out_of_memory, JobEvent::out_of_memory);
         case Cause::diverged:
-            return JobEvent::diverged;
+            return unless_again(limits.diverged, JobEvent::diverged);
         case Cause::user_error:
-            return JobEvent::user_error;
+            return unless_again(limits.user_error, JobEvent::user_error);
         case Cause::cancelled:
             return JobEvent::cancelled;
         case Cause::paused:
             return JobEvent::paused;
     }
     return JobEvent::worker_crashed;
+}
+
+bool is_over(JobState state) {
+    return state != JobState::waiting && state != JobState::running;
+}
+
+bool is_over_without_result(JobState state) {
+    return state == JobState::failed || state == JobState::cancelled || state == JobState::quarantined;
 }
 
 }  // namespace orchestrate

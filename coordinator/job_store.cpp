@@ -328,13 +328,13 @@ bool JobStore::resume_attempt(const AttemptId& attempt, const ResumePoint& point
     return true;
 }
 
-std::optional<JobTransition> JobStore::end_attempt(const AttemptEnded& ended, int maximum_failures) {
+std::optional<JobTransition> JobStore::end_attempt(const AttemptEnded& ended, const RetryLimits& limits) {
     JobRecord* record = record_if_current(ended.attempt);
     if (record == nullptr || (!ended.job_identity.empty() && ended.job_identity != record->identity)) {
         return std::nullopt;
     }
     const auto transition =
-        find_transition(record->state, event_of(ended.cause, record->failures, maximum_failures)).value();
+        find_transition(record->state, event_of(ended.cause, record->failures, limits)).value();
     record->state = transition.to;
     record->failures += transition.counts_as_failure ? 1 : 0;
     const bool succeeded = transition.to == JobState::succeeded;

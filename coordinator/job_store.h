@@ -127,7 +127,7 @@ class JobStore {
 
     // Ends an attempt; what becomes of its job, by the table of job_states.h. Nothing, and no change, if it is not the
     // job's current one, or trained another job.
-    std::optional<JobTransition> end_attempt(const AttemptEnded& ended, int maximum_failures);
+    std::optional<JobTransition> end_attempt(const AttemptEnded& ended, const RetryLimits& limits = {});
 
     // False for a job that the database does not have.
     bool has_succeeded(std::int64_t job);

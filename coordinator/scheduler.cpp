@@ -4,12 +4,6 @@
 
 namespace orchestrate {
 
-AttemptVerdict judge_attempt(Cause cause, int failures_before, int maximum_failures) {
-    const auto transition =
-        find_transition(JobState::running, event_of(cause, failures_before, maximum_failures)).value();
-    return {transition.to, transition.counts_as_failure};
-}
-
 void Scheduler::add_site(const std::string& site, int slots) {
     sites_[site] = {slots, 0, false};
 }

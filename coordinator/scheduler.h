@@ -41,15 +41,6 @@ struct SiteBroken {
 };
 using SchedulerAction = std::variant<AssignJob, StartWorkerAt, RetireWorker, SiteBroken>;
 
-// What becomes of a job when an attempt of it has ended.
-struct AttemptVerdict {
-    JobState next_state = JobState::waiting;
-    bool counts_as_failure = false;
-};
-
-// By the table of job_states.h.
-AttemptVerdict judge_attempt(Cause cause, int failures_before, int maximum_failures);
-
 class Scheduler {
   public:
     static constexpr int kMaximumStartFailures = 3;

@@ -52,11 +52,12 @@ void note_failed(SQLite::Database& database, std::int64_t stage_id, std::vector<
     for_each_row(database,
                  "SELECT seeds.job, min(seeds.variant), min(seeds.initialization_seed), "
                  "coalesce(attempts.cause, 'unknown'), "
-                 "coalesce(attempts.message, '') "
+                 "coalesce(attempts.message, ''), max(seeds.state) "
                  "FROM seed_result AS seeds "
                  "LEFT JOIN attempts ON attempts.job_id = seeds.job AND attempts.number = "
                  "(SELECT max(number) FROM attempts WHERE job_id = seeds.job) "
-                 "WHERE seeds.stage_id = ? AND seeds.state = 'failed' GROUP BY seeds.job ORDER BY seeds.job",
+                 "WHERE seeds.stage_id = ? AND seeds.state IN ('failed', 'quarantined') GROUP BY seeds.job "
+                 "ORDER BY seeds.job",
                  stage_id, [&](SQLite::Statement& row) {
                      if (++failed > kJobsListed) {
                          return;
@@ -65,14 +66,15 @@ void note_failed(SQLite::Database& database, std::int64_t stage_id, std::vector<
                      std::string message = row.getColumn(4).getString();
                      message.erase(std::min(message.find('\n'), message.size()));
                      notes.push_back(fmt::format(
-                         "Job {} ({}, seed {}) failed: {}{}{}; see: orchestrate logs {}", job,
+                         "Job {} ({}, seed {}) {}: {}{}{}; see: orchestrate logs {}", job,
                          row.getColumn(1).getString(), row.getColumn(2).getInt64(),
+                         row.getColumn(5).getString() == "failed" ? "failed" : "is quarantined",
                          row.getColumn(3).getString(), message.empty() ? "" : ", ", message, job));
                  });
     if (failed > kJobsListed) {
         notes.push_back(
             fmt::format("{} more failed; see: orchestrate query \"select job, variant, cause, message from "
-                        "job_overview where state = 'failed'\"",
+                        "job_overview where state in ('failed', 'quarantined')\"",
                         counted(failed - kJobsListed, "job")));
     }
 }

@@ -44,7 +44,8 @@ CREATE TABLE jobs (
     paths         TEXT NOT NULL,               -- JSON (JobPaths): no part of the identity
     ranks         INTEGER NOT NULL,
     resources     TEXT NOT NULL,               -- JSON (JobResources): no part of the identity
-    state         TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'succeeded', 'failed', 'cancelled', 'paused')),
+    state         TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'succeeded', 'failed', 'cancelled', 'paused',
+                                                  'quarantined')),
     failures      INTEGER NOT NULL DEFAULT 0,  -- attempts that count against the limit
     created_at    TEXT NOT NULL,
     finished_at   TEXT

@@ -51,6 +51,7 @@ WITH means AS (
     SELECT variant_id, count(*) AS jobs,
            sum(state = 'waiting') AS waiting, sum(state = 'running') AS running, sum(state = 'succeeded') AS succeeded,
            sum(state = 'failed') AS failed, sum(state = 'cancelled') AS cancelled,
+           sum(state = 'quarantined') AS quarantined,
            count(macro_f1) AS measured, count(difference) AS pairs,
            avg(accuracy) AS accuracy, avg(macro_precision) AS macro_precision, avg(macro_recall) AS macro_recall,
            avg(macro_f1) AS macro_f1, avg(difference) AS difference,
@@ -80,7 +81,8 @@ SELECT studies.id AS study_id, studies.name AS study,
        variants.change, variants.is_baseline,
        coalesce(means.jobs, 0) AS jobs, coalesce(means.waiting, 0) AS waiting, coalesce(means.running, 0) AS running,
        coalesce(means.succeeded, 0) AS succeeded, coalesce(means.failed, 0) AS failed,
-       coalesce(means.cancelled, 0) AS cancelled, coalesce(means.measured, 0) AS measured,
+       coalesce(means.cancelled, 0) AS cancelled, coalesce(means.quarantined, 0) AS quarantined,
+       coalesce(means.measured, 0) AS measured,
        means.accuracy, spreads.accuracy_sd, means.macro_precision, spreads.macro_precision_sd,
        means.macro_recall, spreads.macro_recall_sd, means.macro_f1, spreads.macro_f1_sd,
        coalesce(means.pairs, 0) AS pairs, means.difference, spreads.difference_sd,
@@ -227,6 +229,7 @@ SELECT studies.name AS study, studies.state AS study_state, stages.name AS stage
        coalesce(sum(stage_jobs.state = 'succeeded'), 0) AS succeeded,
        coalesce(sum(stage_jobs.state = 'failed'), 0) AS failed,
        coalesce(sum(stage_jobs.state = 'cancelled'), 0) AS cancelled,
+       coalesce(sum(stage_jobs.state = 'quarantined'), 0) AS quarantined,
        studies.created_at, studies.finished_at
 FROM studies
 JOIN stages ON stages.study_id = studies.id

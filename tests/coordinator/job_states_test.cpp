@@ -33,7 +33,8 @@ const std::map<JobState, std::map<JobEvent, JobState>>& expected() {
           {JobEvent::walltime, waiting},
           {JobEvent::node_lost, waiting},
           {JobEvent::worker_crashed, waiting},
-          {JobEvent::crashed_too_often, failed},
+          {JobEvent::crashed_too_often, quarantined},
+          {JobEvent::tried_again, waiting},
           {JobEvent::out_of_memory, failed},
           {JobEvent::diverged, failed},
           {JobEvent::user_error, failed},
@@ -44,6 +45,7 @@ const std::map<JobState, std::map<JobEvent, JobState>>& expected() {
         {succeeded, {{JobEvent::asked_for, succeeded}}},
         {failed, {{JobEvent::asked_for, waiting}}},
         {cancelled, {{JobEvent::asked_for, waiting}}},
+        {quarantined, {{JobEvent::asked_for, waiting}}},
     };
     return table;
 }
@@ -74,7 +76,8 @@ TEST(JobStatesTest, NoRowStandsTwice) {
 TEST(JobStatesTest, OnlyWhatIsTheJobsOwnFaultCounts) {
     for (const auto& row : job_transitions()) {
         const std::set<JobEvent> faults = {JobEvent::worker_crashed, JobEvent::crashed_too_often,
-                                           JobEvent::out_of_memory, JobEvent::diverged, JobEvent::user_error};
+                                           JobEvent::tried_again,    JobEvent::out_of_memory,
+                                           JobEvent::diverged,       JobEvent::user_error};
         EXPECT_EQ(row.counts_as_failure, faults.contains(row.event)) << to_string(row.event);
         EXPECT_EQ(row.clears_failures, row.event == JobEvent::asked_for && row.to == JobState::waiting &&
                                            row.from != JobState::waiting);
@@ -90,11 +93,31 @@ TEST(JobStatesTest, ASucceededJobStaysSo) {
 
 TEST(JobStatesTest, EveryCauseIsAnEventOfItsName) {
     for (const Cause cause : all_of<Cause>()) {
-        EXPECT_EQ(to_string(event_of(cause, 0, 3)), to_string(cause));
+        EXPECT_EQ(to_string(event_of(cause, 0, {})), to_string(cause));
     }
-    EXPECT_EQ(event_of(Cause::worker_crashed, 1, 3), JobEvent::worker_crashed);
-    EXPECT_EQ(event_of(Cause::worker_crashed, 2, 3), JobEvent::crashed_too_often);
-    EXPECT_EQ(event_of(Cause::preempted, 100, 3), JobEvent::preempted);
+    EXPECT_EQ(event_of(Cause::worker_crashed, 1, {}), JobEvent::worker_crashed);
+    EXPECT_EQ(event_of(Cause::worker_crashed, 2, {}), JobEvent::crashed_too_often);
+    EXPECT_EQ(event_of(Cause::preempted, 100, {}), JobEvent::preempted);
+}
+
+TEST(JobStatesTest, EachCauseHasItsLimit) {
+    RetryLimits limits;
+    limits.worker_crashed = 1;
+    limits.out_of_memory = 2;
+    limits.diverged = 3;
+    limits.user_error = 4;
+    const std::map<Cause, std::pair<int, JobEvent>> wanted = {
+        {Cause::worker_crashed, {1, JobEvent::crashed_too_often}},
+        {Cause::out_of_memory, {2, JobEvent::out_of_memory}},
+        {Cause::diverged, {3, JobEvent::diverged}},
+        {Cause::user_error, {4, JobEvent::user_error}}};
+    for (const auto& [cause, end] : wanted) {
+        for (int failures = 0; failures < 5; ++failures) {
+            const JobEvent event = event_of(cause, failures, limits);
+            EXPECT_EQ(event == end.second, failures + 1 >= end.first) << to_string(cause) << failures;
+            EXPECT_EQ(is_over(find_transition(JobState::running, event)->to), failures + 1 >= end.first);
+        }
+    }
 }
 
 }  // namespace

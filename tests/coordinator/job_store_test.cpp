@@ -85,13 +85,13 @@ TEST_F(JobStoreTest, AResultIsAcceptedOnceAndOnlyFromTheCurrentAttempt) {
     const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
     const auto first = store.begin_attempt(jobs[0].id, worker_, "/logs");
     EXPECT_EQ(first.log_file, "/logs/job-1-attempt-1.log");
-    EXPECT_TRUE(store.end_attempt({first.id, Cause::node_lost, "gone", {}}, 3));
+    EXPECT_TRUE(store.end_attempt({first.id, Cause::node_lost, "gone", {}}));
     const auto second = store.begin_attempt(jobs[0].id, worker_, "/logs");
     EXPECT_EQ(second.id.number, 2);
     EXPECT_FALSE(store.add_epoch(first.id, {}));
-    EXPECT_FALSE(store.end_attempt(success(first.id, 0.4), 3));
-    EXPECT_TRUE(store.end_attempt(success(second.id, 0.5), 3));
-    EXPECT_FALSE(store.end_attempt(success(second.id, 0.6), 3));
+    EXPECT_FALSE(store.end_attempt(success(first.id, 0.4)));
+    EXPECT_TRUE(store.end_attempt(success(second.id, 0.5)));
+    EXPECT_FALSE(store.end_attempt(success(second.id, 0.6)));
     EXPECT_EQ(count("SELECT count(*) FROM results"), 1);
     EXPECT_EQ(count("SELECT count(*) FROM predictions"), 2);
     EXPECT_EQ(count("SELECT count(*) FROM class_metrics"), 2);
@@ -109,7 +109,7 @@ TEST_F(JobStoreTest, EpochsOfALaterAttemptReplaceThoseOfAnEarlierOne) {
         metrics.epoch = epoch;
         EXPECT_TRUE(store.add_epoch(first.id, metrics));
     }
-    store.end_attempt({first.id, Cause::worker_crashed, "", {}}, 3);
+    store.end_attempt({first.id, Cause::worker_crashed, "", {}});
     const auto second = store.begin_attempt(jobs[0].id, worker_, "/logs");
     EpochMetrics metrics;
     metrics.epoch = 1;
@@ -131,7 +131,7 @@ TEST_F(JobStoreTest, KeepsTheNewestTwoCheckpointsOfTheCurrentAttempt) {
     EXPECT_THAT(store.add_checkpoint(first, at_30), testing::Optional(testing::ElementsAre(at_10)));
     EXPECT_THAT(store.checkpoints(jobs[0].id), testing::ElementsAre(at_30, at_20));
 
-    store.end_attempt({first, Cause::preempted, "", {}}, 3);
+    store.end_attempt({first, Cause::preempted, "", {}});
     EXPECT_EQ(store.add_checkpoint(first, {1, 40, "step-40", "dd", 100}), std::nullopt);
     // The second attempt could not read them, and began again: its checkpoints are the better ones.
     const auto second = store.begin_attempt(jobs[0].id, worker_, "/logs").id;
@@ -140,7 +140,7 @@ TEST_F(JobStoreTest, KeepsTheNewestTwoCheckpointsOfTheCurrentAttempt) {
     EXPECT_THAT(store.checkpoints(jobs[0].id), testing::ElementsAre(again_at_10, at_30));
     EXPECT_EQ(store.add_checkpoint(first, {1, 50, "step-50", "ee", 100}), std::nullopt);
 
-    store.end_attempt(success(second, 0.5), 3);
+    store.end_attempt(success(second, 0.5));
     EXPECT_THAT(store.checkpoints(jobs[0].id), testing::IsEmpty());
 }
 
@@ -153,7 +153,7 @@ TEST_F(JobStoreTest, AnAttemptThatResumesForgetsTheEpochsAfterItsStep) {
     for (metrics.epoch = 1; metrics.epoch <= 3; ++metrics.epoch) {
         store.add_epoch(first, metrics);
     }
-    store.end_attempt({first, Cause::node_lost, "", {}}, 3);
+    store.end_attempt({first, Cause::node_lost, "", {}});
     const auto second = store.begin_attempt(jobs[0].id, worker_, "/logs").id;
     EXPECT_FALSE(store.resume_attempt(first, {1, 25, 40, 2}));
     EXPECT_TRUE(store.resume_attempt(second, {1, 25, 40, 2}));
@@ -172,10 +172,10 @@ TEST_F(JobStoreTest, AResultOfAnotherJobIsRefused) {
     const auto begun = store.begin_attempt(jobs[0].id, worker_, "/logs");
     auto ended = success(begun.id, 0.5);
     ended.job_identity = std::string(64, '0');  // left on disk by a database that had this job's number
-    EXPECT_FALSE(store.end_attempt(ended, 3));
+    EXPECT_FALSE(store.end_attempt(ended));
     ended.job_identity = job_identity(jobs[0].config);
     EXPECT_FALSE(store.has_succeeded(jobs[0].id));
-    EXPECT_TRUE(store.end_attempt(ended, 3));
+    EXPECT_TRUE(store.end_attempt(ended));
     EXPECT_TRUE(store.has_succeeded(jobs[0].id));
 }
 
@@ -189,7 +189,7 @@ TEST_F(JobStoreTest, AResultBringsTheEpochsWhoseMessagesWereLost) {
     ended.epochs[0].epoch = 1;
     ended.epochs[1].epoch = 2;
     store.add_epoch(begun.id, ended.epochs[0]);
-    store.end_attempt(ended, 3);
+    store.end_attempt(ended);
     EXPECT_EQ(count("SELECT count(*) FROM epochs"), 2);
 }
 
@@ -199,9 +199,9 @@ TEST_F(JobStoreTest, AStudyRunAgainKeepsWhatSucceededAndTriesTheRest) {
         const auto row = store.begin_study(study());
         const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1, 2})}, {});
         const auto good = store.begin_attempt(jobs[0].id, worker_, "/logs");
-        store.end_attempt(success(good.id, 0.5), 3);
+        store.end_attempt(success(good.id, 0.5));
         const auto bad = store.begin_attempt(jobs[1].id, worker_, "/logs");
-        store.end_attempt({bad.id, Cause::diverged, "NaN", {}}, 3);
+        store.end_attempt({bad.id, Cause::diverged, "NaN", {}});
     }
     JobStore store(file());
     const auto row = store.begin_study(study());
@@ -278,7 +278,7 @@ TEST_F(JobStoreTest, DifferencesArePairedByRun) {
         store.sync_stage(row, 0, stage_, {baseline, other, variant("without result", 10, {1})}, {});
     const double f1[] = {0.5, 0.6, 0.7, 0.45, 0.1};
     for (std::size_t i = 0; i < 5; ++i) {
-        store.end_attempt(success(store.begin_attempt(jobs[i].id, worker_, "/logs").id, f1[i]), 3);
+        store.end_attempt(success(store.begin_attempt(jobs[i].id, worker_, "/logs").id, f1[i]));
     }
     const auto found =
         store.differences(row, "ablation", SelectionMetric::macro_f1, SelectionPart::validation);
@@ -297,7 +297,7 @@ TEST_F(JobStoreTest, CollapsedRunsDoNotCountForTheBestVariant) {
     for (const auto& job : jobs) {
         const auto begun = store.begin_attempt(job.id, worker_, "/logs");
         const bool is_a = job.title == "a, seed 1";
-        store.end_attempt(success(begun.id, is_a ? 0.9 : 0.4, is_a), 3);
+        store.end_attempt(success(begun.id, is_a ? 0.9 : 0.4, is_a));
     }
     EXPECT_THAT(store.mean_metric(row, "ablation", SelectionMetric::macro_f1),
                 testing::ElementsAre(std::nullopt, std::optional(0.4)));
@@ -340,7 +340,7 @@ TEST_F(JobStoreTest, AJobThatDoesNotWaitCannotBeBegun) {
     const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
     const auto begun = store.begin_attempt(jobs[0].id, worker_, "/logs");
     EXPECT_THROW(store.begin_attempt(jobs[0].id, worker_, "/logs"), std::logic_error);
-    store.end_attempt(success(begun.id, 0.5), 3);
+    store.end_attempt(success(begun.id, 0.5));
     EXPECT_THROW(store.begin_attempt(jobs[0].id, worker_, "/logs"), std::logic_error);
     EXPECT_THROW(store.begin_attempt(99, worker_, "/logs"), std::logic_error);
 }
@@ -351,7 +351,7 @@ TEST_F(JobStoreTest, GroupedChangesAreOnDiskAfterTheCommitAndLostWithoutIt) {
         const auto row = store.begin_study(study());
         const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1, 2})}, {});
         const auto kept = store.begin_attempt(jobs[0].id, worker_, "/logs");
-        store.end_attempt(success(kept.id, 0.5), 3);
+        store.end_attempt(success(kept.id, 0.5));
         EXPECT_EQ(count("SELECT count(*) FROM results"), 0);
         EXPECT_EQ(store.pending_changes(), 2U);
         store.commit();

@@ -172,21 +172,5 @@ TEST(SchedulerTest, AddingAJobTwiceKeepsOneEntry) {
     EXPECT_THAT(scheduler.why_waiting(1), HasSubstr("2 ranks"));
 }
 
-TEST(VerdictTest, FollowsTheCause) {
-    const auto next = [](Cause cause, int failures) { return judge_attempt(cause, failures, 3).next_state; };
-    EXPECT_EQ(next(Cause::succeeded, 0), JobState::succeeded);
-    for (const Cause cause : {Cause::preempted, Cause::walltime, Cause::node_lost}) {
-        EXPECT_EQ(next(cause, 100), JobState::waiting);
-        EXPECT_FALSE(judge_attempt(cause, 100, 3).counts_as_failure);
-    }
-    EXPECT_EQ(next(Cause::worker_crashed, 0), JobState::waiting);
-    EXPECT_EQ(next(Cause::worker_crashed, 1), JobState::waiting);
-    EXPECT_EQ(next(Cause::worker_crashed, 2), JobState::failed);
-    for (const Cause cause : {Cause::out_of_memory, Cause::diverged, Cause::user_error}) {
-        EXPECT_EQ(next(cause, 0), JobState::failed);
-    }
-    EXPECT_EQ(next(Cause::cancelled, 0), JobState::cancelled);
-}
-
 }  // namespace
 }  // namespace orchestrate

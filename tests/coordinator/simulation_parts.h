@@ -116,7 +116,7 @@ struct Simulation::Coordinator final : Surroundings {
           life(++simulation.lives_),
           store(SQLite::Database(simulation.database_name_, kOpen), {true, {}, {}, true}),
           dispatcher(
-              simulation.bug_, {"", std::chrono::milliseconds(kHeartbeat), 3, "/logs"}, store, *this,
+              simulation.bug_, {"", std::chrono::milliseconds(kHeartbeat), {}, "/logs"}, store, *this,
               std::make_shared<spdlog::logger>("null", std::make_shared<spdlog::sinks::null_sink_st>())) {}
 
     std::chrono::steady_clock::time_point now() override {

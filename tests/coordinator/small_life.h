@@ -55,7 +55,7 @@ class SmallLife {
         });
         facts.insert("SELECT count(*) = 3 FROM jobs");
         for (const auto& open : must([&] { return store.open_attempts(); })) {
-            must([&] { return store.end_attempt({open.id, Cause::node_lost, "restart", {}}, 3); });
+            must([&] { return store.end_attempt({open.id, Cause::node_lost, "restart", {}}); });
         }
         WorkerRecord worker{0, "here-1", "host", 1, 1, "cpu", "/logs/here-1.log"};
         worker.row = store.add_worker(worker);
@@ -112,9 +112,9 @@ class SmallLife {
         const bool lost = id.job == 2 && id.number == 1;
         if (lost) {
             must([&] { return store.add_checkpoint(id, {id.number, 7, "seven", "", 1}); });
-            must([&] { return store.end_attempt({id, Cause::node_lost, "gone", {}}, 3); });
+            must([&] { return store.end_attempt({id, Cause::node_lost, "gone", {}}); });
         } else {
-            must([&] { return store.end_attempt(success_of(id), 3); });
+            must([&] { return store.end_attempt(success_of(id)); });
         }
         commit(store);
         if (!lost) {

@@ -52,7 +52,7 @@ class StoredStudy : public ::testing::Test {
                 ended.result->ranks = 1;
                 ended.result->device_class = "cpu avx2";
                 ended.result->data.data_sha256 = study.base.data.sha256;
-                ASSERT_TRUE(store.end_attempt(ended, 3));
+                ASSERT_TRUE(store.end_attempt(ended));
             }
             if (study.stages[i].kind == StageKind::search) {
                 baseline = variants.back().config;

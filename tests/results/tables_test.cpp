@@ -287,6 +287,8 @@ TEST(StudyStatus, CountsJobsPerStage) {
     EXPECT_EQ(lines[3], "                 ablation   0/0        0        0       0");
     filled.set_state(filled.add_job(variant, 2), "cancelled");
     EXPECT_THAT(lines_of(render_study_status(filled.database(), 80))[0], HasSubstr("cancelled"));
+    filled.set_state(filled.add_job(variant, 3), "quarantined");
+    EXPECT_THAT(lines_of(render_study_status(filled.database(), 80))[0], HasSubstr("quarantined"));
     const auto json = nlohmann::json::parse(render_study_status(filled.database(), 80, OutputFormat::json));
     EXPECT_EQ(json[0]["waiting"], 1);
 }

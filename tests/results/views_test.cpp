@@ -236,14 +236,16 @@ TEST(StudyProgress, CountsJobsByStateAndKeepsStagesToCome) {
     const auto stage = filled.add_stage(study, 0, "search");
     filled.add_stage(study, 1, "ablation");
     const auto variant = filled.add_variant(stage, 0, "v");
-    const char* const states[] = {"waiting", "waiting", "waiting",  "running",
-                                  "running", "failed",  "cancelled"};
-    for (int seed = 0; seed < 7; ++seed) {
+    const char* const states[] = {"waiting", "waiting", "waiting",   "running",
+                                  "running", "failed",  "cancelled", "quarantined"};
+    for (int seed = 0; seed < 8; ++seed) {
         filled.set_state(filled.add_job(variant, seed), states[seed]);
     }
-    EXPECT_THAT(filled.rows("SELECT stage, variants, jobs, waiting, running, succeeded, failed, cancelled "
-                            "FROM study_progress"),
-                ElementsAre("search|1|7|3|2|0|1|1", "ablation|0|0|0|0|0|0|0"));
+    EXPECT_THAT(
+        filled.rows(
+            "SELECT stage, variants, jobs, waiting, running, succeeded, failed, cancelled, quarantined "
+            "FROM study_progress"),
+        ElementsAre("search|1|8|3|2|0|1|1|1", "ablation|0|0|0|0|0|0|0|0"));
 }
 
 TEST(Views, AnEmptyDatabaseHasEmptyViews) {
