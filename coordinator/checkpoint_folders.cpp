@@ -2,12 +2,19 @@
 
 #include <algorithm>
 #include <charconv>
+#include <fstream>
 #include <optional>
+#include <random>
+#include <system_error>
+
+#include <fmt/format.h>
 
 namespace orchestrate {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kMarkName = "this-folder";
 
 // The number in a name made of prefix, digits and suffix.
 std::optional<std::int64_t> number_in(std::string_view name, std::string_view prefix,
@@ -23,7 +30,20 @@ std::optional<std::int64_t> number_in(std::string_view name, std::string_view pr
     return error == std::errc() && end == name.data() + name.size() ? std::optional(number) : std::nullopt;
 }
 
+std::string random_text() {
+    std::random_device random;
+    std::string text;
+    for (int i = 0; i < 8; ++i) {
+        text += fmt::format("{:08x}", random());
+    }
+    return text;
+}
+
 }  // namespace
+
+bool is_checkpoint_name(const std::string& name) {
+    return number_in(name, "step-", ".safetensors").has_value();
+}
 
 CheckpointFolders::CheckpointFolders(const fs::path& state_folder)
     : root_(fs::absolute(state_folder) / "checkpoints") {}
@@ -68,6 +88,23 @@ std::vector<StoredCheckpoint> CheckpointFolders::candidates(const AttemptId& att
         return std::pair(a.attempt, a.step) > std::pair(b.attempt, b.step);
     });
     return stored;
+}
+
+SharedFolderMark CheckpointFolders::mark() const {
+    const fs::path file = root_ / kMarkName;
+    std::string content;
+    std::ifstream(file) >> content;
+    if (content.empty()) {
+        content = random_text();
+        try {
+            create_folders_durably(*files_, root_);
+            const auto bytes = std::as_bytes(std::span(content));
+            write_durably(*files_, file, {&bytes, 1});
+        } catch (const std::system_error&) {
+            return {};  // what cannot be written here cannot be written by a worker's message either
+        }
+    }
+    return {file.string(), content};
 }
 
 std::vector<std::int64_t> CheckpointFolders::jobs() const {

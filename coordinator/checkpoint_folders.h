@@ -14,6 +14,9 @@
 
 namespace orchestrate {
 
+// Whether a file of that name is a checkpoint's.
+bool is_checkpoint_name(const std::string& name);
+
 class CheckpointFolders {
   public:
     explicit CheckpointFolders(const std::filesystem::path& state_folder);
@@ -29,6 +32,9 @@ class CheckpointFolders {
     // attempts that were written but could not be reported any more. With absolute paths.
     std::vector<StoredCheckpoint> candidates(const AttemptId& attempt,
                                              std::vector<StoredCheckpoint> stored) const;
+
+    // Made at the first call, the same at every later one. Empty, with nothing to be seen, if it cannot be written.
+    SharedFolderMark mark() const;
 
     // Jobs that have a folder.
     std::vector<std::int64_t> jobs() const;

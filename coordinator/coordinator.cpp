@@ -46,7 +46,9 @@ Coordinator::Coordinator(CoordinatorOptions options, ProgressDisplay& display)
       dispatcher_({options_.program_version, options_.heartbeat_interval, options_.retry_limits,
                    (state_folder(options_.database) / "logs").string(),
                    (std::filesystem::absolute(state_folder(options_.database)) / "models").string()},
-                  store_, *this, log_) {}
+                  store_, *this, log_),
+      parcels_(checkpoints_, *files_, std::filesystem::absolute(state_folder(options_.database)) / "models") {
+}
 
 Coordinator::~Coordinator() = default;
 

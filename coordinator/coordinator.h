@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,12 +15,14 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
 
 #include "common/log.h"
 #include "coordinator/checkpoint_folders.h"
 #include "coordinator/database_lock.h"
 #include "coordinator/dispatcher.h"
 #include "coordinator/job_store.h"
+#include "coordinator/parcel_store.h"
 #include "coordinator/progress_display.h"
 #include "coordinator/server.h"
 #include "coordinator/slurm_site.h"
@@ -80,6 +83,9 @@ class Coordinator : private Surroundings {
     // coordinator_connections.cpp
     boost::asio::awaitable<void> serve(std::shared_ptr<Connection> connection, Hello hello);
     boost::asio::awaitable<void> serve_worker(std::shared_ptr<Connection> connection, Hello hello);
+    // Files that a worker sends or asks for; false for every other message.
+    bool carry_files(const std::string& worker, const std::shared_ptr<Connection>& connection,
+                     const Message& message);
     boost::asio::awaitable<void> serve_pilot(std::shared_ptr<Connection> connection, Hello hello);
     boost::asio::awaitable<void> serve_person(std::shared_ptr<Connection> connection);
 
@@ -91,7 +97,7 @@ class Coordinator : private Surroundings {
     void remove_checkpoint(std::int64_t job, const StoredCheckpoint& checkpoint) override {
         checkpoints_.remove(job, checkpoint);
     }
-    void remove_checkpoints(std::int64_t job) override { checkpoints_.remove_job(job); }
+    void remove_checkpoints(std::int64_t job) override;
     std::vector<std::int64_t> jobs_with_checkpoints() override { return checkpoints_.jobs(); }
     std::string allocation_state(const std::string& site) override;
 
@@ -123,6 +129,12 @@ class Coordinator : private Surroundings {
     bool interrupted_ = false;
     bool dismissing_ = false;
     std::string broken_;  // why nothing can run any more
+    // Files of workers that share no folder with this coordinator are read and written by a thread of their own, which
+    // may wait for the disk.
+    const std::unique_ptr<DurableFiles> files_ = make_system_files();
+    ParcelStore parcels_;                         // of that thread
+    std::set<std::string> workers_with_parcels_;  // told to the person
+    boost::asio::thread_pool parcel_thread_{1};   // ends before what it uses
 };
 
 }  // namespace orchestrate

@@ -1,4 +1,5 @@
 // Connections of the coordinator: workers, pilots and people.
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "coordinator/coordinator.h"
@@ -42,6 +43,9 @@ asio::awaitable<void> Coordinator::serve_worker(std::shared_ptr<Connection> conn
     try {
         while (true) {
             const Message message = co_await connection->read();
+            if (carry_files(name, connection, message)) {
+                continue;
+            }
             if (!dispatcher_.worker_said(name, peer, message)) {
                 co_return;
             }
@@ -55,6 +59,56 @@ asio::awaitable<void> Coordinator::serve_worker(std::shared_ptr<Connection> conn
     }
     dispatcher_.worker_disconnected(name, peer);
     settle();
+}
+
+bool Coordinator::carry_files(const std::string& worker, const std::shared_ptr<Connection>& connection,
+                              const Message& message) {
+    const auto is_current = [this](const AttemptId& attempt) {
+        const auto job = dispatcher_.jobs().find(attempt.job);
+        return job != dispatcher_.jobs().end() && job->second.attempt == attempt;
+    };
+    const auto answer = [this, connection](auto work) {
+        asio::post(parcel_thread_, [this, connection, work] {
+            if (const std::optional<Message> reply = work(parcels_)) {
+                asio::post(io_, [connection, reply] { connection->send(*reply); });
+            }
+        });
+    };
+    if (const auto* offer = std::get_if<ParcelOffer>(&message)) {
+        if (workers_with_parcels_.insert(worker).second) {
+            display_.note("worker " + worker + " does not see '" + state_folder(options_.database).string() +
+                          "': its checkpoints and models come over its connection");
+        }
+        if (!is_current(offer->parcel.attempt)) {
+            ParcelProgress refusal;
+            refusal.parcel = offer->parcel;
+            refusal.refused = "another attempt has taken over";
+            connection->send(refusal);
+            return true;
+        }
+        answer([offer = *offer](ParcelStore& parcels) -> std::optional<Message> {
+            return parcels.offer(offer);
+        });
+        return true;
+    }
+    if (const auto* chunk = std::get_if<ParcelChunk>(&message)) {
+        if (is_current(chunk->parcel.attempt)) {
+            answer([chunk = *chunk](ParcelStore& parcels) -> std::optional<Message> {
+                const auto progress = parcels.take(chunk);
+                return progress ? std::optional<Message>(*progress) : std::nullopt;
+            });
+        }
+        return true;
+    }
+    if (const auto* request = std::get_if<CheckpointRequest>(&message)) {
+        if (is_current(request->attempt)) {
+            answer([request = *request](ParcelStore& parcels) -> std::optional<Message> {
+                return parcels.read(request);
+            });
+        }
+        return true;
+    }
+    return false;
 }
 
 asio::awaitable<void> Coordinator::serve_pilot(std::shared_ptr<Connection> connection, Hello hello) {

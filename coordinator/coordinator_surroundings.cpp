@@ -3,6 +3,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 
 #include "common/host.h"
 #include "common/result_spool.h"
@@ -92,6 +93,11 @@ void Coordinator::accept_unacknowledged_results() {
     }
 }
 
+void Coordinator::remove_checkpoints(std::int64_t job) {
+    checkpoints_.remove_job(job);
+    asio::post(parcel_thread_, [this, job] { parcels_.forget(job); });
+}
+
 CheckpointPlan Coordinator::plan_checkpoints(const AttemptId& attempt, std::vector<StoredCheckpoint> stored) {
     CheckpointPlan plan;
     plan.attempt = attempt.number;
@@ -100,6 +106,7 @@ CheckpointPlan Coordinator::plan_checkpoints(const AttemptId& attempt, std::vect
         checkpoints_.begin(attempt);
         plan.folder = checkpoints_.folder(attempt).string();
         plan.resume_from = checkpoints_.candidates(attempt, std::move(stored));
+        plan.mark = checkpoints_.mark();
     } catch (const std::system_error& error) {
         log_->error("job {}, attempt {} keeps no checkpoints: {}", attempt.job, attempt.number, error.what());
     }

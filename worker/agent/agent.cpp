@@ -20,6 +20,7 @@
 #include "common/host.h"
 #include "common/result_spool.h"
 #include "common/worker_exit.h"
+#include "worker/agent/remote_storage.h"
 
 namespace orchestrate {
 namespace {
@@ -34,7 +35,11 @@ class Agent {
         : options_(options), ranks_(collective->size()), signals_(io_, SIGTERM, SIGINT, SIGUSR1) {
         runner_.emplace(options.runner, std::move(collective), [this](const Message& message) {
             keep_result(message);
-            asio::post(io_, [this, message] { on_report(message); });
+            asio::post(io_, [this, message] {
+                if (!runner_->usable() || !remote_.report(message)) {
+                    on_report(message);
+                }
+            });
         });
     }
 
@@ -76,10 +81,19 @@ class Agent {
         if (connection_) {
             connection_->send(Goodbye{leaving_why_});  // so that no job comes any more
         }
-        if (running_) {
-            runner_->stop(Cause::preempted);
-        }
+        stop_running(Cause::preempted);
         end_if_done();
+    }
+
+    void stop_running(Cause cause) {
+        if (!running_) {
+            return;
+        }
+        if (remote_.cancel(*running_)) {
+            on_report(AttemptEnded{*running_, cause, "stopped before it began", {}});
+        } else {
+            runner_->stop(cause);
+        }
     }
 
     asio::awaitable<void> wait_for_signals() {
@@ -164,12 +178,14 @@ class Agent {
         options_.runner.log->info("connected to the coordinator at {}", connection_->peer_address());
         if (running_ && !connected.welcome.running_is_current) {
             options_.runner.log->warn("job {} was given to another worker; stopping it", running_->job);
-            runner_->stop(Cause::cancelled);
             outbox_.clear();
+            remote_.drop(*running_);
+            stop_running(Cause::cancelled);
         }
         if (leaving_) {
             connection_->send(Goodbye{leaving_why_});
         }
+        remote_.connected([connection = connection_](const Message& message) { connection->send(message); });
         for (const auto& message : outbox_) {
             connection_->send(message);
         }
@@ -190,12 +206,13 @@ class Agent {
         }
         connection_->close();
         connection_.reset();
+        remote_.disconnected();
     }
 
     asio::awaitable<void> beat(std::chrono::milliseconds interval) {
         while (!connection_->closed()) {
             look_after_ranks();
-            connection_->send(Heartbeat{runner_->step(), runner_->advances()});
+            connection_->send(Heartbeat{runner_->step(), runner_->advances() + remote_.advances()});
             heartbeat_.expires_after(interval);
             co_await heartbeat_.async_wait(use_awaitable);
             if (std::chrono::steady_clock::now() - last_heard_ > 3 * interval) {
@@ -253,6 +270,9 @@ class Agent {
     }
 
     void on_message(const Message& message) {
+        if (remote_.on_message(message)) {
+            return;
+        }
         if (const auto* lease = std::get_if<Lease>(&message)) {
             take(*lease);
         } else if (const auto* acknowledged = std::get_if<Acknowledged>(&message)) {
@@ -270,7 +290,7 @@ class Agent {
             end_if_done();
         } else if (const auto* stop = std::get_if<StopAttempt>(&message)) {
             if (running_ == stop->attempt) {
-                runner_->stop(Cause::cancelled);
+                stop_running(Cause::cancelled);
             }
         } else if (std::holds_alternative<Retire>(message)) {
             leave("retired");
@@ -285,7 +305,11 @@ class Agent {
         }
         options_.runner.log->info("job {}, attempt {}: begins", lease.attempt.job, lease.attempt.number);
         running_ = lease.attempt;
-        runner_->start(lease);
+        if (sees(lease.checkpoints.mark)) {
+            runner_->start(lease);
+        } else {
+            remote_.take(lease);
+        }
     }
 
     // Results on disk that no coordinator has acknowledged are delivered by whichever worker comes next.
@@ -305,10 +329,11 @@ class Agent {
         }
     }
 
-    // On the runner's thread.
+    // On the runner's thread; or, if the model must travel before, once it has.
     void keep_result(const Message& message) {
         const auto* ended = std::get_if<AttemptEnded>(&message);
-        if (ended == nullptr || !ended->result || !spool_) {
+        if (ended == nullptr || !ended->result || !spool_ ||
+            (ended->result->model && remote_.holds(ended->result->model->folder))) {
             return;
         }
         try {
@@ -358,6 +383,12 @@ class Agent {
     asio::steady_timer heartbeat_{io_};
     const std::unique_ptr<DurableFiles> files_ = make_system_files();
     std::optional<ResultSpool> spool_;  // there before the first lease
+    RemoteStorage remote_{options_.scratch_folder, options_.runner.log,
+                          [this](const Message& message) {
+                              keep_result(message);
+                              on_report(message);
+                          },
+                          [this](const Lease& lease) { runner_->start(lease); }};
     std::optional<JobRunner> runner_;
     std::shared_ptr<Connection> connection_;
     std::chrono::steady_clock::time_point last_heard_;

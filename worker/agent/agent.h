@@ -16,6 +16,8 @@ struct AgentOptions {
     std::string name;
     std::string program_version;
     std::filesystem::path log_folder;
+    // Of checkpoints and models on their way, where the coordinator's folders are not seen.
+    std::filesystem::path scratch_folder = std::filesystem::temp_directory_path();
     std::chrono::milliseconds orphan_limit{120'000};  // ends after so long without a coordinator
     JobRunnerOptions runner;
 };

@@ -22,6 +22,7 @@ struct ServeOptions {
     int threads = 1;
     std::string device = "cpu";
     std::string log_folder = ".";
+    std::string scratch_folder = std::filesystem::temp_directory_path();
     double orphan_limit_seconds = 120;
     double heartbeat_seconds = 4;
     std::string trace_folder;
@@ -33,6 +34,7 @@ int serve(const ServeOptions& given) {
     options.name = given.name;
     options.program_version = ORCHESTRATE_VERSION;
     options.log_folder = std::filesystem::absolute(given.log_folder);
+    options.scratch_folder = std::filesystem::absolute(given.scratch_folder);
     options.orphan_limit =
         std::chrono::milliseconds(static_cast<std::int64_t>(1000 * given.orphan_limit_seconds));
     options.runner.device = *enum_from_name<DeviceKind>(given.device);
@@ -113,6 +115,9 @@ int main(int argc, char** argv) {
         ->check(CLI::IsMember({"cpu", "cuda"}))
         ->capture_default_str();
     app.add_option("--log-folder", options.log_folder, "Where logs are written")->capture_default_str();
+    app.add_option("--scratch", options.scratch_folder,
+                   "Local folder for checkpoints on their way, where the coordinator's folders are not seen")
+        ->capture_default_str();
     app.add_option("--orphan-limit", options.orphan_limit_seconds,
                    "End after so many seconds without a coordinator")
         ->check(CLI::NonNegativeNumber)

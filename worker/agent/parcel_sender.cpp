@@ -1,0 +1,130 @@
+#include "worker/agent/parcel_sender.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <system_error>
+
+namespace orchestrate {
+namespace {
+
+// With chunks of 256 KiB, a heartbeat waits for at most 1 MiB.
+constexpr std::int64_t kMaximumChunksAhead = 4;
+
+}  // namespace
+
+void ParcelSender::start(Parcel parcel, std::vector<std::filesystem::path> files, Done done) {
+    Outgoing& outgoing = current_.emplace();
+    outgoing.parcel = std::move(parcel);
+    outgoing.paths = std::move(files);
+    outgoing.done = std::move(done);
+    for (const auto& path : outgoing.paths) {
+        std::error_code error;
+        const auto bytes = std::filesystem::file_size(path, error);
+        if (error) {
+            ParcelProgress refusal;
+            refusal.parcel = outgoing.parcel;
+            refusal.refused = "'" + path.string() + "' cannot be read: " + error.message();
+            finish(refusal);
+            return;
+        }
+        outgoing.files.push_back({path.filename().string(), static_cast<std::int64_t>(bytes)});
+    }
+    offer();
+}
+
+void ParcelSender::connected(Send send) {
+    send_ = std::move(send);
+    if (current_) {
+        offer();
+    }
+}
+
+void ParcelSender::offer() {
+    current_->accepted = false;
+    if (send_) {
+        send_(ParcelOffer{current_->parcel, current_->files});
+    }
+}
+
+void ParcelSender::on_progress(const ParcelProgress& progress) {
+    if (!current_ || current_->parcel != progress.parcel) {
+        return;
+    }
+    if (progress.stored || !progress.refused.empty()) {
+        finish(progress);
+        return;
+    }
+    try {
+        if (!current_->accepted) {
+            current_->accepted = true;
+            current_->chunks_ahead = 0;
+            go_to(*current_, static_cast<std::size_t>(progress.file), progress.offset);
+        } else {
+            --current_->chunks_ahead;
+        }
+        send_ahead();
+    } catch (const std::exception& error) {
+        ParcelProgress refusal = progress;
+        refusal.refused = error.what();
+        finish(refusal);
+    }
+}
+
+void ParcelSender::go_to(Outgoing& outgoing, std::size_t file, std::int64_t offset) {
+    if (file >= outgoing.files.size() || offset < 0 || offset >= outgoing.files[file].bytes) {
+        throw std::runtime_error("the coordinator asks for what is not in the parcel");
+    }
+    outgoing.next_file = file;
+    outgoing.next_offset = 0;
+    outgoing.hash = Sha256();
+    outgoing.file = std::ifstream(outgoing.paths[file], std::ios::binary);
+    std::vector<char> skipped(kParcelChunkBytes);
+    while (outgoing.next_offset < offset) {
+        const auto size = std::min<std::int64_t>(kParcelChunkBytes, offset - outgoing.next_offset);
+        if (!outgoing.file.read(skipped.data(), size)) {
+            throw std::runtime_error("'" + outgoing.paths[file].string() + "' cannot be read");
+        }
+        outgoing.hash.add(skipped.data(), static_cast<std::size_t>(size));
+        outgoing.next_offset += size;
+    }
+}
+
+void ParcelSender::send_ahead() {
+    while (send_ && current_->chunks_ahead < kMaximumChunksAhead &&
+           current_->next_file < current_->files.size()) {
+        send_chunk(*current_);
+    }
+}
+
+void ParcelSender::send_chunk(Outgoing& outgoing) {
+    const ParcelFile& file = outgoing.files[outgoing.next_file];
+    ParcelChunk chunk;
+    chunk.parcel = outgoing.parcel;
+    chunk.file = static_cast<std::int64_t>(outgoing.next_file);
+    chunk.offset = outgoing.next_offset;
+    const auto size = std::min<std::int64_t>(kParcelChunkBytes, file.bytes - outgoing.next_offset);
+    chunk.bytes.values.resize(static_cast<std::size_t>(size));
+    if (!outgoing.file.read(reinterpret_cast<char*>(chunk.bytes.values.data()), size)) {
+        throw std::runtime_error("'" + outgoing.paths[outgoing.next_file].string() + "' cannot be read");
+    }
+    outgoing.hash.add(chunk.bytes.values.data(), chunk.bytes.values.size());
+    outgoing.next_offset += size;
+    ++outgoing.chunks_ahead;
+    if (outgoing.next_offset == file.bytes) {
+        chunk.sha256 = outgoing.hash.hex();
+        if (outgoing.next_file + 1 < outgoing.files.size()) {
+            go_to(outgoing, outgoing.next_file + 1, 0);
+        } else {
+            outgoing.next_file = outgoing.files.size();
+        }
+    }
+    send_(chunk);
+}
+
+void ParcelSender::finish(const ParcelProgress& progress) {
+    const Done done = std::move(current_->done);
+    current_.reset();
+    done(progress);
+}
+
+}  // namespace orchestrate
