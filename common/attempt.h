@@ -60,6 +60,15 @@ BOOST_DESCRIBE_STRUCT(PartMetrics, (),
                       (loss, accuracy, macro_precision, macro_recall, macro_f1, weighted_precision,
                        weighted_recall, weighted_f1, f1_of_macro_averages, rows))
 
+// A metric of a command job, under the name that the command gives it.
+struct NamedMetric {
+    std::string part;  // "validation" or "test"
+    std::string name;
+    double value = 0;
+    bool operator==(const NamedMetric&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(NamedMetric, (), (part, name, value))
+
 struct EpochMetrics {
     std::int64_t epoch = 0;  // 1-based
     double train_loss = 0;   // mean over the epoch's examples of what was trained on, dropout on
@@ -67,9 +76,10 @@ struct EpochMetrics {
     double seconds = 0;
     double tokens_per_second = 0;
     PartMetrics validation;
+    std::vector<NamedMetric> named = {};  // of a command job, which has none of those above but the epoch
 };
 BOOST_DESCRIBE_STRUCT(EpochMetrics, (),
-                      (epoch, train_loss, learning_rate, seconds, tokens_per_second, validation))
+                      (epoch, train_loss, learning_rate, seconds, tokens_per_second, validation, named))
 
 struct ClassMetrics {
     std::string name;
@@ -92,7 +102,7 @@ struct Predictions {
     std::vector<std::int64_t> row;  // 1-based line number in the data file
     std::vector<std::int32_t> true_class;
     std::vector<std::int32_t> predicted_class;
-    std::vector<float> probability;           // of the predicted class
+    std::vector<float> probability;                // of the predicted class
     PackedProbabilities class_probabilities = {};  // of all classes; empty: not kept
 };
 BOOST_DESCRIBE_STRUCT(Predictions, (), (row, true_class, predicted_class, probability, class_probabilities))
@@ -146,11 +156,12 @@ struct AttemptResult {
     std::vector<ConfusionCount> test_confusion;  // only counts above 0
     Predictions test_predictions;
     DataReport data;
-    std::optional<SavedModel> model;  // if it was to be saved
+    std::optional<SavedModel> model;      // if it was to be saved
+    std::vector<NamedMetric> named = {};  // all that a command job has, beside times, device and ranks
 };
 BOOST_DESCRIBE_STRUCT(AttemptResult, (),
                       (selected_epoch, parameters, train_seconds, total_seconds, peak_memory_bytes,
                        device_class, ranks, collapsed, classes, validation, test, test_classes,
-                       test_confusion, test_predictions, data, model))
+                       test_confusion, test_predictions, data, model, named))
 
 }  // namespace orchestrate

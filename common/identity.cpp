@@ -30,6 +30,9 @@ class CanonicalWriter {
         text_ += '{';
         bool is_first = true;
         boost::mp11::mp_for_each<SortedMembers<T>>([&](auto member) {
+            if (is_empty(value.*member.pointer)) {
+                return;  // so that what was added later leaves identities as they were
+            }
             text_ += is_first ? "\"" : ",\"";
             is_first = false;
             text_ += member.name;
@@ -55,6 +58,13 @@ class CanonicalWriter {
         }
         text_ += ']';
     }
+
+    template <class T>
+    void write(const std::optional<T>& value) {
+        write(*value);
+    }
+
+    void write(const Json& value) { text_ += value.dump(); }
 
     void write(bool value) { text_ += value ? "true" : "false"; }
 
@@ -87,6 +97,15 @@ class CanonicalWriter {
     }
 
   private:
+    template <class T>
+    static bool is_empty(const T&) {
+        return false;
+    }
+    template <class T>
+    static bool is_empty(const std::optional<T>& value) {
+        return !value;
+    }
+
     std::string& text_;
 };
 
@@ -95,7 +114,16 @@ class CanonicalWriter {
 std::string canonical_json(const JobConfig& config) {
     std::string text;
     text.reserve(4096);
-    CanonicalWriter(text).write(config);
+    CanonicalWriter writer(text);
+    if (config.command) {
+        text += "{\"command\":";
+        writer.write(*config.command);
+        text += ",\"seed\":";
+        writer.write(config.seed);
+        text += '}';
+    } else {
+        writer.write(config);
+    }
     return text;
 }
 

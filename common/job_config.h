@@ -4,11 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <boost/describe.hpp>
 
+#include "common/command_config.h"
 #include "common/json.h"
 
 namespace orchestrate {
@@ -251,18 +253,21 @@ struct JobConfig {
     ModelConfig model;
     TrainConfig train;
     SeedConfig seed;
+    std::optional<CommandConfig>
+        command;  // set: the job is this command; all else but the seed is as by default
     bool operator==(const JobConfig&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(JobConfig, (), (numerics_version, data, tokenizer, model, train, seed))
+BOOST_DESCRIBE_STRUCT(JobConfig, (), (numerics_version, data, tokenizer, model, train, seed, command))
 
 // Where a job finds what its configuration names by hash; absolute.
 struct JobPaths {
-    std::string data;        // CSV or TSV, may be gzip
-    std::string vocabulary;  // folder with the vocabulary's files; empty: train one
-    std::string pretrained;  // folder with config.json and model.safetensors; empty: from scratch
+    std::string data;                 // CSV or TSV, may be gzip
+    std::string vocabulary;           // folder with the vocabulary's files; empty: train one
+    std::string pretrained;           // folder with config.json and model.safetensors; empty: from scratch
+    std::string command_folder = "";  // in which a command runs, and its files lie
     bool operator==(const JobPaths&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(JobPaths, (), (data, vocabulary, pretrained))
+BOOST_DESCRIBE_STRUCT(JobPaths, (), (data, vocabulary, pretrained, command_folder))
 
 // What a job needs to run; no part of its identity.
 struct JobResources {
@@ -274,13 +279,14 @@ struct JobResources {
     bool save_model = false;           // the trained weights are kept
     // The attempt ends after that epoch with a checkpoint, as a part of the whole training (Cause::paused); 0: at the end.
     std::int64_t pause_after_epoch = 0;
+    std::vector<std::string> metrics = {};  // of the test part, that a command must report
     bool operator==(const JobResources&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(JobResources, (),
-                      (ranks, micro_batch_size, retry_out_of_memory, save_model, pause_after_epoch))
+                      (ranks, micro_batch_size, retry_out_of_memory, save_model, pause_after_epoch, metrics))
 
 // JSON with sorted keys, no white space and shortest round-trip numbers: equal configurations give equal
-// bytes.
+// bytes. Of a command job, only the command and the seed; of another one, all but the command.
 std::string canonical_json(const JobConfig& config);
 
 // Lower-case hexadecimal SHA-256 of canonical_json(config): the job's identity.

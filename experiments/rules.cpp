@@ -206,7 +206,13 @@ void forget_unused_parts(ModelConfig& model) {
 
 std::vector<Contradiction> find_contradictions(const JobConfig& config, int ranks) {
     std::vector<Contradiction> found;
-    const auto& [numerics_version, data, tokenizer, model, train, seed] = config;
+    if (config.command) {
+        return found;  // what its parameters mean, the command knows
+    }
+    const auto& data = config.data;
+    const auto& tokenizer = config.tokenizer;
+    const auto& model = config.model;
+    const auto& train = config.train;
 
     if (model.hidden_size % model.num_attention_heads != 0) {
         found.push_back(
@@ -262,6 +268,11 @@ std::vector<Contradiction> find_contradictions(const JobConfig& config, int rank
 }
 
 JobConfig without_unused_fields(JobConfig config) {
+    if (config.command) {
+        JobConfig used;
+        used.command = std::move(config.command);
+        return used;
+    }
     auto& text = config.data.text;
     if (text.form == TextForm::quantile_words) {
         text.decimals = TextConfig{}.decimals;

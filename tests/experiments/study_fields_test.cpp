@@ -36,10 +36,11 @@ void collect(const Json& json, const std::string& path, std::set<std::string>& p
 TEST(Fields, EveryMemberOfAJobCanBeSaid) {
     std::set<std::string> paths;
     collect(Json(JobConfig{}), "", paths);
-    for (const std::string known :
-         {"numerics_version", "data.sha256", "tokenizer.kind", "tokenizer.vocabulary_sha256",
-          "model.pretrained_sha256", "seed.initialization", "seed.data_order", "data.split.fold"}) {
-        paths.erase(known);  // come from elsewhere: contents of files, study.seeds, data.split.folds
+    for (const std::string known : {"numerics_version", "data.sha256", "tokenizer.kind",
+                                    "tokenizer.vocabulary_sha256", "model.pretrained_sha256",
+                                    "seed.initialization", "seed.data_order", "data.split.fold", "command"}) {
+        paths.erase(
+            known);  // come from elsewhere: contents of files, study.seeds, data.split.folds, [command]
     }
     for (const auto& path : paths) {
         EXPECT_NE(find_field(path), nullptr) << path;
