@@ -156,12 +156,13 @@ struct AttemptResult {
     std::vector<ConfusionCount> test_confusion;  // only counts above 0
     Predictions test_predictions;
     DataReport data;
-    std::optional<SavedModel> model;      // if it was to be saved
-    std::vector<NamedMetric> named = {};  // all that a command job has, beside times, device and ranks
+    std::optional<SavedModel> model;  // if it was to be saved
+    bool of_command = false;          // it has times, device, ranks and these metrics alone
+    std::vector<NamedMetric> named = {};
 };
 BOOST_DESCRIBE_STRUCT(AttemptResult, (),
                       (selected_epoch, parameters, train_seconds, total_seconds, peak_memory_bytes,
                        device_class, ranks, collapsed, classes, validation, test, test_classes,
-                       test_confusion, test_predictions, data, model, named))
+                       test_confusion, test_predictions, data, model, of_command, named))
 
 }  // namespace orchestrate

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include <fmt/format.h>
+
 #include "common/error.h"
 #include "worker/agent/shared_parts.h"
 
@@ -52,6 +54,12 @@ class ReportingObserver : public AttemptObserver {
         report_(AttemptProgress{attempt_, progress});
     }
     void on_epoch(const EpochMetrics& metrics) override {
+        if (!metrics.named.empty()) {
+            log_named(metrics);
+            epochs_.push_back(metrics);
+            report_(AttemptEpoch{attempt_, metrics});
+            return;
+        }
         log_->info(
             "epoch {}: train loss {:.4f}, validation loss {:.4f}, accuracy {:.4f}, macro F1 {:.4f}, {:.1f} "
             "s, "
@@ -76,6 +84,15 @@ class ReportingObserver : public AttemptObserver {
     const std::vector<EpochMetrics>& epochs() const { return epochs_; }
 
   private:
+    void log_named(const EpochMetrics& metrics) {
+        std::string text;
+        for (const auto& metric : metrics.named) {
+            text +=
+                fmt::format("{} {} {} {}", text.empty() ? "" : ",", metric.part, metric.name, metric.value);
+        }
+        log_->info("epoch {}:{}", metrics.epoch, text);
+    }
+
     AttemptId attempt_;
     const JobRunner::Report& report_;
     Log log_;
@@ -96,6 +113,7 @@ class SilentObserver : public AttemptObserver {
 JobRunner::JobRunner(JobRunnerOptions options, std::unique_ptr<Collective> collective, Report report)
     : options_(std::move(options)),
       collective_(std::move(collective)),
+      commands_({options_.threads, options_.device, options_.command_grace}),
       report_(std::move(report)),
       thread_([this] { run(); }) {}
 
@@ -150,6 +168,15 @@ void JobRunner::run() {
     }
 }
 
+AttemptOutcome JobRunner::train(const Lease& lease, AttemptObserver& observer) {
+    if (!engine_) {
+        engine_ = open_training_engine(options_.library_folder, options_.device);
+    }
+    std::vector<std::byte> request = pack(lease, options_.trace_folder);
+    collective_->broadcast(request, kJobDeadline);
+    return engine_->run(unpack(request, options_.threads), *collective_, observer, stop_);
+}
+
 AttemptEnded JobRunner::run_attempt(const Lease& lease) {
     AttemptEnded ended;
     ended.attempt = lease.attempt;
@@ -160,13 +187,8 @@ AttemptEnded JobRunner::run_attempt(const Lease& lease) {
                   lease.attempt.number, collective_->size(), options_.threads);
         log->info("configuration: {}", canonical_json(lease.config));
         ReportingObserver observer(lease.attempt, report_, log, step_, advances_);
-        if (!engine_) {
-            engine_ = open_training_engine(options_.library_folder, options_.device);
-        }
-        std::vector<std::byte> request = pack(lease, options_.trace_folder);
-        collective_->broadcast(request, kJobDeadline);
         AttemptOutcome outcome =
-            engine_->run(unpack(request, options_.threads), *collective_, observer, stop_);
+            lease.config.command ? commands_.run(lease, observer, stop_) : train(lease, observer);
         ended.cause = outcome.cause == Cause::preempted ? stop_cause_.load() : outcome.cause;
         ended.message = outcome.message;
         if (outcome.cause == Cause::succeeded) {

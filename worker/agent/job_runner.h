@@ -13,6 +13,7 @@
 
 #include "common/log.h"
 #include "common/messages.h"
+#include "worker/agent/command_job.h"
 #include "worker/collective.h"
 #include "worker/training_api.h"
 
@@ -23,6 +24,7 @@ struct JobRunnerOptions {
     int threads = 1;
     std::filesystem::path library_folder;
     std::filesystem::path trace_folder;  // Chrome traces of attempts are written there; empty: none
+    std::chrono::milliseconds command_grace{8000};  // from SIGTERM to SIGKILL of a command
     Log log;
 };
 
@@ -59,10 +61,12 @@ class JobRunner {
   private:
     void run();
     AttemptEnded run_attempt(const Lease& lease);
+    AttemptOutcome train(const Lease& lease, AttemptObserver& observer);
 
     JobRunnerOptions options_;
     std::unique_ptr<Collective> collective_;
     std::unique_ptr<TrainingEngine> engine_;
+    CommandJobs commands_;
     Report report_;
     std::mutex mutex_;
     std::condition_variable changed_;
