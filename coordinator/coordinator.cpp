@@ -90,7 +90,11 @@ StudyState Coordinator::run(const Study& study) {
 }
 
 void Coordinator::settle() {
-    if (dispatcher_.take_changed()) {
+    const auto changed = dispatcher_.take_changed_jobs();
+    for (const std::int64_t job : changed) {
+        stage_jobs_.update(job, dispatcher_.jobs().at(job).stored.state);
+    }
+    if (!changed.empty() && stage_done()) {
         stage_timer_.cancel();
     }
     if (store_.pending_changes() >= kLargestGroup && !dispatcher_.paused()) {
@@ -211,15 +215,14 @@ asio::awaitable<std::vector<Variant>> Coordinator::chosen_rows(const Stage& stag
 asio::awaitable<void> Coordinator::run_stage(const Study& study, int position, const Stage& stage,
                                              const std::vector<Variant>& variants) {
     stage_name_ = stage.name;
-    stage_jobs_.clear();
+    stage_jobs_ = {};
     const auto stored_jobs = co_await when_store_works(
         [&] { return store_.sync_stage(study_row_, position, stage, variants, study.paths); });
-    dispatcher_.add_jobs(stored_jobs, position);
-    std::int64_t already_done = 0;
+    dispatcher_.add_jobs(stored_jobs, position, study_row_);
     for (const auto& stored : stored_jobs) {
-        stage_jobs_.push_back(stored.id);
-        already_done += stored.state == JobState::succeeded ? 1 : 0;
+        stage_jobs_.add(stored.id, stored.state);
     }
+    const std::int64_t already_done = stage_jobs_.in(JobState::succeeded);
     display_.note(fmt::format("{}: {} variants, {} jobs{}", stage.name, variants.size(), stored_jobs.size(),
                               already_done > 0 ? fmt::format(", {} already done", already_done) : ""));
     if (stage_done()) {
@@ -236,18 +239,13 @@ asio::awaitable<void> Coordinator::run_stage(const Study& study, int position, c
         stage_timer_.expires_after(1h);
         co_await stage_timer_.async_wait(asio::redirect_error(use_awaitable, ignored));
     }
-    const bool failed = std::any_of(stage_jobs_.begin(), stage_jobs_.end(), [&](std::int64_t id) {
-        const JobState state = dispatcher_.jobs().at(id).stored.state;
-        return is_over_without_result(state);
-    });
-    if (failed) {
+    if (stage_jobs_.without_result() > 0) {
         outcome_ = StudyState::failed;
     }
 }
 
 bool Coordinator::stage_done() const {
-    return std::all_of(stage_jobs_.begin(), stage_jobs_.end(),
-                       [&](std::int64_t id) { return is_over(dispatcher_.jobs().at(id).stored.state); });
+    return stage_jobs_.unfinished() == 0;
 }
 
 asio::awaitable<void> Coordinator::tick() {
@@ -351,13 +349,10 @@ StatusReply Coordinator::status() const {
     StatusReply reply;
     reply.study = study_name_;
     reply.stage = stage_name_;
-    reply.jobs = static_cast<std::int64_t>(stage_jobs_.size());
-    for (const std::int64_t id : stage_jobs_) {
-        const JobState state = dispatcher_.jobs().at(id).stored.state;
-        reply.succeeded += state == JobState::succeeded ? 1 : 0;
-        reply.failed += is_over_without_result(state) ? 1 : 0;
-        reply.running += state == JobState::running ? 1 : 0;
-    }
+    reply.jobs = stage_jobs_.all();
+    reply.succeeded = stage_jobs_.in(JobState::succeeded);
+    reply.failed = stage_jobs_.without_result();
+    reply.running = stage_jobs_.in(JobState::running);
     reply.elapsed_seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - started_at_).count();
     reply.remaining_seconds = remaining_seconds();
@@ -412,11 +407,8 @@ std::optional<double> Coordinator::remaining_seconds() const {
     } else {
         return std::nullopt;
     }
-    const auto unfinished = std::count_if(stage_jobs_.begin(), stage_jobs_.end(), [&](std::int64_t id) {
-        const JobState state = dispatcher_.jobs().at(id).stored.state;
-        return state == JobState::waiting || state == JobState::running;
-    });
-    const double jobs_left = std::max(0.0, static_cast<double>(unfinished) - fraction_done_of_running);
+    const double jobs_left =
+        std::max(0.0, static_cast<double>(stage_jobs_.unfinished()) - fraction_done_of_running);
     return jobs_left * seconds_per_job / std::max(1, running);
 }
 

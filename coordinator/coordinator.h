@@ -21,6 +21,7 @@
 #include "coordinator/checkpoint_folders.h"
 #include "coordinator/database_lock.h"
 #include "coordinator/dispatcher.h"
+#include "coordinator/job_counts.h"
 #include "coordinator/job_store.h"
 #include "coordinator/parcel_store.h"
 #include "coordinator/progress_display.h"
@@ -119,7 +120,7 @@ class Coordinator : private Surroundings {
     Dispatcher dispatcher_;
     std::unique_ptr<Server> server_;
     std::unique_ptr<SlurmSites> slurm_;
-    std::vector<std::int64_t> stage_jobs_;
+    JobCounts stage_jobs_;
     std::int64_t study_row_ = 0;
     std::string study_name_;
     double checkpoint_interval_seconds_ = 60;

@@ -47,18 +47,30 @@ void Dispatcher::remove_site(const std::string& name) {
     scheduler_.remove_site(name);
 }
 
-void Dispatcher::add_jobs(const std::vector<StoredJob>& jobs, int priority) {
+void Dispatcher::add_jobs(const std::vector<StoredJob>& jobs, int priority, std::int64_t study) {
+    jobs_.reserve(jobs_.size() + jobs.size());
     for (const auto& stored : jobs) {
-        jobs_[stored.id].stored = stored;
-        jobs_[stored.id].priority = priority;
+        Job& job = jobs_[stored.id];
+        job.stored = stored;
+        job.priority = priority;
+        job.study = study;
     }
+}
+
+SchedulableJob Dispatcher::schedulable(std::int64_t id, const Job& job) const {
+    return {id, job.stored.resources.ranks, job.priority, job.study};
+}
+
+void Dispatcher::hold_study(std::int64_t study, bool held) {
+    scheduler_.hold_study(study, held);
+    act();
 }
 
 void Dispatcher::schedule(const std::vector<StoredJob>& jobs) {
     for (const auto& stored : jobs) {
         // As it is now: an attempt of an earlier coordinator may have ended since the store gave it.
         if (const Job& job = jobs_.at(stored.id); job.stored.state == JobState::waiting) {
-            scheduler_.add_job(stored.id, stored.resources.ranks, job.priority);
+            scheduler_.add_job(schedulable(stored.id, job));
         }
     }
     act();
@@ -114,51 +126,6 @@ std::string Dispatcher::site_of(const std::string& worker) {
     return worker.substr(0, worker.find_last_of('-'));
 }
 
-Dispatcher::Worker& Dispatcher::welcome_worker(const std::shared_ptr<Peer>& connection, const Hello& hello) {
-    Worker& worker = workers_[hello.name];
-    if (worker.connection) {
-        worker.connection->close();  // half-open: it has come back before we noticed that it had gone
-    }
-    const bool same_process =
-        worker.record.process_id == hello.process_id && worker.record.host == hello.host;
-    if (worker.record.row == 0 || !same_process) {
-        const auto log_file = std::filesystem::path(hello.log_folder) / (hello.name + ".log");
-        worker.record = {0,           hello.name,   hello.host,       hello.process_id,
-                         hello.ranks, hello.device, log_file.string()};
-        worker.record.row = store_.add_worker(worker.record);
-    }
-    worker.log_folder = hello.log_folder;
-    worker.connection = connection;
-    worker.last_heard = surroundings_.now();
-    worker.exit.reset();
-    Welcome welcome;
-    welcome.program_version = options_.program_version;
-    welcome.heartbeat_interval_milliseconds = options_.heartbeat_interval.count();
-    if (hello.running) {
-        const auto job = jobs_.find(hello.running->job);
-        welcome.running_is_current = job != jobs_.end() && job->second.attempt == hello.running;
-    }
-    const bool resumes = welcome.running_is_current;
-    if (worker.running && worker.running != hello.running) {
-        // It never got its lease: the connection broke before.
-        end_attempt({*worker.running, Cause::node_lost, "the worker lost the job with its connection", {}},
-                    "");
-        worker.running.reset();
-    }
-    if (resumes) {
-        worker.running = hello.running;
-        progress_watch_.begin(hello.name, worker.last_heard);
-        jobs_.at(hello.running->job).held_until.reset();
-        scheduler_.worker_busy(hello.name, site_of(hello.name), hello.ranks, hello.running->job);
-    } else {
-        scheduler_.worker_ready(hello.name, site_of(hello.name), hello.ranks);
-    }
-    connection->send(welcome);
-    log_->info("worker {} on {} (process {}, {} rank(s), {}) {}", hello.name, hello.host, hello.process_id,
-               hello.ranks, hello.device, resumes ? "comes back with its job" : "is ready");
-    return worker;
-}
-
 void Dispatcher::worker_connected(const std::shared_ptr<Peer>& connection, const Hello& hello) {
     welcome_worker(connection, hello);
     if (dismissing_) {
@@ -201,8 +168,12 @@ void Dispatcher::tick() {
         }
     }
     check_workers();
+    check_stalls();
     check_starting_workers();
     release_held_attempts();
+    if (successes_unsaid_ > 0 && surroundings_.now() - successes_since_ >= 1s) {
+        note_success("");
+    }
     act();
 }
 
@@ -235,6 +206,8 @@ void Dispatcher::act() {
                 found != workers_.end() && found->second.connection) {
                 found->second.connection->send(Retire{});
             }
+        } else if (const auto* back = std::get_if<HandBackJobs>(&action)) {
+            hand_back(*back);
         } else if (const auto* site = std::get_if<SiteBroken>(&action)) {
             log_->error("no worker comes up at {}", site->site);
             const bool others = std::any_of(sites_.begin(), sites_.end(),
@@ -243,36 +216,9 @@ void Dispatcher::act() {
                 broken_ = "workers do not come up: " + std::to_string(Scheduler::kMaximumStartFailures) +
                           " in a row ended before they connected; look at their logs in '" +
                           options_.log_folder + "'";
-                changed_ = true;
             }
         }
     }
-}
-
-void Dispatcher::assign(std::int64_t id, const std::string& name) {
-    Worker& worker = workers_.at(name);
-    Job& job = jobs_.at(id);
-    std::vector<StoredCheckpoint> stored_checkpoints;
-    try {
-        stored_checkpoints = store_.checkpoints(id);
-    } catch (const StoreUnavailable& error) {
-        pause(error.what());
-        scheduler_.attempt_ended(name);
-        scheduler_.add_job(id, job.stored.resources.ranks, job.priority);
-        return;
-    }
-    const BegunAttempt begun = store_.begin_attempt(id, worker.record, worker.log_folder);
-    job.attempt = begun.id;
-    job.began_at = surroundings_.now();
-    job.share_resumed = 0;
-    job.stored.state = JobState::running;
-    worker.running = begun.id;
-    worker.progress = {};
-    progress_watch_.begin(name, job.began_at);
-    log_->info("job {} ({}), attempt {} goes to {}", id, job.stored.title, begun.id.number, name);
-    send(worker, Lease{begun.id, job.stored.config, job.stored.paths, job.stored.resources, begun.log_file,
-                       surroundings_.plan_checkpoints(begun.id, std::move(stored_checkpoints)),
-                       options_.models_folder});
 }
 
 void Dispatcher::on_worker_message(Worker& worker, const Message& message) {
@@ -297,18 +243,25 @@ void Dispatcher::on_worker_message(Worker& worker, const Message& message) {
     } else if (const auto* resumed = std::get_if<AttemptResumed>(&message)) {
         on_resume(worker, *resumed);
     } else if (const auto* ended = std::get_if<AttemptEnded>(&message)) {
-        const bool current = end_attempt(*ended, worker.record.name);
-        if (worker.running == ended->attempt) {
-            worker.running.reset();
-            progress_watch_.end(worker.record.name);
-            scheduler_.attempt_ended(worker.record.name);
-        }
-        send(worker, Acknowledged{ended->attempt, !current});
-        act();
+        on_ended(worker, *ended);
     } else if (const auto* goodbye = std::get_if<Goodbye>(&message)) {
         worker.farewell = goodbye->reason.empty() ? "left" : goodbye->reason;
         scheduler_.worker_leaving(worker.record.name);
     }
+}
+
+void Dispatcher::on_ended(Worker& worker, const AttemptEnded& ended) {
+    const std::string name = worker.record.name;
+    const bool ran = worker.running == ended.attempt;
+    if (ran && ended.cause == Cause::succeeded) {
+        const auto now = surroundings_.now();
+        short_jobs_.took(worker.record.ranks, now - worker.began_at);
+        scheduler_.set_ahead(worker.record.ranks, short_jobs_.ahead(worker.record.ranks));
+    }
+    const bool current = end_attempt(ended, name, ran);
+    send(worker, Acknowledged{ended.attempt, !current});
+    let_go(worker, ended.attempt);
+    act();
 }
 
 void Dispatcher::on_checkpoint(Worker& worker, const CheckpointWritten& written) {
@@ -343,51 +296,52 @@ void Dispatcher::on_resume(Worker& worker, const AttemptResumed& resumed) {
     note(fmt::format("job {}: {}: {}", attempt.job, job.stored.title, text));
 }
 
-bool Dispatcher::end_attempt(const AttemptEnded& ended, const std::string& worker) {
-    AttemptEnded checked = ended;
+void Dispatcher::set_state(std::int64_t id, Job& job, JobState state) {
+    job.stored.state = state;
+    changed_jobs_.push_back(id);
+}
+
+bool Dispatcher::end_attempt(AttemptEnded ended, const std::string& worker, bool began) {
     if (ended.cause == Cause::succeeded) {
         const std::string flaw = ended.result ? flaw_of(*ended.result) : "there is none";
         if (!flaw.empty()) {
-            checked.cause = Cause::worker_crashed;
-            checked.message = "the worker's result cannot be stored: " + flaw;
-            checked.result.reset();
+            ended.cause = Cause::worker_crashed;
+            ended.message = "the worker's result cannot be stored: " + flaw;
+            ended.result.reset();
         }
     }
-    const auto transition = store_.end_attempt(checked, options_.retry_limits);
+    Job& job = jobs_[ended.attempt.job];
+    const auto limits = retry_limits_.find(job.study);
+    const auto transition =
+        store_.end_attempt(ended, limits == retry_limits_.end() ? options_.retry_limits : limits->second);
     if (!transition) {
         log_->warn("job {}, attempt {}: '{}' from {} is stale", ended.attempt.job, ended.attempt.number,
-                   to_string(checked.cause), worker);
+                   to_string(ended.cause), worker.empty() ? "the disk" : worker);
         return false;
     }
-    log_->info("job {}, attempt {}: {} {}", ended.attempt.job, ended.attempt.number, to_string(checked.cause),
-               checked.message);
-    Job& job = jobs_[ended.attempt.job];
+    log_->info("job {}, attempt {}: {} {}", ended.attempt.job, ended.attempt.number, to_string(ended.cause),
+               ended.message);
     job.attempt.reset();
     job.held_until.reset();
-    job.stored.state = transition->to;
-    job.stored.failures += transition->counts_as_failure ? 1 : 0;
-    const auto title = fmt::format("job {}: {}", ended.attempt.job,
-                                   job.stored.title.empty() ? "of another study" : job.stored.title);
-    if (checked.cause == Cause::succeeded) {
-        const double seconds = checked.result->total_seconds;
+    set_state(ended.attempt.job, job, transition->to);
+    if (transition->counts_as_failure) {
+        ++job.stored.failures;
+    }
+    if (ended.cause == Cause::succeeded) {
         if (job.share_resumed < 1) {
-            job_seconds_.push_back(seconds / (1 - job.share_resumed));
+            job_seconds_.push_back(ended.result->total_seconds / (1 - job.share_resumed));
         }
         after_commit([this, id = ended.attempt.job] { surroundings_.remove_checkpoints(id); });
-        note(fmt::format("{}: accuracy {:.2f} %, macro F1 {:.2f} % in {}", title,
-                         100 * checked.result->test.accuracy, 100 * checked.result->test.macro_f1,
-                         duration_text(std::chrono::duration<double>(seconds))));
-    } else if (!dismissing_) {
-        note(fmt::format("{}: {}{}{}{}", title, to_string(checked.cause), checked.message.empty() ? "" : ": ",
-                         checked.message,
-                         transition->to == JobState::waiting
-                             ? "; it is tried again"
-                             : fmt::format("; see orchestrate logs {}", ended.attempt.job)));
+    }
+    if (began || ended.cause != Cause::preempted) {
+        note_end(ended, job, transition->to);
     }
     if (transition->to == JobState::waiting && !job.stored.title.empty()) {
-        scheduler_.add_job(ended.attempt.job, job.stored.resources.ranks, job.priority);
+        scheduler_.add_job(schedulable(ended.attempt.job, job));
     }
-    changed_ = true;
+    if (!worker.empty()) {
+        judge_health(worker, ended.attempt.job, ended.cause);
+    }
     return true;
 }
 

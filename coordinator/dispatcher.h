@@ -6,11 +6,14 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "common/log.h"
@@ -19,7 +22,9 @@
 #include "coordinator/lost_attempt.h"
 #include "coordinator/progress_watch.h"
 #include "coordinator/scheduler.h"
+#include "coordinator/short_jobs.h"
 #include "coordinator/site.h"
+#include "coordinator/worker_health.h"
 
 namespace orchestrate {
 
@@ -54,7 +59,7 @@ class Surroundings {
 struct DispatcherOptions {
     std::string program_version;
     std::chrono::milliseconds heartbeat_interval{4000};
-    RetryLimits retry_limits;
+    RetryLimits retry_limits;        // of studies without their own
     std::string log_folder;          // named to people
     std::string models_folder = "";  // where workers save trained models, absolute
 };
@@ -68,6 +73,10 @@ class Dispatcher {
         std::shared_ptr<Peer> connection;  // null while it is away
         std::chrono::steady_clock::time_point last_heard;
         std::optional<AttemptId> running;
+        std::deque<AttemptId> queued;                    // leased to it, to begin afterwards
+        std::chrono::steady_clock::time_point began_at;  // when the one that runs could begin
+        bool stalls = false;    // it has run for too long to have others wait behind it
+        bool draining = false;  // ends after what it holds
         TrainingProgress progress;
         std::string farewell;                // why it said goodbye
         std::optional<SiteWorkerExit> exit;  // its process has ended
@@ -75,6 +84,7 @@ class Dispatcher {
     };
     struct Job {
         StoredJob stored;
+        std::int64_t study = 0;
         int priority = 0;
         std::optional<AttemptId> attempt;
         std::chrono::steady_clock::time_point began_at;
@@ -97,21 +107,27 @@ class Dispatcher {
     void add_site(const std::string& name, std::unique_ptr<Site> site, int slots);
     void remove_site(const std::string& name);
     const std::map<std::string, std::unique_ptr<Site>>& sites() const { return sites_; }
-    // Jobs of a stage, as the store gives them; those that wait are scheduled by schedule().
-    void add_jobs(const std::vector<StoredJob>& jobs, int priority);
+    // Jobs of a stage, as the store gives them; those that wait are scheduled by schedule(). Studies have equal shares of
+    // the slots; within a study lower priorities go first.
+    void add_jobs(const std::vector<StoredJob>& jobs, int priority, std::int64_t study = 0);
     void schedule(const std::vector<StoredJob>& jobs);
+    void set_retry_limits(std::int64_t study, const RetryLimits& limits) { retry_limits_[study] = limits; }
+    // Nothing new of the study begins; what runs goes on.
+    void hold_study(std::int64_t study, bool held);
 
     void worker_connected(const std::shared_ptr<Peer>& connection, const Hello& hello);
     // Whether the connection is still the worker's; if not, it is of no more use.
     bool worker_said(const std::string& name, const std::shared_ptr<Peer>& connection,
                      const Message& message);
     void worker_disconnected(const std::string& name, const std::shared_ptr<Peer>& connection);
+    // The worker ends after what it runs; what it has not begun is given to others. False for one that is not there.
+    bool drain(const std::string& worker, const std::string& why);
     // Workers are named SITE-NUMBER.
     static std::string site_of(const std::string& worker);
     // Time has passed; to be called several times a second.
     void tick();
     // A worker's result that was found on disk.
-    void accept_leftover(const AttemptEnded& ended) { end_attempt(ended, "the disk"); }
+    void accept_leftover(const AttemptEnded& ended) { end_attempt(ended, ""); }
     // No more leases; workers are asked to end.
     void dismiss();
 
@@ -122,10 +138,12 @@ class Dispatcher {
     void pause(const std::string& why);
     bool paused() const { return paused_; }
 
-    // Whether a job has changed its state since the last call.
-    bool take_changed() { return std::exchange(changed_, false); }
+    // The jobs that have changed their state since the last call, in order; some of them more than once.
+    std::vector<std::int64_t> take_changed_jobs() { return std::exchange(changed_jobs_, {}); }
     const std::map<std::string, Worker>& workers() const { return workers_; }
-    const std::map<std::int64_t, Job>& jobs() const { return jobs_; }
+    const std::unordered_map<std::int64_t, Job>& jobs() const { return jobs_; }
+    // Why a job waits, in one sentence.
+    std::string why_waiting(std::int64_t job) const { return scheduler_.why_waiting(job); }
     // Of jobs that succeeded in this run.
     const std::vector<double>& job_seconds() const { return job_seconds_; }
     // Why no job can run any more; empty: they can.
@@ -134,16 +152,38 @@ class Dispatcher {
   protected:
     // Does it once all that was changed before is on disk. A test puts a mistake here.
     virtual void after_commit(std::function<void()> action);
+    // Ends what a lost worker held ahead. A test puts a mistake here, too.
+    virtual void give_up_unbegun(const Worker& worker, const std::string& why);
 
   private:
     void act();
+    void on_ended(Worker& worker, const AttemptEnded& ended);
+
+    // dispatcher_leases.cpp: which worker holds which attempts.
     void assign(std::int64_t job, const std::string& worker);
+    void hand_back(const HandBackJobs& action);
+    void ask_back(Worker& worker, std::vector<AttemptId> attempts);
+    // The worker holds the attempt no longer; it goes on with the next it holds.
+    void let_go(Worker& worker, const AttemptId& attempt);
+    void begin_next(Worker& worker);
+    void drain_worker(Worker& worker, const std::string& why);
+    SchedulableJob schedulable(std::int64_t id, const Job& job) const;
+    std::vector<AttemptId> current_of(const std::vector<AttemptId>& attempts) const;
+    // Whoever fails everything gets nothing more.
+    void judge_health(const std::string& worker, std::int64_t job, Cause cause);
+    void try_elsewhere(const std::vector<std::int64_t>& jobs);
+    void check_stalls();
+
     Worker& welcome_worker(const std::shared_ptr<Peer>& connection, const Hello& hello);
     void on_worker_message(Worker& worker, const Message& message);
     void on_checkpoint(Worker& worker, const CheckpointWritten& written);
     void on_resume(Worker& worker, const AttemptResumed& resumed);
     // Ends an attempt by whatever cause and lets the job go on; false if it was not the current one.
-    bool end_attempt(const AttemptEnded& ended, const std::string& worker);
+    // `began`: not handed back.
+    bool end_attempt(AttemptEnded ended, const std::string& worker, bool began = true);
+    void note_end(const AttemptEnded& ended, const Job& job, JobState state);
+    void note_success(const std::string& line);
+    void set_state(std::int64_t id, Job& job, JobState state);
     void on_exit(const std::string& site, const SiteWorkerExit& exit);
     void lose_worker(const std::string& name, LossEvidence evidence);
     void check_workers();
@@ -162,15 +202,24 @@ class Dispatcher {
     Log log_;
     Scheduler scheduler_;
     ProgressWatch progress_watch_;
+    ShortJobs short_jobs_;
+    WorkerHealth worker_health_;
+    WorkerHealth site_health_;
+    std::map<std::int64_t, RetryLimits> retry_limits_;  // by study
     std::map<std::string, std::unique_ptr<Site>> sites_;
     std::map<std::string, Worker> workers_;
     std::map<std::string, std::chrono::steady_clock::time_point>
-        starting_;                      // by worker; where that is watched
-    std::map<std::int64_t, Job> jobs_;  // of the stages so far, and those recovered
+        starting_;                                // by worker; where that is watched
+    std::unordered_map<std::int64_t, Job> jobs_;  // of the stages so far, and those recovered
+    std::set<std::int64_t> held_jobs_;            // with Job::held_until
     std::vector<std::function<void()>> held_;
+    // Successes said in this second; and those that were too many to say each.
+    std::chrono::steady_clock::time_point successes_since_;
+    int successes_said_ = 0;
+    std::int64_t successes_unsaid_ = 0;
     std::vector<double> job_seconds_;
     std::string broken_;
-    bool changed_ = false;
+    std::vector<std::int64_t> changed_jobs_;
     bool paused_ = false;
     bool dismissing_ = false;
 };

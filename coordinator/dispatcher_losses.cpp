@@ -57,7 +57,17 @@ void Dispatcher::lose_worker(const std::string& name, LossEvidence evidence) {
         note("worker " + name + " is lost: " + why);
         end_attempt({*worker.running, cause, "worker " + name + " " + why, {}}, name);
     }
+    give_up_unbegun(worker, why);
+    worker_health_.forget(name);
     act();
+}
+
+void Dispatcher::give_up_unbegun(const Worker& worker, const std::string& why) {
+    for (const auto& attempt : worker.queued) {
+        end_attempt(
+            {attempt, Cause::node_lost, "worker " + worker.record.name + " " + why + ", before it began", {}},
+            "");
+    }
 }
 
 void Dispatcher::stop_worker_now(const std::string& name) {

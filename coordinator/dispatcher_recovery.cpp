@@ -26,13 +26,14 @@ void Dispatcher::recover() {
                          Cause::node_lost,
                          "the worker's process had ended when the coordinator came back",
                          {}},
-                        attempt.worker);
+                        "");
             continue;
         }
         Job& job = jobs_[attempt.id.job];
         job.attempt = attempt.id;
         job.began_at = now;
         job.held_until = now + lost_after();
+        held_jobs_.insert(attempt.id.job);
         log_->info("job {}, attempt {} may still run on {}; waiting for it", attempt.id.job,
                    attempt.id.number, attempt.worker);
     }
@@ -40,9 +41,14 @@ void Dispatcher::recover() {
 
 void Dispatcher::release_held_attempts() {
     const auto now = surroundings_.now();
-    for (auto& [id, job] : jobs_) {
-        if (job.held_until && now > *job.held_until) {
-            job.held_until.reset();
+    for (auto held = held_jobs_.begin(); held != held_jobs_.end();) {
+        Job& job = jobs_.at(*held);
+        if (job.held_until && now <= *job.held_until) {
+            ++held;
+            continue;
+        }
+        held = held_jobs_.erase(held);
+        if (std::exchange(job.held_until, std::nullopt)) {
             end_attempt(
                 {*job.attempt, Cause::node_lost, "its worker did not come back to the coordinator", {}}, "");
         }

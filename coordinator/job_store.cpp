@@ -6,7 +6,6 @@
 #include <stdexcept>
 
 #include "common/time_text.h"
-#include "coordinator/sql.h"
 #include "coordinator/stage_metrics.h"
 #include "coordinator/stored_results.h"
 #include "coordinator/stored_stages.h"
@@ -21,7 +20,7 @@ std::string now() {
 }
 
 std::int64_t last_row(StoreFile& file) {
-    return file.read([](SQLite::Database& database) {
+    return file.read([](StoreDatabase& database) {
         return number_of(database, "SELECT coalesce(max(id), 0) FROM workers");
     });
 }
@@ -49,13 +48,18 @@ void JobStore::commit() {
     if (pending_.empty()) {
         return;
     }
-    file_.transaction([&](SQLite::Database& database) {
+    file_.transaction([&](StoreDatabase& database) {
         for (const auto& change : pending_) {
             change(database);
         }
     });
     ++commits_;
     pending_.clear();
+    for (const std::int64_t job : std::exchange(over_, {})) {
+        if (const auto found = records_.find(job); found != records_.end() && is_over(found->second.state)) {
+            records_.erase(found);
+        }
+    }
 }
 
 JobStore::JobRecord* JobStore::find_record(std::int64_t job) {
@@ -63,20 +67,20 @@ JobStore::JobRecord* JobStore::find_record(std::int64_t job) {
         return &found->second;
     }
     // No change of it can be waiting: whoever changes it looks here first.
-    return file_.read([&](SQLite::Database& database) -> JobRecord* {
-        SQLite::Statement query(
+    return file_.read([&](StoreDatabase& database) -> JobRecord* {
+        BoundStatement query(
             database,
             "SELECT state, failures, identity, (SELECT coalesce(max(number), 0) FROM attempts "
-            "WHERE job_id = jobs.id) FROM jobs WHERE id = ?");
-        query.bind(1, job);
-        if (!query.executeStep()) {
+            "WHERE job_id = jobs.id) FROM jobs WHERE id = ?",
+            job);
+        if (!query->executeStep()) {
             return nullptr;
         }
         JobRecord record;
-        record.state = enum_from_name<JobState>(query.getColumn(0).getString()).value();
-        record.failures = query.getColumn(1).getInt();
-        record.identity = query.getColumn(2).getString();
-        record.last_attempt = query.getColumn(3).getInt64();
+        record.state = enum_from_name<JobState>(query->getColumn(0).getString()).value();
+        record.failures = query->getColumn(1).getInt();
+        record.identity = query->getColumn(2).getString();
+        record.last_attempt = query->getColumn(3).getInt64();
         return &records_.emplace(job, std::move(record)).first->second;
     });
 }
@@ -90,7 +94,7 @@ JobStore::JobRecord* JobStore::record_if_current(const AttemptId& attempt) {
 
 std::int64_t JobStore::begin_study(const Study& study) {
     commit();
-    const std::int64_t row = file_.transaction([&](SQLite::Database& database) {
+    const std::int64_t row = file_.transaction([&](StoreDatabase& database) {
         execute(
             database,
             "INSERT INTO studies (name, file, toml, state, created_at) VALUES (?, ?, ?, 'running', ?) "
@@ -110,7 +114,7 @@ std::int64_t JobStore::begin_study(const Study& study) {
 
 void JobStore::set_study_state(std::int64_t study, StudyState state) {
     commit();
-    file_.transaction([&](SQLite::Database& database) {
+    file_.transaction([&](StoreDatabase& database) {
         execute(
             database,
             "UPDATE studies SET state = ?1, finished_at = CASE WHEN ?1 IN ('finished', 'failed') THEN ?2 END "
@@ -122,7 +126,7 @@ void JobStore::set_study_state(std::int64_t study, StudyState state) {
 std::vector<StoredJob> JobStore::sync_stage(std::int64_t study, int position, const Stage& stage,
                                             const std::vector<Variant>& variants, const JobPaths& paths) {
     commit();
-    std::vector<StoredJob> jobs = file_.transaction([&](SQLite::Database& database) {
+    std::vector<StoredJob> jobs = file_.transaction([&](StoreDatabase& database) {
         return write_stage(database, study, position, stage, variants, paths);
     });
     records_.clear();  // jobs may wait again
@@ -131,7 +135,7 @@ std::vector<StoredJob> JobStore::sync_stage(std::int64_t study, int position, co
 std::vector<std::optional<double>> JobStore::mean_metric(std::int64_t study, const std::string& stage,
                                                          SelectionMetric metric, SelectionPart part) {
     commit();
-    return file_.read([&](SQLite::Database& database) {
+    return file_.read([&](StoreDatabase& database) {
         return orchestrate::mean_metric(database, study, stage, metric, part);
     });
 }
@@ -141,14 +145,14 @@ std::vector<std::optional<MeasuredDifference>> JobStore::differences(std::int64_
                                                                      SelectionMetric metric,
                                                                      SelectionPart part) {
     commit();
-    return file_.read([&](SQLite::Database& database) {
+    return file_.read([&](StoreDatabase& database) {
         return orchestrate::differences(database, study, stage, metric, part);
     });
 }
 
 std::vector<OpenAttempt> JobStore::open_attempts() {
     commit();
-    return file_.read([&](SQLite::Database& database) {
+    return file_.read([&](StoreDatabase& database) {
         SQLite::Statement query(
             database,
             "SELECT a.job_id, a.number, a.worker, a.host, (SELECT w.process_id FROM workers w WHERE "
@@ -168,14 +172,14 @@ std::vector<OpenAttempt> JobStore::open_attempts() {
 
 std::int64_t JobStore::unfinished_jobs() {
     commit();
-    return file_.read([&](SQLite::Database& database) {
+    return file_.read([&](StoreDatabase& database) {
         return number_of(database, "SELECT count(*) FROM jobs WHERE state IN ('waiting', 'running')");
     });
 }
 
 std::int64_t JobStore::add_worker(const WorkerRecord& worker) {
     const std::int64_t row = ++last_worker_row_;
-    change([worker, row, at = now()](SQLite::Database& database) {
+    change([worker, row, at = now()](StoreDatabase& database) {
         execute(database,
                 "INSERT OR REPLACE INTO workers (id, name, host, process_id, ranks, device_class, log_file, "
                 "connected_at) "
@@ -188,7 +192,7 @@ std::int64_t JobStore::add_worker(const WorkerRecord& worker) {
 
 std::vector<WorkerRecord> JobStore::present_workers() {
     commit();
-    return file_.read([&](SQLite::Database& database) {
+    return file_.read([&](StoreDatabase& database) {
         SQLite::Statement query(
             database,
             "SELECT id, name, host, process_id, ranks, device_class, log_file FROM workers "
@@ -206,7 +210,7 @@ std::vector<WorkerRecord> JobStore::present_workers() {
 
 std::int64_t JobStore::last_worker_number() {
     commit();
-    return file_.read([&](SQLite::Database& database) {
+    return file_.read([&](StoreDatabase& database) {
         SQLite::Statement query(database, "SELECT name FROM workers");
         std::int64_t last = 0;
         while (query.executeStep()) {
@@ -223,8 +227,21 @@ std::int64_t JobStore::last_worker_number() {
 }
 
 void JobStore::worker_left(std::int64_t worker_row, const std::string& why) {
-    change([worker_row, why, at = now()](SQLite::Database& database) {
+    change([worker_row, why, at = now()](StoreDatabase& database) {
         execute(database, "UPDATE workers SET left_at = ?, left_why = ? WHERE id = ?", at, why, worker_row);
+    });
+}
+
+JobTerms JobStore::terms(std::int64_t job) {
+    return file_.read([&](StoreDatabase& database) {
+        BoundStatement query(database, "SELECT config, paths FROM jobs WHERE id = ?", job);
+        if (!query->executeStep()) {
+            throw std::logic_error("there is no job " + std::to_string(job));
+        }
+        JobTerms terms;
+        Json::parse(query->getColumn(0).getString()).get_to(terms.config);
+        Json::parse(query->getColumn(1).getString()).get_to(terms.paths);
+        return terms;
     });
 }
 
@@ -240,7 +257,7 @@ BegunAttempt JobStore::begin_attempt(std::int64_t job, const WorkerRecord& worke
     const std::int64_t number = ++record->last_attempt;
     const std::string log_name = "job-" + std::to_string(job) + "-attempt-" + std::to_string(number) + ".log";
     BegunAttempt begun{{job, number}, (log_folder / log_name).string()};
-    change([begun, worker, state = transition->to, at = now()](SQLite::Database& database) {
+    change([begun, worker, state = transition->to, at = now()](StoreDatabase& database) {
         execute(database,
                 "INSERT OR REPLACE INTO attempts (job_id, number, worker, host, device_class, ranks, "
                 "started_at, log_file) "
@@ -256,23 +273,26 @@ bool JobStore::add_epoch(const AttemptId& attempt, const EpochMetrics& metrics) 
     if (record_if_current(attempt) == nullptr) {
         return false;
     }
-    change([attempt, metrics](SQLite::Database& database) { store_epoch(database, attempt, metrics); });
+    change([attempt, metrics](StoreDatabase& database) { store_epoch(database, attempt, metrics); });
     return true;
 }
 
 std::vector<StoredCheckpoint>& JobStore::checkpoints_of(std::int64_t job, JobRecord& record) {
     if (!record.checkpoints) {
-        record.checkpoints = file_.read([&](SQLite::Database& database) {
-            SQLite::Statement query(
+        record.checkpoints = file_.read([&](StoreDatabase& database) {
+            std::vector<StoredCheckpoint> found;
+            if (record.last_attempt == 0) {
+                return found;
+            }
+            BoundStatement query(
                 database,
                 "SELECT attempt, step, file, sha256, bytes FROM checkpoints WHERE job_id = ? "
-                "ORDER BY attempt DESC, step DESC");
-            query.bind(1, job);
-            std::vector<StoredCheckpoint> found;
-            while (query.executeStep()) {
-                found.push_back({query.getColumn(0).getInt64(), query.getColumn(1).getInt64(),
-                                 query.getColumn(2).getString(), query.getColumn(3).getString(),
-                                 query.getColumn(4).getInt64()});
+                "ORDER BY attempt DESC, step DESC",
+                job);
+            while (query->executeStep()) {
+                found.push_back({query->getColumn(0).getInt64(), query->getColumn(1).getInt64(),
+                                 query->getColumn(2).getString(), query->getColumn(3).getString(),
+                                 query->getColumn(4).getInt64()});
             }
             return found;
         });
@@ -299,7 +319,7 @@ std::optional<std::vector<StoredCheckpoint>> JobStore::add_checkpoint(const Atte
     const auto first_needless = known.begin() + std::min<std::ptrdiff_t>(kKeptCheckpoints, std::ssize(known));
     const std::vector<StoredCheckpoint> needless(first_needless, known.end());
     known.erase(first_needless, known.end());
-    change([job = attempt.job, added, needless, at = now()](SQLite::Database& database) {
+    change([job = attempt.job, added, needless, at = now()](StoreDatabase& database) {
         execute(database, "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?)", job,
                 added.attempt, added.step, added.file, added.sha256, added.bytes, at);
         for (const auto& old : needless) {
@@ -319,7 +339,7 @@ bool JobStore::resume_attempt(const AttemptId& attempt, const ResumePoint& point
     if (record_if_current(attempt) == nullptr) {
         return false;
     }
-    change([attempt, point](SQLite::Database& database) {
+    change([attempt, point](StoreDatabase& database) {
         execute(database,
                 "UPDATE attempts SET resumed_attempt = ?, resumed_step = ? WHERE job_id = ? AND number = ?",
                 point.attempt, point.step, attempt.job, attempt.number);
@@ -328,7 +348,7 @@ bool JobStore::resume_attempt(const AttemptId& attempt, const ResumePoint& point
     return true;
 }
 
-std::optional<JobTransition> JobStore::end_attempt(const AttemptEnded& ended, const RetryLimits& limits) {
+std::optional<JobTransition> JobStore::end_attempt(AttemptEnded ended, const RetryLimits& limits) {
     JobRecord* record = record_if_current(ended.attempt);
     if (record == nullptr || (!ended.job_identity.empty() && ended.job_identity != record->identity)) {
         return std::nullopt;
@@ -338,16 +358,22 @@ std::optional<JobTransition> JobStore::end_attempt(const AttemptEnded& ended, co
     record->state = transition.to;
     record->failures += transition.counts_as_failure ? 1 : 0;
     const bool succeeded = transition.to == JobState::succeeded;
+    const bool had_checkpoints = !record->checkpoints || !record->checkpoints->empty();
     if (succeeded) {
         record->checkpoints.emplace();
     }
-    const auto shared = std::make_shared<const AttemptEnded>(ended);
-    change([shared, transition, succeeded, failures = record->failures,
-            at = now()](SQLite::Database& database) {
+    if (is_over(transition.to)) {
+        over_.push_back(ended.attempt.job);
+    }
+    const auto shared = std::make_shared<const AttemptEnded>(std::move(ended));
+    change([shared, transition, succeeded, had_checkpoints, failures = record->failures,
+            at = now()](StoreDatabase& database) {
         const auto& [job, number] = shared->attempt;
         execute(database,
-                "UPDATE attempts SET ended_at = ?, cause = ?, message = ? WHERE job_id = ? AND number = ?",
-                at, to_string(shared->cause), shared->message, job, number);
+                "UPDATE attempts SET ended_at = ?, cause = ?, message = ?, device_class = coalesce(?, "
+                "device_class) WHERE job_id = ? AND number = ?",
+                at, to_string(shared->cause), shared->message,
+                succeeded ? shared->result.value().device_class.c_str() : nullptr, job, number);
         const bool final = transition.to != JobState::waiting;
         execute(database,
                 "UPDATE jobs SET state = ?1, failures = ?2, finished_at = CASE WHEN ?3 THEN ?4 END "
@@ -358,10 +384,28 @@ std::optional<JobTransition> JobStore::end_attempt(const AttemptEnded& ended, co
                 store_epoch(database, shared->attempt, metrics);
             }
             store_result(database, shared->attempt, shared->result.value());
-            execute(database, "DELETE FROM checkpoints WHERE job_id = ?", job);
+            if (had_checkpoints) {
+                execute(database, "DELETE FROM checkpoints WHERE job_id = ?", job);
+            }
         }
     });
     return transition;
+}
+
+bool JobStore::ask_again(std::int64_t job) {
+    JobRecord* record = find_record(job);
+    const auto transition =
+        record == nullptr ? std::nullopt : find_transition(record->state, JobEvent::asked_for);
+    if (!transition || !transition->clears_failures) {
+        return false;
+    }
+    record->state = transition->to;
+    record->failures = 0;
+    change([job, state = transition->to](StoreDatabase& database) {
+        execute(database, "UPDATE jobs SET state = ?, failures = 0, finished_at = NULL WHERE id = ?",
+                to_string(state), job);
+    });
+    return true;
 }
 
 bool JobStore::has_succeeded(std::int64_t job) {

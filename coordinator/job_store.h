@@ -7,9 +7,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include <SQLiteCpp/SQLiteCpp.h>
@@ -26,15 +26,19 @@ namespace orchestrate {
 enum class StudyState { running, finished, failed, interrupted };
 BOOST_DESCRIBE_ENUM(StudyState, running, finished, failed, interrupted)
 
-// One job as the scheduler needs it.
+// One job as the dispatcher needs it while it waits: small, since there may be 100,000 of them.
 struct StoredJob {
     std::int64_t id = 0;
-    JobConfig config;
-    JobPaths paths;
     JobResources resources;
     JobState state = JobState::waiting;
     int failures = 0;
     std::string title;  // "without energy, seed 2": of the first variant that has it
+};
+
+// What a worker needs of a job.
+struct JobTerms {
+    JobConfig config;
+    JobPaths paths;
 };
 
 // An attempt that had not ended when the last coordinator did.
@@ -106,6 +110,9 @@ class JobStore {
     std::int64_t last_worker_number();
     void worker_left(std::int64_t worker_row, const std::string& why);
 
+    // Read from the database: from the moment a job is given to a worker.
+    JobTerms terms(std::int64_t job);
+
     // Begins the next attempt of a waiting job. Throws std::logic_error if the job does not wait.
     BegunAttempt begin_attempt(std::int64_t job, const WorkerRecord& worker,
                                const std::filesystem::path& log_folder);
@@ -127,14 +134,17 @@ class JobStore {
 
     // Ends an attempt; what becomes of its job, by the table of job_states.h. Nothing, and no change, if it is not the
     // job's current one, or trained another job.
-    std::optional<JobTransition> end_attempt(const AttemptEnded& ended, const RetryLimits& limits = {});
+    std::optional<JobTransition> end_attempt(AttemptEnded ended, const RetryLimits& limits = {});
+
+    // A job that has failed or is quarantined waits again, its failures forgotten. False, and no change, for others.
+    bool ask_again(std::int64_t job);
 
     // False for a job that the database does not have.
     bool has_succeeded(std::int64_t job);
 
   private:
     // Made twice it must be as made once: that a commit failed may also mean that only its answer was lost.
-    using Change = std::function<void(SQLite::Database&)>;
+    using Change = std::function<void(StoreDatabase&)>;
     // What decisions about a job need.
     struct JobRecord {
         JobState state = JobState::waiting;
@@ -151,7 +161,8 @@ class JobStore {
 
     StoreFile file_;
     std::vector<Change> pending_;
-    std::map<std::int64_t, JobRecord> records_;
+    std::unordered_map<std::int64_t, JobRecord> records_;
+    std::vector<std::int64_t> over_;  // jobs whose end waits for the commit; then their records are forgotten
     std::int64_t last_worker_row_ = 0;
     std::int64_t commits_ = 0;
 };

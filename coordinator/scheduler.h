@@ -3,23 +3,28 @@
 // through anything.
 //
 // Capacity is a set of sites (this machine, or a Slurm pilot), each with slots; a worker of n ranks fills n
-// slots of its site. Jobs are taken in order of priority, the wider first. A job that fits no worker of its
+// slots of its site. Studies share it: the next job is always of the study that fills the fewest slots. Within a study
+// jobs are taken in order of priority, the wider first. A job that fits no worker of its
 // width gets one started; when slots are short, idle workers of other widths are retired for it, and the site
 // takes no narrower job until it has been placed, so that wide jobs do not starve.
+//
+// A worker may hold jobs beyond the one it runs (set_ahead), so that short jobs do not wait for messages. They are
+// handed back as soon as another worker idles.
+//
+// What an event costs does not grow with the number of jobs or workers, but for logarithms.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <tuple>
+#include <unordered_map>
+#include <utility>
 #include <variant>
 #include <vector>
-
-#include "common/attempt.h"
-#include "common/messages.h"
-#include "coordinator/job_store.h"
 
 namespace orchestrate {
 
@@ -35,11 +40,24 @@ struct StartWorkerAt {
 struct RetireWorker {
     std::string worker;
 };
+// The worker shall give back these jobs if it has not begun them. Until attempt_ended() it has them.
+struct HandBackJobs {
+    std::string worker;
+    std::vector<std::int64_t> jobs;
+};
 // No worker at this site has come up in several tries: it gets no more.
 struct SiteBroken {
     std::string site;
 };
-using SchedulerAction = std::variant<AssignJob, StartWorkerAt, RetireWorker, SiteBroken>;
+using SchedulerAction = std::variant<AssignJob, StartWorkerAt, RetireWorker, HandBackJobs, SiteBroken>;
+
+// A job as the scheduler knows it.
+struct SchedulableJob {
+    std::int64_t job = 0;
+    int ranks = 1;
+    int priority = 0;  // lower goes first, within its study
+    std::int64_t study = 0;
+};
 
 class Scheduler {
   public:
@@ -50,29 +68,39 @@ class Scheduler {
 
     void add_site(const std::string& site, int slots);
     void remove_site(const std::string& site);
+    // Its workers are asked to hold no more jobs, and it gets no more workers.
+    void close_site(const std::string& site);
 
-    // A job that waits. `priority`: lower goes first.
-    void add_job(std::int64_t job, int ranks, int priority);
+    // A job that waits. One that is known is replaced.
+    void add_job(const SchedulableJob& job);
     void remove_job(std::int64_t job);
+
+    // Jobs of a study that is held wait.
+    void hold_study(std::int64_t study, bool held);
+
+    // Workers of that width may hold so many jobs beyond the one that they run.
+    void set_ahead(int ranks, int jobs);
 
     // A worker of an earlier coordinator that still lives and will probably connect: it fills its slots until
     // then.
     void worker_expected(const std::string& worker, const std::string& site, int ranks);
 
-    // A worker is ready for work; `site` is empty for one that was started by hand.
-    void worker_ready(const std::string& worker, const std::string& site, int ranks);
+    // A worker is there, with the jobs that it holds from before a restart or a broken connection, that which runs
+    // first. `site` is empty for one that was started by hand; `capacity`: how many jobs it can hold.
+    void worker_ready(const std::string& worker, const std::string& site, int ranks, int capacity = 1,
+                      const std::vector<SchedulableJob>& held = {});
 
-    // A worker that runs an attempt of a job, from before a restart or a broken connection.
-    void worker_busy(const std::string& worker, const std::string& site, int ranks, std::int64_t job);
-
-    // The worker gets no more jobs: it ends after the one it runs.
+    // The worker gets no more jobs: it ends after those it holds.
     void worker_leaving(const std::string& worker);
 
-    // The worker's attempt has ended; it is idle again, unless it leaves. The job is forgotten: add_job() again if it
-    // shall be repeated.
-    void attempt_ended(const std::string& worker);
+    // The job that the worker runs takes too long for others to wait behind it. Until it has ended, the worker gets
+    // nothing.
+    void worker_stalls(const std::string& worker);
 
-    // A worker is gone, or could not be started; its job is forgotten.
+    // An attempt has ended, or was handed back. The job is forgotten: add_job() again if it shall be repeated.
+    void attempt_ended(const std::string& worker, std::int64_t job);
+
+    // A worker is gone, or could not be started; its jobs are forgotten.
     void worker_gone(const std::string& worker);
 
     // What to do now; the scheduler takes it as done.
@@ -81,31 +109,81 @@ class Scheduler {
     // Why a job waits, in one sentence.
     std::string why_waiting(std::int64_t job) const;
 
-    std::size_t waiting_jobs() const { return waiting_.size(); }
+    std::size_t waiting_jobs() const { return keys_.size(); }
     bool knows_worker(const std::string& worker) const { return workers_.contains(worker); }
 
   private:
-    enum class WorkerState { starting, expected, idle, busy, retiring };
+    enum class WorkerState { starting, expected, ready, retiring };
     struct Site {
         int slots = 0;
         int start_failures = 0;
-        bool broken = false;
+        bool broken = false;  // or closed
+    };
+    struct HeldJob {
+        std::int64_t job = 0;
+        std::int64_t study = 0;
+        bool asked_back = false;
     };
     struct Worker {
         std::string site;
         int ranks = 1;
-        WorkerState state = WorkerState::idle;
-        std::int64_t job = 0;
+        WorkerState state = WorkerState::ready;
+        int capacity = 1;
+        bool stalls = false;
+        std::vector<HeldJob> held = {};  // that which runs first
     };
-    using QueueKey = std::tuple<int, int, std::int64_t>;  // priority, -ranks, id
+    struct Bucket {
+        int priority = 0;
+        int negative_ranks = -1;
+        auto operator<=>(const Bucket&) const = default;
+    };
+    struct Queue {  // of one study
+        std::map<Bucket, std::set<std::int64_t>> waiting;
+        int ranks_in_use = 0;
+        std::int64_t last_served = 0;
+        bool held = false;
+    };
+    struct Key {
+        std::int64_t study = 0;
+        Bucket bucket;
+    };
+    // What one call of next_actions() has found out so far.
+    struct Round {
+        std::vector<SchedulerAction> actions;
+        std::set<std::string> reserved_sites;  // a wider job waits for their slots
+        std::map<int, int> coming;             // workers on their way for jobs not met yet, by width
+        std::set<std::pair<std::int64_t, Bucket>> exhausted;
+    };
 
+    // Every change of a worker is made between these two, which keep the sums and indexes below.
+    void unlist(const std::string& name, const Worker& worker);
+    void list(const std::string& name, const Worker& worker);
+    template <class Change>
+    void change_worker(const std::string& name, Change change);
+    void set_worker(const std::string& name, Worker worker);
+
+    std::optional<std::pair<std::int64_t, Bucket>> next_bucket(const Round& round) const;
+    const std::string* least_loaded(int ranks, const std::set<std::string>& reserved_sites) const;
+    void assign(std::int64_t study, const Bucket& bucket, const std::string& worker, Round& round);
+    // For jobs that no worker there can take.
+    void make_room(std::size_t jobs, int ranks, Round& round);
+    void hand_back(Round& round);
+    static bool is_idle(const Queue& study);
     int free_slots(const std::string& site) const;
-    std::optional<std::string> idle_worker(int ranks, const std::set<std::string>& reserved_sites) const;
 
     std::map<std::string, Site> sites_;
     std::map<std::string, Worker> workers_;
-    std::set<QueueKey> waiting_;
-    std::map<std::int64_t, QueueKey> keys_;
+    std::map<std::int64_t, Queue> studies_;
+    std::unordered_map<std::int64_t, Key> keys_;  // of waiting jobs
+    std::map<int, int> ahead_;                    // by width
+    std::map<std::string, int> used_slots_;       // by site
+    std::map<std::pair<std::string, int>, int>
+        slots_of_width_;         // by site and width of the workers that fill them
+    std::map<int, int> coming_;  // workers starting or expected, by width
+    // Workers that may get jobs, by width: how many they hold, name.
+    std::map<int, std::set<std::pair<std::size_t, std::string>>> by_load_;
+    std::set<std::string> stalling_;  // with jobs to be asked back
+    std::int64_t served_ = 0;
     std::int64_t started_workers_;
 };
 

@@ -48,14 +48,14 @@ StoreFile::StoreFile(std::filesystem::path path, StoreOptions options)
 }
 
 StoreFile::StoreFile(SQLite::Database database, StoreOptions options)
-    : options_(std::move(options)), database_(std::move(database)), journal_mode_("memory") {
+    : options_(std::move(options)), database_(std::in_place, std::move(database)), journal_mode_("memory") {
     database_->exec("PRAGMA foreign_keys = ON");
 }
 
 void StoreFile::open() {
     database_.reset();
     database_.emplace(path_.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, 5000, options_.vfs);
-    SQLite::Database& database = *database_;
+    StoreDatabase& database = *database_;
     // Before anything is written: new tables shall survive a power cut, too.
     database.exec(options_.sync ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF");
     prepare_schema(database);

@@ -10,6 +10,8 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
+#include "coordinator/sql.h"
+
 namespace orchestrate {
 
 // The database cannot be read or written at the moment. Nothing was changed, and the same may work later.
@@ -43,7 +45,7 @@ class StoreFile {
     // SQLite::Exception for what would fail again, and what `work` throws.
     template <class Work>
     auto transaction(Work work) {
-        return guarded([&](SQLite::Database& database) {
+        return guarded([&](StoreDatabase& database) {
             SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
             if constexpr (std::is_void_v<decltype(work(database))>) {
                 work(database);
@@ -78,7 +80,7 @@ class StoreFile {
 
     std::filesystem::path path_;
     StoreOptions options_;
-    std::optional<SQLite::Database> database_;
+    std::optional<StoreDatabase> database_;
     std::string journal_mode_;
     bool doubtful_ = false;  // after an error of the disk: what SQLite remembers of the file may not be so
 };

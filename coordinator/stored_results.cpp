@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "common/time_text.h"
-#include "coordinator/sql.h"
 
 namespace orchestrate {
 namespace {
@@ -70,8 +69,8 @@ std::string flaw_of(const AttemptResult& result) {
     return "";
 }
 
-void store_epoch(SQLite::Database& database, const AttemptId& attempt, const EpochMetrics& metrics) {
-    if (metrics.epoch == 1) {
+void store_epoch(StoreDatabase& database, const AttemptId& attempt, const EpochMetrics& metrics) {
+    if (metrics.epoch == 1 && attempt.number > 1) {
         execute(database, "DELETE FROM epochs WHERE job_id = ? AND attempt <> ?", attempt.job,
                 attempt.number);
     }
@@ -84,10 +83,8 @@ void store_epoch(SQLite::Database& database, const AttemptId& attempt, const Epo
             without_nan(validation.macro_recall), without_nan(validation.macro_f1));
 }
 
-void store_result(SQLite::Database& database, const AttemptId& attempt, const AttemptResult& result) {
+void store_result(StoreDatabase& database, const AttemptId& attempt, const AttemptResult& result) {
     const std::int64_t job = attempt.job;
-    execute(database, "UPDATE attempts SET device_class = ? WHERE job_id = ? AND number = ?",
-            result.device_class, job, attempt.number);
     execute(database, "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", job,
             attempt.number, result.selected_epoch, result.parameters, result.train_seconds,
             result.total_seconds, result.peak_memory_bytes, result.device_class, result.ranks,
@@ -118,22 +115,15 @@ void store_result(SQLite::Database& database, const AttemptId& attempt, const At
     }
     const auto& predictions = result.test_predictions;
     if (const auto& packed = predictions.class_probabilities; packed.rows > 0) {
-        SQLite::Statement insert_packed(database, "INSERT OR REPLACE INTO probabilities VALUES (?, ?, ?, ?)");
-        insert_packed.bind(1, job);
-        insert_packed.bind(2, packed.rows);
-        insert_packed.bind(3, packed.classes);
-        insert_packed.bind(4, packed.data.values.data(), static_cast<int>(packed.data.values.size()));
-        insert_packed.exec();
+        BoundStatement insert(database, "INSERT OR REPLACE INTO probabilities VALUES (?, ?, ?, ?)", job,
+                              packed.rows, packed.classes);
+        insert->bind(4, packed.data.values.data(), static_cast<int>(packed.data.values.size()));
+        insert->exec();
     }
-    SQLite::Statement insert(database, "INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?)");
     for (std::size_t i = 0; i < predictions.row.size(); ++i) {
-        insert.bind(1, job);
-        insert.bind(2, predictions.row[i]);
-        insert.bind(3, predictions.true_class.at(i));
-        insert.bind(4, predictions.predicted_class.at(i));
-        insert.bind(5, static_cast<double>(predictions.probability.at(i)));
-        insert.exec();
-        insert.reset();
+        execute(database, "INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?)", job,
+                predictions.row[i], predictions.true_class.at(i), predictions.predicted_class.at(i),
+                static_cast<double>(predictions.probability.at(i)));
     }
 }
 

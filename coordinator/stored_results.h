@@ -6,6 +6,7 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 
 #include "common/messages.h"
+#include "coordinator/sql.h"
 
 namespace orchestrate {
 
@@ -14,7 +15,7 @@ namespace orchestrate {
 std::string flaw_of(const AttemptResult& result);
 
 // Both inside a transaction.
-void store_epoch(SQLite::Database& database, const AttemptId& attempt, const EpochMetrics& metrics);
-void store_result(SQLite::Database& database, const AttemptId& attempt, const AttemptResult& result);
+void store_epoch(StoreDatabase& database, const AttemptId& attempt, const EpochMetrics& metrics);
+void store_result(StoreDatabase& database, const AttemptId& attempt, const AttemptResult& result);
 
 }  // namespace orchestrate

@@ -1,54 +1,72 @@
 #include "coordinator/stored_stages.h"
 
 #include <algorithm>
-#include <set>
+#include <unordered_set>
 
+#include "common/sha256.h"
 #include "common/time_text.h"
-#include "coordinator/sql.h"
 
 namespace orchestrate {
 namespace {
 
-std::int64_t find_or_add_job(SQLite::Database& database, const JobConfig& config, const JobPaths& paths,
-                             const JobResources& resources) {
-    const std::string identity = job_identity(config);
-    SQLite::Statement known(database, "SELECT id, state FROM jobs WHERE identity = ?");
-    known.bind(1, identity);
-    if (known.executeStep()) {
-        const std::int64_t job = known.getColumn(0).getInt64();
-        const auto state = enum_from_name<JobState>(known.getColumn(1).getString());
-        known.reset();
-        const auto transition = find_transition(*state, JobEvent::asked_for).value();
-        if (transition.to != JobState::succeeded) {
-            // Tried where its data lies now.
-            execute(database,
-                    "UPDATE jobs SET paths = ?, ranks = ?, resources = ?, finished_at = NULL, state = ?, "
-                    "failures = CASE WHEN ? THEN 0 ELSE failures END WHERE id = ?",
-                    Json(paths).dump(), resources.ranks, Json(resources).dump(), to_string(transition.to),
-                    transition.clears_failures ? 1 : 0, job);
-        }
+// What stands in a job's row beside its configuration, as texts that many jobs share.
+struct JobSurroundings {
+    std::string paths;
+    JobResources resources;
+    std::string resources_text;
+};
+
+// The job of that configuration, which waits again unless it runs or has succeeded; without its title.
+StoredJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
+                          const JobSurroundings& surroundings) {
+    const std::string config_text = canonical_json(config);
+    const std::string identity = sha256_hex(config_text);
+    StoredJob job;
+    job.resources = surroundings.resources;
+    BoundStatement known(
+        database, "SELECT id, state, failures, resources, paths FROM jobs WHERE identity = ?", identity);
+    if (!known->executeStep()) {
+        execute(database,
+                "INSERT INTO jobs (identity, config, paths, ranks, resources, state, created_at) VALUES (?, "
+                "?, ?, ?, ?, 'waiting', ?)",
+                identity, config_text, surroundings.paths, surroundings.resources.ranks,
+                surroundings.resources_text, utc_time_text(std::chrono::system_clock::now()));
+        job.id = database.getLastInsertRowid();
         return job;
     }
-    execute(
-        database,
-        "INSERT INTO jobs (identity, config, paths, ranks, resources, state, created_at) VALUES (?, ?, ?, ?, "
-        "?, 'waiting', ?)",
-        identity, canonical_json(config), Json(paths).dump(), resources.ranks, Json(resources).dump(),
-        utc_time_text(std::chrono::system_clock::now()));
-    return database.getLastInsertRowid();
+    job.id = known->getColumn(0).getInt64();
+    const auto state = enum_from_name<JobState>(known->getColumn(1).getString()).value();
+    const auto transition = find_transition(state, JobEvent::asked_for).value();
+    job.state = transition.to;
+    job.failures = transition.clears_failures ? 0 : known->getColumn(2).getInt();
+    const std::string resources = known->getColumn(3).getString();
+    const bool as_asked_for = state == transition.to && resources == surroundings.resources_text &&
+                              known->getColumn(4).getString() == surroundings.paths;
+    if (transition.to == JobState::succeeded) {
+        if (resources != surroundings.resources_text) {
+            Json::parse(resources).get_to(job.resources);
+        }
+    } else if (!as_asked_for) {
+        // Tried where its data lies now.
+        execute(database,
+                "UPDATE jobs SET paths = ?, ranks = ?, resources = ?, finished_at = NULL, state = ?, "
+                "failures = ? WHERE id = ?",
+                surroundings.paths, surroundings.resources.ranks, surroundings.resources_text,
+                to_string(transition.to), job.failures, job.id);
+    }
+    return job;
 }
 
 }  // namespace
 
-void hide_stages_beside(SQLite::Database& database, std::int64_t study, const std::vector<Stage>& stages) {
-    SQLite::Statement query(database, "SELECT id, name FROM stages WHERE study_id = ?");
-    query.bind(1, study);
+void hide_stages_beside(StoreDatabase& database, std::int64_t study, const std::vector<Stage>& stages) {
+    BoundStatement query(database, "SELECT id, name FROM stages WHERE study_id = ?", study);
     std::vector<std::int64_t> gone;
-    while (query.executeStep()) {
-        const std::string name = query.getColumn(1).getString();
+    while (query->executeStep()) {
+        const std::string name = query->getColumn(1).getString();
         if (std::none_of(stages.begin(), stages.end(),
                          [&](const Stage& stage) { return stage.name == name; })) {
-            gone.push_back(query.getColumn(0).getInt64());
+            gone.push_back(query->getColumn(0).getInt64());
         }
     }
     for (const std::int64_t stage : gone) {
@@ -56,7 +74,7 @@ void hide_stages_beside(SQLite::Database& database, std::int64_t study, const st
     }
 }
 
-void cancel_unnamed_jobs(SQLite::Database& database) {
+void cancel_unnamed_jobs(StoreDatabase& database) {
     const auto transition = find_transition(JobState::waiting, JobEvent::cancelled).value();
     execute(database,
             "UPDATE jobs SET state = ?, finished_at = ? WHERE state = 'waiting' AND NOT EXISTS "
@@ -65,7 +83,7 @@ void cancel_unnamed_jobs(SQLite::Database& database) {
             to_string(transition.to), utc_time_text(std::chrono::system_clock::now()));
 }
 
-std::vector<StoredJob> write_stage(SQLite::Database& database, std::int64_t study, int position,
+std::vector<StoredJob> write_stage(StoreDatabase& database, std::int64_t study, int position,
                                    const Stage& stage, const std::vector<Variant>& variants,
                                    const JobPaths& paths) {
     execute(database,
@@ -78,7 +96,8 @@ std::vector<StoredJob> write_stage(SQLite::Database& database, std::int64_t stud
 
     execute(database, "UPDATE variants SET hidden = 1 WHERE stage_id = ?", stage_id);
     std::vector<StoredJob> jobs;
-    std::set<std::int64_t> seen;
+    std::unordered_set<std::int64_t> seen;
+    const std::string paths_text = Json(paths).dump();
     int row = 0;
     for (const auto& variant : variants) {
         execute(database,
@@ -92,30 +111,19 @@ std::vector<StoredJob> write_stage(SQLite::Database& database, std::int64_t stud
         const std::int64_t variant_id = number_of(
             database, "SELECT id FROM variants WHERE stage_id = ? AND name = ?", stage_id, variant.name);
         execute(database, "DELETE FROM variant_jobs WHERE variant_id = ?", variant_id);
+        const JobSurroundings surroundings{paths_text, variant.resources, Json(variant.resources).dump()};
         for (const auto& run : variant.runs) {
-            const JobConfig config = job_of(variant, run);
-            const std::int64_t job = find_or_add_job(database, config, paths, variant.resources);
+            StoredJob job = find_or_add_job(database, job_of(variant, run), surroundings);
             execute(database,
                     "INSERT INTO variant_jobs (variant_id, job_id, seed_index, initialization_seed, "
                     "data_order_seed) "
                     "VALUES (?, ?, ?, ?, ?)",
-                    variant_id, job, run.pair, static_cast<std::int64_t>(run.seed.initialization),
+                    variant_id, job.id, run.pair, static_cast<std::int64_t>(run.seed.initialization),
                     static_cast<std::int64_t>(run.seed.data_order));
-            if (!seen.insert(job).second) {
-                continue;
+            if (seen.insert(job.id).second) {
+                job.title = variant.name + ", " + describe(variant, run);
+                jobs.push_back(std::move(job));
             }
-            SQLite::Statement state(database, "SELECT state, failures, resources FROM jobs WHERE id = ?");
-            state.bind(1, job);
-            state.executeStep();
-            StoredJob stored;
-            stored.id = job;
-            stored.config = config;
-            stored.paths = paths;
-            stored.state = *enum_from_name<JobState>(state.getColumn(0).getString());
-            stored.failures = state.getColumn(1).getInt();
-            Json::parse(state.getColumn(2).getString()).get_to(stored.resources);
-            stored.title = variant.name + ", " + describe(variant, run);
-            jobs.push_back(std::move(stored));
         }
     }
     cancel_unnamed_jobs(database);

@@ -7,19 +7,20 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 
 #include "coordinator/job_store.h"
+#include "coordinator/sql.h"
 
 namespace orchestrate {
 
 // All inside a transaction.
 
 // The variants of stages that the study no longer has are hidden.
-void hide_stages_beside(SQLite::Database& database, std::int64_t study, const std::vector<Stage>& stages);
+void hide_stages_beside(StoreDatabase& database, std::int64_t study, const std::vector<Stage>& stages);
 
 // Cancels waiting jobs that no shown variant of any study has.
-void cancel_unnamed_jobs(SQLite::Database& database);
+void cancel_unnamed_jobs(StoreDatabase& database);
 
 // JobStore::sync_stage.
-std::vector<StoredJob> write_stage(SQLite::Database& database, std::int64_t study, int position,
+std::vector<StoredJob> write_stage(StoreDatabase& database, std::int64_t study, int position,
                                    const Stage& stage, const std::vector<Variant>& variants,
                                    const JobPaths& paths);
 

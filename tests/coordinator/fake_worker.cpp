@@ -1,6 +1,8 @@
 // A worker that trains nothing: it takes leases over the real protocol and has results a few milliseconds later. Named
-// orchestrate-worker beside a copy of orchestrate, it loads a real coordinator. What was acknowledged to it stands in
+// orchestrate-worker beside a copy of orchestrate, it loads a real coordinator. With --longest-job 0 its jobs are no-ops.
+// What was acknowledged to it stands in
 // LOG_FOLDER/acknowledged.txt, one line "JOB ATTEMPT CAUSE" each.
+#include <algorithm>
 #include <deque>
 #include <optional>
 #include <random>
@@ -28,7 +30,8 @@ class FakeWorker {
     FakeWorker(Hello hello, std::string access_file, int longest_job_milliseconds)
         : hello_(std::move(hello)),
           access_file_(std::move(access_file)),
-          job_milliseconds_(1, longest_job_milliseconds),
+          no_op_(longest_job_milliseconds == 0),
+          job_milliseconds_(1, std::max(1, longest_job_milliseconds)),
           random_(std::hash<std::string>{}(hello_.name)),
           acknowledged_(open((hello_.log_folder + "/acknowledged.txt").c_str(),
                              O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)) {}
@@ -43,9 +46,15 @@ class FakeWorker {
         auto reached_at = std::chrono::steady_clock::now();
         while (!ended_ && std::chrono::steady_clock::now() - reached_at < 20s) {
             try {
-                hello_.running = running_                  ? running_
-                                 : unacknowledged_.empty() ? std::nullopt
-                                                           : std::optional(unacknowledged_.front().attempt);
+                hello_.held.clear();
+                for (const auto& ended : unacknowledged_) {
+                    hello_.held.push_back(ended.attempt);
+                }
+                if (running_) {
+                    hello_.held.push_back(*running_);
+                }
+                hello_.held.insert(hello_.held.end(), queue_.begin(), queue_.end());
+                hello_.running = hello_.held.empty() ? std::nullopt : std::optional(hello_.held.front());
                 const auto connected =
                     co_await connect_to_coordinator(read_access_file(access_file_), hello_, 5s);
                 reached_at = std::chrono::steady_clock::now();
@@ -62,32 +71,68 @@ class FakeWorker {
 
     asio::awaitable<void> serve(const Connected& connected) {
         connection_ = connected.connection;
-        if (!connected.welcome.running_is_current) {
+        const auto is_stale = [&current = connected.welcome.current](const AttemptId& attempt) {
+            return std::find(current.begin(), current.end(), attempt) == current.end();
+        };
+        std::erase_if(unacknowledged_, [&](const AttemptEnded& ended) { return is_stale(ended.attempt); });
+        std::erase_if(queue_, is_stale);
+        if (running_ && is_stale(*running_)) {
             running_.reset();
-            unacknowledged_.clear();
         }
+        begin_next();
         for (const auto& ended : unacknowledged_) {
             connection_->send(ended);
         }
         while (!ended_) {
             const Message message = co_await connection_->read();
             if (const auto* lease = std::get_if<Lease>(&message)) {
-                running_ = lease->attempt;
-                asio::co_spawn(io_, train(lease->attempt), asio::detached);
+                queue_.push_back(lease->attempt);
+                begin_next();
             } else if (const auto* acknowledged = std::get_if<Acknowledged>(&message)) {
                 settle(*acknowledged);
             } else if (const auto* stop = std::get_if<StopAttempt>(&message)) {
                 if (running_ == stop->attempt) {
                     running_.reset();
+                    begin_next();
+                }
+            } else if (const auto* back = std::get_if<HandBack>(&message)) {
+                for (const auto& attempt : back->attempts) {
+                    if (std::erase(queue_, attempt) > 0) {
+                        connection_->send(AttemptEnded{attempt, Cause::preempted, "handed back", {}, ""});
+                    }
                 }
             } else if (std::holds_alternative<Retire>(message)) {
                 leaving_ = true;
+                for (const auto& attempt : std::exchange(queue_, {})) {
+                    connection_->send(AttemptEnded{attempt, Cause::preempted, "leaving", {}, ""});
+                }
             }
             if (leaving_ && !running_ && unacknowledged_.empty()) {
                 connection_->send(Goodbye{"retired"});
                 connection_->finish();
                 ended_ = true;
             }
+        }
+    }
+
+    void begin_next() {
+        while (!running_ && !queue_.empty()) {
+            running_ = queue_.front();
+            queue_.pop_front();
+            if (!no_op_) {
+                asio::co_spawn(io_, train(*running_), asio::detached);
+                return;
+            }
+            end_no_op();
+        }
+    }
+
+    void end_no_op() {
+        AttemptEnded ended{*std::exchange(running_, std::nullopt), Cause::succeeded, "", {}, ""};
+        ended.result.emplace();
+        unacknowledged_.push_back(ended);
+        if (connection_) {
+            connection_->send(ended);
         }
     }
 
@@ -113,11 +158,12 @@ class FakeWorker {
             connection_->send(AttemptEpoch{attempt, epoch});
             connection_->send(ended);
         }
+        begin_next();
     }
 
     void settle(const Acknowledged& acknowledged) {
         for (const auto& ended : unacknowledged_) {
-            if (ended.attempt == acknowledged.attempt && !acknowledged.stale) {
+            if (ended.attempt == acknowledged.attempt && !acknowledged.stale && !no_op_) {
                 const std::string line = std::to_string(ended.attempt.job) + " " +
                                          std::to_string(ended.attempt.number) + " " + to_string(ended.cause) +
                                          "\n";
@@ -131,11 +177,13 @@ class FakeWorker {
     asio::io_context io_{1};
     Hello hello_;
     std::string access_file_;
+    bool no_op_;  // has smallest results at once, and writes nothing down
     std::uniform_int_distribution<int> job_milliseconds_;
     std::minstd_rand random_;
     int acknowledged_;
     std::shared_ptr<Connection> connection_;
     std::optional<AttemptId> running_;
+    std::deque<AttemptId> queue_;
     std::deque<AttemptEnded> unacknowledged_;
     bool leaving_ = false;
     bool ended_ = false;
@@ -152,6 +200,7 @@ int main(int argc, char** argv) {
     hello.host = orchestrate::host_name();
     hello.process_id = getpid();
     hello.device = "cpu";
+    hello.lease_capacity = 65;
     std::string access_file;
     int longest_job_milliseconds = 30;
     app.add_option("--access", access_file)->required();

@@ -173,7 +173,7 @@ TEST_F(JobStoreTest, AResultOfAnotherJobIsRefused) {
     auto ended = success(begun.id, 0.5);
     ended.job_identity = std::string(64, '0');  // left on disk by a database that had this job's number
     EXPECT_FALSE(store.end_attempt(ended));
-    ended.job_identity = job_identity(jobs[0].config);
+    ended.job_identity = job_identity(store.terms(jobs[0].id).config);
     EXPECT_FALSE(store.has_succeeded(jobs[0].id));
     EXPECT_TRUE(store.end_attempt(ended));
     EXPECT_TRUE(store.has_succeeded(jobs[0].id));

@@ -1,5 +1,7 @@
 #include "coordinator/scheduler.h"
 
+#include <map>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -19,6 +21,12 @@ std::vector<std::string> act(Scheduler& scheduler) {
             texts.push_back("start " + std::to_string(start->ranks) + " " + start->worker);
         } else if (const auto* retire = std::get_if<RetireWorker>(&action)) {
             texts.push_back("retire " + retire->worker);
+        } else if (const auto* back = std::get_if<HandBackJobs>(&action)) {
+            std::string text = "back " + back->worker;
+            for (const auto job : back->jobs) {
+                text += " " + std::to_string(job);
+            }
+            texts.push_back(text);
         } else {
             texts.push_back("broken " + std::get<SiteBroken>(action).site);
         }
@@ -32,7 +40,7 @@ TEST(SchedulerTest, StartsAsManyWorkersAsSlotsAndJobsAllow) {
     Scheduler scheduler;
     scheduler.add_site("here", 2);
     for (int job = 1; job <= 3; ++job) {
-        scheduler.add_job(job, 1, 0);
+        scheduler.add_job({job, 1, 0});
     }
     EXPECT_EQ(act(scheduler), (Texts{"start 1 here-1", "start 1 here-2"}));
     EXPECT_EQ(act(scheduler), Texts{});
@@ -41,7 +49,7 @@ TEST(SchedulerTest, StartsAsManyWorkersAsSlotsAndJobsAllow) {
 TEST(SchedulerTest, StartsNoMoreWorkersThanThereAreJobs) {
     Scheduler scheduler;
     scheduler.add_site("here", 8);
-    scheduler.add_job(1, 1, 0);
+    scheduler.add_job({1, 1, 0});
     EXPECT_EQ(act(scheduler), Texts{"start 1 here-1"});
     EXPECT_EQ(act(scheduler), Texts{});
 }
@@ -49,12 +57,12 @@ TEST(SchedulerTest, StartsNoMoreWorkersThanThereAreJobs) {
 TEST(SchedulerTest, GivesJobsInOrderToWorkersThatAreReady) {
     Scheduler scheduler;
     scheduler.add_site("here", 1);
-    scheduler.add_job(1, 1, 1);
-    scheduler.add_job(2, 1, 0);
+    scheduler.add_job({1, 1, 1});
+    scheduler.add_job({2, 1, 0});
     act(scheduler);
     scheduler.worker_ready("here-1", "here", 1);
     EXPECT_EQ(act(scheduler), Texts{"assign 2 here-1"});
-    scheduler.attempt_ended("here-1");
+    scheduler.attempt_ended("here-1", 2);
     EXPECT_EQ(act(scheduler), Texts{"assign 1 here-1"});
     EXPECT_EQ(scheduler.waiting_jobs(), 0U);
 }
@@ -62,13 +70,13 @@ TEST(SchedulerTest, GivesJobsInOrderToWorkersThatAreReady) {
 TEST(SchedulerTest, AWorkerThatLeavesGetsNoMoreJobs) {
     Scheduler scheduler;
     scheduler.add_site("here", 1);
-    scheduler.add_job(1, 1, 0);
+    scheduler.add_job({1, 1, 0});
     act(scheduler);
     scheduler.worker_ready("here-1", "here", 1);
     EXPECT_EQ(act(scheduler), Texts{"assign 1 here-1"});
     scheduler.worker_leaving("here-1");
-    scheduler.attempt_ended("here-1");
-    scheduler.add_job(1, 1, 0);  // preempted
+    scheduler.attempt_ended("here-1", 1);
+    scheduler.add_job({1, 1, 0});  // preempted
     EXPECT_EQ(act(scheduler), Texts{});
     scheduler.worker_gone("here-1");
     EXPECT_EQ(act(scheduler), Texts{"start 1 here-2"});
@@ -77,26 +85,26 @@ TEST(SchedulerTest, AWorkerThatLeavesGetsNoMoreJobs) {
 TEST(SchedulerTest, RetiresIdleNarrowWorkersForAWideJobAndThenGoesBack) {
     Scheduler scheduler;
     scheduler.add_site("here", 2);
-    scheduler.add_job(1, 1, 0);
-    scheduler.add_job(2, 1, 0);
+    scheduler.add_job({1, 1, 0});
+    scheduler.add_job({2, 1, 0});
     act(scheduler);
     scheduler.worker_ready("here-1", "here", 1);
     scheduler.worker_ready("here-2", "here", 1);
     EXPECT_EQ(act(scheduler), (Texts{"assign 1 here-1", "assign 2 here-2"}));
-    scheduler.add_job(3, 2, 0);
-    scheduler.add_job(4, 1, 0);
-    scheduler.attempt_ended("here-1");
+    scheduler.add_job({3, 2, 0});
+    scheduler.add_job({4, 1, 0});
+    scheduler.attempt_ended("here-1", 1);
     // The wide job goes first; the narrow one must not keep its slots busy.
     EXPECT_EQ(act(scheduler), Texts{"retire here-1"});
     scheduler.worker_gone("here-1");
     EXPECT_EQ(act(scheduler), Texts{});
-    scheduler.attempt_ended("here-2");
+    scheduler.attempt_ended("here-2", 2);
     EXPECT_EQ(act(scheduler), Texts{"retire here-2"});
     scheduler.worker_gone("here-2");
     EXPECT_EQ(act(scheduler), Texts{"start 2 here-3"});
     scheduler.worker_ready("here-3", "here", 2);
     EXPECT_EQ(act(scheduler), Texts{"assign 3 here-3"});
-    scheduler.attempt_ended("here-3");
+    scheduler.attempt_ended("here-3", 3);
     EXPECT_EQ(act(scheduler), Texts{"retire here-3"});
     scheduler.worker_gone("here-3");
     EXPECT_EQ(act(scheduler), Texts{"start 1 here-4"});
@@ -106,14 +114,14 @@ TEST(SchedulerTest, PutsAWideJobOnAnotherSiteThatHasRoom) {
     Scheduler scheduler;
     scheduler.add_site("a", 1);
     scheduler.add_site("b", 4);
-    scheduler.add_job(1, 4, 0);
+    scheduler.add_job({1, 4, 0});
     EXPECT_EQ(act(scheduler), Texts{"start 4 b-1"});
 }
 
 TEST(SchedulerTest, GivesUpASiteWhereNoWorkerComesUp) {
     Scheduler scheduler;
     scheduler.add_site("here", 1);
-    scheduler.add_job(1, 1, 0);
+    scheduler.add_job({1, 1, 0});
     for (int attempt = 1; attempt <= Scheduler::kMaximumStartFailures; ++attempt) {
         EXPECT_EQ(act(scheduler), Texts{"start 1 here-" + std::to_string(attempt)});
         scheduler.worker_gone("here-" + std::to_string(attempt));
@@ -126,7 +134,7 @@ TEST(SchedulerTest, GivesUpASiteWhereNoWorkerComesUp) {
 TEST(SchedulerTest, AWorkerThatCameUpClearsEarlierFailures) {
     Scheduler scheduler;
     scheduler.add_site("here", 1);
-    scheduler.add_job(1, 1, 0);
+    scheduler.add_job({1, 1, 0});
     for (int attempt = 1; attempt < 3 * Scheduler::kMaximumStartFailures; ++attempt) {
         const std::string name = "here-" + std::to_string(attempt);
         ASSERT_EQ(act(scheduler), Texts{"start 1 " + name});
@@ -141,10 +149,10 @@ TEST(SchedulerTest, CountsExpectedWorkersOfAnEarlierCoordinator) {
     Scheduler scheduler(7);
     scheduler.add_site("here", 2);
     scheduler.worker_expected("here-7", "here", 1);
-    scheduler.add_job(1, 1, 0);
-    scheduler.add_job(2, 1, 0);
+    scheduler.add_job({1, 1, 0});
+    scheduler.add_job({2, 1, 0});
     EXPECT_EQ(act(scheduler), Texts{"start 1 here-8"});
-    scheduler.worker_busy("here-7", "here", 1, 1);
+    scheduler.worker_ready("here-7", "here", 1, 1, {{1, 1, 0}});
     scheduler.worker_ready("here-8", "here", 1);
     EXPECT_EQ(act(scheduler), Texts{"assign 2 here-8"});
 }
@@ -158,18 +166,147 @@ TEST(SchedulerTest, WorkersOfAnEarlierCoordinatorThatStayAwayAreNoFailuresOfTheS
     for (int number = 1; number <= 7; ++number) {
         scheduler.worker_gone("here-" + std::to_string(number));
     }
-    scheduler.add_job(1, 1, 0);
+    scheduler.add_job({1, 1, 0});
     EXPECT_EQ(act(scheduler), Texts{"start 1 here-8"});
 }
 
 TEST(SchedulerTest, AddingAJobTwiceKeepsOneEntry) {
     Scheduler scheduler;
-    scheduler.add_job(1, 1, 0);
-    scheduler.add_job(1, 2, 5);
+    scheduler.add_job({1, 1, 0});
+    scheduler.add_job({1, 2, 5});
     EXPECT_EQ(scheduler.waiting_jobs(), 1U);
     EXPECT_THAT(scheduler.why_waiting(1), HasSubstr("no machine"));
     scheduler.add_site("here", 1);
     EXPECT_THAT(scheduler.why_waiting(1), HasSubstr("2 ranks"));
+}
+
+// Which studies the first `count` jobs belong to that a single worker gets, one after the other.
+std::vector<std::int64_t> turns(Scheduler& scheduler, int count,
+                                const std::map<std::int64_t, std::int64_t>& study_of) {
+    std::vector<std::int64_t> studies;
+    for (int i = 0; i < count; ++i) {
+        const auto actions = scheduler.next_actions();
+        const auto job = std::get<AssignJob>(actions.at(0)).job;
+        studies.push_back(study_of.at(job));
+        scheduler.attempt_ended("here-1", job);
+    }
+    return studies;
+}
+
+TEST(SchedulerTest, StudiesTakeTurnsWhateverTheirSizesAndPriorities) {
+    Scheduler scheduler;
+    scheduler.add_site("here", 1);
+    scheduler.worker_ready("here-1", "here", 1);
+    std::map<std::int64_t, std::int64_t> study_of;
+    for (int job = 1; job <= 100; ++job) {
+        scheduler.add_job({job, 1, 0, 7});
+        study_of[job] = 7;
+    }
+    for (int job = 101; job <= 103; ++job) {
+        scheduler.add_job({job, 1, 5, 8});
+        study_of[job] = 8;
+    }
+    EXPECT_EQ(turns(scheduler, 8, study_of), (std::vector<std::int64_t>{7, 8, 7, 8, 7, 8, 7, 7}));
+}
+
+TEST(SchedulerTest, AStudyWithManySlotsWaitsForOneWithFew) {
+    Scheduler scheduler;
+    scheduler.add_site("here", 4);
+    for (int job = 1; job <= 10; ++job) {
+        scheduler.add_job({job, 1, 0, 7});
+    }
+    for (int worker = 1; worker <= 4; ++worker) {
+        scheduler.worker_ready("here-" + std::to_string(worker), "here", 1);
+    }
+    EXPECT_EQ(act(scheduler).size(), 4U);  // all of them, as long as it is alone
+    scheduler.add_job({11, 1, 0, 8});
+    scheduler.add_job({12, 1, 0, 8});
+    scheduler.add_job({13, 1, 0, 8});
+    scheduler.attempt_ended("here-1", 1);
+    EXPECT_EQ(act(scheduler), Texts{"assign 11 here-1"});
+    scheduler.attempt_ended("here-2", 2);
+    EXPECT_EQ(act(scheduler), Texts{"assign 12 here-2"});
+    scheduler.attempt_ended("here-3", 3);
+    EXPECT_EQ(act(scheduler), Texts{"assign 5 here-3"});  // two each
+    EXPECT_THAT(scheduler.why_waiting(13), HasSubstr("1 other study takes turns"));
+}
+
+TEST(SchedulerTest, AHeldStudyWaits) {
+    Scheduler scheduler;
+    scheduler.add_site("here", 1);
+    scheduler.worker_ready("here-1", "here", 1);
+    scheduler.hold_study(7, true);
+    scheduler.add_job({1, 1, 0, 7});
+    EXPECT_EQ(act(scheduler), Texts{});
+    EXPECT_EQ(scheduler.why_waiting(1), "its study is paused");
+    scheduler.hold_study(7, false);
+    EXPECT_EQ(act(scheduler), Texts{"assign 1 here-1"});
+}
+
+TEST(SchedulerTest, ShortJobsAreHeldAheadUpToTheLimitAndTheCapacity) {
+    Scheduler scheduler;
+    scheduler.add_site("here", 2);
+    scheduler.worker_ready("here-1", "here", 1, 8);
+    scheduler.worker_ready("here-2", "here", 1, 2);
+    scheduler.set_ahead(1, 2);
+    for (int job = 1; job <= 9; ++job) {
+        scheduler.add_job({job, 1, 0});
+    }
+    EXPECT_EQ(act(scheduler), (Texts{"assign 1 here-1", "assign 2 here-2", "assign 3 here-1",
+                                     "assign 4 here-2", "assign 5 here-1"}));
+    scheduler.attempt_ended("here-2", 2);
+    EXPECT_EQ(act(scheduler), Texts{"assign 6 here-2"});
+}
+
+TEST(SchedulerTest, JobsHeldAheadAreHandedBackToAWorkerThatIdles) {
+    Scheduler scheduler;
+    scheduler.add_site("here", 2);
+    scheduler.worker_ready("here-1", "here", 1, 8);
+    scheduler.set_ahead(1, 7);
+    for (int job = 1; job <= 5; ++job) {
+        scheduler.add_job({job, 1, 0});
+    }
+    scheduler.next_actions();
+    scheduler.worker_ready("here-2", "here", 1, 8);
+    EXPECT_EQ(act(scheduler), Texts{"back here-1 5 4"});
+    EXPECT_EQ(act(scheduler), Texts{});  // asked once
+    scheduler.attempt_ended("here-1", 5);
+    scheduler.add_job({5, 1, 0});
+    EXPECT_EQ(act(scheduler), Texts{"assign 5 here-2"});
+    scheduler.attempt_ended("here-1", 4);
+    scheduler.add_job({4, 1, 0});
+    EXPECT_EQ(act(scheduler), Texts{"assign 4 here-2"});
+}
+
+TEST(SchedulerTest, NothingWaitsBehindAJobThatTakesTooLong) {
+    Scheduler scheduler;
+    scheduler.add_site("here", 1);
+    scheduler.worker_ready("here-1", "here", 1, 8);
+    scheduler.set_ahead(1, 2);
+    for (int job = 1; job <= 4; ++job) {
+        scheduler.add_job({job, 1, 0});
+    }
+    scheduler.next_actions();
+    scheduler.worker_stalls("here-1");
+    EXPECT_EQ(act(scheduler), Texts{"back here-1 3 2"});
+    scheduler.attempt_ended("here-1", 3);
+    scheduler.add_job({3, 1, 0});
+    EXPECT_EQ(act(scheduler), Texts{});
+    scheduler.attempt_ended("here-1", 1);  // it goes on after all
+    EXPECT_EQ(act(scheduler), (Texts{"assign 3 here-1", "assign 4 here-1"}));
+}
+
+TEST(SchedulerTest, AClosedSiteGetsNeitherJobsNorWorkers) {
+    Scheduler scheduler;
+    scheduler.add_site("bad", 1);
+    scheduler.worker_ready("bad-1", "bad", 1);
+    scheduler.close_site("bad");
+    scheduler.add_job({1, 1, 0});
+    EXPECT_EQ(act(scheduler), Texts{});
+    scheduler.worker_gone("bad-1");
+    EXPECT_EQ(act(scheduler), Texts{});
+    scheduler.add_site("good", 1);
+    EXPECT_EQ(act(scheduler), Texts{"start 1 good-1"});
 }
 
 }  // namespace

@@ -1,4 +1,6 @@
 // The workers and the network of the simulation: what orchestrate-worker does about messages, without training.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "tests/coordinator/simulation_parts.h"
@@ -31,6 +33,7 @@ void Simulation::start_worker(const std::string& name) {
     worker->hello.host = "host";
     worker->hello.process_id = ++next_process_;
     worker->hello.device = "cpu";
+    worker->hello.lease_capacity = chance(0.2) ? 1 : 6;
     worker->hello.log_folder = "/logs";
     worker->heard_at = now_;
     worker->life_that_started_it = coordinator_->life;
@@ -52,10 +55,18 @@ void Simulation::worker_connects(const std::shared_ptr<Worker>& worker) {
         failed_starts_ = 0;
         worker->link = std::make_shared<Link>(*this, worker, coordinator_->life);
         worker->heard_at = now_;
+        auto& held = worker->hello.held;
+        held.clear();
+        for (const auto& ended : worker->unacknowledged) {
+            held.push_back(ended.attempt);
+        }
+        if (worker->running) {
+            held.push_back(*worker->running);
+        }
+        held.insert(held.end(), worker->queue.begin(), worker->queue.end());
         worker->hello.running = worker->running ? worker->running
-                                : worker->unacknowledged.empty()
-                                    ? std::nullopt
-                                    : std::optional(worker->unacknowledged.front().attempt);
+                                : held.empty()  ? std::nullopt
+                                                : std::optional(held.front());
         coordinator_->dispatcher.connected(worker->link, worker->hello);
         settle();
     });
@@ -127,10 +138,16 @@ void Simulation::worker_hears(const std::shared_ptr<Worker>& worker, const std::
         }
         worker->heard_at = now_;
         if (const auto* welcome = std::get_if<Welcome>(&message)) {
-            if (!welcome->running_is_current) {
+            const auto is_stale = [&current = welcome->current](const AttemptId& attempt) {
+                return std::find(current.begin(), current.end(), attempt) == current.end();
+            };
+            std::erase_if(worker->unacknowledged,
+                          [&](const AttemptEnded& ended) { return is_stale(ended.attempt); });
+            std::erase_if(worker->queue, is_stale);
+            if (worker->running && is_stale(*worker->running)) {
                 worker->running.reset();
-                worker->unacknowledged.clear();
             }
+            worker_begins_next(worker);
             for (const auto& ended : worker->unacknowledged) {
                 to_coordinator(worker, link, ended);
             }
@@ -153,8 +170,20 @@ void Simulation::worker_hears(const std::shared_ptr<Worker>& worker, const std::
             worker->running.reset();
             worker->unacknowledged.push_back({stop->attempt, Cause::cancelled, "", {}, ""});
             to_coordinator(worker, link, worker->unacknowledged.back());
+            worker_begins_next(worker);
+        } else if (const auto* back = std::get_if<HandBack>(&message)) {
+            for (const auto& attempt : back->attempts) {
+                if (std::erase(worker->queue, attempt) > 0) {
+                    to_coordinator(worker, link,
+                                   AttemptEnded{attempt, Cause::preempted, kHandedBack, {}, ""});
+                    ++handed_back_;
+                }
+            }
         } else if (std::holds_alternative<Retire>(message)) {
             worker->leaving = true;
+            for (const auto& attempt : std::exchange(worker->queue, {})) {
+                to_coordinator(worker, link, AttemptEnded{attempt, Cause::preempted, "leaving", {}, ""});
+            }
         }
         if (worker->leaving && !worker->running && worker->unacknowledged.empty()) {
             to_coordinator(worker, link, Goodbye{"retired"});
@@ -186,12 +215,25 @@ void Simulation::worker_takes(const std::shared_ptr<Worker>& worker, const Lease
     check(
         begun_.insert({lease.attempt.job, lease.attempt.number}).second,
         fmt::format("job {}, attempt {} was given to two workers", lease.attempt.job, lease.attempt.number));
-    if (worker->running || worker->leaving) {
-        to_coordinator(worker, worker->link, AttemptEnded{lease.attempt, Cause::preempted, "busy", {}, ""});
+    if (worker->leaving) {
+        to_coordinator(worker, worker->link,
+                       AttemptEnded{lease.attempt, Cause::preempted, "leaving", {}, ""});
         return;
     }
-    worker->running = lease.attempt;
-    at(between(50, 15'000), [this, worker, attempt = lease.attempt] {
+    worker->queue.push_back(lease.attempt);
+    most_held_ = std::max(most_held_, worker->queue.size() + (worker->running ? 1 : 0));
+    worker_begins_next(worker);
+}
+
+void Simulation::worker_begins_next(const std::shared_ptr<Worker>& worker) {
+    if (worker->running || worker->queue.empty()) {
+        return;
+    }
+    worker->running = worker->queue.front();
+    worker->queue.pop_front();
+    // Most jobs of a life are short, or most are long.
+    const auto longest = short_jobs_ && !chance(0.05) ? 60 : 15'000;
+    at(between(20, longest), [this, worker, attempt = *worker->running] {
         unless_stopped(worker, [this, worker, attempt] { worker_ends_attempt(worker, attempt); });
     });
 }
@@ -200,7 +242,11 @@ void Simulation::worker_ends_attempt(const std::shared_ptr<Worker>& worker, cons
     if (worker->running != attempt) {
         return;
     }
-    if (trouble_ && chance(0.05)) {
+    const bool poisoned = takes_down_workers(attempt.job);
+    taken_down_ += poisoned ? 1 : 0;
+    // Some of its crashes are counted against the job before it, whose end was lost with the worker.
+    check(taken_down_ <= 10 * lives_, "a job takes down workers although it should be in quarantine");
+    if (poisoned || (trouble_ && chance(short_jobs_ ? 0.01 : 0.05))) {
         worker_exits(worker, 11);
         return;
     }
@@ -216,6 +262,7 @@ void Simulation::worker_ends_attempt(const std::shared_ptr<Worker>& worker, cons
     epoch.epoch = 1;
     to_coordinator(worker, worker->link, AttemptEpoch{attempt, epoch});
     to_coordinator(worker, worker->link, ended);
+    worker_begins_next(worker);  // before the result is acknowledged
 }
 
 void Simulation::worker_exits(const std::shared_ptr<Worker>& worker, int signal) {

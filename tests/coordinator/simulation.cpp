@@ -1,6 +1,7 @@
 #include "tests/coordinator/simulation.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include <SQLiteCpp/Backup.h>
 #include <fmt/format.h>
@@ -28,6 +29,8 @@ SQLite::Database& template_database() {
 }  // namespace
 
 Simulation::Simulation(std::uint64_t seed, DeliberateBug bug) : random_(seed), bug_(bug) {
+    short_jobs_ = chance(0.5);
+    poisoned_job_ = chance(0.3) ? between(1, 12) : 0;
     static int made = 0;
     database_name_ = fmt::format("file:simulation-{}?mode=memory&cache=shared", ++made);
     disk_ = std::make_unique<SQLite::Database>(database_name_, kOpen);
@@ -86,10 +89,8 @@ bool Simulation::all_done() const {
         return false;
     }
     const auto& jobs = coordinator_->dispatcher.jobs();
-    return std::all_of(jobs.begin(), jobs.end(), [](const auto& entry) {
-        const JobState state = entry.second.stored.state;
-        return state != JobState::waiting && state != JobState::running;
-    });
+    return std::all_of(jobs.begin(), jobs.end(),
+                       [](const auto& entry) { return is_over(entry.second.stored.state); });
 }
 
 void Simulation::start_coordinator() {
@@ -105,22 +106,29 @@ void Simulation::start_coordinator() {
 }
 
 void Simulation::take_up_study() {
-    Study study;
-    study.name = "s";
-    study.file = "/s.toml";
     JobStore& store = coordinator_->store;
-    const auto row = store.begin_study(study);
+    auto& dispatcher = coordinator_->dispatcher;
     Stage stage;
     stage.name = "ablation";
-    const auto jobs = store.sync_stage(
-        row, 0, stage, {variant_of("a", 8, {1, 2, 3, 4, 5}), variant_of("b", 9, {1, 2, 3, 4, 5})}, {});
-    auto& dispatcher = coordinator_->dispatcher;
-    dispatcher.add_jobs(jobs, 0);
+    // Two studies that share a variant.
+    std::vector<StoredJob> all_jobs;
+    std::vector<std::uint64_t> seeds(short_jobs_ ? 12 : 4);
+    std::iota(seeds.begin(), seeds.end(), 1);
+    for (const std::int64_t study_number : {1, 2}) {
+        Study study;
+        study.name = fmt::format("study {}", study_number);
+        study.file = "/s.toml";
+        const auto row = store.begin_study(study);
+        const auto jobs = store.sync_stage(
+            row, 0, stage, {variant_of("a", 8, seeds), variant_of("b", 8 + study_number, seeds)}, {});
+        dispatcher.add_jobs(jobs, 0, row);
+        all_jobs.insert(all_jobs.end(), jobs.begin(), jobs.end());
+    }
     dispatcher.recover();
     auto site = std::make_unique<Site>(*this, coordinator_->life);
     coordinator_->site = site.get();
     dispatcher.add_site(kSite, std::move(site), kSlots);
-    dispatcher.schedule(jobs);
+    dispatcher.schedule(all_jobs);
     settle();
     tick(coordinator_->life);
 }
@@ -246,15 +254,32 @@ void Simulation::check_database() {
         "SELECT count(*) FROM (SELECT 1 FROM attempts WHERE cause = 'succeeded' GROUP BY job_id HAVING "
         "count(*) > 1)",
         "two attempts of a job have succeeded");
+    none("SELECT count(*) FROM results WHERE parameters <> attempt",
+         "a result is not of the attempt under which it was taken");
+    none(
+        "SELECT count(*) FROM jobs j WHERE state = 'quarantined' AND (SELECT count(*) FROM attempts a WHERE "
+        "a.job_id = j.id AND a.cause = 'worker_crashed') < 3",
+        "a job is in quarantine that has not taken down three workers");
     for (const auto& [job, attempt] : accepted_) {
         SQLite::Statement query(*disk_, "SELECT attempt FROM results WHERE job_id = ?");
         query.bind(1, job);
         check(query.executeStep() && query.getColumn(0).getInt64() == attempt,
               fmt::format("the acknowledged result of job {}, attempt {} is gone", job, attempt));
     }
+    std::set<std::pair<std::int64_t, std::int64_t>> held;
+    for (const auto& [name, worker] : coordinator_->dispatcher.workers()) {
+        for (const auto& attempt : worker.queued) {
+            held.insert({attempt.job, attempt.number});
+        }
+        if (worker.running) {
+            held.insert({worker.running->job, worker.running->number});
+        }
+    }
     std::map<std::string, std::int64_t> in_memory;
     for (const auto& [id, job] : coordinator_->dispatcher.jobs()) {
         ++in_memory[to_string(job.stored.state)];
+        check(!job.attempt || job.held_until || held.contains({job.attempt->job, job.attempt->number}),
+              fmt::format("job {} runs, but no worker has it", id));
     }
     SQLite::Statement recount(*disk_, "SELECT state, count(*) FROM jobs GROUP BY state");
     while (recount.executeStep()) {

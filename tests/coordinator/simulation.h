@@ -22,7 +22,8 @@ enum class DeliberateBug {
     none,
     answers_before_the_commit,
     takes_results_of_old_attempts,
-    never_misses_silent_workers
+    never_misses_silent_workers,
+    forgets_what_a_lost_worker_had_not_begun,
 };
 
 class Simulation {
@@ -37,6 +38,9 @@ class Simulation {
     std::string run();
 
     std::int64_t events() const { return events_; }
+    // What workers held at most at a time, and how many jobs they handed back.
+    std::size_t most_held() const { return most_held_; }
+    std::int64_t handed_back() const { return handed_back_; }
     // What happened, for a seed that is replayed.
     const std::vector<std::string>& story() const { return story_; }
 
@@ -65,12 +69,14 @@ class Simulation {
     void cause_trouble();
     void check_database();
     bool all_done() const;
+    bool takes_down_workers(std::int64_t job) const { return job == poisoned_job_; }
 
     void start_worker(const std::string& name);
     void worker_connects(const std::shared_ptr<Worker>& worker);
     void worker_hears(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Link>& link,
                       const Message& message);
     void worker_takes(const std::shared_ptr<Worker>& worker, const Lease& lease);
+    void worker_begins_next(const std::shared_ptr<Worker>& worker);
     void worker_beats(const std::shared_ptr<Worker>& worker);
     void worker_ends_attempt(const std::shared_ptr<Worker>& worker, const AttemptId& attempt);
     void worker_exits(const std::shared_ptr<Worker>& worker, int signal);
@@ -89,6 +95,11 @@ class Simulation {
     std::int64_t events_ = 0;
     std::int64_t next_process_ = 100;
     int lives_ = 0;
+    bool short_jobs_ = false;
+    std::int64_t poisoned_job_ = 0;  // whoever runs it crashes; 0: none
+    int taken_down_ = 0;             // workers, by it
+    std::size_t most_held_ = 0;      // by one worker at a time
+    std::int64_t handed_back_ = 0;   // jobs
     int failed_starts_ = 0;
     bool trouble_ = true;
     std::string wrong_;

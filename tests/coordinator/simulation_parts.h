@@ -10,6 +10,7 @@ namespace orchestrate::test {
 
 inline constexpr int kOpen = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI;
 inline constexpr std::int64_t kHeartbeat = 4000;
+inline constexpr const char* kHandedBack = "handed back";
 
 class BuggyDispatcher final : public Dispatcher {
   public:
@@ -35,6 +36,7 @@ class BuggyDispatcher final : public Dispatcher {
             const auto job = jobs().find(hello.running->job);
             if (job != jobs().end() && job->second.attempt) {
                 hello.running = job->second.attempt;
+                hello.held = {*job->second.attempt};
             }
         }
         worker_connected(peer, hello);
@@ -55,6 +57,12 @@ class BuggyDispatcher final : public Dispatcher {
         }
     }
 
+    void give_up_unbegun(const Worker& worker, const std::string& why) override {
+        if (bug_ != DeliberateBug::forgets_what_a_lost_worker_had_not_begun) {
+            Dispatcher::give_up_unbegun(worker, why);
+        }
+    }
+
   private:
     DeliberateBug bug_;
 };
@@ -68,6 +76,7 @@ struct Simulation::Worker {
     std::shared_ptr<Link> link;
     std::int64_t heard_at = 0;
     std::optional<AttemptId> running;
+    std::deque<AttemptId> queue;  // to begin afterwards
     std::deque<AttemptEnded> unacknowledged;
     bool leaving = false;
     bool was_connected = false;

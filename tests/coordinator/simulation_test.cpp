@@ -32,18 +32,25 @@ TEST(SimulationTest, NothingIsLostAndNothingIsDoneTwice) {
     const auto end = std::chrono::steady_clock::now() +
                      std::chrono::seconds(number_from_environment("ORCHESTRATE_SIMULATION_SECONDS", 60));
     std::int64_t events = 0;
+    std::int64_t handed_back = 0;
+    std::size_t most_held = 0;
     std::uint64_t seed = 0;
     while (std::chrono::steady_clock::now() < end) {
         Simulation simulation(++seed);
         const std::string wrong = simulation.run();
         events += simulation.events();
+        handed_back += simulation.handed_back();
+        most_held = std::max(most_held, simulation.most_held());
         if (!wrong.empty()) {
             print_story(simulation);
         }
         ASSERT_EQ(wrong, "") << "ORCHESTRATE_SIMULATION_SEED=" << seed << " repeats it";
     }
-    std::cout << seed << " seeds, " << events << " events\n";
+    std::cout << seed << " seeds, " << events << " events, " << handed_back << " jobs handed back, at most "
+              << most_held << " held by a worker\n";
     EXPECT_GT(seed, 20U);
+    EXPECT_GT(handed_back, 0);
+    EXPECT_GT(most_held, 2U);
 }
 
 TEST(SimulationTest, OneSeedIsOneStory) {
@@ -71,7 +78,8 @@ TEST_P(DeliberateBugTest, IsFound) {
 INSTANTIATE_TEST_SUITE_P(Bugs, DeliberateBugTest,
                          testing::Values(DeliberateBug::answers_before_the_commit,
                                          DeliberateBug::takes_results_of_old_attempts,
-                                         DeliberateBug::never_misses_silent_workers));
+                                         DeliberateBug::never_misses_silent_workers,
+                                         DeliberateBug::forgets_what_a_lost_worker_had_not_begun));
 
 }  // namespace
 }  // namespace orchestrate::test

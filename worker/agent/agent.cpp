@@ -1,5 +1,7 @@
 #include "worker/agent/agent.h"
 
+#include <algorithm>
+#include <deque>
 #include <optional>
 #include <random>
 #include <vector>
@@ -28,6 +30,9 @@ namespace {
 namespace asio = boost::asio;
 using namespace std::chrono_literals;
 using asio::use_awaitable;
+
+// Attempts held at a time, the one that runs among them. They cost some kilobytes each.
+constexpr int kLeaseCapacity = 65;
 
 class Agent {
   public:
@@ -81,8 +86,19 @@ class Agent {
         if (connection_) {
             connection_->send(Goodbye{leaving_why_});  // so that no job comes any more
         }
+        give_back(std::exchange(queue_, {}), "the worker leaves");
         stop_running(Cause::preempted);
         end_if_done();
+    }
+
+    // Without a connection the coordinator learns it from the next hello.
+    void give_back(const std::deque<Lease>& leases, const std::string& why) {
+        for (const auto& lease : leases) {
+            if (connection_) {
+                connection_->send(
+                    AttemptEnded{lease.attempt, Cause::preempted, why + ", before it began", {}});
+            }
+        }
     }
 
     void stop_running(Cause cause) {
@@ -169,6 +185,16 @@ class Agent {
         } else if (!unacknowledged_.empty()) {
             hello.running = unacknowledged_.front().attempt;
         }
+        hello.lease_capacity = kLeaseCapacity;
+        for (const auto& ended : unacknowledged_) {
+            hello.held.push_back(ended.attempt);
+        }
+        if (running_) {
+            hello.held.push_back(*running_);
+        }
+        for (const auto& lease : queue_) {
+            hello.held.push_back(lease.attempt);
+        }
         return hello;
     }
 
@@ -176,12 +202,18 @@ class Agent {
         using namespace asio::experimental::awaitable_operators;
         connection_ = connected.connection;
         options_.runner.log->info("connected to the coordinator at {}", connection_->peer_address());
-        if (running_ && !connected.welcome.running_is_current) {
+        const auto& current = connected.welcome.current;
+        const auto is_current = [&](const AttemptId& attempt) {
+            return std::find(current.begin(), current.end(), attempt) != current.end() ||
+                   (running_ == attempt && connected.welcome.running_is_current);
+        };
+        if (running_ && !is_current(*running_)) {
             options_.runner.log->warn("job {} was given to another worker; stopping it", running_->job);
             outbox_.clear();
             remote_.drop(*running_);
             stop_running(Cause::cancelled);
         }
+        std::erase_if(queue_, [&](const Lease& lease) { return !is_current(lease.attempt); });
         if (leaving_) {
             connection_->send(Goodbye{leaving_why_});
         }
@@ -291,18 +323,33 @@ class Agent {
         } else if (const auto* stop = std::get_if<StopAttempt>(&message)) {
             if (running_ == stop->attempt) {
                 stop_running(Cause::cancelled);
+            } else if (take_from_queue(stop->attempt)) {
+                connection_->send(AttemptEnded{stop->attempt, Cause::cancelled, "before it began", {}});
             }
+        } else if (const auto* back = std::get_if<HandBack>(&message)) {
+            std::deque<Lease> returned;
+            for (const auto& attempt : back->attempts) {
+                if (auto unbegun = take_from_queue(attempt)) {
+                    returned.push_back(*std::move(unbegun));
+                }
+            }
+            give_back(returned, "handed back");
         } else if (std::holds_alternative<Retire>(message)) {
             leave("retired");
         }
     }
 
     void take(const Lease& lease) {
-        if (running_ || leaving_) {
-            connection_->send(
-                AttemptEnded{lease.attempt, Cause::preempted, "the worker is busy or leaving", {}});
-            return;
+        if (leaving_) {
+            give_back({lease}, "the worker leaves");
+        } else if (running_) {
+            queue_.push_back(lease);
+        } else {
+            begin(lease);
         }
+    }
+
+    void begin(const Lease& lease) {
         options_.runner.log->info("job {}, attempt {}: begins", lease.attempt.job, lease.attempt.number);
         running_ = lease.attempt;
         if (sees(lease.checkpoints.mark)) {
@@ -310,6 +357,25 @@ class Agent {
         } else {
             remote_.take(lease);
         }
+    }
+
+    void begin_next() {
+        if (!queue_.empty() && !running_ && !ended_ && runner_->usable()) {
+            const Lease lease = std::move(queue_.front());
+            queue_.pop_front();
+            begin(lease);
+        }
+    }
+
+    std::optional<Lease> take_from_queue(const AttemptId& attempt) {
+        const auto found = std::find_if(queue_.begin(), queue_.end(),
+                                        [&](const Lease& lease) { return lease.attempt == attempt; });
+        if (found == queue_.end()) {
+            return std::nullopt;
+        }
+        Lease lease = std::move(*found);
+        queue_.erase(found);
+        return lease;
     }
 
     // Results on disk that no coordinator has acknowledged are delivered by whichever worker comes next.
@@ -368,6 +434,7 @@ class Agent {
             if (!runner_->usable()) {
                 end(ended.cause == Cause::node_lost ? kExitRankLost : kExitOutOfStep);
             }
+            begin_next();
         } else if (connection_) {
             connection_->send(message);
         } else if (!std::holds_alternative<AttemptProgress>(message)) {
@@ -393,6 +460,7 @@ class Agent {
     std::shared_ptr<Connection> connection_;
     std::chrono::steady_clock::time_point last_heard_;
     std::optional<AttemptId> running_;
+    std::deque<Lease> queue_;  // to begin afterwards, in order
     std::vector<AttemptEnded> unacknowledged_;
     std::vector<AttemptEnded> leftovers_;  // of workers before this one
     std::vector<Message> outbox_;          // epochs and checkpoints from while no coordinator was reached

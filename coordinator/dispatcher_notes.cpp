@@ -1,0 +1,70 @@
+// What a dispatcher tells the person of attempts that have ended.
+#include <fmt/format.h>
+
+#include "common/time_text.h"
+#include "coordinator/dispatcher.h"
+
+namespace orchestrate {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// Thousands of lines a second would be read by nobody.
+constexpr int kSuccessesSaidPerSecond = 20;
+
+}  // namespace
+
+void Dispatcher::note_success(const std::string& line) {
+    const auto now = surroundings_.now();
+    if (now - successes_since_ >= 1s) {
+        successes_since_ = now;
+        successes_said_ = 0;
+        if (const auto unsaid = std::exchange(successes_unsaid_, 0); unsaid > 0) {
+            note(fmt::format("{} more jobs have succeeded", unsaid));
+        }
+    }
+    if (line.empty()) {
+        return;
+    }
+    if (++successes_said_ <= kSuccessesSaidPerSecond) {
+        note(line);
+    } else {
+        ++successes_unsaid_;
+    }
+}
+
+void Dispatcher::note_end(const AttemptEnded& ended, const Job& job, JobState state) {
+    const std::int64_t id = ended.attempt.job;
+    const auto title = [&] {
+        return fmt::format("job {}: {}", id,
+                           job.stored.title.empty() ? "of another study" : job.stored.title);
+    };
+    if (ended.cause == Cause::succeeded) {
+        if (successes_said_ >= kSuccessesSaidPerSecond && surroundings_.now() - successes_since_ < 1s) {
+            ++successes_unsaid_;  // without the text that nobody reads
+            return;
+        }
+        note_success(fmt::format("{}: accuracy {:.2f} %, macro F1 {:.2f} % in {}", title(),
+                                 100 * ended.result->test.accuracy, 100 * ended.result->test.macro_f1,
+                                 duration_text(std::chrono::duration<double>(ended.result->total_seconds))));
+        return;
+    }
+    if (dismissing_) {
+        return;
+    }
+    std::string what = to_string(ended.cause) + (ended.message.empty() ? "" : ": " + ended.message);
+    if (state == JobState::waiting) {
+        what += "; it is tried again";
+    } else if (state == JobState::quarantined) {
+        what += fmt::format(
+            "; QUARANTINED, since it has taken down {} workers: no worker gets it until the study "
+            "is run again; see orchestrate logs {}",
+            job.stored.failures, id);
+    } else {
+        what += fmt::format("; see orchestrate logs {}", id);
+    }
+    note(title() + ": " + what);
+}
+
+}  // namespace orchestrate
