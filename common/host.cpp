@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <fstream>
 #include <memory>
 
 #include <arpa/inet.h>
@@ -48,6 +49,20 @@ int usable_cores() {
         return 1;
     }
     return std::max(1, CPU_COUNT(&mask));
+}
+
+std::int64_t usable_memory_mib() {
+    constexpr std::int64_t kMib = 1 << 20;
+    const long pages = sysconf(_SC_PHYS_PAGES);
+    const long page = sysconf(_SC_PAGESIZE);
+    std::int64_t bytes = pages > 0 && page > 0 ? static_cast<std::int64_t>(pages) * page : 0;
+    for (const char* file : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+        std::ifstream stream(file);
+        if (std::int64_t limit = 0; stream >> limit && limit > 0) {  // "max": none
+            bytes = bytes > 0 ? std::min(bytes, limit) : limit;
+        }
+    }
+    return bytes / kMib;
 }
 
 std::filesystem::path program_folder() {

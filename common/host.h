@@ -1,6 +1,7 @@
 // What this machine is: its name, its addresses, its processors.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -14,6 +15,9 @@ std::vector<std::string> host_addresses();
 
 // Processor cores this process may use (its affinity mask, which Slurm and containers set).
 int usable_cores();
+
+// Memory that this process may use: the machine's, or less where its control group says so; 0: not known.
+std::int64_t usable_memory_mib();
 
 // The folder that the running program lies in.
 std::filesystem::path program_folder();

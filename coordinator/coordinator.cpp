@@ -14,6 +14,8 @@
 
 #include "common/error.h"
 #include "common/time_text.h"
+#include "coordinator/search_halving.h"
+#include "coordinator/stage_ensembles.h"
 
 namespace orchestrate {
 
@@ -29,6 +31,11 @@ constexpr auto kLockHeartbeat = 5s;
 constexpr std::chrono::milliseconds kGroupWindow = 2ms;
 constexpr std::size_t kLargestGroup = 512;
 constexpr std::chrono::milliseconds kStoreRetry = 1s;
+
+RetryLimits retry_limits(const Retries& retries) {
+    return {retries.worker_crashed + 1, retries.out_of_memory + 1, retries.diverged + 1,
+            retries.user_error + 1};
+}
 
 }  // namespace
 
@@ -94,7 +101,7 @@ void Coordinator::settle() {
     for (const std::int64_t job : changed) {
         stage_jobs_.update(job, dispatcher_.jobs().at(job).stored.state);
     }
-    if (!changed.empty() && stage_done()) {
+    if (!changed.empty() && (stage_done() || stage_promotes_)) {
         stage_timer_.cancel();
     }
     if (store_.pending_changes() >= kLargestGroup && !dispatcher_.paused()) {
@@ -168,6 +175,12 @@ asio::awaitable<void> Coordinator::drive(const Study& study) {
                 study.expand(stage, *baseline, co_await chosen_rows(stage, variants_of[stage.rows_stage]));
         }
         co_await run_stage(study, static_cast<int>(i), stage, variants);
+        if (!interrupted_) {
+            for (const auto& line : co_await when_store_works(
+                     [&] { return compute_ensembles(store_, study, study_row_, stage, variants_of); })) {
+                display_.note(line);
+            }
+        }
     }
     if (interrupted_) {
         outcome_ = StudyState::interrupted;
@@ -218,6 +231,8 @@ asio::awaitable<void> Coordinator::run_stage(const Study& study, int position, c
     stage_jobs_ = {};
     const auto stored_jobs = co_await when_store_works(
         [&] { return store_.sync_stage(study_row_, position, stage, variants, study.paths); });
+    dispatcher_.set_study_priority(study_row_, study.priority);
+    dispatcher_.set_retry_limits(study_row_, retry_limits(study.retries));
     dispatcher_.add_jobs(stored_jobs, position, study_row_);
     for (const auto& stored : stored_jobs) {
         stage_jobs_.add(stored.id, stored.state);
@@ -225,6 +240,19 @@ asio::awaitable<void> Coordinator::run_stage(const Study& study, int position, c
     const std::int64_t already_done = stage_jobs_.in(JobState::succeeded);
     display_.note(fmt::format("{}: {} variants, {} jobs{}", stage.name, variants.size(), stored_jobs.size(),
                               already_done > 0 ? fmt::format(", {} already done", already_done) : ""));
+    std::optional<SearchHalving> halving;
+    stage_promotes_ = !stage.halving.rungs.empty();
+    if (stage_promotes_) {
+        halving.emplace(stage, variants, study_row_, store_, dispatcher_);
+    }
+    const auto promote = [&] {
+        if (halving) {
+            halving->advance();
+        }
+        return true;
+    };
+    co_await when_store_works(promote);
+    settle();
     if (stage_done()) {
         co_return;
     }
@@ -238,6 +266,8 @@ asio::awaitable<void> Coordinator::run_stage(const Study& study, int position, c
         boost::system::error_code ignored;
         stage_timer_.expires_after(1h);
         co_await stage_timer_.async_wait(asio::redirect_error(use_awaitable, ignored));
+        co_await when_store_works(promote);
+        settle();
     }
     if (stage_jobs_.without_result() > 0) {
         outcome_ = StudyState::failed;

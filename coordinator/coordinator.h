@@ -125,6 +125,7 @@ class Coordinator : private Surroundings {
     std::string study_name_;
     double checkpoint_interval_seconds_ = 60;
     std::string stage_name_;
+    bool stage_promotes_ = false;  // it looks at every job that changes
     std::chrono::steady_clock::time_point started_at_;
     StudyState outcome_ = StudyState::finished;
     bool interrupted_ = false;

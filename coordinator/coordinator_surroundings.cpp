@@ -8,6 +8,7 @@
 #include "common/host.h"
 #include "common/result_spool.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/local_capacity.h"
 #include "coordinator/sites.h"
 
 namespace orchestrate {
@@ -45,17 +46,16 @@ void Coordinator::set_up_sites(const Study& study) {
             options_.heartbeat_interval, [this](const std::string& line) { display_.note(line); });
         slurm_->begin();
     } else {
-        const int gpus = visible_gpus();
-        const bool cuda = study.cluster.device == DeviceChoice::cuda ||
-                          (study.cluster.device == DeviceChoice::automatic && gpus > 0);
+        const auto capacity = local_capacity(study.cluster, options_.workers,
+                                             {usable_cores(), visible_gpus(), usable_memory_mib()});
+        if (!capacity.limited_by_memory.empty()) {
+            display_.note(capacity.limited_by_memory);
+        }
         SiteOptions site;
-        site.device = cuda ? "cuda" : "cpu";
-        const int natural_slots = cuda ? std::max(1, gpus) : usable_cores();
-        site.slots = options_.workers > 0      ? options_.workers
-                     : study.cluster.slots > 0 ? study.cluster.slots
-                                               : natural_slots;
-        site.threads_per_rank = study.cluster.threads_per_rank > 0 ? study.cluster.threads_per_rank
-                                                                   : std::max(1, usable_cores() / site.slots);
+        site.device = capacity.device;
+        site.slots = capacity.slots;
+        site.gpu_places = capacity.gpu_places;
+        site.threads_per_rank = capacity.threads_per_rank;
         site.access_file = std::filesystem::absolute(server_->worker_access_file());
         site.log_folder = std::filesystem::absolute(state_folder(options_.database)) / "logs";
         site.heartbeat_interval = options_.heartbeat_interval;

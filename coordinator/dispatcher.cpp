@@ -76,6 +76,19 @@ void Dispatcher::schedule(const std::vector<StoredJob>& jobs) {
     act();
 }
 
+void Dispatcher::promote(std::int64_t id, std::int64_t pause_after_epoch) {
+    Job& job = jobs_.at(id);
+    const auto state = store_.promote(id, pause_after_epoch);
+    job.stored.resources.pause_after_epoch = pause_after_epoch;
+    if (job.stored.state == JobState::paused && state == JobState::waiting) {
+        set_state(id, job, *state);
+        --job.priority;
+        log_->info("job {} ({}) goes on to epoch {}", id, job.stored.title, pause_after_epoch);
+        scheduler_.add_job(schedulable(id, job));
+        act();
+    }
+}
+
 void Dispatcher::after_commit(std::function<void()> action) {
     if (store_.pending_changes() == 0 && held_.empty()) {
         action();

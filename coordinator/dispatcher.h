@@ -85,7 +85,7 @@ class Dispatcher {
     struct Job {
         StoredJob stored;
         std::int64_t study = 0;
-        int priority = 0;
+        int priority = 0;  // lower goes first
         std::optional<AttemptId> attempt;
         std::chrono::steady_clock::time_point began_at;
         double share_resumed = 0;  // of its steps: done before this attempt began
@@ -111,7 +111,12 @@ class Dispatcher {
     // the slots; within a study lower priorities go first.
     void add_jobs(const std::vector<StoredJob>& jobs, int priority, std::int64_t study = 0);
     void schedule(const std::vector<StoredJob>& jobs);
+    // Lets a job be trained up to that epoch, ahead of those that have not begun.
+    void promote(std::int64_t job, std::int64_t pause_after_epoch);
     void set_retry_limits(std::int64_t study, const RetryLimits& limits) { retry_limits_[study] = limits; }
+    void set_study_priority(std::int64_t study, int priority) {
+        scheduler_.set_study_priority(study, priority);
+    }
     // Nothing new of the study begins; what runs goes on.
     void hold_study(std::int64_t study, bool held);
 

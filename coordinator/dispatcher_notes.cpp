@@ -54,7 +54,9 @@ void Dispatcher::note_end(const AttemptEnded& ended, const Job& job, JobState st
         return;
     }
     std::string what = to_string(ended.cause) + (ended.message.empty() ? "" : ": " + ended.message);
-    if (state == JobState::waiting) {
+    if (state == JobState::paused) {
+        // not an end: it may go on
+    } else if (state == JobState::waiting) {
         what += "; it is tried again";
     } else if (state == JobState::quarantined) {
         what += fmt::format(

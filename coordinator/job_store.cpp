@@ -71,7 +71,8 @@ JobStore::JobRecord* JobStore::find_record(std::int64_t job) {
         BoundStatement query(
             database,
             "SELECT state, failures, identity, (SELECT coalesce(max(number), 0) FROM attempts "
-            "WHERE job_id = jobs.id) FROM jobs WHERE id = ?",
+            "WHERE job_id = jobs.id), coalesce(json_extract(resources, '$.pause_after_epoch'), 0) "
+            "FROM jobs WHERE id = ?",
             job);
         if (!query->executeStep()) {
             return nullptr;
@@ -81,6 +82,7 @@ JobStore::JobRecord* JobStore::find_record(std::int64_t job) {
         record.failures = query->getColumn(1).getInt();
         record.identity = query->getColumn(2).getString();
         record.last_attempt = query->getColumn(3).getInt64();
+        record.pause_after_epoch = query->getColumn(4).getInt64();
         return &records_.emplace(job, std::move(record)).first->second;
     });
 }
@@ -148,6 +150,36 @@ std::vector<std::optional<MeasuredDifference>> JobStore::differences(std::int64_
     return file_.read([&](StoreDatabase& database) {
         return orchestrate::differences(database, study, stage, metric, part);
     });
+}
+
+std::vector<std::vector<std::int64_t>> JobStore::jobs_of_variants(std::int64_t study,
+                                                                  const std::string& stage) {
+    commit();
+    return file_.read([&](StoreDatabase& database) {
+        BoundStatement query(database,
+                             "SELECT v.id, j.job_id FROM stages s JOIN variants v ON v.stage_id = s.id "
+                             "JOIN variant_jobs j ON j.variant_id = v.id "
+                             "WHERE s.study_id = ? AND s.name = ? AND v.hidden = 0 AND v.is_ensemble = 0 "
+                             "ORDER BY v.position, j.seed_index",
+                             study, stage);
+        std::vector<std::vector<std::int64_t>> jobs;
+        std::int64_t variant = -1;
+        while (query->executeStep()) {
+            if (query->getColumn(0).getInt64() != variant) {
+                variant = query->getColumn(0).getInt64();
+                jobs.emplace_back();
+            }
+            jobs.back().push_back(query->getColumn(1).getInt64());
+        }
+        return jobs;
+    });
+}
+
+std::vector<std::string> JobStore::sync_ensembles(std::int64_t study, const std::string& stage,
+                                                  const std::vector<KnownEnsemble>& ensembles) {
+    commit();
+    return file_.transaction(
+        [&](StoreDatabase& database) { return write_ensembles(database, study, stage, ensembles); });
 }
 
 std::vector<OpenAttempt> JobStore::open_attempts() {
@@ -348,13 +380,42 @@ bool JobStore::resume_attempt(const AttemptId& attempt, const ResumePoint& point
     return true;
 }
 
+std::vector<EpochMetrics> JobStore::epochs(std::int64_t job) {
+    commit();
+    return file_.read([&](StoreDatabase& database) { return stored_epochs(database, job); });
+}
+
+std::optional<JobState> JobStore::promote(std::int64_t job, std::int64_t pause_after_epoch) {
+    JobRecord* record = find_record(job);
+    if (record == nullptr) {
+        return std::nullopt;
+    }
+    record->pause_after_epoch = pause_after_epoch;
+    if (const auto transition = find_transition(record->state, JobEvent::promoted)) {
+        record->state = transition->to;
+    }
+    change([job, pause_after_epoch, state = record->state](StoreDatabase& database) {
+        execute(database,
+                "UPDATE jobs SET resources = json_set(resources, '$.pause_after_epoch', ?), state = ?, "
+                "finished_at = CASE WHEN ?2 = 'waiting' THEN NULL ELSE finished_at END WHERE id = ?",
+                pause_after_epoch, to_string(state), job);
+    });
+    return record->state;
+}
+
 std::optional<JobTransition> JobStore::end_attempt(AttemptEnded ended, const RetryLimits& limits) {
     JobRecord* record = record_if_current(ended.attempt);
     if (record == nullptr || (!ended.job_identity.empty() && ended.job_identity != record->identity)) {
         return std::nullopt;
     }
+    // A study may have asked for more of it since the attempt began.
+    const std::int64_t reached = ended.epochs.empty() ? 0 : ended.epochs.back().epoch;
+    const bool wanted_further = ended.cause == Cause::paused &&
+                                (record->pause_after_epoch == 0 || record->pause_after_epoch > reached);
     const auto transition =
-        find_transition(record->state, event_of(ended.cause, record->failures, limits)).value();
+        find_transition(record->state, wanted_further ? JobEvent::preempted
+                                                      : event_of(ended.cause, record->failures, limits))
+            .value();
     record->state = transition.to;
     record->failures += transition.counts_as_failure ? 1 : 0;
     const bool succeeded = transition.to == JobState::succeeded;
@@ -379,10 +440,10 @@ std::optional<JobTransition> JobStore::end_attempt(AttemptEnded ended, const Ret
                 "UPDATE jobs SET state = ?1, failures = ?2, finished_at = CASE WHEN ?3 THEN ?4 END "
                 "WHERE id = ?5",
                 to_string(transition.to), failures, final ? 1 : 0, at, job);
+        for (const auto& metrics : shared->epochs) {
+            store_epoch(database, shared->attempt, metrics);
+        }
         if (succeeded) {
-            for (const auto& metrics : shared->epochs) {
-                store_epoch(database, shared->attempt, metrics);
-            }
             store_result(database, shared->attempt, shared->result.value());
             if (had_checkpoints) {
                 execute(database, "DELETE FROM checkpoints WHERE job_id = ?", job);

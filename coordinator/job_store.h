@@ -19,6 +19,7 @@
 #include "coordinator/job_states.h"
 #include "coordinator/row_choice.h"
 #include "coordinator/store_file.h"
+#include "coordinator/stored_ensembles.h"
 #include "experiments/study.h"
 
 namespace orchestrate {
@@ -98,6 +99,13 @@ class JobStore {
     std::vector<std::optional<MeasuredDifference>> differences(std::int64_t study, const std::string& stage,
                                                                SelectionMetric metric, SelectionPart part);
 
+    // Of the variants of a stage, in order, their jobs.
+    std::vector<std::vector<std::int64_t>> jobs_of_variants(std::int64_t study, const std::string& stage);
+
+    // Writes the ensembles of a stage whose jobs are done; returns what could not be computed, for people.
+    std::vector<std::string> sync_ensembles(std::int64_t study, const std::string& stage,
+                                            const std::vector<KnownEnsemble>& ensembles);
+
     // Jobs waiting or running, of all studies.
     std::int64_t unfinished_jobs();
 
@@ -132,6 +140,13 @@ class JobStore {
     // not the job's current one.
     bool resume_attempt(const AttemptId& attempt, const ResumePoint& point);
 
+    // The epochs of a job that have their metrics, in order.
+    std::vector<EpochMetrics> epochs(std::int64_t job);
+
+    // Lets a job be trained up to that epoch; one that has paused before waits again. Returns its state; nothing for a job
+    // that the database does not have.
+    std::optional<JobState> promote(std::int64_t job, std::int64_t pause_after_epoch);
+
     // Ends an attempt; what becomes of its job, by the table of job_states.h. Nothing, and no change, if it is not the
     // job's current one, or trained another job.
     std::optional<JobTransition> end_attempt(AttemptEnded ended, const RetryLimits& limits = {});
@@ -149,6 +164,7 @@ class JobStore {
     struct JobRecord {
         JobState state = JobState::waiting;
         int failures = 0;
+        std::int64_t pause_after_epoch = 0;  // as JobResources
         std::int64_t last_attempt = 0;
         std::string identity;
         std::optional<std::vector<StoredCheckpoint>> checkpoints;  // nothing: not looked up yet

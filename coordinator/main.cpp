@@ -88,6 +88,9 @@ int run(int argc, char** argv) {
         ->add_option("--workers", plan_arguments.workers,
                      "Ranks at a time, for the wall time (default: as the study says)")
         ->check(CLI::Range(1, 1'000'000));
+    plan_command->add_flag(
+        "--calibrate", plan_arguments.calibrate,
+        "Train one short job on this machine first (one epoch), to say what the study costs");
     plan_command
         ->add_option("--spread", plan_arguments.spread,
                      "How far a difference of macro F1 varies from seed to seed, in points")

@@ -7,7 +7,11 @@
 #include <fmt/format.h>
 
 #include "common/host.h"
+#include "common/vocabulary.h"
+#include "coordinator/local_capacity.h"
+#include "coordinator/plan_space.h"
 #include "coordinator/read_database.h"
+#include "coordinator/sites.h"
 #include "coordinator/stored_study.h"
 #include "results/cost_estimate.h"
 #include "results/power.h"
@@ -36,19 +40,23 @@ int ranks_at_a_time(const Study& study, const PlanArguments& arguments) {
     if (arguments.workers > 0) {
         return arguments.workers;
     }
-    const int slots = cluster.slots > 0 ? cluster.slots : usable_cores();
-    return std::max(1, cluster.kind == ClusterKind::slurm ? slots * cluster.nodes : slots);
+    if (cluster.kind == ClusterKind::slurm) {
+        return std::max(1, cluster.slots) * cluster.nodes;
+    }
+    return local_capacity(cluster, 0, {usable_cores(), visible_gpus(), usable_memory_mib()}).slots;
 }
 
 class PlanReport {
   public:
-    PlanReport(const Study& study, const PlanArguments& arguments, SQLite::Database* database)
-        : study_(study), arguments_(arguments), database_(database) {}
+    PlanReport(const Study& study, const PlanArguments& arguments, SQLite::Database* database,
+               const std::optional<MeasuredJob>& calibration)
+        : study_(study), arguments_(arguments), database_(database), calibration_(calibration) {}
 
     std::string render() {
         collect_jobs();
         report_done();
         report_cost();
+        report_space();
         report_power();
         return text_;
     }
@@ -66,6 +74,7 @@ class PlanReport {
                 stage.baseline_stage.empty() || !baseline_of ? std::nullopt : baseline_of(stage);
             guesses_baseline_ = guesses_baseline_ || (!stage.baseline_stage.empty() && !baseline);
             const auto variants = study_.expand(stage, baseline.value_or(study_.base));
+            paused_ += stage.halving.rungs.empty() ? 0 : static_cast<std::int64_t>(variants.size());
             for (const auto& variant : variants) {
                 for (const auto& run : variant.runs) {
                     add_job(job_of(variant, run), variant.resources.ranks, stage_number, states, seen);
@@ -112,12 +121,25 @@ class PlanReport {
         if (to_run_.empty()) {
             return;
         }
-        const auto measured = database_ ? measured_jobs(*database_) : std::vector<MeasuredJob>{};
+        auto measured = database_ ? measured_jobs(*database_) : std::vector<MeasuredJob>{};
+        if (calibration_) {
+            text_ += fmt::format("calibration: one epoch took {:.1f} s on {}\n", calibration_->seconds,
+                                 calibration_->device_class);
+            measured.push_back(*calibration_);
+        }
         const auto estimate = estimate_cost(to_run_, measured, data_rows(study_), ranks);
+        if (!estimate && study_.expected_job_minutes > 0) {
+            const double hours = static_cast<double>(to_run_.size()) * study_.expected_job_minutes / 60;
+            text_ +=
+                fmt::format("cost: {} jobs of {:.6g} minutes, as the study says: {} one after the other\n",
+                            to_run_.size(), study_.expected_job_minutes, hours_text(hours));
+            return;
+        }
         if (!estimate) {
             text_ +=
-                "cost: unknown, since the database has no job that could tell; after the first few jobs of "
-                "a run,\n  plan again\n";
+                "cost: unknown, since the database has no job that could tell; plan --calibrate trains a "
+                "short\n"
+                "  one, or plan again after the first few jobs of a run\n";
             return;
         }
         text_ += fmt::format("cost: {} of {}; {} on {} at a time\n", range_text(estimate->rank_hours),
@@ -130,6 +152,20 @@ class PlanReport {
         if (guesses_baseline_) {
             text_ += "  ablations of a search are counted beside the file's own configuration\n";
         }
+    }
+
+    // Of trainings: a command's files are its own.
+    void report_space() {
+        if (study_.base.command || to_run_.empty()) {
+            return;
+        }
+        const auto& tokenizer = study_.base.tokenizer;
+        const std::int64_t vocabulary = study_.paths.vocabulary.empty()
+                                            ? tokenizer.vocabulary_size
+                                            : vocabulary_size(study_.paths.vocabulary);
+        text_ +=
+            render_space(space_needed(to_run_, vocabulary, data_classes(study_),
+                                      ranks_at_a_time(study_, arguments_), paused_, study_.saves_models));
     }
 
     void report_power() {
@@ -165,6 +201,8 @@ class PlanReport {
     const Study& study_;
     const PlanArguments& arguments_;
     SQLite::Database* database_;
+    const std::optional<MeasuredJob>& calibration_;
+    std::int64_t paused_ = 0;  // jobs that may wait at rungs
     std::vector<PlannedJob> to_run_;
     std::size_t done_ = 0;
     std::size_t known_ = 0;
@@ -176,7 +214,8 @@ class PlanReport {
 
 }  // namespace
 
-std::string plan_report(const Study& study, const PlanArguments& arguments) {
+std::string plan_report(const Study& study, const PlanArguments& arguments,
+                        const std::optional<MeasuredJob>& calibration) {
     std::optional<SQLite::Database> database;
     if (std::filesystem::exists(arguments.database)) {
         database.emplace(open_to_read(arguments.database));
@@ -185,7 +224,7 @@ std::string plan_report(const Study& study, const PlanArguments& arguments) {
         }
     }
     return difference_to_last_run(study, arguments.database) +
-           PlanReport(study, arguments, database ? &*database : nullptr).render();
+           PlanReport(study, arguments, database ? &*database : nullptr, calibration).render();
 }
 
 }  // namespace orchestrate

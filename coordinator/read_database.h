@@ -7,7 +7,8 @@
 
 namespace orchestrate {
 
-// Throws UserError if there is none, or it cannot be read.
+// Of an older schema version: a temporary copy that is brought to today's; the file stays as it is. Throws UserError if
+// there is none, or it cannot be read.
 SQLite::Database open_to_read(const std::filesystem::path& path);
 
 }  // namespace orchestrate

@@ -92,6 +92,10 @@ bool Scheduler::is_idle(const Queue& study) {
     return study.waiting.empty() && study.ranks_in_use == 0 && !study.held;
 }
 
+void Scheduler::set_study_priority(std::int64_t study, int priority) {
+    study_priorities_[study] = priority;
+}
+
 void Scheduler::hold_study(std::int64_t study, bool held) {
     studies_[study].held = held;
 }
@@ -177,9 +181,11 @@ const std::string* Scheduler::least_loaded(int ranks, const std::set<std::string
 
 std::optional<std::pair<std::int64_t, Scheduler::Bucket>> Scheduler::next_bucket(const Round& round) const {
     std::optional<std::pair<std::int64_t, Bucket>> best;
-    std::pair<int, std::int64_t> least;
+    std::tuple<int, int, std::int64_t> least;
     for (const auto& [id, study] : studies_) {
-        const std::pair use{study.ranks_in_use, study.last_served};
+        const auto priority = study_priorities_.find(id);
+        const std::tuple use{priority == study_priorities_.end() ? 0 : -priority->second, study.ranks_in_use,
+                             study.last_served};
         if (study.held || (best && use >= least)) {
             continue;
         }

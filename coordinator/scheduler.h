@@ -3,7 +3,8 @@
 // through anything.
 //
 // Capacity is a set of sites (this machine, or a Slurm pilot), each with slots; a worker of n ranks fills n
-// slots of its site. Studies share it: the next job is always of the study that fills the fewest slots. Within a study
+// slots of its site. Studies share it: the next job is always of the study that fills the fewest slots, of those with
+// the highest priority. Within a study
 // jobs are taken in order of priority, the wider first. A job that fits no worker of its
 // width gets one started; when slots are short, idle workers of other widths are retired for it, and the site
 // takes no narrower job until it has been placed, so that wide jobs do not starve.
@@ -74,6 +75,9 @@ class Scheduler {
     // A job that waits. One that is known is replaced.
     void add_job(const SchedulableJob& job);
     void remove_job(std::int64_t job);
+
+    // Studies of a higher one go first; those of equal ones share. 0 unless said.
+    void set_study_priority(std::int64_t study, int priority);
 
     // Jobs of a study that is held wait.
     void hold_study(std::int64_t study, bool held);
@@ -173,6 +177,7 @@ class Scheduler {
 
     std::map<std::string, Site> sites_;
     std::map<std::string, Worker> workers_;
+    std::map<std::int64_t, int> study_priorities_;  // those that are not 0
     std::map<std::int64_t, Queue> studies_;
     std::unordered_map<std::int64_t, Key> keys_;  // of waiting jobs
     std::map<int, int> ahead_;                    // by width

@@ -1,17 +1,15 @@
 #include "coordinator/sites.h"
 
+#include <algorithm>
+
 #include "common/host.h"
 
 namespace orchestrate {
 
 LauncherSite::LauncherSite(std::unique_ptr<Launcher> launcher, SiteOptions options)
-    : launcher_(std::move(launcher)), options_(std::move(options)) {
-    if (options_.device == "cuda") {
-        for (int i = 0; i < options_.slots; ++i) {
-            free_cuda_devices_.push_back(std::to_string(i));
-        }
-    }
-}
+    : launcher_(std::move(launcher)),
+      options_(std::move(options)),
+      free_gpu_places_(options_.gpu_places.begin(), options_.gpu_places.end()) {}
 
 void LauncherSite::start(const std::string& worker, int ranks) {
     WorkerSpec spec;
@@ -24,9 +22,16 @@ void LauncherSite::start(const std::string& worker, int ranks) {
     spec.heartbeat_interval = options_.heartbeat_interval;
     spec.interface = options_.interface;
     spec.worker_program = program_folder() / "orchestrate-worker";
-    for (int i = 0; i < ranks && !free_cuda_devices_.empty(); ++i) {
-        spec.cuda_devices.push_back(free_cuda_devices_.front());
-        free_cuda_devices_.pop_front();
+    for (int i = 0; i < ranks && !free_gpu_places_.empty(); ++i) {
+        // NCCL takes no two ranks on one GPU.
+        auto place =
+            std::find_if(free_gpu_places_.begin(), free_gpu_places_.end(), [&](const std::string& gpu) {
+                return std::find(spec.cuda_devices.begin(), spec.cuda_devices.end(), gpu) ==
+                       spec.cuda_devices.end();
+            });
+        place = place == free_gpu_places_.end() ? free_gpu_places_.begin() : place;
+        spec.cuda_devices.push_back(*place);
+        free_gpu_places_.erase(place);
     }
     cuda_devices_[worker] = spec.cuda_devices;
     try {
@@ -48,8 +53,7 @@ std::vector<SiteWorkerExit> LauncherSite::take_exits() {
     }
     for (const auto& exit : exits) {
         if (const auto devices = cuda_devices_.find(exit.worker); devices != cuda_devices_.end()) {
-            free_cuda_devices_.insert(free_cuda_devices_.end(), devices->second.begin(),
-                                      devices->second.end());
+            free_gpu_places_.insert(free_gpu_places_.end(), devices->second.begin(), devices->second.end());
             cuda_devices_.erase(devices);
         }
     }

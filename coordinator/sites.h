@@ -25,9 +25,11 @@ struct SiteOptions {
     std::filesystem::path log_folder;
     std::chrono::milliseconds heartbeat_interval{4000};
     std::string interface;  // network interface of the traffic among the ranks of a worker
+    // Numbers of GPUs, one entry per rank that they have room for; empty: they are not handed out here.
+    std::vector<std::string> gpu_places = {};
 };
 
-// This machine, through a launcher; with CUDA each rank gets a GPU of its own.
+// This machine, through a launcher; with CUDA each rank gets a place on a GPU, those of a worker on different ones.
 class LauncherSite : public Site {
   public:
     LauncherSite(std::unique_ptr<Launcher> launcher, SiteOptions options);
@@ -42,7 +44,7 @@ class LauncherSite : public Site {
     std::unique_ptr<Launcher> launcher_;
     SiteOptions options_;
     std::map<std::string, std::vector<std::string>> cuda_devices_;  // by worker
-    std::deque<std::string> free_cuda_devices_;
+    std::deque<std::string> free_gpu_places_;
     std::vector<SiteWorkerExit> failed_starts_;
 };
 

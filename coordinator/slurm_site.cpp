@@ -35,7 +35,8 @@ void SlurmSites::submit() {
     spec.ranks_per_node = std::max(1, cluster_.slots);
     spec.threads_per_rank = std::max(1, cluster_.threads_per_rank);
     spec.gpus_per_node = cuda ? spec.ranks_per_node : 0;
-    spec.memory_mib_per_rank = cluster_.memory_mib_per_rank;
+    spec.memory_mib_per_rank =
+        cluster_.memory_mib_per_rank > 0 ? cluster_.memory_mib_per_rank : kSlurmMemoryMib;
     spec.partition = cluster_.partition;
     spec.account = cluster_.account;
     spec.time_limit = cluster_.time_limit;

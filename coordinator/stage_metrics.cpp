@@ -14,14 +14,13 @@ std::vector<std::optional<double>> mean_metric(SQLite::Database& database, std::
                                                const std::string& stage, SelectionMetric metric,
                                                SelectionPart part) {
     // A run that collapsed onto one class is never chosen as a baseline.
-    SQLite::Statement query(
-        database,
-        "SELECT avg(CASE WHEN r.collapsed = 0 THEN m." + metric_column(metric) +
-            " END) FROM variants v JOIN stages s ON s.id = v.stage_id "
-            "LEFT JOIN variant_jobs j ON j.variant_id = v.id "
-            "LEFT JOIN part_metrics m ON m.job_id = j.job_id AND m.part = ? "
-            "LEFT JOIN results r ON r.job_id = j.job_id "
-            "WHERE s.study_id = ? AND s.name = ? AND v.hidden = 0 GROUP BY v.id ORDER BY v.position");
+    SQLite::Statement query(database, "SELECT avg(CASE WHEN r.collapsed = 0 THEN m." + metric_column(metric) +
+                                          " END) FROM variants v JOIN stages s ON s.id = v.stage_id "
+                                          "LEFT JOIN variant_jobs j ON j.variant_id = v.id "
+                                          "LEFT JOIN part_metrics m ON m.job_id = j.job_id AND m.part = ? "
+                                          "LEFT JOIN results r ON r.job_id = j.job_id "
+                                          "WHERE s.study_id = ? AND s.name = ? AND v.hidden = 0 AND "
+                                          "v.is_ensemble = 0 GROUP BY v.id ORDER BY v.position");
     query.bind(1, to_string(part));
     query.bind(2, study);
     query.bind(3, stage);
@@ -47,7 +46,8 @@ std::vector<std::optional<MeasuredDifference>> differences(SQLite::Database& dat
             "LEFT JOIN variants base ON base.stage_id = v.stage_id AND base.is_baseline = 1 AND base.hidden "
             "= 0 "
             "LEFT JOIN variant_jobs b ON b.variant_id = base.id AND b.seed_index = j.seed_index "
-            "WHERE s.study_id = ?2 AND s.name = ?3 AND v.hidden = 0 ORDER BY v.position, j.seed_index");
+            "WHERE s.study_id = ?2 AND s.name = ?3 AND v.hidden = 0 AND v.is_ensemble = 0 ORDER BY "
+            "v.position, j.seed_index");
     query.bind(1, to_string(part));
     query.bind(2, study);
     query.bind(3, stage);

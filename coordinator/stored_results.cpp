@@ -27,6 +27,28 @@ double without_nan(double value) {
     return std::isnan(value) ? std::numeric_limits<double>::infinity() : value;
 }
 
+// A loss that is not a number (of a vote) becomes NULL.
+void store_part(StoreDatabase& database, std::int64_t job, const char* part, const PartMetrics& metrics) {
+    execute(database, "INSERT OR REPLACE INTO part_metrics VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", job,
+            part, metrics.rows, metrics.loss, metrics.accuracy, metrics.macro_precision, metrics.macro_recall,
+            metrics.macro_f1, metrics.weighted_precision, metrics.weighted_recall, metrics.weighted_f1,
+            metrics.f1_of_macro_averages);
+}
+
+void store_predictions(StoreDatabase& database, std::int64_t job, const Predictions& predictions) {
+    if (const auto& packed = predictions.class_probabilities; packed.rows > 0) {
+        BoundStatement insert(database, "INSERT OR REPLACE INTO probabilities VALUES (?, ?, ?, ?)", job,
+                              packed.rows, packed.classes);
+        insert->bind(4, packed.data.values.data(), static_cast<int>(packed.data.values.size()));
+        insert->exec();
+    }
+    for (std::size_t i = 0; i < predictions.row.size(); ++i) {
+        execute(database, "INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?)", job,
+                predictions.row[i], predictions.true_class.at(i), predictions.predicted_class.at(i),
+                static_cast<double>(predictions.probability.at(i)));
+    }
+}
+
 }  // namespace
 
 std::string flaw_of(const AttemptResult& result) {
@@ -91,14 +113,16 @@ void store_result(StoreDatabase& database, const AttemptId& attempt, const Attem
             result.collapsed ? 1 : 0, result.data.data_sha256,
             Json(result.data).dump(-1, ' ', false, Json::error_handler_t::replace),
             Json(result.classes).dump());
-    const auto store_part = [&](const char* part, const PartMetrics& metrics) {
-        execute(database, "INSERT OR REPLACE INTO part_metrics VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                job, part, metrics.rows, metrics.loss, metrics.accuracy, metrics.macro_precision,
-                metrics.macro_recall, metrics.macro_f1, metrics.weighted_precision, metrics.weighted_recall,
-                metrics.weighted_f1, metrics.f1_of_macro_averages);
-    };
-    store_part("validation", result.validation);
-    store_part("test", result.test);
+    store_part(database, job, "validation", result.validation);
+    store_test_part(database, job, result);
+    if (result.model) {
+        execute(database, "INSERT OR REPLACE INTO models VALUES (?, ?, ?, ?, ?)", job, result.model->folder,
+                result.model->sha256, result.model->bytes, utc_time_text(std::chrono::system_clock::now()));
+    }
+}
+
+void store_test_part(StoreDatabase& database, std::int64_t job, const AttemptResult& result) {
+    store_part(database, job, "test", result.test);
     for (std::size_t i = 0; i < result.test_classes.size(); ++i) {
         const auto& metrics = result.test_classes[i];
         execute(database, "INSERT OR REPLACE INTO class_metrics VALUES (?, ?, ?, ?, ?, ?, ?)", job,
@@ -109,22 +133,27 @@ void store_result(StoreDatabase& database, const AttemptId& attempt, const Attem
         execute(database, "INSERT OR REPLACE INTO confusion VALUES (?, ?, ?, ?)", job, cell.true_class,
                 cell.predicted_class, cell.count);
     }
-    if (result.model) {
-        execute(database, "INSERT OR REPLACE INTO models VALUES (?, ?, ?, ?, ?)", job, result.model->folder,
-                result.model->sha256, result.model->bytes, utc_time_text(std::chrono::system_clock::now()));
+    store_predictions(database, job, result.test_predictions);
+}
+
+std::vector<EpochMetrics> stored_epochs(StoreDatabase& database, std::int64_t job) {
+    SQLite::Statement query(database,
+                            "SELECT epoch, train_loss, validation_loss, validation_accuracy, "
+                            "validation_macro_precision, validation_macro_recall, validation_macro_f1 "
+                            "FROM epochs WHERE job_id = ? ORDER BY epoch");
+    query.bind(1, job);
+    std::vector<EpochMetrics> epochs;
+    while (query.executeStep()) {
+        EpochMetrics& epoch = epochs.emplace_back();
+        epoch.epoch = query.getColumn(0).getInt64();
+        epoch.train_loss = query.getColumn(1).getDouble();
+        epoch.validation.loss = query.getColumn(2).getDouble();
+        epoch.validation.accuracy = query.getColumn(3).getDouble();
+        epoch.validation.macro_precision = query.getColumn(4).getDouble();
+        epoch.validation.macro_recall = query.getColumn(5).getDouble();
+        epoch.validation.macro_f1 = query.getColumn(6).getDouble();
     }
-    const auto& predictions = result.test_predictions;
-    if (const auto& packed = predictions.class_probabilities; packed.rows > 0) {
-        BoundStatement insert(database, "INSERT OR REPLACE INTO probabilities VALUES (?, ?, ?, ?)", job,
-                              packed.rows, packed.classes);
-        insert->bind(4, packed.data.values.data(), static_cast<int>(packed.data.values.size()));
-        insert->exec();
-    }
-    for (std::size_t i = 0; i < predictions.row.size(); ++i) {
-        execute(database, "INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?)", job,
-                predictions.row[i], predictions.true_class.at(i), predictions.predicted_class.at(i),
-                static_cast<double>(predictions.probability.at(i)));
-    }
+    return epochs;
 }
 
 }  // namespace orchestrate

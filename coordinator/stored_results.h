@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
@@ -14,8 +15,13 @@ namespace orchestrate {
 // the tables refuse would break the transaction of others.
 std::string flaw_of(const AttemptResult& result);
 
-// Both inside a transaction.
+// The epochs of a job, in order, with those metrics that are kept.
+std::vector<EpochMetrics> stored_epochs(StoreDatabase& database, std::int64_t job);
+
+// All inside a transaction.
 void store_epoch(StoreDatabase& database, const AttemptId& attempt, const EpochMetrics& metrics);
 void store_result(StoreDatabase& database, const AttemptId& attempt, const AttemptResult& result);
+// What a result says of the test part; of an ensemble's job, all it has.
+void store_test_part(StoreDatabase& database, std::int64_t job, const AttemptResult& result);
 
 }  // namespace orchestrate

@@ -9,6 +9,21 @@
 namespace orchestrate {
 namespace {
 
+// How far a known job is trained: as far as this stage wants, or further if others want more (0: to the end).
+std::int64_t merged_pause(StoreDatabase& database, std::int64_t job, std::int64_t before,
+                          std::int64_t wanted) {
+    if (before > 0 && wanted > 0) {
+        return std::max(before, wanted);
+    }
+    // The stage's own variants are hidden while it is written.
+    const bool others_want_it =
+        number_of(database,
+                  "SELECT EXISTS (SELECT 1 FROM variant_jobs JOIN variants ON variants.id = variant_id "
+                  "WHERE job_id = ? AND hidden = 0)",
+                  job) != 0;
+    return before == 0 && others_want_it ? 0 : wanted;
+}
+
 // What stands in a job's row beside its configuration, as texts that many jobs share.
 struct JobSurroundings {
     std::string paths;
@@ -36,23 +51,34 @@ StoredJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
     }
     job.id = known->getColumn(0).getInt64();
     const auto state = enum_from_name<JobState>(known->getColumn(1).getString()).value();
-    const auto transition = find_transition(state, JobEvent::asked_for).value();
+    const std::string resources = known->getColumn(3).getString();
+    JobResources before;
+    Json::parse(resources).get_to(before);
+    std::string resources_text = surroundings.resources_text;
+    if (const std::int64_t pause =
+            merged_pause(database, job.id, before.pause_after_epoch, job.resources.pause_after_epoch);
+        pause != job.resources.pause_after_epoch) {
+        job.resources.pause_after_epoch = pause;
+        resources_text = Json(job.resources).dump();
+    }
+    const bool goes_further =
+        state == JobState::paused &&
+        (job.resources.pause_after_epoch == 0 || job.resources.pause_after_epoch > before.pause_after_epoch);
+    const auto transition =
+        find_transition(state, goes_further ? JobEvent::promoted : JobEvent::asked_for).value();
     job.state = transition.to;
     job.failures = transition.clears_failures ? 0 : known->getColumn(2).getInt();
-    const std::string resources = known->getColumn(3).getString();
-    const bool as_asked_for = state == transition.to && resources == surroundings.resources_text &&
+    const bool as_asked_for = state == transition.to && resources == resources_text &&
                               known->getColumn(4).getString() == surroundings.paths;
     if (transition.to == JobState::succeeded) {
-        if (resources != surroundings.resources_text) {
-            Json::parse(resources).get_to(job.resources);
-        }
+        job.resources = before;
     } else if (!as_asked_for) {
         // Tried where its data lies now.
         execute(database,
                 "UPDATE jobs SET paths = ?, ranks = ?, resources = ?, finished_at = NULL, state = ?, "
                 "failures = ? WHERE id = ?",
-                surroundings.paths, surroundings.resources.ranks, surroundings.resources_text,
-                to_string(transition.to), job.failures, job.id);
+                surroundings.paths, surroundings.resources.ranks, resources_text, to_string(transition.to),
+                job.failures, job.id);
     }
     return job;
 }
@@ -105,7 +131,7 @@ std::vector<StoredJob> write_stage(StoreDatabase& database, std::int64_t study, 
                 "VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT (stage_id, name) DO UPDATE SET position = "
                 "excluded.position, "
                 "change = excluded.change, is_baseline = excluded.is_baseline, config = excluded.config, "
-                "hidden = 0",
+                "hidden = 0, is_ensemble = 0",
                 stage_id, row++, variant.name, variant.change, variant.is_baseline ? 1 : 0,
                 canonical_json(variant.config));
         const std::int64_t variant_id = number_of(

@@ -75,11 +75,13 @@ std::optional<StudyRecord> stored_record(SQLite::Database& database, const std::
     record.given = given_fields(text.getColumn(0).getString());
     SQLite::Statement query(
         database,
-        "SELECT variants.id, stages.name, variants.name, variants.config, jobs.identity "
+        "SELECT variants.id, stages.name, variants.name, variants.config, jobs.identity, "
+        "variants.is_ensemble, "
+        "variants.change "
         "FROM studies JOIN stages ON stages.study_id = studies.id "
         "JOIN variants ON variants.stage_id = stages.id "
-        "JOIN variant_jobs ON variant_jobs.variant_id = variants.id "
-        "JOIN jobs ON jobs.id = variant_jobs.job_id "
+        "LEFT JOIN variant_jobs ON variant_jobs.variant_id = variants.id "
+        "LEFT JOIN jobs ON jobs.id = variant_jobs.job_id "
         "WHERE studies.name = ? AND variants.hidden = 0 "
         "ORDER BY stages.position, variants.position, variants.id, variant_jobs.seed_index");
     query.bind(1, study);
@@ -87,12 +89,16 @@ std::optional<StudyRecord> stored_record(SQLite::Database& database, const std::
     while (query.executeStep()) {
         if (query.getColumn(0).getInt64() != variant) {
             variant = query.getColumn(0).getInt64();
-            record.variants.push_back({query.getColumn(1).getString(),
-                                       query.getColumn(2).getString(),
-                                       Json::parse(query.getColumn(3).getString()),
-                                       {}});
+            VariantRecord& row = record.variants.emplace_back();
+            row.stage = query.getColumn(1).getString();
+            row.name = query.getColumn(2).getString();
+            row.is_ensemble = query.getColumn(5).getInt() != 0;
+            row.config = row.is_ensemble ? Json{{"ensemble", query.getColumn(6).getString()}}
+                                         : Json::parse(query.getColumn(3).getString());
         }
-        record.variants.back().identities.push_back(query.getColumn(4).getString());
+        if (VariantRecord& row = record.variants.back(); !row.is_ensemble && !query.getColumn(4).isNull()) {
+            row.identities.push_back(query.getColumn(4).getString());
+        }
     }
     return record;
 }
@@ -148,7 +154,7 @@ std::unordered_map<std::string, JobState> job_states(SQLite::Database& database)
 std::optional<DifferenceSpread> difference_spread(SQLite::Database& database, const Study& study) {
     SQLite::Statement of_study(database,
                                "SELECT variant_id, difference FROM seed_result "
-                               "WHERE study = ? AND difference IS NOT NULL");
+                               "WHERE study = ? AND is_ensemble = 0 AND difference IS NOT NULL");
     of_study.bind(1, study.name);
     if (const auto found = pooled(of_study); found.deviation()) {
         return DifferenceSpread{*found.deviation(),
@@ -158,7 +164,7 @@ std::optional<DifferenceSpread> difference_spread(SQLite::Database& database, co
     SQLite::Statement of_data(database,
                               "SELECT seed_result.variant_id, difference FROM seed_result "
                               "JOIN results ON results.job_id = seed_result.job "
-                              "WHERE results.data_sha256 = ? AND difference IS NOT NULL");
+                              "WHERE results.data_sha256 = ? AND is_ensemble = 0 AND difference IS NOT NULL");
     of_data.bind(1, study.base.data.sha256);
     if (const auto found = pooled(of_data); found.deviation()) {
         return DifferenceSpread{*found.deviation(), fmt::format("{} of {} on the same data",
@@ -168,7 +174,7 @@ std::optional<DifferenceSpread> difference_spread(SQLite::Database& database, co
     SQLite::Statement of_jobs(database,
                               "SELECT variant_id, macro_f1 FROM seed_result "
                               "JOIN results ON results.job_id = seed_result.job "
-                              "WHERE results.data_sha256 = ? AND macro_f1 IS NOT NULL");
+                              "WHERE results.data_sha256 = ? AND is_ensemble = 0 AND macro_f1 IS NOT NULL");
     of_jobs.bind(1, study.base.data.sha256);
     if (const auto found = pooled(of_jobs); found.deviation()) {
         return DifferenceSpread{

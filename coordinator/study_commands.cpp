@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "common/error.h"
+#include "coordinator/calibration.h"
 #include "coordinator/local_devices.h"
 #include "coordinator/plan_report.h"
 #include "coordinator/read_database.h"
@@ -46,7 +47,8 @@ int plan_study(const PlanArguments& arguments) {
         std::cout << render_tree(study);
         return 0;
     }
-    std::cout << render_plan(study) << plan_report(study, arguments);
+    const auto calibration = arguments.calibrate ? std::optional(calibrate(study)) : std::nullopt;
+    std::cout << render_plan(study) << plan_report(study, arguments, calibration);
     return 0;
 }
 

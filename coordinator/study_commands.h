@@ -19,6 +19,7 @@ struct PlanArguments {
     int workers = 0;                   // ranks at a time; 0: as the study says, or this machine's cores
     std::optional<double> spread;      // of differences from seed to seed, in points of macro F1
     std::optional<double> difference;  // to be found, in points
+    bool calibrate = false;            // run one short job first
 };
 int plan_study(const PlanArguments& arguments);
 

@@ -32,6 +32,30 @@ void read_table(const ValueTable& table, const std::string& prefix, std::vector<
     }
 }
 
+// A field may stand there twice, as a quoted path and as nested tables. What --set gives wins, in the other's place;
+// otherwise it is reported.
+std::vector<Assignment> without_repetitions(std::vector<Assignment> all, Mistakes& mistakes) {
+    const auto is_of_command_line = [](const Assignment& assignment) {
+        return assignment.key_where.source && assignment.key_where.source->is_command_line;
+    };
+    std::vector<Assignment> result;
+    for (auto& assignment : all) {
+        const auto other = std::find_if(result.begin(), result.end(), [&](const Assignment& earlier) {
+            return earlier.field == assignment.field;
+        });
+        if (other == result.end()) {
+            result.push_back(std::move(assignment));
+        } else if (is_of_command_line(assignment)) {
+            *other = std::move(assignment);
+        } else if (!is_of_command_line(*other)) {
+            mistakes.error(assignment.key_where,
+                           assignment.field->path + " is given twice, the other time in line " +
+                               std::to_string(other->key_where.line) + "; expected it once");
+        }
+    }
+    return result;
+}
+
 }  // namespace
 
 std::vector<Assignment> read_assignments(const Value& table, const std::string& name, Mistakes& mistakes) {
@@ -41,7 +65,7 @@ std::vector<Assignment> read_assignments(const Value& table, const std::string& 
     } else {
         report_unfit(table, name, "a table of fields, e.g. { \"model.head_width\" = 16 }", mistakes);
     }
-    return result;
+    return without_repetitions(std::move(result), mistakes);
 }
 
 }  // namespace orchestrate

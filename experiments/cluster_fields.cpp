@@ -1,5 +1,6 @@
 #include "experiments/cluster_fields.h"
 
+#include <algorithm>
 #include <regex>
 
 #include "experiments/field_access.h"
@@ -27,7 +28,46 @@ Field time_limit() {
     return field;
 }
 
+// "[days-]h:m:s", "m:s" or "m", as Slurm reads it.
+double minutes_of(const std::string& limit) {
+    const auto dash = limit.find('-');
+    std::vector<double> parts;
+    std::string rest = dash == std::string::npos ? limit : limit.substr(dash + 1);
+    for (std::size_t begin = 0; begin <= rest.size();) {
+        const std::size_t end = std::min(rest.find(':', begin), rest.size());
+        parts.push_back(std::stod(rest.substr(begin, end - begin)));
+        begin = end + 1;
+    }
+    if (dash != std::string::npos) {  // days-hours[:minutes[:seconds]]
+        parts.resize(3, 0);
+        return 24 * 60 * std::stod(limit.substr(0, dash)) + 60 * parts[0] + parts[1] + parts[2] / 60;
+    }
+    return parts.size() == 3   ? 60 * parts[0] + parts[1] + parts[2] / 60
+           : parts.size() == 2 ? parts[0] + parts[1] / 60
+                               : parts[0];
+}
+
 }  // namespace
+
+void check_cluster(const Settings& settings, const GivenFields& given, Mistakes& mistakes) {
+    const auto& cluster = settings.cluster;
+    if (cluster.kind != ClusterKind::slurm) {
+        return;
+    }
+    if (const auto found = given.find("cluster.jobs_per_gpu");
+        found != given.end() && cluster.jobs_per_gpu > 1) {
+        mistakes.error(
+            found->second.where,
+            "cluster.jobs_per_gpu is of this machine; on Slurm each rank gets a GPU of its own. Expected 1");
+    }
+    const auto expected = given.find("study.expected_job_minutes");
+    if (expected != given.end() && settings.expected_job_minutes > minutes_of(cluster.time_limit)) {
+        mistakes.warning(
+            expected->second.where,
+            "a job takes longer than a pilot lives (cluster.time_limit = \"" + cluster.time_limit +
+                "\"): each will be interrupted and go on in the next pilot; expected a longer one");
+    }
+}
 
 std::vector<Field> cluster_fields() {
     return {
@@ -42,7 +82,13 @@ std::vector<Field> cluster_fields() {
         text("cluster.partition", AT(cluster.partition), "Slurm; default: the cluster's."),
         text("cluster.account", AT(cluster.account), "Slurm; default: the user's."),
         time_limit(),
-        integer("cluster.memory_mib_per_rank", "MiB", 1, 1 << 30, AT(cluster.memory_mib_per_rank), "Slurm."),
+        integer("cluster.jobs_per_gpu", "", 1, 64, AT(cluster.jobs_per_gpu),
+                "So many one-rank workers share a GPU of this machine, each with a job of its own. Not on "
+                "Slurm."),
+        integer("cluster.memory_mib_per_rank", "MiB", 0, 1 << 30, AT(cluster.memory_mib_per_rank),
+                "What Slurm is asked for; on this machine no more ranks run at a time than its memory has "
+                "room for. 0: "
+                "2048 on Slurm, no limit on this machine."),
         path("cluster.shared_folder", AT(cluster.shared_folder),
              "Slurm: a folder that all nodes see. Default: beside the database."),
         names("cluster.sbatch_options", "option", AT(cluster.sbatch_options),

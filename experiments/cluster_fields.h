@@ -1,4 +1,4 @@
-// The fields of [cluster]. Used by fields.cpp only.
+// The fields of [cluster], and what they must not contradict; internal to experiments/.
 #pragma once
 
 #include "experiments/fields.h"
@@ -6,5 +6,8 @@
 namespace orchestrate {
 
 std::vector<Field> cluster_fields();
+
+// Reports what cannot be had on the cluster that the study names, and warns of jobs that outlive a pilot.
+void check_cluster(const Settings& settings, const GivenFields& given, Mistakes& mistakes);
 
 }  // namespace orchestrate

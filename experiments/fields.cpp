@@ -189,6 +189,22 @@ std::vector<Field> study_fields() {
                 "An attempt that has made no step for so long, evaluated no text and prepared no part of the "
                 "data, is "
                 "ended (`worker_crashed`) and the job begun again by a fresh worker."),
+        integer("study.priority", "", -1000, 1000, AT(priority),
+                "Beside other studies of the database: jobs of a higher one go first."),
+        integer("study.retries.worker_crashed", "", 0, 1000, AT(retries.worker_crashed),
+                "So often a job is tried again after its worker has crashed; then it is quarantined."),
+        integer("study.retries.out_of_memory", "", 0, 1000, AT(retries.out_of_memory),
+                "So often a job is tried again that ran out of memory (on a GPU that others use, say)."),
+        integer(
+            "study.retries.diverged", "", 0, 1000, AT(retries.diverged),
+            "So often a job is tried again that diverged; of use only if `train.deterministic` is false."),
+        integer(
+            "study.retries.user_error", "", 0, 1000, AT(retries.user_error),
+            "So often a job is tried again that could not be trained as it is, such as with a file missing."),
+        number("study.expected_job_minutes", "minutes", kNotNegative, AT(expected_job_minutes),
+               "What a job takes, as far as you know; 0: not said. `plan` counts with it as long as the "
+               "database has no "
+               "job to go by."),
         one_of<SaveModels>(
             "study.save_models", AT(save_models),
             "Whose trained model is kept, in `DATABASE.d/models`, as Hugging Face's transformers reads "

@@ -32,6 +32,11 @@ struct SearchSettings {
     SelectionPart select_part = SelectionPart::validation;
     std::vector<SeedConfig> seeds;  // empty: the study's
     int ranks = 0;                  // 0: the study's
+    // Successive halving; settle_rungs makes `rungs` of min_epochs.
+    std::vector<std::int64_t> rungs;
+    std::int64_t min_epochs = 0;  // 0: none
+    std::int64_t reduction_factor = 3;
+    bool deterministic = false;
 };
 
 // Everything the fields say, [search.space] and [[ablation]] aside.
@@ -46,6 +51,9 @@ struct Settings {
     double checkpoint_interval_seconds = 60;
     std::int64_t progress_timeout = 600;
     SaveModels save_models = SaveModels::none;
+    int priority = 0;
+    Retries retries;
+    double expected_job_minutes = 0;
     std::string data_source;  // where the data can be had; shown when the file is missing
     JobPaths paths;           // pretrained: of the study, whether or not a variant starts from it
     JobConfig job;

@@ -32,7 +32,8 @@ void merge(ValueTable& lower, ValueTable upper, bool is_top) {
         if (lower_table && upper_table) {
             merge(*lower_table, std::move(*upper_table), false);
             below->where = entry.value.where;
-        } else if (is_top && entry.key == "ablation" && lower_list && upper_list) {
+        } else if (is_top && (entry.key == "ablation" || entry.key == "ensemble") && lower_list &&
+                   upper_list) {
             std::move(upper_list->begin(), upper_list->end(), std::back_inserter(*lower_list));
         } else {
             *below = std::move(entry.value);

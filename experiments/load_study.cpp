@@ -4,11 +4,13 @@
 
 #include "common/error.h"
 #include "common/vocabulary.h"
+#include "experiments/cluster_fields.h"
 #include "experiments/data_checks.h"
 #include "experiments/device_precision.h"
 #include "experiments/includes.h"
 #include "experiments/pretrained_settings.h"
 #include "experiments/rules.h"
+#include "experiments/search_rungs.h"
 #include "experiments/stages.h"
 #include "experiments/study.h"
 #include "experiments/study_plan.h"
@@ -113,6 +115,7 @@ class StudyLoader {
         read_settings();
         read_search();
         read_ablations();
+        read_ensembles();
         check_required();
         settle_split();
         check_runs();
@@ -120,6 +123,9 @@ class StudyLoader {
         settle_pretrained(settings(), given_, mistakes_);
         check_pretrained_changes(settings(), plan_->space, plan_->ablations, mistakes_);
         check_base();
+        if (plan_->has_search) {
+            settle_rungs(settings(), given_, plan_->space, mistakes_);
+        }
         const auto facts = check_data(settings(), given_, feature_mentions(), data_section(), mistakes_);
         settings().job.data.sha256 = facts.sha256;
         plan_->data_rows = facts.rows;
@@ -152,7 +158,7 @@ class StudyLoader {
     }
 
     void read_settings() {
-        const std::vector<std::string> other_sections = {"search.space", "ablation", "stages"};
+        const std::vector<std::string> other_sections = {"search.space", "ablation", "stages", "ensemble"};
         Settings probe;
         Mistakes reported_below;
         read_fields(root_, other_sections, probe, reported_below);
@@ -200,6 +206,22 @@ class StudyLoader {
         }
         for (const auto& entry : *list) {
             plan_->ablations.push_back(read_ablation(entry, mistakes_));
+        }
+    }
+
+    void read_ensembles() {
+        const auto* ensembles = section("ensemble");
+        if (!ensembles) {
+            return;
+        }
+        const auto* list = ensembles->value.as_list();
+        if (!list) {
+            report_unfit(ensembles->value, "ensemble", "[[ensemble]] in double brackets, one for each",
+                         mistakes_);
+            return;
+        }
+        for (const auto& entry : *list) {
+            plan_->ensembles.push_back(read_ensemble(entry, mistakes_));
         }
     }
 
@@ -295,6 +317,7 @@ class StudyLoader {
         for (const auto& contradiction : find_contradictions(settings().job, settings().ranks)) {
             mistakes_.error(place_of_first(contradiction.fields), contradiction.message);
         }
+        check_cluster(settings(), given_, mistakes_);
         const auto& cluster = settings().cluster;
         const int nodes = cluster.kind == ClusterKind::slurm ? cluster.nodes : 1;
         const int places = cluster.slots * nodes;
@@ -342,6 +365,8 @@ class StudyLoader {
             stage.kind = StageKind::search;
             stage.select_by = select_by;
             stage.select_part = select_part;
+            const auto& search = settings().search;
+            stage.halving = {search.rungs, search.reduction_factor, search.deterministic};
             stages_.push_back(stage);
         }
         const bool has_ablations =
@@ -400,6 +425,7 @@ class StudyLoader {
             return;  // reported; every ablation would only say so again
         }
         std::vector<Variant> trials;
+        VariantsOfStages all;
         const bool is_sound = mistakes_.errors() == 0;  // else equal variants may only be a consequence
         for (const auto& stage : stages_) {
             const auto variants =
@@ -417,6 +443,12 @@ class StudyLoader {
                     check_ablations_of(trials, stage, variants.size());
                 }
             }
+            if (!plan_->ensembles.empty()) {
+                all.emplace(stage.name, variants);
+            }
+        }
+        if (mistakes_.errors() == 0 && !plan_->ensembles.empty()) {
+            settle_ensembles(plan_->ensembles, stages_, all, mistakes_);
         }
     }
 
@@ -452,7 +484,14 @@ class StudyLoader {
         study.cluster = settings().cluster;
         study.checkpoint_interval_seconds = settings().checkpoint_interval_seconds;
         study.progress_timeout_seconds = settings().progress_timeout;
+        study.priority = settings().priority;
+        study.retries = settings().retries;
+        study.expected_job_minutes = settings().expected_job_minutes;
+        study.saves_models = settings().save_models != SaveModels::none;
         study.stages = stages_;
+        for (const auto& entry : plan_->ensembles) {
+            study.ensembles.push_back(entry.ensemble);
+        }
         study.warnings = mistakes_.sorted();
         study.plan = plan_;
         return study;

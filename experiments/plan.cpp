@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "experiments/search_rungs.h"
 #include "experiments/study.h"
 #include "experiments/study_plan.h"
 
@@ -39,10 +40,9 @@ std::string fitted(const std::string& text, std::size_t width) {
     return result + "...";
 }
 
-// "a, b, c" broken into lines of at most kWidth, the further ones indented.
-std::string wrapped(const std::string& text, std::size_t indent) {
-    std::string result;
-    std::size_t column = 0;
+// "a, b, c" broken into lines of at most kWidth, the further ones indented; the first begins behind `column` and a space.
+std::string wrapped(const std::string& text, std::size_t indent, std::size_t column = 0) {
+    std::string result(column, ' ');
     std::size_t begin = 0;
     while (begin < text.size()) {
         const std::size_t end = std::min(text.find(' ', begin), text.size());
@@ -106,6 +106,42 @@ std::string rows_text(const std::vector<Variant>& variants) {
     return text;
 }
 
+// What successive halving saves, if of each rung just one in so many goes on.
+std::string halving_text(const Study& study, const Stage& stage, const std::vector<Variant>& variants) {
+    const auto& halving = stage.halving;
+    if (halving.rungs.empty() || variants.empty()) {
+        return "";
+    }
+    std::vector<std::string> rungs;
+    for (const auto rung : halving.rungs) {
+        rungs.push_back(fmt::format("{}", rung));
+    }
+    const auto expected =
+        expected_epochs(halving, static_cast<std::int64_t>(variants.size()), study.base.train.epochs);
+    const auto per_trial = static_cast<std::int64_t>(variants.front().runs.size());
+    return wrapped(fmt::format("after epoch {} the best 1 in {} go on{}: {} of {} epochs are trained{}",
+                               join_and(rungs), halving.reduction_factor,
+                               halving.deterministic ? ", once all are there" : "",
+                               expected.with_rungs * per_trial, expected.without * per_trial,
+                               halving.deterministic ? "" : ", or somewhat more"),
+                   4, 1) +
+           "\n";
+}
+
+std::string ensembles_text(const Study& study, const Stage& stage) {
+    std::string text;
+    for (const auto& ensemble : study.ensembles) {
+        if (ensemble.stage == stage.name) {
+            text += wrapped("ensemble " + ensemble.name +
+                                (ensemble.name == ensemble.change ? "" : ": " + ensemble.change) +
+                                "; computed, no training",
+                            4, 1) +
+                    "\n";
+        }
+    }
+    return text;
+}
+
 }  // namespace
 
 std::string render_plan(const Study& study) {
@@ -155,7 +191,8 @@ std::string render_plan(const Study& study) {
                                                 : std::string("significant"),
                 stage.rows_stage, to_string(stage.rows_part), to_string(stage.rows_by));
         }
-        text += "\n" + rows_text(variants);
+        text +=
+            "\n" + rows_text(variants) + halving_text(study, stage, variants) + ensembles_text(study, stage);
     }
     text += "\n" + counted(all_jobs, "job") + " in all";
     if (different_jobs.size() < all_jobs) {

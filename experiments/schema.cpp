@@ -135,6 +135,23 @@ Json ablation() {
     return table_schema(std::move(properties));
 }
 
+Json ensemble() {
+    const Json text = {{"type", "string"}, {"minLength", 1}};
+    Json schema = table_schema(
+        {{"members",
+          with_description(
+              any_of({names_schema(), {{"type", "string"}, {"pattern", "^best( [1-9][0-9]*)? of .+$"}}}),
+              "Variants by name, or \"best 5 of search by validation macro_f1\".")},
+         {"combine", with_description({{"enum", enum_names<EnsembleRule>()}},
+                                      "The mean of probabilities, or a vote. Default: mean.")},
+         {"across_seeds", with_description({{"type", "boolean"}},
+                                           "All seeds together make one prediction. Default: each its own.")},
+         {"stage", with_description(text, "In whose table it stands. Default: that of its members.")},
+         {"name", with_description(text, "Instead of the generated name.")}});
+    schema["required"] = {"members"};
+    return schema;
+}
+
 Json definitions() {
     Json variable = {{"type", "string"}, {"pattern", "\\$\\{[A-Za-z0-9_-]+\\}"}};
     return {{"variable", variable},
@@ -172,6 +189,7 @@ std::string study_schema() {
              {{"baseline", {{"type", "string"}, {"pattern", "^(the file|best of .+)$"}}},
               {"rows", {{"type", "string"}, {"pattern", "^(top [1-9][0-9]*|significant) of .+$"}}}})}};
     root["properties"]["ablation"] = {{"type", "array"}, {"items", ablation()}};
+    root["properties"]["ensemble"] = {{"type", "array"}, {"items", ensemble()}};
     root["$defs"] = definitions();
     return root.dump(2) + "\n";
 }

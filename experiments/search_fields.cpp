@@ -39,6 +39,39 @@ Field select_by() {
     return finished(std::move(field));
 }
 
+Field rungs() {
+    Field field = named_field("search.rungs", "list of integers", "epochs",
+                              "Successive halving: after so many epochs trials are compared by `select_by`, "
+                              "and only the best 1 / `reduction_factor` go on from their checkpoints. "
+                              "Default: none.");
+    field.range = "ascending, below `train.epochs`";
+    field.schema = list_schema(integer_schema(1, 100'000));
+    field.write = [](Settings& settings, const Value& value, Mistakes& mistakes) {
+        const auto* list = value.as_list();
+        std::vector<std::int64_t> found;
+        bool fits = list && !list->empty();
+        for (const auto& item : fits ? *list : std::vector<Value>{}) {
+            const auto* epochs = item.as_integer();
+            fits = fits && epochs && *epochs >= 1 && (found.empty() || *epochs > found.back());
+            found.push_back(epochs ? *epochs : 0);
+        }
+        if (fits) {
+            settings.search.rungs = found;
+        } else {
+            report_unfit(value, "search.rungs", "a list of ascending numbers of epochs, e.g. [1, 3]",
+                         mistakes);
+        }
+    };
+    field.show = [](const Settings& settings) {
+        std::vector<std::string> found;
+        for (const auto rung : settings.search.rungs) {
+            found.push_back(fmt::format("{}", rung));
+        }
+        return join_and(found);
+    };
+    return finished(std::move(field));
+}
+
 }  // namespace
 
 std::vector<Field> search_fields() {
@@ -56,6 +89,16 @@ std::vector<Field> search_fields() {
         with_words(
             integer("search.ranks", "processes", 0, 4096, AT(search.ranks), "Of each trial; 0: the study's."),
             "ranks"),
+        rungs(),
+        integer("search.min_epochs", "epochs", 0, 100'000, AT(search.min_epochs),
+                "Instead of `rungs`: the first one; each further one is `reduction_factor` times as late."),
+        integer("search.reduction_factor", "", 2, 1000, AT(search.reduction_factor),
+                "Of successive halving: 1 / so many of the trials at a rung go on."),
+        flag("search.deterministic", AT(search.deterministic),
+             "Of successive halving: trials go on once all have arrived at their rung, so that the same ones "
+             "do in "
+             "whatever order; otherwise (ASHA) as soon as they are among the best of those that have "
+             "arrived."),
     };
 }
 

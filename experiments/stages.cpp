@@ -1,42 +1,13 @@
 #include "experiments/stages.h"
 
 #include <algorithm>
-#include <regex>
 
 #include <fmt/format.h>
 
+#include "experiments/choice.h"
+
 namespace orchestrate {
 namespace {
-
-constexpr std::size_t kMostRows = 10'000;
-
-struct Choice {
-    std::string rule;  // "best", "top" or "significant"
-    std::size_t count = 0;
-    std::string stage;
-    SelectionPart part = SelectionPart::validation;
-    SelectionMetric metric = SelectionMetric::macro_f1;
-};
-
-// "best of search by validation macro_f1", "top 3 of ablation", "significant of ablation".
-std::optional<Choice> parse_choice(const std::string& text) {
-    static const std::regex kForm(
-        "(best|top ([1-9][0-9]{0,3})|significant) of ([A-Za-z0-9_-]+)( by (validation|test) "
-        "(accuracy|macro_f1|macro_precision|macro_recall))?");
-    std::smatch parts;
-    if (!std::regex_match(text, parts, kForm)) {
-        return std::nullopt;
-    }
-    Choice choice;
-    choice.rule = parts[2].matched ? "top" : parts[1].str();
-    choice.count = parts[2].matched ? std::stoul(parts[2].str()) : kMostRows;
-    choice.stage = parts[3].str();
-    if (parts[4].matched) {
-        choice.part = *enum_from_name<SelectionPart>(parts[5].str());
-        choice.metric = *enum_from_name<SelectionMetric>(parts[6].str());
-    }
-    return choice;
-}
 
 class StageReader {
   public:
@@ -102,7 +73,7 @@ class StageReader {
             return;
         }
         const auto choice = value.as_text() ? parse_choice(*value.as_text()) : std::nullopt;
-        if (!choice || choice->rule != "best") {
+        if (!choice || choice->rule != "best" || choice->count != 1) {
             report_unfit(value, "baseline",
                          "\"the file\" or, e.g., \"best of search by validation macro_f1\"", mistakes_);
         } else if (is_earlier(choice->stage, value)) {

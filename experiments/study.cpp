@@ -85,6 +85,7 @@ std::vector<Variant> expand_search(const Study::Plan& plan, const JobConfig& bas
         }
         variant.config = without_unused_fields(drawn.job);
         variant.resources = plan.settings.resources(ranks);
+        variant.resources.pause_after_epoch = search.rungs.empty() ? 0 : search.rungs.front();
         const auto& seeds = search.seeds.empty() ? plan.settings.seeds : search.seeds;
         variant.runs = make_runs(plan.settings, seeds, seeds);
         jobs += variant.runs.size();
@@ -284,15 +285,27 @@ std::int64_t data_rows(const Study& study) {
     return study.plan->data_rows;
 }
 
+std::int64_t data_classes(const Study& study) {
+    return study.plan->data_classes;
+}
+
 std::optional<std::size_t> best_variant(const std::vector<std::optional<double>>& mean_metric) {
-    std::optional<std::size_t> best;
+    const auto best = best_variants(mean_metric, 1);
+    return best.empty() ? std::nullopt : std::optional(best.front());
+}
+
+std::vector<std::size_t> best_variants(const std::vector<std::optional<double>>& mean_metric,
+                                       std::size_t count) {
+    std::vector<std::size_t> places;
     for (std::size_t i = 0; i < mean_metric.size(); ++i) {
-        const auto& value = mean_metric[i];
-        if (value && !std::isnan(*value) && (!best || *value > *mean_metric[*best])) {
-            best = i;
+        if (mean_metric[i] && !std::isnan(*mean_metric[i])) {
+            places.push_back(i);
         }
     }
-    return best;
+    std::stable_sort(places.begin(), places.end(),
+                     [&](std::size_t a, std::size_t b) { return *mean_metric[a] > *mean_metric[b]; });
+    places.resize(std::min(count, places.size()));
+    return places;
 }
 
 }  // namespace orchestrate

@@ -88,6 +88,14 @@ enum class RowRule {
 };
 BOOST_DESCRIBE_ENUM(RowRule, top, significant)
 
+// Successive halving of a search: trials are compared after so many epochs, and only the best go on.
+struct Halving {
+    std::vector<std::int64_t>
+        rungs;  // epochs, ascending, below those of the whole training; empty: all go on
+    std::int64_t reduction_factor = 3;  // 1 / so many of a rung's trials go on
+    bool deterministic = false;         // by rungs that are complete; else as soon as it can be said
+};
+
 struct Stage {
     std::string name;
     StageKind kind = StageKind::ablation;
@@ -101,6 +109,34 @@ struct Stage {
     std::size_t most_rows = 0;  // of top
     SelectionMetric rows_by = SelectionMetric::macro_f1;
     SelectionPart rows_part = SelectionPart::validation;
+    Halving halving;  // of a search
+};
+
+// How an ensemble makes one prediction of its members'.
+enum class EnsembleRule {
+    mean,  // the class with the highest mean probability; of equal ones the first
+    vote,  // the class with the most votes; of equal ones that whose votes have the highest sum of probabilities, then
+    // the first
+};
+BOOST_DESCRIBE_ENUM(EnsembleRule, mean, vote)
+
+struct EnsembleMember {
+    std::string stage;
+    std::string variant;
+};
+
+// A row of a stage's table that is not trained, but computed from the test predictions of other variants.
+struct Ensemble {
+    std::string name;
+    std::string change;  // what it is, for people: "mean of trial 1 and trial 3"
+    std::string stage;   // in whose table it stands
+    std::vector<EnsembleMember> members;
+    std::size_t best = 0;  // above 0: the members are so many of `best_stage`, as best_variants chooses
+    std::string best_stage;
+    SelectionMetric select_by = SelectionMetric::macro_f1;
+    SelectionPart select_part = SelectionPart::validation;
+    EnsembleRule combine = EnsembleRule::mean;
+    bool across_seeds = false;  // all seeds together make one prediction; else each seed makes its own
 };
 
 enum class ClusterKind { local, slurm };
@@ -109,17 +145,29 @@ BOOST_DESCRIBE_ENUM(ClusterKind, local, slurm)
 enum class DeviceChoice { automatic, cpu, cuda };
 BOOST_DESCRIBE_ENUM(DeviceChoice, automatic, cpu, cuda)
 
+// What a rank gets on Slurm if the study does not say it.
+inline constexpr std::int64_t kSlurmMemoryMib = 2048;
+
+// How often a job is tried again after an attempt that failed by that cause. Interruptions are no failures.
+struct Retries {
+    int worker_crashed = 2;
+    int out_of_memory = 0;
+    int diverged = 0;
+    int user_error = 0;
+};
+
 // [cluster]: where workers run. No part of any job's identity.
 struct ClusterConfig {
     ClusterKind kind = ClusterKind::local;
     DeviceChoice device = DeviceChoice::automatic;
     int slots = 0;             // ranks that run at a time, per node; 0: one per CPU core or GPU
     int threads_per_rank = 0;  // 0: cores divided by slots
+    int jobs_per_gpu = 1;      // one-rank workers that share a GPU
     int nodes = 1;             // slurm: nodes of one pilot
     std::string partition;     // slurm; empty: the cluster's default
     std::string account;
-    std::string time_limit = "01:00:00";  // slurm, of one pilot
-    std::int64_t memory_mib_per_rank = 2048;
+    std::string time_limit = "01:00:00";      // slurm, of one pilot
+    std::int64_t memory_mib_per_rank = 0;     // 0: not said; on Slurm kSlurmMemoryMib
     std::string shared_folder;                // slurm: a folder all nodes see; default: beside the database
     std::vector<std::string> sbatch_options;  // passed on as they are
     std::string interface;          // of the traffic among the ranks of a worker, which nobody authenticates
@@ -138,7 +186,12 @@ struct Study {
     ClusterConfig cluster;
     double checkpoint_interval_seconds = 60;      // of a running job; 0: every step
     std::int64_t progress_timeout_seconds = 600;  // an attempt without progress for so long is ended
+    int priority = 0;  // of its jobs beside those of other studies: higher ones go first
+    Retries retries;
+    double expected_job_minutes = 0;  // 0: not said
+    bool saves_models = false;        // of some jobs at least
     std::vector<Stage> stages;
+    std::vector<Ensemble> ensembles;
     std::vector<Diagnostic> warnings;
 
     // Variants of a stage. `baseline` is the configuration that the stage starts from: `base`, or the best
@@ -165,11 +218,18 @@ Study load_study(const std::filesystem::path& file, const std::vector<std::strin
 // nothing if no variant has a value.
 std::optional<std::size_t> best_variant(const std::vector<std::optional<double>>& mean_metric);
 
+// The same for the best `count`, the best first; of equal ones the earlier first. Fewer if fewer have a value.
+std::vector<std::size_t> best_variants(const std::vector<std::optional<double>>& mean_metric,
+                                       std::size_t count);
+
 // "plan": stages, rows and jobs as a table for a terminal of 80 columns.
 std::string render_plan(const Study& study);
 
 // Rows of the data file that the study uses, before `max_rows`.
 std::int64_t data_rows(const Study& study);
+
+// Classes of the data that the study uses.
+std::int64_t data_classes(const Study& study);
 
 // "plan --tree": stages, what each [[ablation]] makes, and its variants.
 std::string render_tree(const Study& study);

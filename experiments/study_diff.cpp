@@ -136,7 +136,7 @@ std::set<std::string> given_fields(const std::string& toml) {
     Settings settings;
     std::set<std::string> paths;
     for (const auto& [path, value] :
-         read_fields(root, {"search.space", "ablation", "stages"}, settings, ignored)) {
+         read_fields(root, {"search.space", "ablation", "stages", "ensemble"}, settings, ignored)) {
         paths.insert(path);
     }
     return paths;
@@ -164,6 +164,12 @@ StudyRecord record_of(const Study& study, const BaselineOf& baseline_of) {
             }
             record.variants.push_back(std::move(row));
         }
+        for (const auto& ensemble : study.ensembles) {
+            if (ensemble.stage == stage.name) {
+                record.variants.push_back(
+                    {stage.name, ensemble.name, {{"ensemble", ensemble.change}}, {}, true});
+            }
+        }
     }
     return record;
 }
@@ -178,6 +184,7 @@ std::vector<VariantDifference> compare(const StudyRecord& before, const StudyRec
         VariantDifference difference;
         difference.stage = row.stage;
         difference.name = row.name;
+        difference.is_ensemble = row.is_ensemble;
         const auto old = old_rows.find({row.stage, row.name});
         if (old == old_rows.end()) {
             difference.kind = Kind::is_new;
@@ -191,14 +198,16 @@ std::vector<VariantDifference> compare(const StudyRecord& before, const StudyRec
             ++(known_jobs.contains(identity) ? difference.kept_jobs : difference.jobs);
         }
         collect_changes(old->second->config, row.config, "", difference.changes);
-        const bool same = difference.jobs == 0 && known.size() == row.identities.size();
+        const bool same = difference.jobs == 0 && known.size() == row.identities.size() &&
+                          (!row.is_ensemble || difference.changes.empty());
         difference.kind = same ? Kind::unchanged : Kind::changed;
         old_rows.erase(old);
         differences.push_back(std::move(difference));
     }
     for (const auto& row : before.variants) {
         if (old_rows.contains({row.stage, row.name})) {
-            differences.push_back({Kind::gone, row.stage, row.name, {}, row.identities.size(), 0});
+            differences.push_back(
+                {Kind::gone, row.stage, row.name, {}, row.identities.size(), 0, row.is_ensemble});
         }
     }
     return differences;
@@ -237,6 +246,10 @@ std::string render_difference(const StudyRecord& before, const StudyRecord& afte
         }
         if (difference.kind == Kind::changed && details.empty() && common.empty()) {
             details = "other seeds, folds or splits";
+        }
+        if (difference.is_ensemble) {
+            text += (details.empty() ? "" : ": " + details) + " (computed, nothing to train)\n";
+            continue;
         }
         text += (details.empty() ? "" : ": " + details) +
                 fmt::format(" ({}{})",

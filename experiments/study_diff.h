@@ -18,7 +18,8 @@ struct VariantRecord {
     std::string stage;
     std::string name;
     Json config;                          // JobConfig of the variant
-    std::vector<std::string> identities;  // of its jobs, in order
+    std::vector<std::string> identities;  // of its jobs, in order; an ensemble has none
+    bool is_ensemble = false;             // then `config` says what it is
 };
 
 struct StudyRecord {
@@ -43,6 +44,7 @@ struct VariantDifference {
     std::vector<ConfigChange> changes;  // of changed
     std::size_t jobs = 0;               // new ones, or of gone: those that are
     std::size_t kept_jobs = 0;          // the same as before
+    bool is_ensemble = false;
 };
 
 // `baseline_of` gives the baseline of a stage that starts from the best of another, where it is known; otherwise

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "experiments/ablation.h"
+#include "experiments/ensembles.h"
 #include "experiments/search_space.h"
 
 namespace orchestrate {
@@ -13,6 +14,7 @@ struct Study::Plan {
     bool has_search = false;
     std::vector<Distribution> space;
     std::vector<AblationEntry> ablations;
+    std::vector<EnsembleEntry> ensembles;
     SourceSpan search_where;
     std::int64_t data_rows = 0;  // of the chosen classes
     std::int64_t data_classes = 0;

@@ -49,6 +49,18 @@ std::string drawn_from(const Distribution& distribution) {
     return distribution.field->path + ": " + text;
 }
 
+// The ensembles of a stage, behind its variants.
+void add_ensembles(const Study& study, const Stage& stage, Node& node) {
+    for (const auto& ensemble : study.ensembles) {
+        if (ensemble.stage == stage.name) {
+            node.children.push_back({ensemble.name +
+                                         (ensemble.name == ensemble.change ? "" : ": " + ensemble.change) +
+                                         " (computed)",
+                                     {}});
+        }
+    }
+}
+
 Node variant_node(const Variant& variant) {
     return {fmt::format("{}: {} ({})", variant.name, variant.change, counted(variant.runs.size(), "job")),
             {}};
@@ -65,6 +77,16 @@ Node search_node(const Stage& stage, const Study& study, const std::vector<const
     for (const auto& distribution : study.plan->space) {
         node.children.push_back({drawn_from(distribution), {}});
     }
+    if (!stage.halving.rungs.empty()) {
+        std::vector<std::string> rungs;
+        for (const auto rung : stage.halving.rungs) {
+            rungs.push_back(fmt::format("{}", rung));
+        }
+        node.children.push_back(
+            {fmt::format("1 in {} goes on after epoch {}", stage.halving.reduction_factor, join_and(rungs)),
+             {}});
+    }
+    add_ensembles(study, stage, node);
     return node;
 }
 
@@ -105,6 +127,7 @@ Node ablation_node(const Stage& stage, const Study& study, const std::vector<con
         }
         node.children.push_back(std::move(entry));
     }
+    add_ensembles(study, stage, node);
     return node;
 }
 

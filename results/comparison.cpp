@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +27,7 @@ struct Spread {
 struct VariantRow {
     std::string name;
     bool is_baseline = false;
+    bool is_ensemble = false;
     std::int64_t jobs = 0;
     std::int64_t succeeded = 0;
     std::int64_t measured = 0;
@@ -42,11 +44,12 @@ Spread read_spread(SQLite::Statement& row, int column) {
 }
 
 std::vector<VariantRow> read_variants(SQLite::Database& database, std::int64_t stage_id) {
-    SQLite::Statement query(database,
-                            "SELECT variant, is_baseline, jobs, succeeded, measured, accuracy, accuracy_sd, "
-                            "macro_precision, macro_precision_sd, macro_recall, macro_recall_sd, macro_f1, "
-                            "macro_f1_sd, difference, difference_sd FROM variant_summary WHERE stage_id = ? "
-                            "ORDER BY is_baseline DESC, variant_position, variant_id");
+    SQLite::Statement query(
+        database,
+        "SELECT variant, is_baseline, jobs, succeeded, measured, accuracy, accuracy_sd, "
+        "macro_precision, macro_precision_sd, macro_recall, macro_recall_sd, macro_f1, "
+        "macro_f1_sd, difference, difference_sd, is_ensemble FROM variant_summary WHERE stage_id = ? "
+        "ORDER BY is_baseline DESC, variant_position, variant_id");
     query.bind(1, stage_id);
     std::vector<VariantRow> variants;
     while (query.executeStep()) {
@@ -59,6 +62,7 @@ std::vector<VariantRow> read_variants(SQLite::Database& database, std::int64_t s
         row.metrics = {read_spread(query, 5), read_spread(query, 7), read_spread(query, 9),
                        read_spread(query, 11)};
         row.difference = read_spread(query, 13);
+        row.is_ensemble = query.getColumn(15).getInt() != 0;
     }
     return variants;
 }
@@ -136,28 +140,58 @@ std::size_t first_line_width(const std::string& text) {
     return display_width(std::string_view(text).substr(0, text.find('\n')));
 }
 
+// What the jobs of a variant differ in: "seeds" and "seed", or "runs (seeds and folds)" and "seed and fold".
+struct Repetition {
+    std::string many = "seeds";
+    std::string one = "seed";
+};
+
+Repetition repetition_of(SQLite::Database& database, std::int64_t stage_id) {
+    SQLite::Statement query(
+        database,
+        "SELECT max(seeds), max(jobs > seeds), max(folds) FROM (SELECT count(*) AS jobs, "
+        "count(DISTINCT rows.initialization_seed || '/' || rows.data_order_seed) AS seeds, "
+        "max(coalesce(json_extract(variants.config, '$.data.split.folds'), 0)) AS folds "
+        "FROM seed_result AS rows JOIN variants ON variants.id = rows.variant_id "
+        "WHERE rows.stage_id = ? AND rows.is_ensemble = 0 GROUP BY rows.variant_id)");
+    query.bind(1, stage_id);
+    query.executeStep();
+    if (query.getColumn(1).getInt() == 0) {
+        return {};
+    }
+    const std::string other = query.getColumn(2).getInt() > 0 ? "fold" : "split";
+    if (query.getColumn(0).getInt() > 1) {
+        return {"runs (seeds and " + other + "s)", "seed and " + other};
+    }
+    return {other + "s", other};
+}
+
 // What the numbers are.
-std::string legend(const std::vector<VariantRow>& variants) {
-    const bool has_difference = std::any_of(variants.begin(), variants.end(), [](const VariantRow& row) {
-        return row.difference.mean.has_value();
-    });
-    const auto [fewest, most] =
-        std::minmax_element(variants.begin(), variants.end(),
-                            [](const VariantRow& a, const VariantRow& b) { return a.measured < b.measured; });
-    if (most == variants.end() || most->measured == 0) {
+std::string legend(const std::vector<VariantRow>& variants, const Repetition& repetition) {
+    bool has_difference = false;
+    std::int64_t fewest = std::numeric_limits<std::int64_t>::max();
+    std::int64_t most = 0;
+    for (const VariantRow& row : variants) {
+        has_difference = has_difference || row.difference.mean.has_value();
+        most = std::max(most, row.measured);
+        if (!row.is_ensemble) {  // of all seeds together there is one result
+            fewest = std::min(fewest, row.measured);
+        }
+    }
+    if (most == 0) {
         return "No job has a result yet.";
     }
     std::string text = "In %, on the test part; ";
-    if (most->measured == 1) {
-        text += "one seed each, so no spread is known.";
+    if (most == 1) {
+        text += "one " + repetition.one + " each, so no spread is known.";
     } else {
-        text += fmt::format("mean \u00b1 standard deviation over {} seeds (n - 1).",
-                            fewest->measured == most->measured
-                                ? std::to_string(most->measured)
-                                : fmt::format("{} to {}", fewest->measured, most->measured));
+        text += fmt::format("mean \u00b1 standard deviation over {} {} (n - 1).",
+                            fewest == most ? std::to_string(most) : fmt::format("{} to {}", fewest, most),
+                            repetition.many);
     }
     if (has_difference) {
-        text += " Difference: macro F1 minus the baseline's with the same seed, in percentage points.";
+        text += " Difference: macro F1 minus the baseline's with the same " + repetition.one +
+                ", in percentage points.";
     }
     return text;
 }
@@ -202,7 +236,7 @@ std::string render_comparison(SQLite::Database& database, const std::string& stu
     if (max_width > 0 && first_line_width(table) > max_width) {
         table = table_text(variants, true, max_width);
     }
-    text += table + "\n" + wrapped(legend(variants), max_width);
+    text += table + "\n" + wrapped(legend(variants, repetition_of(database, found.stage_id)), max_width);
     for (const std::string& note : notes) {
         text += wrapped(printable(note), max_width);
     }

@@ -47,6 +47,54 @@ void note_unfinished(SQLite::Database& database, std::int64_t stage_id, std::vec
                  });
 }
 
+std::string epochs_text(std::int64_t epochs) {
+    return counted(epochs, "epoch");
+}
+
+// "5 of 6 jobs were stopped early: 4 after 1 epoch, 1 after 3 epochs; 16 of 54 epochs were trained."
+void note_paused(SQLite::Database& database, std::int64_t stage_id, std::vector<std::string>& notes) {
+    std::vector<std::string> parts;
+    std::int64_t paused = 0;
+    for_each_row(
+        database,
+        "SELECT reached, count(*) FROM (SELECT job, (SELECT count(*) FROM epochs WHERE job_id = job) "
+        "AS reached FROM seed_result WHERE stage_id = ? AND state = 'paused' GROUP BY job) "
+        "GROUP BY reached ORDER BY reached",
+        stage_id, [&](SQLite::Statement& row) {
+            paused += row.getColumn(1).getInt64();
+            parts.push_back(fmt::format("{} after {}", row.getColumn(1).getInt64(),
+                                        epochs_text(row.getColumn(0).getInt64())));
+        });
+    if (paused == 0) {
+        return;
+    }
+    for_each_row(database,
+                 "SELECT count(*), sum((SELECT count(*) FROM epochs WHERE job_id = job)), "
+                 "sum((SELECT json_extract(config, '$.train.epochs') FROM jobs WHERE id = job)) "
+                 "FROM (SELECT DISTINCT job FROM seed_result WHERE stage_id = ? AND is_ensemble = 0)",
+                 stage_id, [&](SQLite::Statement& row) {
+                     notes.push_back(fmt::format(
+                         "{} of {} {} stopped early: {}; {} of {} epochs were trained.", paused,
+                         counted(row.getColumn(0).getInt64(), "job"), paused == 1 ? "was" : "were",
+                         fmt::join(parts, ", "), row.getColumn(1).getInt64(), row.getColumn(2).getInt64()));
+                 });
+}
+
+// An ensemble has a job for each result that could be computed; `config` says how many there should be.
+void note_ensembles(SQLite::Database& database, std::int64_t stage_id, std::vector<std::string>& notes) {
+    for_each_row(database,
+                 "SELECT name, json_extract(config, '$.runs') AS runs, json_extract(config, '$.missing'), "
+                 "(SELECT count(*) FROM variant_jobs WHERE variant_id = variants.id) AS made FROM variants "
+                 "WHERE stage_id = ? AND is_ensemble = 1 AND hidden = 0 AND (made < runs OR runs = 0) "
+                 "ORDER BY position",
+                 stage_id, [&](SQLite::Statement& row) {
+                     const auto runs = row.getColumn(1).getInt64();
+                     notes.push_back(
+                         fmt::format("Ensemble {} lacks {} of {} results: {}.", row.getColumn(0).getString(),
+                                     runs - row.getColumn(3).getInt64(), runs, row.getColumn(2).getString()));
+                 });
+}
+
 void note_failed(SQLite::Database& database, std::int64_t stage_id, std::vector<std::string>& notes) {
     int failed = 0;
     for_each_row(database,
@@ -103,14 +151,15 @@ void note_collapsed(SQLite::Database& database, std::int64_t stage_id, std::vect
 
 void note_device_classes(SQLite::Database& database, std::int64_t stage_id, std::vector<std::string>& notes) {
     std::vector<std::string> classes;
-    for_each_row(database,
-                 "SELECT results.device_class, count(DISTINCT seeds.job) FROM seed_result AS seeds "
-                 "JOIN results ON results.job_id = seeds.job AND seeds.state = 'succeeded' "
-                 "WHERE seeds.stage_id = ? GROUP BY results.device_class ORDER BY 2 DESC, 1",
-                 stage_id, [&](SQLite::Statement& row) {
-                     classes.push_back(fmt::format("{} ({})", row.getColumn(0).getString(),
-                                                   counted(row.getColumn(1).getInt64(), "job")));
-                 });
+    for_each_row(
+        database,
+        "SELECT results.device_class, count(DISTINCT seeds.job) FROM seed_result AS seeds "
+        "JOIN results ON results.job_id = seeds.job AND seeds.state = 'succeeded' "
+        "WHERE seeds.stage_id = ? AND seeds.is_ensemble = 0 GROUP BY results.device_class ORDER BY 2 DESC, 1",
+        stage_id, [&](SQLite::Statement& row) {
+            classes.push_back(fmt::format("{} ({})", row.getColumn(0).getString(),
+                                          counted(row.getColumn(1).getInt64(), "job")));
+        });
     if (classes.size() > 1) {
         notes.push_back(fmt::format("Mixed devices: {}. Small differences may come from their arithmetic.",
                                     fmt::join(classes, ", ")));
@@ -174,7 +223,7 @@ void note_leaks(SQLite::Database& database, std::int64_t stage_id, std::vector<s
 
 void note_shared(SQLite::Database& database, std::int64_t stage_id, std::vector<std::string>& notes) {
     for_each_row(database,
-                 "SELECT count(DISTINCT job) FROM seed_result WHERE stage_id = ? "
+                 "SELECT count(DISTINCT job) FROM seed_result WHERE stage_id = ? AND is_ensemble = 0 "
                  "AND (SELECT count(*) FROM variant_jobs WHERE job_id = job) > 1",
                  stage_id, [&](SQLite::Statement& row) {
                      if (const std::int64_t shared = row.getColumn(0).getInt64(); shared > 0) {
@@ -199,12 +248,14 @@ void note_hidden(SQLite::Database& database, std::int64_t stage_id, std::vector<
 std::vector<std::string> comparison_notes(SQLite::Database& database, std::int64_t stage_id) {
     std::vector<std::string> notes;
     note_unfinished(database, stage_id, notes);
+    note_paused(database, stage_id, notes);
     note_failed(database, stage_id, notes);
     note_collapsed(database, stage_id, notes);
     note_different_data(database, stage_id, notes);
     note_device_classes(database, stage_id, notes);
     note_leaks(database, stage_id, notes);
     note_shared(database, stage_id, notes);
+    note_ensembles(database, stage_id, notes);
     note_hidden(database, stage_id, notes);
     return notes;
 }

@@ -3,7 +3,8 @@
 -- Variants with hidden = 1 (no longer in the study's file) are left out. Only results of succeeded jobs count.
 -- `comparison` and `class_comparison` are in percent, rounded for reading; everything else holds fractions from 0 to 1
 -- as they were measured. Standard deviations are those of a sample (n - 1), computed in two passes around the mean,
--- and null below two values. Differences are taken between jobs of equal seed_index and then averaged.
+-- and null below two values. Differences are taken between jobs of equal seed_index and then averaged. Ensembles over all
+-- seeds have seed indices below 0: their difference is the one to the baseline's mean.
 
 -- One row per variant and seed: its job, that job's metrics on the test part, and the baseline's with the same seed.
 CREATE VIEW seed_result AS
@@ -11,7 +12,7 @@ WITH visible AS (
     SELECT studies.id AS study_id, studies.name AS study,
            stages.id AS stage_id, stages.position AS stage_position, stages.name AS stage,
            variants.id AS variant_id, variants.position AS variant_position, variants.name AS variant,
-           variants.is_baseline AS is_baseline,
+           variants.is_baseline AS is_baseline, variants.is_ensemble AS is_ensemble,
            (SELECT baseline.id
             FROM variants AS baseline
             WHERE baseline.stage_id = stages.id AND baseline.is_baseline = 1 AND baseline.hidden = 0
@@ -31,7 +32,14 @@ SELECT visible.study_id, visible.study, visible.stage_id, visible.stage_position
        validation.accuracy AS validation_accuracy, validation.macro_f1 AS validation_macro_f1,
        baseline_jobs.id AS baseline_job,
        CASE WHEN visible.is_baseline = 0 THEN test.accuracy - baseline_test.accuracy END AS accuracy_difference,
-       CASE WHEN visible.is_baseline = 0 THEN test.macro_f1 - baseline_test.macro_f1 END AS difference
+       CASE WHEN visible.is_baseline = 1 THEN NULL
+            WHEN variant_jobs.seed_index >= 0 THEN test.macro_f1 - baseline_test.macro_f1
+            ELSE test.macro_f1 - (SELECT avg(every.macro_f1)
+                                  FROM variant_jobs AS others
+                                  JOIN jobs AS done ON done.id = others.job_id AND done.state = 'succeeded'
+                                  JOIN part_metrics AS every ON every.job_id = done.id AND every.part = 'test'
+                                  WHERE others.variant_id = visible.baseline_id) END AS difference,
+       visible.is_ensemble
 FROM visible
 JOIN variant_jobs ON variant_jobs.variant_id = visible.variant_id
 JOIN jobs ON jobs.id = variant_jobs.job_id
@@ -50,9 +58,9 @@ CREATE VIEW variant_summary AS
 WITH means AS (
     SELECT variant_id, count(*) AS jobs,
            sum(state = 'waiting') AS waiting, sum(state = 'running') AS running, sum(state = 'succeeded') AS succeeded,
-           sum(state = 'failed') AS failed, sum(state = 'cancelled') AS cancelled,
+           sum(state = 'failed') AS failed, sum(state = 'cancelled') AS cancelled, sum(state = 'paused') AS paused,
            sum(state = 'quarantined') AS quarantined,
-           count(macro_f1) AS measured, count(difference) AS pairs,
+           count(macro_f1) AS measured, count(CASE WHEN seed_index >= 0 THEN difference END) AS pairs,
            avg(accuracy) AS accuracy, avg(macro_precision) AS macro_precision, avg(macro_recall) AS macro_recall,
            avg(macro_f1) AS macro_f1, avg(difference) AS difference,
            avg(validation_accuracy) AS validation_accuracy, avg(validation_macro_f1) AS validation_macro_f1
@@ -69,7 +77,8 @@ spreads AS (
                 / nullif(means.measured - 1, 0)) AS macro_recall_sd,
            sqrt(sum((seeds.macro_f1 - means.macro_f1) * (seeds.macro_f1 - means.macro_f1))
                 / nullif(means.measured - 1, 0)) AS macro_f1_sd,
-           sqrt(sum((seeds.difference - means.difference) * (seeds.difference - means.difference))
+           sqrt(sum(CASE WHEN seeds.seed_index >= 0
+                         THEN (seeds.difference - means.difference) * (seeds.difference - means.difference) END)
                 / nullif(means.pairs - 1, 0)) AS difference_sd
     FROM seed_result AS seeds
     JOIN means ON means.variant_id = seeds.variant_id
@@ -86,7 +95,7 @@ SELECT studies.id AS study_id, studies.name AS study,
        means.accuracy, spreads.accuracy_sd, means.macro_precision, spreads.macro_precision_sd,
        means.macro_recall, spreads.macro_recall_sd, means.macro_f1, spreads.macro_f1_sd,
        coalesce(means.pairs, 0) AS pairs, means.difference, spreads.difference_sd,
-       means.validation_accuracy, means.validation_macro_f1
+       means.validation_accuracy, means.validation_macro_f1, coalesce(means.paused, 0) AS paused, variants.is_ensemble
 FROM studies
 JOIN stages ON stages.study_id = studies.id
 JOIN variants ON variants.stage_id = stages.id
@@ -219,7 +228,7 @@ JOIN predictions ON predictions.job_id = seeds.job;
 -- One row per stage: how many different jobs of it are in which state.
 CREATE VIEW study_progress AS
 WITH stage_jobs AS (
-    SELECT DISTINCT stage_id, job, state FROM seed_result
+    SELECT DISTINCT stage_id, job, state FROM seed_result WHERE is_ensemble = 0
 )
 SELECT studies.name AS study, studies.state AS study_state, stages.name AS stage,
        (SELECT count(*) FROM variants WHERE variants.stage_id = stages.id AND variants.hidden = 0) AS variants,
@@ -230,7 +239,8 @@ SELECT studies.name AS study, studies.state AS study_state, stages.name AS stage
        coalesce(sum(stage_jobs.state = 'failed'), 0) AS failed,
        coalesce(sum(stage_jobs.state = 'cancelled'), 0) AS cancelled,
        coalesce(sum(stage_jobs.state = 'quarantined'), 0) AS quarantined,
-       studies.created_at, studies.finished_at
+       studies.created_at, studies.finished_at,
+       coalesce(sum(stage_jobs.state = 'paused'), 0) AS paused
 FROM studies
 JOIN stages ON stages.study_id = studies.id
 LEFT JOIN stage_jobs ON stage_jobs.stage_id = stages.id

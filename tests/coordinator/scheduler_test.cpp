@@ -231,6 +231,27 @@ TEST(SchedulerTest, AStudyWithManySlotsWaitsForOneWithFew) {
     EXPECT_THAT(scheduler.why_waiting(13), HasSubstr("1 other study takes turns"));
 }
 
+TEST(SchedulerTest, AStudyOfAHigherPriorityGoesFirstAndEqualOnesShare) {
+    Scheduler scheduler;
+    scheduler.add_site("here", 4);
+    scheduler.set_study_priority(8, 5);
+    scheduler.set_study_priority(9, -1);
+    for (std::int64_t job = 1; job <= 6; ++job) {
+        scheduler.add_job(
+            {job, 1, 0, 6 + (job + 1) / 2});  // 1, 2 of study 7; 3, 4 of study 8; 5, 6 of study 9
+    }
+    std::vector<std::int64_t> order;
+    for (int number = 1; number <= 4; ++number) {
+        scheduler.worker_ready("here-" + std::to_string(number), "here", 1);
+        for (const auto& action : scheduler.next_actions()) {
+            if (const auto* assigned = std::get_if<AssignJob>(&action)) {
+                order.push_back(assigned->job);
+            }
+        }
+    }
+    EXPECT_EQ(order, (std::vector<std::int64_t>{3, 4, 1, 2}));
+}
+
 TEST(SchedulerTest, AHeldStudyWaits) {
     Scheduler scheduler;
     scheduler.add_site("here", 1);

@@ -54,6 +54,20 @@ TEST(Search, FirstTrialsStayTheSameWhenThereAreMore) {
     }
 }
 
+TEST(Search, AFieldIsDrawnOnceWhateverItIsWrittenLike) {
+    const StudyFolder folder;
+    const std::string toml =
+        kDataSection + "[search]\ntrials = 3\n[search.space]\n\"train.epochs\" = [2, 4]\n";
+    const auto study = folder.load(toml, {"search.space.train.epochs=[7]"});
+    for (const auto& trial : study.expand(study.stages[0], study.base)) {
+        EXPECT_EQ(trial.config.train.epochs, 7);
+        EXPECT_EQ(trial.change, "epochs 7");
+    }
+    const auto mistakes = folder.mistakes(toml + "train.epochs = [3]\n");
+    ASSERT_EQ(mistakes.size(), 1U);
+    EXPECT_EQ(mistakes[0].message, "train.epochs is given twice, the other time in line 8; expected it once");
+}
+
 TEST(Search, AnotherFieldDoesNotDisturbTheOthers) {
     const StudyFolder folder;
     const auto plain = trials(folder, 20, 1, kSpace);

@@ -169,6 +169,29 @@ TEST(Comparison, OneSeedShowsNoDeviation) {
     EXPECT_THAT(text, AllOf(Not(HasSubstr("\u00b1")), HasSubstr("+0.7"), HasSubstr("one seed")));
 }
 
+TEST(Comparison, SaysWhatItsRunsDifferIn) {
+    FilledDatabase filled;
+    add_punk_or_funk(filled);
+    const auto text = [&] {
+        return render_comparison(filled.database(), "punk-or-funk-small", std::nullopt, 0,
+                                 OutputFormat::table);
+    };
+    EXPECT_THAT(
+        text(),
+        HasSubstr("over 2 seeds (n - 1). Difference: macro F1 minus the baseline's with the same seed"));
+    filled.database().exec("UPDATE variant_jobs SET initialization_seed = 1, data_order_seed = 1");
+    EXPECT_THAT(
+        text(),
+        HasSubstr("over 2 splits (n - 1). Difference: macro F1 minus the baseline's with the same split"));
+    filled.database().exec("UPDATE variants SET config = '{\"data\": {\"split\": {\"folds\": 2}}}'");
+    EXPECT_THAT(
+        text(),
+        HasSubstr("over 2 folds (n - 1). Difference: macro F1 minus the baseline's with the same fold"));
+    const auto third = filled.add_succeeded(1, 2, {0.5, 0.5, 0.5, 0.5});
+    EXPECT_GT(third, 0);
+    EXPECT_THAT(text(), HasSubstr("over 2 to 3 runs (seeds and folds) (n - 1)."));
+}
+
 TEST(Comparison, WithoutABaselineHasNoDifference) {
     FilledDatabase filled;
     const auto stage = filled.add_stage(filled.add_study("s"), 0, "search");

@@ -123,7 +123,8 @@ struct Attempt {
 // Trains the synthetic job; every step is a checkpoint. `after_step` may stop it or end the process.
 Attempt train_attempt(const fs::path& folder, std::vector<StoredCheckpoint> resume_from, DurableFiles& files,
                       const std::function<void(std::int64_t, std::atomic<bool>&)>& after_step,
-                      const JobConfig& config = test_job(), double interval_seconds = 0) {
+                      const JobConfig& config = test_job(), double interval_seconds = 0,
+                      std::int64_t pause_after_epoch = 0) {
     const PreparedData data = synthetic_data(kTrainRows);
     const TrainingDevice device = cpu_device();
     SingleRank collective;
@@ -132,6 +133,7 @@ Attempt train_attempt(const fs::path& folder, std::vector<StoredCheckpoint> resu
     TrainerInputs inputs{config, data, device, collective, attempt.observer, stop};
     inputs.checkpoints = {1, folder.string(), interval_seconds, std::move(resume_from)};
     inputs.files = &files;
+    inputs.pause_after_epoch = pause_after_epoch;
     inputs.on_step = [&](std::int64_t step, double) { after_step(step, stop); };
     attempt.outcome = train(inputs);
     return attempt;
@@ -276,6 +278,29 @@ TEST_F(CheckpointTest, AStopAtAnyStepLeavesACheckpointThatGoesOnToTheSameBits) {
 }
 
 // What is frozen and what is masked stands in no checkpoint: both come from the initial weights again.
+TEST_F(CheckpointTest, PausedAtRungsItGoesOnToTheSameBits) {
+    // No checkpoint is due but those at the rungs. The second is asked for twice, as after a lost answer.
+    constexpr double kNever = 1e9;
+    const auto files = make_system_files();
+    std::vector<StoredCheckpoint> resume_from;
+    int attempts = 0;
+    for (const std::int64_t rung : {1, 3, 3}) {
+        const fs::path folder = folder_ / ("rung-" + std::to_string(++attempts));
+        fs::create_directories(folder);
+        const auto paused = train_attempt(folder, resume_from, *files, no_stop, test_job(), kNever, rung);
+        EXPECT_EQ(paused.outcome.cause, Cause::paused);
+        EXPECT_EQ(paused.outcome.message, "after epoch " + std::to_string(rung) + " of 6");
+        ASSERT_EQ(paused.observer.epochs.size(), static_cast<std::size_t>(rung));
+        const auto written = checkpoints_in(folder);
+        EXPECT_EQ(written.size(), attempts < 3 ? 1U : 0U);
+        resume_from.insert(resume_from.begin(), written.begin(), written.end());
+    }
+    const auto whole = train_attempt(folder_, resume_from, *files, no_stop, test_job(), kNever, 6);
+    EXPECT_EQ(whole.observer.resumed_at, kTestSteps / 2);
+    const auto straight = train_attempt(subfolder("straight"), {}, *files, no_stop, test_job(), kNever);
+    EXPECT_EQ(whole.comparable(), straight.comparable());
+}
+
 TEST_F(CheckpointTest, AnAblatedModelGoesOnToTheSameBits) {
     constexpr std::int64_t kStoppedAt = 4;
     for (const Ablation& ablation : ablations()) {

@@ -1,0 +1,85 @@
+#include "coordinator/search_halving.h"
+
+#include <algorithm>
+
+namespace orchestrate {
+
+SearchHalving::SearchHalving(const Stage& stage, const std::vector<Variant>& trials, std::int64_t study_row,
+                             JobStore& store, Dispatcher& dispatcher)
+    : stage_(stage), store_(store), dispatcher_(dispatcher) {
+    auto jobs = store.jobs_of_variants(study_row, stage.name);
+    for (std::size_t i = 0; i < trials.size(); ++i) {
+        const auto& train = trials[i].config.train;
+        trials_.push_back({std::move(jobs.at(i)), train.epochs, train.epoch_selection});
+    }
+}
+
+std::size_t SearchHalving::rungs_below(std::int64_t pause_after_epoch) const {
+    const auto& rungs = stage_.halving.rungs;
+    return pause_after_epoch == 0
+               ? rungs.size()
+               : static_cast<std::size_t>(std::count_if(rungs.begin(), rungs.end(), [&](std::int64_t rung) {
+                     return rung < pause_after_epoch;
+                 }));
+}
+
+TrialAtRungs SearchHalving::look_at(const Trial& trial) {
+    const auto& rungs = stage_.halving.rungs;
+    TrialAtRungs seen;
+    seen.released = rungs.size();
+    std::vector<double> sums(rungs.size(), 0);
+    std::vector<int> values(rungs.size(), 0);
+    std::vector<bool> all_there(rungs.size(), true);
+    for (const std::int64_t id : trial.jobs) {
+        const auto& job = dispatcher_.jobs().at(id).stored;
+        seen.released = std::min(seen.released, rungs_below(job.resources.pause_after_epoch));
+        const auto epochs = store_.epochs(id);
+        const bool ended = job.state == JobState::succeeded || job.state == JobState::failed ||
+                           job.state == JobState::cancelled;
+        for (std::size_t rung = 0; rung < rungs.size(); ++rung) {
+            const bool reached = static_cast<std::int64_t>(epochs.size()) >= rungs[rung];
+            all_there[rung] = all_there[rung] && (reached || ended);
+            const bool counts = reached || job.state == JobState::succeeded;
+            const auto value = value_at_rung(epochs, rungs[rung], trial.selection, stage_.select_by);
+            if (counts && value) {
+                sums[rung] += *value;
+                ++values[rung];
+            }
+        }
+    }
+    for (std::size_t rung = 0; rung < rungs.size(); ++rung) {
+        auto& arrival = seen.at.emplace_back();
+        if (all_there[rung]) {
+            arrival.emplace();
+            if (values[rung] > 0) {
+                arrival->value = sums[rung] / values[rung];
+            }
+        }
+    }
+    return seen;
+}
+
+void SearchHalving::advance() {
+    const auto& rungs = stage_.halving.rungs;
+    while (true) {
+        std::vector<TrialAtRungs> seen;
+        for (const auto& trial : trials_) {
+            seen.push_back(look_at(trial));
+        }
+        const auto promoted = promotions(stage_.halving, seen);
+        if (promoted.empty()) {
+            return;
+        }
+        for (const std::size_t place : promoted) {
+            const Trial& trial = trials_[place];
+            const std::size_t next = seen[place].released + 1;
+            for (const std::int64_t job : trial.jobs) {
+                if (rungs_below(dispatcher_.jobs().at(job).stored.resources.pause_after_epoch) < next) {
+                    dispatcher_.promote(job, next < rungs.size() ? rungs[next] : trial.epochs);
+                }
+            }
+        }
+    }
+}
+
+}  // namespace orchestrate

@@ -1,0 +1,38 @@
+// Lets the trials of a search with rungs go on: looks at what their jobs have reached, and promotes. What a job may reach
+// stands in its resources in the database, so that a coordinator that comes back goes on where the last one was.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "coordinator/dispatcher.h"
+#include "coordinator/job_store.h"
+#include "coordinator/successive_halving.h"
+
+namespace orchestrate {
+
+class SearchHalving {
+  public:
+    // The stage's jobs must be in the store and with the dispatcher. The references must outlive it.
+    SearchHalving(const Stage& stage, const std::vector<Variant>& trials, std::int64_t study_row,
+                  JobStore& store, Dispatcher& dispatcher);
+
+    // To be called when the stage begins and whenever a job of it has changed. Errors: those of JobStore; then call again.
+    void advance();
+
+  private:
+    struct Trial {
+        std::vector<std::int64_t> jobs;
+        std::int64_t epochs = 0;  // of the whole training
+        EpochSelection selection = EpochSelection::last;
+    };
+    TrialAtRungs look_at(const Trial& trial);
+    std::size_t rungs_below(std::int64_t pause_after_epoch) const;
+
+    const Stage& stage_;
+    JobStore& store_;
+    Dispatcher& dispatcher_;
+    std::vector<Trial> trials_;
+};
+
+}  // namespace orchestrate

@@ -1,0 +1,244 @@
+// A search with rungs over a job store and a dispatcher: who is leased how far, what pauses, what goes on, and after a
+// restart.
+#include "coordinator/search_halving.h"
+
+#include <map>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <spdlog/sinks/null_sink.h>
+
+#include "results/schema.h"
+#include "results/tables.h"
+
+namespace orchestrate {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+const int kOpen = SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE | SQLite::OPEN_URI;
+
+class Nowhere final : public Surroundings {
+  public:
+    std::chrono::steady_clock::time_point now() override { return {}; }
+    void note(const std::string& line) override { notes.push_back(line); }
+    bool has_ended(const std::string&, std::int64_t) override { return true; }
+    CheckpointPlan plan_checkpoints(const AttemptId&, std::vector<StoredCheckpoint> stored) override {
+        CheckpointPlan plan;
+        plan.resume_from = std::move(stored);
+        return plan;
+    }
+    void remove_checkpoint(std::int64_t, const StoredCheckpoint&) override {}
+    void remove_checkpoints(std::int64_t job) override { removed.push_back(job); }
+    std::vector<std::int64_t> jobs_with_checkpoints() override { return {}; }
+    std::string allocation_state(const std::string&) override { return ""; }
+
+    std::vector<std::string> notes;
+    std::vector<std::int64_t> removed;
+};
+
+// A worker that keeps what it is told.
+class Hands final : public Peer {
+  public:
+    void send(const Message& message) override {
+        if (const auto* lease = std::get_if<Lease>(&message)) {
+            leases.push_back(*lease);
+        }
+    }
+    void close() override {}
+    std::vector<Lease> leases;
+};
+
+class SearchHalvingTest : public testing::Test {
+  protected:
+    static constexpr std::int64_t kEpochs = 9;
+
+    SearchHalvingTest() {
+        prepare_schema(keeps_it_alive_);
+        stage_.name = "search";
+        stage_.kind = StageKind::search;
+        stage_.halving = {{1, 3}, 3, true};
+        for (int i = 0; i < 6; ++i) {
+            Variant trial;
+            trial.name = "trial " + std::to_string(i + 1);
+            trial.config.model.head_width = 8 + i;
+            trial.config.train.epochs = kEpochs;
+            trial.config.train.epoch_selection = EpochSelection::last;
+            trial.resources.pause_after_epoch = 1;
+            trial.runs.push_back({{1, 1}, 0, 0, 0});
+            trials_.push_back(trial);
+        }
+        open();
+    }
+
+    // As a coordinator that starts, perhaps again.
+    void open() {
+        halving_.reset();
+        dispatcher_.reset();
+        store_.emplace(SQLite::Database(kMemory, kOpen));
+        const auto log =
+            std::make_shared<spdlog::logger>("null", std::make_shared<spdlog::sinks::null_sink_st>());
+        dispatcher_.emplace(DispatcherOptions{"", std::chrono::milliseconds(4000), {}, "/logs"}, *store_,
+                            world_, log);
+        dispatcher_->recover();
+        Study study;
+        study.name = "s";
+        study.file = "/s.toml";
+        study_ = store_->begin_study(study);
+        jobs_ = store_->sync_stage(study_, 0, stage_, trials_, {});
+        dispatcher_->add_jobs(jobs_, 0);
+        halving_.emplace(stage_, trials_, study_, *store_, *dispatcher_);
+        hands_ = std::make_shared<Hands>();
+        halving_->advance();
+        dispatcher_->schedule(jobs_);
+        Hello hello;
+        hello.name = "hand-1";
+        hello.host = "host";
+        hello.process_id = 1;
+        dispatcher_->worker_connected(hands_, hello);
+    }
+
+    // Takes the next lease and trains it to where it is to pause or end. False if there is none.
+    bool work() {
+        if (hands_->leases.size() == done_) {
+            return false;
+        }
+        const Lease lease = hands_->leases[done_++];
+        const auto trial = static_cast<int>(lease.config.model.head_width - 8);
+        const std::int64_t pause = lease.resources.pause_after_epoch;
+        AttemptEnded ended;
+        ended.attempt = lease.attempt;
+        const bool pauses = pause > 0 && pause < kEpochs;
+        for (std::int64_t epoch = 1; epoch <= (pauses ? pause : kEpochs); ++epoch) {
+            EpochMetrics metrics;
+            metrics.epoch = epoch;
+            metrics.validation.macro_f1 = value_of(trial, epoch);
+            ended.epochs.push_back(metrics);
+        }
+        ended.cause = pauses ? Cause::paused : Cause::succeeded;
+        if (!pauses) {
+            ended.result.emplace();
+            ended.result->validation.macro_f1 = value_of(trial, kEpochs);
+        }
+        worked_.push_back("trial " + std::to_string(trial + 1) + " to " +
+                          std::to_string(ended.epochs.size()));
+        dispatcher_->worker_said("hand-1", hands_, ended);
+        halving_->advance();
+        return true;
+    }
+
+    // Later trials are better, the first becomes the best of all late.
+    static double value_of(int trial, std::int64_t epoch) {
+        return trial == 4 && epoch > 1 ? 0.99 : 0.1 * trial + 0.01 * static_cast<double>(epoch);
+    }
+
+    std::string value(const std::string& sql) {
+        SQLite::Database database(kMemory, kOpen);
+        return database.execAndGet(sql).getString();
+    }
+
+    static constexpr const char* kMemory = "file:search-halving?mode=memory&cache=shared";
+    SQLite::Database keeps_it_alive_{kMemory, kOpen};
+    Nowhere world_;
+    Stage stage_;
+    std::vector<Variant> trials_;
+    std::optional<JobStore> store_;
+    std::optional<Dispatcher> dispatcher_;
+    std::optional<SearchHalving> halving_;
+    std::vector<StoredJob> jobs_;
+    std::shared_ptr<Hands> hands_;
+    std::size_t done_ = 0;
+    std::int64_t study_ = 0;
+    std::vector<std::string> worked_;
+};
+
+TEST_F(SearchHalvingTest, RungByRungTheBestGoOn) {
+    while (work()) {
+    }
+    EXPECT_THAT(worked_,
+                ElementsAre("trial 1 to 1", "trial 2 to 1", "trial 3 to 1", "trial 4 to 1", "trial 5 to 1",
+                            "trial 6 to 1", "trial 6 to 3", "trial 5 to 3", "trial 5 to 9"));
+    EXPECT_EQ(value("SELECT group_concat(state) FROM (SELECT state FROM jobs ORDER BY id)"),
+              "paused,paused,paused,paused,succeeded,paused");
+    EXPECT_EQ(best_variant(store_->mean_metric(study_, "search", SelectionMetric::macro_f1)), 4U);
+    EXPECT_EQ(value("SELECT group_concat(cause) FROM attempts WHERE job_id = 5"), "paused,paused,succeeded");
+    SQLite::Database database(kMemory, kOpen);
+    EXPECT_THAT(
+        render_comparison(database, "s", std::nullopt, 0, OutputFormat::table),
+        HasSubstr("5 of 6 jobs were stopped early: 4 after 1 epoch, 1 after 3 epochs; 16 of 54 epochs were "
+                  "trained."));
+}
+
+TEST_F(SearchHalvingTest, ACoordinatorThatComesBackGoesOnWhereTheLastOneWas) {
+    for (int i = 0; i < 7; ++i) {
+        ASSERT_TRUE(work());
+    }
+    done_ = 0;
+    open();
+    while (work()) {
+    }
+    EXPECT_THAT(worked_,
+                ElementsAre("trial 1 to 1", "trial 2 to 1", "trial 3 to 1", "trial 4 to 1", "trial 5 to 1",
+                            "trial 6 to 1", "trial 6 to 3", "trial 5 to 3", "trial 5 to 9"));
+}
+
+TEST_F(SearchHalvingTest, AJobThatAnotherStudyWantsWholeIsTrainedToItsEnd) {
+    while (work()) {
+    }
+    Study other;
+    other.name = "other";
+    other.file = "/o.toml";
+    Stage stage;
+    stage.name = "ablation";
+    Variant whole = trials_[0];
+    whole.resources.pause_after_epoch = 0;
+    const auto row = store_->begin_study(other);
+    const auto jobs = store_->sync_stage(row, 0, stage, {whole}, {});
+    ASSERT_EQ(jobs.size(), 1U);
+    EXPECT_EQ(jobs[0].state, JobState::waiting);
+    EXPECT_EQ(jobs[0].resources.pause_after_epoch, 0);
+    dispatcher_->add_jobs(jobs, 1);
+    dispatcher_->schedule(jobs);
+    ASSERT_TRUE(work());
+    EXPECT_EQ(worked_.back(), "trial 1 to 9");
+    // The search leaves it so.
+    EXPECT_EQ(store_->sync_stage(study_, 0, stage_, trials_, {})[0].state, JobState::succeeded);
+}
+
+TEST_F(SearchHalvingTest, WhatWasAskedForWhileItRanIsNotForgotten) {
+    ASSERT_EQ(hands_->leases.size(), 1U);
+    dispatcher_->promote(jobs_[0].id, 3);
+    ASSERT_TRUE(work());                   // pauses after epoch 1, as it was told
+    ASSERT_EQ(hands_->leases.size(), 2U);  // and goes on at once
+    EXPECT_EQ(hands_->leases[1].attempt, (AttemptId{jobs_[0].id, 2}));
+    EXPECT_EQ(hands_->leases[1].resources.pause_after_epoch, 3);
+}
+
+TEST_F(SearchHalvingTest, WithoutRungsInAnEditedFileAllGoOn) {
+    while (work()) {
+    }
+    stage_.halving = {};
+    for (auto& trial : trials_) {
+        trial.resources.pause_after_epoch = 0;
+    }
+    const auto jobs = store_->sync_stage(study_, 0, stage_, trials_, {});
+    int waiting = 0;
+    for (const auto& job : jobs) {
+        waiting += job.state == JobState::waiting ? 1 : 0;
+    }
+    EXPECT_EQ(waiting, 5);
+}
+
+TEST_F(SearchHalvingTest, CheckpointsOfPausedJobsStay) {
+    const Lease lease = hands_->leases.at(0);
+    dispatcher_->worker_said("hand-1", hands_, CheckpointWritten{lease.attempt, {1, 5, "/c/5", "sha", 7}});
+    while (work()) {
+    }
+    EXPECT_THAT(store_->checkpoints(lease.attempt.job), testing::SizeIs(1));
+    EXPECT_THAT(world_.removed, testing::Not(testing::Contains(lease.attempt.job)));
+}
+
+}  // namespace
+}  // namespace orchestrate
