@@ -130,7 +130,7 @@ def main():
         "processor_seconds": (clock.end[1] - clock.begin[1]) / arguments.steps,
     }
     if on_gpu:
-        result["peak_bytes"] = torch.cuda.max_memory_allocated()
+        result["peak_bytes"] = torch.cuda.max_memory_reserved()
         result["device"] = torch.cuda.get_device_name()
     print(json.dumps(result))
 

@@ -1,7 +1,5 @@
-// Attention of Operations: on the CPU by the kernels, elsewhere by LibTorch over a padded view.
-#include <cmath>
-#include <limits>
-
+// Attention of Operations by the kernels.
+#include "worker/training/device_operations.h"
 #include "worker/training/operation_parts.h"
 
 namespace orchestrate {
@@ -112,28 +110,13 @@ Tensor padded_probabilities(const AttentionInputs& in, const Tensor& weights) {
     return padded;
 }
 
-// Of each place in a padded [texts, longest] view: its row, or -1.
-std::vector<std::int64_t> padded_rows(const PackedBatch& batch) {
-    std::vector<std::int64_t> rows(static_cast<std::size_t>(batch.texts() * batch.longest), -1);
-    for (std::int64_t text = 0; text < batch.texts(); ++text) {
-        const std::int64_t begin = batch.offsets[static_cast<std::size_t>(text)];
-        const std::int64_t end = batch.offsets[static_cast<std::size_t>(text) + 1];
-        for (std::int64_t row = begin; row < end; ++row) {
-            rows[static_cast<std::size_t>(text * batch.longest + row - begin)] = row;
-        }
-    }
-    return rows;
-}
-
 }  // namespace
 
 Tensor Operations::attention(const BatchLayoutPtr& layout, const Tensor& qkv, const Tensor& bias,
                              std::int64_t heads, const Dropout& dropout, Tensor* probabilities) const {
     const std::int64_t hidden = bias.size(0) / 3;
-    if (composite_) {
-        const auto parts = (qkv + bias).split(hidden, 1);
-        return composite_attention(layout, parts[0], parts[1], parts[2], heads, false, dropout,
-                                   probabilities);
+    if (on_device_) {
+        return on_device_->attention(tensors(layout), qkv, heads, dropout, probabilities);
     }
     AttentionInputs in{layout, {}, heads, hidden, false, dropout, qkv.detach(), qkv.detach(), bias.detach()};
     in.find_weight_offsets();
@@ -155,11 +138,8 @@ Tensor Operations::first_token_attention(const BatchLayoutPtr& layout, const Ten
                                          const Tensor& key_value, const Tensor& bias, std::int64_t heads,
                                          const Dropout& dropout) const {
     const std::int64_t hidden = bias.size(0) / 3;
-    if (composite_) {
-        const auto biases = bias.split(hidden, 0);
-        const auto parts = key_value.split(hidden, 1);
-        return composite_attention(layout, query + biases[0], parts[0] + biases[1], parts[1] + biases[2],
-                                   heads, true, dropout);
+    if (on_device_) {
+        return on_device_->first_token_attention(tensors(layout), query, key_value, heads, dropout);
     }
     AttentionInputs in{layout,       {}, heads, hidden, true, dropout, query.detach(), key_value.detach(),
                        bias.detach()};
@@ -173,48 +153,6 @@ Tensor Operations::first_token_attention(const BatchLayoutPtr& layout, const Ten
         record(node, output, query, key_value, bias);
     }
     return output;
-}
-
-Tensor Operations::composite_attention(const BatchLayoutPtr& layout, const Tensor& query, const Tensor& key,
-                                       const Tensor& value, std::int64_t heads, bool first_query_only,
-                                       const Dropout& dropout, Tensor* probabilities) const {
-    const PackedBatch& batch = layout->batch;
-    const std::int64_t texts = batch.texts();
-    const std::int64_t hidden = query.size(1);
-    const std::int64_t head_size = hidden / heads;
-    const std::int64_t queries = first_query_only ? 1 : batch.longest;
-    const Tensor row_or_none = on_device(padded_rows(batch), device_);
-    const Tensor padded = row_or_none.clamp_min(0);
-    const auto heads_of = [&](const Tensor& x, std::int64_t length) {
-        return x.view({texts, length, heads, head_size}).transpose(1, 2);
-    };
-    const Tensor q = heads_of(first_query_only ? query : query.index_select(0, padded), queries);
-    const Tensor k = heads_of(key.index_select(0, padded), batch.longest);
-    const Tensor v = heads_of(value.index_select(0, padded), batch.longest);
-    const Tensor hidden_keys = (row_or_none < 0).view({texts, 1, 1, batch.longest});
-    Tensor weights = at::matmul(q, k.transpose(2, 3)) / std::sqrt(static_cast<double>(head_size));
-    weights = weights.masked_fill(hidden_keys, -std::numeric_limits<double>::infinity()).softmax(-1);
-    if (probabilities != nullptr) {
-        const Tensor is_row = (row_or_none >= 0).view({texts, 1, batch.longest, 1});
-        *probabilities = weights.detach() * is_row.to(at::kFloat);
-    }
-    if (dropout.enabled()) {
-        std::vector<TokenKey> keys;
-        for (const std::uint32_t example : batch.example) {
-            for (std::int64_t head = 0; head < heads; ++head) {
-                for (std::int64_t i = 0; i < queries; ++i) {
-                    keys.push_back({example, attention_row(static_cast<std::uint32_t>(head),
-                                                           static_cast<std::uint32_t>(i))});
-                }
-            }
-        }
-        weights = weights * make_mask(keys, batch.longest, dropout).to(device_).view_as(weights);
-    }
-    const Tensor mixed = at::matmul(weights, v).transpose(1, 2).reshape({texts * queries, hidden});
-    if (first_query_only) {
-        return mixed;
-    }
-    return mixed.index_select(0, at::nonzero(row_or_none >= 0).view(-1));
 }
 
 }  // namespace orchestrate

@@ -3,11 +3,14 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
 
 #include "worker/collective.h"
+#include "worker/training/device_kernels.h"
+#include "worker/training/recorded_work.h"
 #include "worker/training/reducer.h"
 
 namespace orchestrate {
@@ -23,6 +26,14 @@ struct TrainingDevice {
     std::function<std::int64_t()> peak_memory_bytes;
     // Gives memory that is kept for reuse back to the system.
     std::function<void()> release_memory;
+
+    // Called in the thread that trains, before each training; may be empty.
+    std::function<void()> begin_training;
+    // For the attempt's log, after a training: what was used of its memory; may be empty.
+    std::function<std::string()> describe_memory;
+    Recordings::Make make_recorded_work;  // empty: the device records nothing
+    DeviceKernels kernels = plain_kernels();
+    std::vector<std::string> notes;  // about this device, for each attempt's log
 };
 
 // This machine's CPU.

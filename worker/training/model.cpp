@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 #include <ATen/ATen.h>
 
@@ -37,7 +38,8 @@ UnitOutput observed(const at::Tensor& values, Rows rows) {
 }  // namespace
 
 EncoderClassifier::EncoderClassifier(Parameters& parameters, Operations operations)
-    : config_(parameters.dimensions().config), operations_(operations) {
+    : config_(parameters.dimensions().config), operations_(std::move(operations)) {
+    operations_.round_weights_of(&parameters.rounded_weights());
     const auto linear = [&](const std::string& name) {
         return Linear{parameters.leaf(name + ".weight"), parameters.leaf(name + ".bias")};
     };
@@ -117,6 +119,9 @@ at::Tensor EncoderClassifier::logits(const BatchLayoutPtr& layout, std::optional
         const bool makes_last = state + 1 == layers_.size();
         x = encode_layer(pass, layers_[state], x, makes_last && reads_first_rows_only(pass));
     }
+    for (at::Tensor& state : states) {
+        state = state.to(at::kFloat);  // the head is small
+    }
     return operations_.pool_texts(layout, head(pass, fuse(states)), config_.window_pooling);
 }
 
@@ -157,17 +162,17 @@ at::Tensor EncoderClassifier::encode_layer(const Pass& pass, const Layer& layer,
     at::Tensor residual = x;
     at::Tensor mixed;
     const at::Tensor& weight = layer.query_key_value.weight;
+    const at::Tensor& bias = layer.query_key_value.bias;
     if (first_token_only) {
         residual = operations_.first_rows(layout, x);
-        const at::Tensor query = operations_.project(residual, weight, {0, hidden});
-        const at::Tensor key_value = operations_.project(x, weight, {hidden, 3 * hidden});
-        mixed = operations_.first_token_attention(layout, query, key_value, layer.query_key_value.bias, heads,
-                                                  attention_dropout);
+        const at::Tensor query = operations_.project_for_attention(residual, weight, bias, {0, hidden});
+        const at::Tensor key_value = operations_.project_for_attention(x, weight, bias, {hidden, 3 * hidden});
+        mixed = operations_.first_token_attention(layout, query, key_value, bias, heads, attention_dropout);
     } else {
         at::Tensor probabilities;
-        mixed =
-            operations_.attention(layout, operations_.project(x, weight), layer.query_key_value.bias, heads,
-                                  attention_dropout, pass.inspection != nullptr ? &probabilities : nullptr);
+        mixed = operations_.attention(
+            layout, operations_.project_for_attention(x, weight, bias, {0, 3 * hidden}), bias, heads,
+            attention_dropout, pass.inspection != nullptr ? &probabilities : nullptr);
         if (pass.inspection != nullptr) {
             pass.inspection->attentions.push_back(probabilities);
         }

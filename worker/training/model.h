@@ -52,6 +52,8 @@ class EncoderClassifier {
     at::Tensor logits(const BatchLayoutPtr& layout, std::optional<DropoutState> dropout,
                       Inspection* inspection = nullptr, UnitOutputs* unit_outputs = nullptr) const;
 
+    const Operations& operations() const { return operations_; }
+
   private:
     struct Linear {
         at::Tensor weight;

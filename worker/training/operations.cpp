@@ -1,5 +1,6 @@
 #include "worker/training/operations.h"
 
+#include "worker/training/device_operations.h"
 #include "worker/training/operation_parts.h"
 
 namespace orchestrate {
@@ -131,27 +132,26 @@ Tensor reduce_ranges(const Tensor& x, const std::vector<std::int64_t>& offsets, 
 
 }  // namespace
 
-Operations::Operations(at::Device device, bool composite, Precision precision)
-    : device_(device), composite_(composite || !device.is_cpu()), precision_(precision) {}
+Operations::Operations(at::Device device, bool composite, Precision precision, DeviceKernels kernels)
+    : device_(device), precision_(precision) {
+    if (composite || !device.is_cpu()) {
+        on_device_ = std::make_shared<DeviceOperations>(device, precision, std::move(kernels), nullptr);
+    }
+}
 
-Tensor Operations::mask(const BatchLayoutPtr& layout, Rows rows, std::int64_t columns,
-                        const Dropout& dropout) const {
-    const auto& keys = rows == Rows::tokens ? layout->batch.token_key : layout->batch.text_key;
-    return make_mask(keys, columns, dropout).to(device_);
+void Operations::round_weights_of(RoundedWeights* rounded) {
+    if (on_device_) {
+        on_device_ = std::make_shared<DeviceOperations>(on_device_->reading(rounded));
+    }
 }
 
 Tensor Operations::embed(const BatchLayoutPtr& layout, const Tensor& word, const Tensor& position,
                          const Tensor& type, const NormTensors& norm, const Dropout& dropout) const {
+    if (on_device_) {
+        return on_device_->embed(tensors(layout), word, position, type, norm, dropout);
+    }
     const PackedBatch& batch = layout->batch;
     const std::int64_t columns = word.size(1);
-    if (composite_) {
-        const Tensor types = batch.type_id.empty() ? type.narrow(0, 0, 1)
-                                                   : type.index_select(0, on_device(batch.type_id, device_));
-        const Tensor sum = word.index_select(0, on_device(batch.token, device_)) + types +
-                           position.index_select(0, on_device(batch.position_id, device_));
-        const Tensor output = at::layer_norm(sum, {columns}, norm.gain, norm.bias, norm.epsilon);
-        return dropout.enabled() ? output * mask(layout, Rows::tokens, columns, dropout) : output;
-    }
     const std::int64_t rows = batch.rows();
     const std::int64_t chunks = chunks_for(rows, kRowsPerChunk);
     const auto random = PerChunk::scratch(chunks, random_floats(columns));
@@ -183,14 +183,10 @@ Tensor Operations::embed(const BatchLayoutPtr& layout, const Tensor& word, const
 Tensor Operations::add_norm(const BatchLayoutPtr& layout, Rows rows_kind, const Tensor& values,
                             const Tensor& bias, const Tensor& residual, const NormTensors& norm,
                             const Dropout& dropout) const {
-    const std::int64_t columns = values.size(1);
-    if (composite_) {
-        Tensor sum = values + bias;
-        if (dropout.enabled()) {
-            sum = sum * mask(layout, rows_kind, columns, dropout);
-        }
-        return at::layer_norm(sum + residual, {columns}, norm.gain, norm.bias, norm.epsilon);
+    if (on_device_) {
+        return on_device_->add_norm(tensors(layout), rows_kind, values, bias, residual, norm, dropout);
     }
+    const std::int64_t columns = values.size(1);
     const std::int64_t rows = values.size(0);
     const std::int64_t chunks = chunks_for(rows, kRowsPerChunk);
     const auto random = PerChunk::scratch(chunks, random_floats(columns));
@@ -216,8 +212,8 @@ Tensor Operations::add_norm(const BatchLayoutPtr& layout, Rows rows_kind, const 
 }
 
 Tensor Operations::bias_gelu(const Tensor& values, const Tensor& bias) const {
-    if (composite_) {
-        return at::gelu(values + bias);
+    if (on_device_) {
+        return on_device_->bias_gelu(values, bias);
     }
     const std::int64_t rows = values.size(0);
     const std::int64_t columns = values.size(1);
@@ -235,14 +231,21 @@ Tensor Operations::bias_gelu(const Tensor& values, const Tensor& bias) const {
 }
 
 Tensor Operations::dropout(const BatchLayoutPtr& layout, const Tensor& x, const Dropout& dropout) const {
-    return dropout.enabled() ? x * mask(layout, Rows::texts, x.size(1), dropout) : x;
+    if (on_device_) {
+        return on_device_->dropout(tensors(layout), Rows::texts, x, dropout);
+    }
+    return dropout.enabled() ? x * make_mask(layout->batch.text_key, x.size(1), dropout) : x;
 }
 
 Tensor Operations::mean_rows(const BatchLayoutPtr& layout, const Tensor& x) const {
-    return reduce_ranges(x, layout->batch.offsets, "mean");
+    return on_device_ ? on_device_->mean_rows(tensors(layout), x)
+                      : reduce_ranges(x, layout->batch.offsets, "mean");
 }
 
 Tensor Operations::pool_texts(const BatchLayoutPtr& layout, const Tensor& x, WindowPooling pooling) const {
+    if (on_device_) {
+        return on_device_->pool_texts(tensors(layout), x, pooling);
+    }
     if (layout->batch.examples() == layout->batch.texts()) {
         return x;
     }
@@ -250,6 +253,9 @@ Tensor Operations::pool_texts(const BatchLayoutPtr& layout, const Tensor& x, Win
 }
 
 Tensor Operations::first_rows(const BatchLayoutPtr& layout, const Tensor& x) const {
+    if (on_device_) {
+        return on_device_->first_rows(tensors(layout), x);
+    }
     std::vector<std::int64_t> first(layout->batch.offsets.begin(), layout->batch.offsets.end() - 1);
     return x.index_select(0, on_device(first, device_));
 }

@@ -1,25 +1,46 @@
 // The differentiable operations that a Transformer over packed texts is written with. On CPUs the
-// hand-written kernels do the work, on other devices (or if asked for) LibTorch's; both give the same values
-// to rounding. All matrices have one row per token and are fp32 and contiguous.
+// hand-written kernels do the work, on other devices (or if asked for) DeviceOperations; both give the same values
+// to rounding. All matrices have one row per token and are contiguous; on the CPU they are fp32.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 
 #include "common/job_config.h"
+#include "worker/training/batch_tensors.h"
 #include "worker/training/batches.h"
+#include "worker/training/device_kernels.h"
 #include "worker/training/kernels.h"
 #include "worker/training/keyed_random.h"
 
 namespace orchestrate {
 
-// A packed batch on its way through the model, kept by the operations until their backward pass is done.
-struct BatchLayout {
+class DeviceOperations;
+class RoundedWeights;
+
+// A packed batch on its way through the model, kept by the operations until their backward pass is done. Not thread-safe.
+class BatchLayout {
+  public:
     explicit BatchLayout(PackedBatch packed) : batch(std::move(packed)) {}
+    // Of tensors alone, for DeviceOperations; `batch` is empty.
+    explicit BatchLayout(BatchTensors tensors) : tensors_(std::move(tensors)) {}
+
+    // On a device; made when first asked for.
+    const BatchTensors& tensors(at::Device device) const {
+        if (!tensors_) {
+            tensors_ = tensors_of(batch, device);
+        }
+        return *tensors_;
+    }
+
     PackedBatch batch;
+
+  private:
+    mutable std::optional<BatchTensors> tensors_;
 };
 using BatchLayoutPtr = std::shared_ptr<const BatchLayout>;
 
@@ -34,9 +55,13 @@ struct NormTensors {
 
 class Operations {
   public:
-    // `composite`: use LibTorch's operations on the CPU too (tests compare the two).
+    // `composite`: use DeviceOperations on the CPU too (tests compare the two), with these kernels.
     // `precision`: of the products with weights; bf16 rounds their operands and sums in fp32, as torch.autocast does.
-    explicit Operations(at::Device device, bool composite = false, Precision precision = Precision::fp32);
+    explicit Operations(at::Device device, bool composite = false, Precision precision = Precision::fp32,
+                        DeviceKernels kernels = plain_kernels());
+
+    // Weights that are views of `values` (one flat tensor) are then rounded once per step and not where they are read.
+    void round_weights_of(RoundedWeights* rounded);
 
     // dropout(LayerNorm(word[token] + position[place] + type[type of the token])) -> [tokens, hidden].
     at::Tensor embed(const BatchLayoutPtr& layout, const at::Tensor& word, const at::Tensor& position,
@@ -44,11 +69,12 @@ class Operations {
 
     // x weight^T, without a bias (the operation that takes the product adds it).
     at::Tensor project(const at::Tensor& x, const at::Tensor& weight) const;
-    // The same with these rows of the weight alone: some of its outputs.
-    at::Tensor project(const at::Tensor& x, const at::Tensor& weight, RowRange outputs) const;
+    // For attention: these outputs alone. The bias is added where attention does not add it.
+    at::Tensor project_for_attention(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                                     RowRange outputs) const;
 
-    // Attention of every text within itself. qkv [tokens, 3 hidden] (query, key, value side by side, without
-    // bias), bias [3 hidden] -> [tokens, hidden]. With `probabilities`, it becomes what softmax gave, padded with
+    // Attention of every text within itself. qkv [tokens, 3 hidden] (query, key, value side by side, from
+    // project_for_attention), bias [3 hidden] -> [tokens, hidden]. With `probabilities`, it becomes what softmax gave, padded with
     // zeros: [texts, heads, longest, longest].
     at::Tensor attention(const BatchLayoutPtr& layout, const at::Tensor& qkv, const at::Tensor& bias,
                          std::int64_t heads, const Dropout& dropout,
@@ -82,20 +108,16 @@ class Operations {
     at::Tensor pool_texts(const BatchLayoutPtr& layout, const at::Tensor& x, WindowPooling pooling) const;
 
     at::Device device() const { return device_; }
+    // Whether only the tensors of a layout are read: its work can be recorded.
+    bool reads_tensors_only() const { return on_device_ != nullptr; }
 
   private:
-    // 0 or scale for each element of `rows` x columns.
-    at::Tensor mask(const BatchLayoutPtr& layout, Rows rows, std::int64_t columns,
-                    const Dropout& dropout) const;
-
-    at::Tensor composite_attention(const BatchLayoutPtr& layout, const at::Tensor& query,
-                                   const at::Tensor& key, const at::Tensor& value, std::int64_t heads,
-                                   bool first_query_only, const Dropout& dropout,
-                                   at::Tensor* probabilities = nullptr) const;
+    const BatchTensors& tensors(const BatchLayoutPtr& layout) const { return layout->tensors(device_); }
+    at::Tensor project_by_kernels(const at::Tensor& x, const at::Tensor& weight, RowRange outputs) const;
 
     at::Device device_;
-    bool composite_ = false;
     Precision precision_ = Precision::fp32;
+    std::shared_ptr<const DeviceOperations> on_device_;  // null: our kernels
 };
 
 }  // namespace orchestrate

@@ -34,15 +34,15 @@ std::vector<NamedTensor> AdamOptimizer::state() const {
     return tensors;
 }
 
-at::Tensor AdamOptimizer::step(double learning_rate) {
+template <class LearningRate, class Update>
+at::Tensor AdamOptimizer::step_with(const LearningRate& learning_rate, Update adam, Update adamw) {
     const at::NoGradGuard no_gradients;
     const at::Tensor norm = parameters_.gradients().norm();
     std::optional<at::Tensor> divisor;
     if (config_.max_grad_norm > 0) {
         divisor = ((norm + 1e-6) / config_.max_grad_norm).clamp_min(1.0);
     }
-    const auto update =
-        config_.optimizer == Optimizer::adam ? &at::_ops::_fused_adam_::call : &at::_ops::_fused_adamw_::call;
+    const auto update = config_.optimizer == Optimizer::adam ? adam : adamw;
     for (Group& group : groups_) {
         group.steps[0].add_(1);
         update(group.values, group.gradients, group.mean, group.square, {}, group.steps, learning_rate,
@@ -50,6 +50,15 @@ at::Tensor AdamOptimizer::step(double learning_rate) {
                /*amsgrad=*/false, /*maximize=*/false, divisor, /*found_inf=*/std::nullopt);
     }
     return norm;
+}
+
+at::Tensor AdamOptimizer::step(double learning_rate) {
+    return step_with(learning_rate, &at::_ops::_fused_adam_::call, &at::_ops::_fused_adamw_::call);
+}
+
+at::Tensor AdamOptimizer::step(const at::Tensor& learning_rate) {
+    return step_with(learning_rate, &at::_ops::_fused_adam__tensor_lr::call,
+                     &at::_ops::_fused_adamw__tensor_lr::call);
 }
 
 }  // namespace orchestrate

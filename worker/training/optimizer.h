@@ -22,6 +22,8 @@ class AdamOptimizer {
     // One step from the gradients in `parameters`, which are clipped to a total norm of max_grad_norm (0:
     // not). Returns the norm before clipping, a scalar tensor on the device.
     at::Tensor step(double learning_rate);
+    // The same with a scalar on the device: reads no number of the host, and so can be recorded.
+    at::Tensor step(const at::Tensor& learning_rate);
 
     // What it remembers from step to step; the tensors themselves.
     std::vector<NamedTensor> state() const;
@@ -35,6 +37,10 @@ class AdamOptimizer {
         std::vector<at::Tensor> steps;
         double decay = 0;
     };
+
+    // The last two: LibTorch's fused updates for this kind of learning rate.
+    template <class LearningRate, class Update>
+    at::Tensor step_with(const LearningRate& learning_rate, Update adam, Update adamw);
 
     Parameters& parameters_;
     TrainConfig config_;

@@ -18,11 +18,13 @@ std::optional<std::string> memory_shortage_in(const std::function<void()>& work)
     } catch (const c10::OutOfMemoryError& error) {
         return error.what_without_backtrace();
     } catch (const c10::Error& error) {
-        // LibTorch's CPU allocator has no exception class of its own.
-        if (std::strstr(error.what_without_backtrace(), "DefaultCPUAllocator") == nullptr) {
+        // LibTorch's CPU allocator and cuBLAS have no exception class of their own.
+        const char* const text = error.what_without_backtrace();
+        if (std::strstr(text, "DefaultCPUAllocator") == nullptr &&
+            std::strstr(text, "CUBLAS_STATUS_ALLOC_FAILED") == nullptr) {
             throw;
         }
-        return error.what_without_backtrace();
+        return text;
     }
 }
 

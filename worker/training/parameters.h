@@ -13,6 +13,7 @@
 #include "common/positions.h"
 #include "worker/training/batches.h"
 #include "worker/training/parameter_names.h"
+#include "worker/training/rounded_weights.h"
 
 namespace orchestrate {
 
@@ -87,6 +88,9 @@ class Parameters {
     const at::Tensor& leaf(const std::string& name) const;
     bool has(const std::string& name) const;
 
+    // bf16 twins of all values.
+    RoundedWeights& rounded_weights() { return rounded_weights_; }
+
     // Trained parameters of the whole model, rows that no text uses included.
     std::int64_t full_model_elements() const;
 
@@ -104,6 +108,7 @@ class Parameters {
     at::Tensor values_;  // a view of it
     at::Tensor gradients_and_statistics_;
     at::Tensor gradients_;  // a view of it
+    RoundedWeights rounded_weights_{at::Tensor()};
 };
 
 }  // namespace orchestrate

@@ -1,5 +1,6 @@
 // Operations::project: the products with the weights. The gradient of a weight is added straight to where it is
 // collected, without a tensor of its own.
+#include "worker/training/device_operations.h"
 #include "worker/training/matrix_product.h"
 #include "worker/training/operation_parts.h"
 
@@ -37,17 +38,18 @@ struct ProjectBackward : Node {
 }  // namespace
 
 Tensor Operations::project(const Tensor& x, const Tensor& weight) const {
-    return project(x, weight, {0, weight.size(0)});
+    const RowRange all{0, weight.size(0)};
+    return on_device_ ? on_device_->project(x, weight, {}, all) : project_by_kernels(x, weight, all);
 }
 
-Tensor Operations::project(const Tensor& x, const Tensor& weight, RowRange outputs) const {
+Tensor Operations::project_for_attention(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                                         RowRange outputs) const {
+    return on_device_ ? on_device_->project(x, weight, bias, outputs)
+                      : project_by_kernels(x, weight, outputs);
+}
+
+Tensor Operations::project_by_kernels(const Tensor& x, const Tensor& weight, RowRange outputs) const {
     const std::int64_t count = outputs.end - outputs.begin;
-    if (composite_) {
-        const Tensor rows = weight.narrow(0, outputs.begin, count);
-        return precision_ == Precision::bf16
-                   ? at::mm(x.to(at::kBFloat16), rows.to(at::kBFloat16).t()).to(at::kFloat)
-                   : at::mm(x, rows.t());
-    }
     const Tensor plain_x = x.detach().contiguous();
     const Tensor plain_weight = weight.detach().narrow(0, outputs.begin, count);
     const Tensor output = at::empty({x.size(0), count}, at::kFloat);

@@ -51,7 +51,7 @@ class Trainer {
           vocabulary_(CompactVocabulary::of(inputs.data)),
           parameters_(dimensions_of(inputs, vocabulary_), inputs.device.device),
           model_(parameters_, Operations(inputs.device.device, inputs.use_libtorch_kernels,
-                                         inputs.config.train.precision)),
+                                         inputs.config.train.precision, inputs.device.kernels)),
           training_step_(inputs, vocabulary_, parameters_, model_),
           divergence_(inputs.data.classes.size(), inputs.config.train.learning_rate, plan_.steps),
           choice_(inputs.config.train, inputs.data.validation.rows() > 0),
@@ -70,6 +70,11 @@ class Trainer {
     }
 
     AttemptOutcome run() {
+        if (is_first_rank()) {
+            for (const std::string& note : in_.device.notes) {
+                in_.observer.on_log(note);
+            }
+        }
         training_step_.join_ranks();
         mask_units();
         AttemptOutcome outcome;
@@ -151,21 +156,45 @@ class Trainer {
 
     // Why training ended, if it did before the end of the epoch.
     std::optional<Cause> train_epoch(std::int64_t epoch, std::string& message) {
-        const auto start = Clock::now();
-        const double seconds_before = state_.seconds_of_epoch;
-        const auto stop_at_checkpoint = [&] {
-            write_checkpoint();
-            message = "stopped at step " + std::to_string(state_.step) + " of " + std::to_string(plan_.steps);
-            return Cause::preempted;
-        };
+        epoch_start_ = Clock::now();
+        seconds_before_ = state_.seconds_of_epoch;
         const auto order = epoch_order(plan_.rows, in_.config.seed.data_order, epoch);
-        for (std::int64_t i = state_.step - (epoch - 1) * plan_.steps_per_epoch; i < plan_.steps_per_epoch;
-             ++i) {
-            const TrainingStep::Result result =
-                training_step_.run(plan_.batch(order, i), state_.step,
-                                   learning_rate_at(in_.config.train, state_.step, plan_.steps));
+        const std::int64_t first_step = (epoch - 1) * plan_.steps_per_epoch;
+        const std::int64_t end = first_step + plan_.steps_per_epoch;
+        for (std::int64_t step = state_.step; step < end; ++step) {
+            auto cause = take_in(training_step_.run(plan_.batch(order, step - first_step), step,
+                                                    learning_rate_at(in_.config.train, step, plan_.steps)),
+                                 epoch, message);
+            const bool last = step + 1 == end;
+            const bool writes_checkpoint = !last && checkpoints_.due();
+            if (!cause && (last || writes_checkpoint)) {
+                cause = take_in(training_step_.finish(), epoch, message);
+            }
+            if (cause) {
+                return cause;
+            }
+            if (writes_checkpoint) {
+                write_checkpoint();
+            }
+        }
+        // Evaluation may take longer than a worker is left to leave.
+        std::vector<double> stop{is_first_rank() && in_.stop ? 1.0 : 0.0};
+        in_.collective.all_reduce_sum(std::span(stop))->wait(kStepDeadline);
+        return stop[0] > 0 ? std::optional(stop_at_checkpoint(message)) : std::nullopt;
+    }
+
+    Cause stop_at_checkpoint(std::string& message) {
+        write_checkpoint();
+        message = "stopped at step " + std::to_string(state_.step) + " of " + std::to_string(plan_.steps);
+        return Cause::preempted;
+    }
+
+    // Steps of an epoch that have been done. Why training ended, if it did.
+    std::optional<Cause> take_in(const std::vector<TrainingStep::Result>& results, std::int64_t epoch,
+                                 std::string& message) {
+        for (const TrainingStep::Result& result : results) {
             if (result.stop) {
-                return stop_at_checkpoint();
+                return stop_at_checkpoint(message);
             }
             ++state_.step;
             if (in_.on_step) {
@@ -174,21 +203,15 @@ class Trainer {
             state_.loss_of_epoch += result.mean_loss * result.weight;
             state_.weight_of_epoch += result.weight;
             state_.seconds_of_epoch =
-                seconds_before + std::chrono::duration<double>(Clock::now() - start).count();
+                seconds_before_ + std::chrono::duration<double>(Clock::now() - epoch_start_).count();
             if (auto found = divergence_.after_step(state_.step, result.mean_loss)) {
                 message = *std::move(found);
                 return Cause::diverged;
             }
-            const bool last = i + 1 == plan_.steps_per_epoch;
-            progress_.after_step(epoch, state_.step, result.mean_loss, last);
-            if (!last && checkpoints_.due()) {
-                write_checkpoint();
-            }
+            progress_.after_step(epoch, state_.step, result.mean_loss,
+                                 state_.step == epoch * plan_.steps_per_epoch);
         }
-        // Evaluation may take longer than a worker is left to leave.
-        std::vector<double> stop{is_first_rank() && in_.stop ? 1.0 : 0.0};
-        in_.collective.all_reduce_sum(std::span(stop))->wait(kStepDeadline);
-        return stop[0] > 0 ? std::optional(stop_at_checkpoint()) : std::nullopt;
+        return std::nullopt;
     }
 
     PartMetrics measure(const PreparedPart& part, Evaluation& evaluation, bool keep_probabilities = false) {
@@ -308,6 +331,8 @@ class Trainer {
 
     Checkpoints checkpoints_;
     TrainingState state_;
+    Clock::time_point epoch_start_;
+    double seconds_before_ = 0;  // of this epoch, before epoch_start_
     MaskedUnits masked_;
 };
 
@@ -315,6 +340,9 @@ class Trainer {
 
 AttemptOutcome train(const TrainerInputs& inputs) {
     const DeterministicMode mode(inputs.config.train.deterministic && !inputs.device.device.is_cpu());
+    if (inputs.device.begin_training) {
+        inputs.device.begin_training();
+    }
     std::optional<Trainer> trainer;
     run_on_all_ranks(inputs.collective, kStepDeadline, [&] {
         check_configuration(inputs.config, inputs.data);
@@ -324,7 +352,11 @@ AttemptOutcome train(const TrainerInputs& inputs) {
         check_device(inputs.config, inputs.device);
         trainer.emplace(inputs);
     });
-    return trainer->run();
+    AttemptOutcome outcome = trainer->run();
+    if (inputs.collective.rank() == 0 && inputs.device.describe_memory) {
+        inputs.observer.on_log(inputs.device.describe_memory());
+    }
+    return outcome;
 }
 
 }  // namespace orchestrate

@@ -36,7 +36,8 @@ struct TrainerInputs {
     CheckpointPlan checkpoints = {};
     DurableFiles* files = nullptr;      // that hold them; null: no checkpoints are read or written
     bool use_libtorch_kernels = false;  // on the CPU instead of ours: for tests
-    // Called on every rank after each optimiser step with its mean loss over the global batch; may be empty.
+    // Called on every rank after each optimiser step (once its loss is known) with its mean loss over the global batch; may
+    // be empty.
     std::function<void(std::int64_t step, double loss)> on_step = nullptr;
     StepTrace* trace = nullptr;            // records where the time of each step goes; null: nothing does
     std::int64_t bucket_floats = 1 << 18;  // gradients are summed over the ranks in slices of at least that

@@ -4,6 +4,8 @@
 
 #include <ATen/ATen.h>
 
+#include "worker/training/batch_tensors.h"
+
 namespace orchestrate {
 
 namespace {
@@ -61,6 +63,10 @@ at::Tensor TrainingLoss::sum(const at::Tensor& logits, const std::vector<std::in
     return summed_cross_entropy(logits, labels, weight_tensor_, smoothing_);
 }
 
+at::Tensor TrainingLoss::sum(const at::Tensor& logits, const at::Tensor& labels) const {
+    return summed_cross_entropy(logits, labels, weight_tensor_, smoothing_);
+}
+
 double TrainingLoss::weight(std::span<const std::int64_t> rows) const {
     double total = 0;
     for (const std::int64_t row : rows) {
@@ -72,9 +78,14 @@ double TrainingLoss::weight(std::span<const std::int64_t> rows) const {
 at::Tensor summed_cross_entropy(const at::Tensor& logits, const std::vector<std::int64_t>& labels,
                                 const at::Tensor& class_weights, double label_smoothing) {
     const at::Tensor target = at::tensor(at::ArrayRef<std::int64_t>(labels), at::kLong).to(logits.device());
+    return summed_cross_entropy(logits, target, class_weights, label_smoothing);
+}
+
+at::Tensor summed_cross_entropy(const at::Tensor& logits, const at::Tensor& labels,
+                                const at::Tensor& class_weights, double label_smoothing) {
     const auto weights = class_weights.defined() ? std::optional(class_weights) : std::nullopt;
-    constexpr std::int64_t kIgnoreNone = -100;
-    return at::cross_entropy_loss(logits, target, weights, at::Reduction::Sum, kIgnoreNone, label_smoothing);
+    return at::cross_entropy_loss(logits, labels.to(at::kLong), weights, at::Reduction::Sum, kIgnoredLabel,
+                                  label_smoothing);
 }
 
 }  // namespace orchestrate

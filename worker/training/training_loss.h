@@ -22,8 +22,10 @@ class TrainingLoss {
     TrainingLoss(const TrainConfig& config, const PreparedPart& train, std::size_t classes,
                  at::Device device);
 
-    // Sum over a batch, a scalar tensor. logits [texts, classes].
+    // Sum over a batch, a scalar tensor. logits [texts, classes]; labels on the same device, of any whole-number type,
+    // those of kIgnoredLabel do not count.
     at::Tensor sum(const at::Tensor& logits, const std::vector<std::int64_t>& labels) const;
+    at::Tensor sum(const at::Tensor& logits, const at::Tensor& labels) const;
 
     // What the sum is divided by for the mean over these rows of the training part.
     double weight(std::span<const std::int64_t> rows) const;
@@ -45,5 +47,7 @@ class TrainingLoss {
 // Sum of the cross-entropies of a batch.
 at::Tensor summed_cross_entropy(const at::Tensor& logits, const std::vector<std::int64_t>& labels,
                                 const at::Tensor& class_weights = {}, double label_smoothing = 0);
+at::Tensor summed_cross_entropy(const at::Tensor& logits, const at::Tensor& labels,
+                                const at::Tensor& class_weights, double label_smoothing);
 
 }  // namespace orchestrate

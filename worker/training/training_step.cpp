@@ -39,7 +39,20 @@ TrainingStep::TrainingStep(const TrainerInputs& inputs, const CompactVocabulary&
       model_(model),
       loss_(inputs.config.train, inputs.data.train, inputs.data.classes.size(), inputs.device.device),
       optimizer_(parameters, inputs.config.train),
-      pass_rows_(first_pass_rows(inputs)) {}
+      pass_rows_(first_pass_rows(inputs)),
+      recordings_(model.operations().reads_tensors_only() ? inputs.device.make_recorded_work : nullptr,
+                  [&inputs](const std::string& line) {
+                      if (inputs.collective.rank() == 0) {
+                          inputs.observer.on_log(line);
+                      }
+                  }),
+      passes_(model, loss_, statistics().select(0, kLoss), recordings_) {
+    if (model.operations().reads_tensors_only()) {
+        const auto options = parameters.values().options();
+        learning_rate_ = at::zeros({}, options);
+        unread_ = at::zeros({kStepsPerReading, Parameters::kStepStatistics}, options);
+    }
+}
 
 void TrainingStep::join_ranks() {
     if (in_.collective.size() > 1) {
@@ -48,12 +61,83 @@ void TrainingStep::join_ranks() {
     }
 }
 
-TrainingStep::Result TrainingStep::run(std::span<const std::int64_t> batch, std::int64_t step,
-                                       double learning_rate) {
-    const double weight = loss_.weight(batch);
+std::vector<TrainingStep::Result> TrainingStep::run(std::span<const std::int64_t> batch, std::int64_t step,
+                                                    double learning_rate) {
     if (in_.trace != nullptr) {
         in_.trace->begin_step(step);
     }
+    if (!defers_results()) {
+        return {run_and_wait(batch, step, learning_rate)};
+    }
+    if (in_.stop.load(std::memory_order_relaxed)) {
+        std::vector<Result> results = finish();
+        results.push_back({0, 0, true});
+        return results;
+    }
+    begin(batch, step, learning_rate, loss_.weight(batch));
+    constexpr std::chrono::milliseconds kLongestUnread{500};
+    const bool is_time = std::chrono::steady_clock::now() - read_at_ > kLongestUnread;
+    if (is_time || static_cast<std::int64_t>(unread_weights_.size()) == kStepsPerReading) {
+        return finish();
+    }
+    return {};
+}
+
+std::vector<TrainingStep::Result> TrainingStep::finish() {
+    std::vector<Result> results;
+    if (!unread_weights_.empty()) {
+        const TraceSpan span(in_.trace, "wait for the device");
+        const at::Tensor found = unread_.to(at::kCPU);
+        const auto values = found.accessor<float, 2>();
+        for (std::size_t i = 0; i < unread_weights_.size(); ++i) {
+            const double weight = unread_weights_[i];
+            results.push_back({values[static_cast<std::int64_t>(i)][kLoss] / weight, weight, false});
+        }
+        unread_weights_.clear();
+    }
+    read_at_ = std::chrono::steady_clock::now();
+    return results;
+}
+
+void TrainingStep::begin(std::span<const std::int64_t> batch, std::int64_t step, double learning_rate,
+                         double weight) {
+    while (true) {
+        parameters_.gradients_and_statistics().zero_();
+        const auto shortage = memory_shortage_in([&] {
+            backward_passes(batch, step, weight);
+            update(learning_rate);
+        });
+        if (!shortage) {
+            break;
+        }
+        recordings_.end("memory is short");
+        passes_.forget();
+        update_.forget();
+        in_.device.release_memory();
+        make_do_with_less(step, 1, *shortage);
+    }
+    unread_.select(0, static_cast<std::int64_t>(unread_weights_.size())).copy_(statistics());
+    unread_weights_.push_back(weight);
+}
+
+void TrainingStep::update(double learning_rate) {
+    const TraceSpan span(in_.trace, "optimiser");
+    if (!model_.operations().reads_tensors_only()) {
+        optimizer_.step(learning_rate);
+        return;
+    }
+    learning_rate_.fill_(learning_rate);
+    update_.run(recordings_, [this] {
+        optimizer_.step(learning_rate_);
+        if (in_.config.train.precision == Precision::bf16) {
+            parameters_.rounded_weights().refresh();
+        }
+    });
+}
+
+TrainingStep::Result TrainingStep::run_and_wait(std::span<const std::int64_t> batch, std::int64_t step,
+                                                double learning_rate) {
+    const double weight = loss_.weight(batch);
     while (true) {
         parameters_.gradients_and_statistics().zero_();
         std::exception_ptr failure;
@@ -67,6 +151,8 @@ TrainingStep::Result TrainingStep::run(std::span<const std::int64_t> batch, std:
             statistics()[kFailed].fill_(1);
         }
         if (shortage) {
+            recordings_.end("memory is short");
+            passes_.forget();
             in_.device.release_memory();
             statistics()[kNoMemory].fill_(1);
         }
@@ -91,8 +177,7 @@ TrainingStep::Result TrainingStep::run(std::span<const std::int64_t> batch, std:
             return result;
         }
         if (ranks_without_memory == 0) {
-            const TraceSpan span(in_.trace, "optimiser");
-            optimizer_.step(learning_rate);
+            update(learning_rate);
             return result;
         }
         make_do_with_less(step, ranks_without_memory, shortage.value_or("another rank ran out"));
@@ -111,15 +196,23 @@ void TrainingStep::backward_passes(std::span<const std::int64_t> batch, std::int
         }
         const auto rows =
             batch.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
+        const auto arm = [&] {
+            if (buckets_ && end == share.end) {
+                buckets_->arm();
+            }
+        };
         std::optional<TraceSpan> span(std::in_place, in_.trace, "forward");
-        const auto layout =
-            std::make_shared<BatchLayout>(pack(in_.data.train, rows, static_cast<std::uint32_t>(begin),
-                                               vocabulary_, TextWindows::of(in_.config.tokenizer)));
+        PackedBatch packed = pack(in_.data.train, rows, static_cast<std::uint32_t>(begin), vocabulary_,
+                                  TextWindows::of(in_.config.tokenizer));
+        if (model_.operations().reads_tensors_only()) {
+            span.reset();
+            passes_.run(std::move(packed), {dropout.seed, step, 1.0 / batch_weight}, arm, in_.trace);
+            continue;
+        }
+        const auto layout = std::make_shared<BatchLayout>(std::move(packed));
         const at::Tensor loss = loss_.sum(model_.logits(layout, dropout), layout->batch.label);
         statistics()[kLoss].add_(loss.detach());
-        if (buckets_ && end == share.end) {
-            buckets_->arm();
-        }
+        arm();
         span.emplace(in_.trace, StepTrace::kBackward);
         torch::autograd::backward({loss}, {at::full({}, 1.0 / batch_weight, loss.options())});
     }

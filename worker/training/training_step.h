@@ -1,17 +1,22 @@
 // One optimiser step over all ranks: forward and backward passes over this rank's share of a global batch,
-// sums over the ranks, clipping, the optimiser.
+// sums over the ranks, clipping, the optimiser. One rank on a device that works behind its host is not waited for: the losses of
+// several steps are read at once.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "worker/training/gradient_buckets.h"
 #include "worker/training/model.h"
 #include "worker/training/optimizer.h"
 #include "worker/training/parameters.h"
+#include "worker/training/recorded_work.h"
 #include "worker/training/reducer.h"
+#include "worker/training/tensor_passes.h"
 #include "worker/training/trainer.h"
 #include "worker/training/training_loss.h"
 
@@ -25,6 +30,9 @@ class TrainingStep {
         bool stop = false;     // rank 0 was told to stop: the parameters are as before
     };
 
+    // On a device whose host need not wait, so many steps at most are begun before their losses are read.
+    static constexpr std::int64_t kStepsPerReading = 16;
+
     // All of them must outlive it.
     TrainingStep(const TrainerInputs& inputs, const CompactVocabulary& vocabulary, Parameters& parameters,
                  const EncoderClassifier& model);
@@ -36,8 +44,12 @@ class TrainingStep {
 
     // `batch`: rows of the training part, the same on every rank. `step`: 0-based. Every rank calls it. If a
     // rank runs out of memory, the step is done again with half the micro-batch, or OutOfMemory is thrown on
-    // every rank.
-    Result run(std::span<const std::int64_t> batch, std::int64_t step, double learning_rate);
+    // every rank. Returns, in order, the steps whose losses are known by now and were not before; one with `stop` was not
+    // done, and is the last.
+    std::vector<Result> run(std::span<const std::int64_t> batch, std::int64_t step, double learning_rate);
+
+    // Waits for the steps that were begun: all of them are known then.
+    std::vector<Result> finish();
 
     // Examples of this rank's share in one forward and backward pass, at most. Changes memory, and the last digits.
     std::int64_t pass_rows() const { return pass_rows_; }
@@ -47,6 +59,13 @@ class TrainingStep {
     std::vector<NamedTensor> optimizer_state() const { return optimizer_.state(); }
 
   private:
+    bool defers_results() const {
+        return model_.operations().reads_tensors_only() && in_.collective.size() == 1;
+    }
+    Result run_and_wait(std::span<const std::int64_t> batch, std::int64_t step, double learning_rate);
+    void begin(std::span<const std::int64_t> batch, std::int64_t step, double learning_rate, double weight);
+    void update(double learning_rate);
+
     // Adds the gradients and losses of this rank's share.
     void backward_passes(std::span<const std::int64_t> batch, std::int64_t step, double batch_weight);
 
@@ -66,6 +85,15 @@ class TrainingStep {
     std::int64_t pass_rows_;  // examples of this rank's share in one forward and backward pass, at most
     std::unique_ptr<Reducer> reducer_;
     std::unique_ptr<GradientBuckets> buckets_;
+
+    // On devices.
+    Recordings recordings_;
+    TensorPasses passes_;
+    RepeatedWork update_;
+    at::Tensor learning_rate_;            // scalar
+    at::Tensor unread_;                   // [kStepsPerReading, statistics]
+    std::vector<double> unread_weights_;  // of the steps that were begun
+    std::chrono::steady_clock::time_point read_at_;
 };
 
 }  // namespace orchestrate

@@ -192,7 +192,7 @@ TEST_P(SavedModelTest, RowsOfPretrainedWeightsAreKept) {
 
 TEST_P(SavedModelTest, TransformersPredictsTheSame) {
     if (!std::filesystem::exists(ORCHESTRATE_PEERS_PYTHON)) {
-        GTEST_SKIP() << "no .deps/peers: ./setup --peers makes it";
+        GTEST_SKIP() << "skipped: no .deps/peers: ./setup --peers makes it";
     }
     std::string command = std::string("OMP_NUM_THREADS=1 ") + ORCHESTRATE_PEERS_PYTHON + " " +
                           ORCHESTRATE_SOURCE_DIR + "/tests/peers/same_predictions.py";

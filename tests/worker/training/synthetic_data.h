@@ -121,11 +121,15 @@ struct RunOptions {
     std::function<void(std::int64_t step, std::int64_t examples)> before_pass = nullptr;
     const PretrainedWeights* pretrained = nullptr;
     std::filesystem::path models_folder = {};
+    std::function<void(TrainingDevice& device)> change_device = nullptr;  // this machine's CPU else
 };
 
 inline TrainingRun run_job(const JobConfig& config, const PreparedData& data, Collective& collective,
                            const RunOptions& options = {}) {
-    const TrainingDevice device = cpu_device();
+    TrainingDevice device = cpu_device();
+    if (options.change_device) {
+        options.change_device(device);
+    }
     SilentObserver observer;
     const std::atomic<bool> stop{false};
     TrainingRun run;

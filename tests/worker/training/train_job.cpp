@@ -4,6 +4,7 @@
 //   FILE]
 //             [--repeat N] [--set /json/pointer=value]...
 #include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 
@@ -60,7 +61,9 @@ int main(int argc, char** argv) {
     std::string mpi;
     std::string texts;
     std::string trace;
-    std::string library_folder = ORCHESTRATE_BINARY_DIR "/lib";
+    // Beside this program, wherever both have been carried.
+    std::string library_folder =
+        std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path() / "lib";
     std::vector<std::string> assignments;
     int threads = 1;
     int repeat = 1;
