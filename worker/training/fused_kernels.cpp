@@ -12,7 +12,7 @@ using at::Tensor;
 
 constexpr std::int64_t kThreads = 128;  // of a block
 constexpr std::int64_t kWarp = 32;
-constexpr std::int64_t kWidestNorm = 2048;
+constexpr std::int64_t kWidestNorm = 1024;  // wider ones need more registers than there are
 
 std::int64_t divided_up(std::int64_t value, std::int64_t divisor) {
     return (value + divisor - 1) / divisor;

@@ -1,11 +1,18 @@
 // The passes between the matrix products of a Transformer, each once over memory. Compiled when a GPU is there, for its
 // architecture, with these macros; tests compile the same text for the host. No header is included.
-//   COLUMNS  of a normed row: even, at most 2048
+//   COLUMNS  of a normed row: even, at most 1024
 //   BF16     1: values are bf16, 0: float
 // Rows lie one after another. Random numbers are those of keyed_random.h.
 
 #ifndef KERNEL
 #define KERNEL extern "C" __global__
+#endif
+
+// Loads of several rows under way at a time.
+#ifdef __CUDACC_RTC__
+#define UNROLLED _Pragma("unroll 4")
+#else
+#define UNROLLED
 #endif
 
 typedef unsigned int Word;
@@ -50,7 +57,7 @@ __device__ inline Pair load(const unsigned short* from) {
     pair.second = widened((unsigned short)(both >> 16));
     return pair;
 }
-__device__ inline Pair load(const float* from) {
+__device__ inline Pair load(const float* __restrict__ from) {
     Pair pair;
     pair.first = from[0];
     pair.second = from[1];
@@ -139,9 +146,11 @@ KERNEL void keep(DROPOUT_PARAMETERS, long long rows, int columns, unsigned char*
 }
 
 // output = LayerNorm(residual + dropout(values + bias)). One warp per row.
-KERNEL void add_norm(const Value* values, const float* bias, const Value* residual, const float* gain,
-                     const float* norm_bias, float epsilon, DROPOUT_PARAMETERS, long long rows, Value* output,
-                     Value* normalized, float* inverse_deviation) {
+KERNEL void add_norm(const Value* __restrict__ values, const float* __restrict__ bias,
+                     const Value* __restrict__ residual, const float* __restrict__ gain,
+                     const float* __restrict__ norm_bias, float epsilon, DROPOUT_PARAMETERS, long long rows,
+                     Value* __restrict__ output, Value* __restrict__ normalized,
+                     float* __restrict__ inverse_deviation) {
     const long long row = (long long)blockIdx.x * (blockDim.x / WARP) + threadIdx.x / WARP;
     if (row >= rows) {
         return;
@@ -202,9 +211,10 @@ KERNEL void add_norm(const Value* values, const float* bias, const Value* residu
 
 // Gradients of add_norm. Each warp takes every so-many-th row, and leaves its sums over them in `partial`:
 // [warps, 3, COLUMNS], of bias, gain and norm_bias.
-KERNEL void add_norm_backward(const Value* gradient, const Value* normalized, const float* inverse_deviation,
-                              const float* gain, DROPOUT_PARAMETERS, long long rows, Value* of_values,
-                              Value* of_residual, float* partial) {
+KERNEL void add_norm_backward(const Value* __restrict__ gradient, const Value* __restrict__ normalized,
+                              const float* __restrict__ inverse_deviation, const float* __restrict__ gain,
+                              DROPOUT_PARAMETERS, long long rows, Value* __restrict__ of_values,
+                              Value* __restrict__ of_residual, float* __restrict__ partial) {
     const int warps_per_block = (int)(blockDim.x / WARP);
     const long long warp = (long long)blockIdx.x * warps_per_block + threadIdx.x / WARP;
     const long long warps = (long long)gridDim.x * warps_per_block;
@@ -291,12 +301,14 @@ __device__ inline float gelu_slope(float x) {
 }
 
 // output = gelu(values + bias). A thread takes two columns of every gridDim.y-th row, here and below.
-KERNEL void bias_gelu(const Value* values, const float* bias, long long rows, int columns, Value* output) {
+KERNEL void bias_gelu(const Value* __restrict__ values, const float* __restrict__ bias, long long rows,
+                      int columns, Value* __restrict__ output) {
     const int column = (int)(blockIdx.x * blockDim.x + threadIdx.x) * 2;
     if (column >= columns) {
         return;
     }
     const Pair added = load(bias + column);
+    UNROLLED
     for (long long row = blockIdx.y; row < rows; row += gridDim.y) {
         Pair pair = load(values + row * columns + column);
         pair.first = gelu(pair.first + added.first);
@@ -306,14 +318,16 @@ KERNEL void bias_gelu(const Value* values, const float* bias, long long rows, in
 }
 
 // partial: [gridDim.y, columns], sums over the rows.
-KERNEL void bias_gelu_backward(const Value* gradient, const Value* values, const float* bias, long long rows,
-                               int columns, Value* of_values, float* partial) {
+KERNEL void bias_gelu_backward(const Value* __restrict__ gradient, const Value* __restrict__ values,
+                               const float* __restrict__ bias, long long rows, int columns,
+                               Value* __restrict__ of_values, float* __restrict__ partial) {
     const int column = (int)(blockIdx.x * blockDim.x + threadIdx.x) * 2;
     if (column >= columns) {
         return;
     }
     const Pair added = load(bias + column);
     Pair sum = {0.0f, 0.0f};
+    UNROLLED
     for (long long row = blockIdx.y; row < rows; row += gridDim.y) {
         const Pair upstream = load(gradient + row * columns + column);
         Pair pair = load(values + row * columns + column);

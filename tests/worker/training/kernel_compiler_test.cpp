@@ -10,8 +10,8 @@ namespace orchestrate::test {
 namespace {
 
 TEST(KernelCompilerTest, CompilesTheKernelsForEveryArchitecture) {
-    for (const char* const architecture : {"sm_80", "sm_90", "sm_100"}) {
-        for (const char* const columns : {"COLUMNS=64", "COLUMNS=768", "COLUMNS=2048"}) {
+    for (const char* const architecture : {"sm_80", "sm_90"}) {
+        for (const char* const columns : {"COLUMNS=64", "COLUMNS=1024"}) {
             for (const char* const type : {"BF16=0", "BF16=1"}) {
                 const std::string code = compile_kernels(kFusedKernelsSource, architecture, {columns, type});
                 for (const char* const kernel :

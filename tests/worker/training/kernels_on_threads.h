@@ -6,6 +6,7 @@
 
 #include "worker/training/fused_kernels.cu"
 
+#undef UNROLLED
 #undef LANES
 #undef CHUNK
 #undef WARP
