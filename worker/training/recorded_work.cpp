@@ -1,5 +1,7 @@
 #include "worker/training/recorded_work.h"
 
+#include <exception>
+
 #include <c10/util/Exception.h>
 
 namespace orchestrate {
@@ -14,8 +16,10 @@ std::unique_ptr<RecordedWork> Recordings::record(const std::function<void()>& wo
         return recorded;
     } catch (const c10::Error& error) {
         end(error.what_without_backtrace());
-        return nullptr;
+    } catch (const std::exception& error) {
+        end(error.what());
     }
+    return nullptr;
 }
 
 void Recordings::end(const std::string& why) {
