@@ -138,7 +138,7 @@ Field precision() {
     choices.insert(choices.begin(), "auto");
     Field field = named_field("train.precision", quoted_alternatives(choices), "",
                               "Of the encoder's matrix products: with bf16 their operands have 8 bits, sums "
-                              "and all else stay fp32. "
+                              "and all else stay fp32; on GPUs activations are bf16 too. "
                               "`\"auto\"` is settled when the study is read: bf16 on GPUs of compute "
                               "capability 8.0 or later and on AMD "
                               "CPUs with AVX512_BF16 (1.2 to 1.4 times the speed there), otherwise, and on "
