@@ -67,8 +67,8 @@ struct DeviceOperations::Padded {
         const Tensor place_in_text = at::arange(shape.longest, batch.text_begin.options());
         is_row = place_in_text.unsqueeze(0) < batch.text_begin.diff().unsqueeze(1);
         row = ((batch.text_begin.narrow(0, 0, shape.texts).unsqueeze(1) + place_in_text) * is_row).view({-1});
-        const Tensor place_of_row =
-            at::arange(shape.rows, batch.text_begin.options()) - batch.text_begin.index_select(0, batch.row_text);
+        const Tensor place_of_row = at::arange(shape.rows, batch.text_begin.options()) -
+                                    batch.text_begin.index_select(0, batch.row_text);
         place = batch.row_text * shape.longest + place_of_row;
     }
 };
