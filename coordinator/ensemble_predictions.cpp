@@ -23,6 +23,9 @@ void check(EnsembleRule rule, std::span<const MemberPredictions> members) {
         throw UserError("it has no members");
     }
     const auto& first = members.front();
+    if (first.line.empty()) {
+        throw UserError("its members have no test predictions");
+    }
     for (const auto& member : members) {
         if (member.classes != first.classes) {
             throw UserError("its members know different classes");
@@ -88,12 +91,11 @@ AttemptResult combine_predictions(EnsembleRule rule, std::span<const MemberPredi
     ConfusionMatrix confusion(first.classes.size());
     confusion.add(first.true_class, predictions.predicted_class);
     const double mean_loss = rule == EnsembleRule::vote ? std::numeric_limits<double>::quiet_NaN()
-                             : first.line.empty()       ? 0
                                                         : loss / static_cast<double>(first.line.size());
     result.test = part_metrics(confusion, mean_loss);
     result.test_classes = class_metrics(confusion, first.classes);
     result.test_confusion = confusion.sparse();
-    result.collapsed = !first.line.empty() && confusion.is_collapsed();
+    result.collapsed = confusion.is_collapsed();
     return result;
 }
 

@@ -447,6 +447,11 @@ class StudyLoader {
                 all.emplace(stage.name, variants);
             }
         }
+        if (settings().job.command && !plan_->ensembles.empty()) {
+            mistakes_.error(
+                plan_->ensembles.front().where,
+                "a command gives no predictions that could be combined; expected no [[ensemble]]");
+        }
         if (mistakes_.errors() == 0 && !plan_->ensembles.empty()) {
             settle_ensembles(plan_->ensembles, stages_, all, mistakes_);
         }

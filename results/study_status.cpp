@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kCancelledColumn = 9;
 constexpr std::size_t kQuarantinedColumn = 10;
+constexpr std::size_t kPausedColumn = 11;
 
 }  // namespace
 
@@ -19,7 +20,7 @@ std::string render_study_status(SQLite::Database& database, std::size_t max_widt
     SQLite::Statement query(
         database,
         "SELECT study, study_state, stage, variants, jobs, waiting, running, succeeded, failed, "
-        "cancelled, quarantined, created_at, finished_at FROM study_progress");
+        "cancelled, quarantined, paused, created_at, finished_at FROM study_progress");
     const QueryResult progress = read_rows(query);
     if (format != OutputFormat::table) {
         return render(progress, max_width, format);
@@ -29,7 +30,7 @@ std::string render_study_status(SQLite::Database& database, std::size_t max_widt
     }
     // Shown where there are any.
     std::vector<std::size_t> rare_columns;
-    for (const std::size_t column : {kCancelledColumn, kQuarantinedColumn}) {
+    for (const std::size_t column : {kPausedColumn, kCancelledColumn, kQuarantinedColumn}) {
         if (std::any_of(progress.rows.begin(), progress.rows.end(),
                         [&](const auto& row) { return cell_text(row[column]) != "0"; })) {
             rare_columns.push_back(column);

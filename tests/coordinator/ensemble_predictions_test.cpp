@@ -100,6 +100,7 @@ TEST(EnsemblePredictionsTest, WhatDoesNotFitIsRefused) {
     auto old = one;
     old.class_probability.clear();
     EXPECT_THAT(refusal(EnsembleRule::mean, {}), HasSubstr("no members"));
+    EXPECT_THAT(refusal(EnsembleRule::vote, {member({}), member({})}), HasSubstr("no test predictions"));
     EXPECT_THAT(refusal(EnsembleRule::vote, {one, other_rows}), HasSubstr("different rows"));
     EXPECT_THAT(refusal(EnsembleRule::vote, {one, other_classes}), HasSubstr("different classes"));
     EXPECT_THAT(refusal(EnsembleRule::mean, {one, old}), HasSubstr("combine = \"vote\""));

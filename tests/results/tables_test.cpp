@@ -308,6 +308,9 @@ TEST(StudyStatus, CountsJobsPerStage) {
     EXPECT_EQ(lines[0], "study   state    stage     done  running  waiting  failed");
     EXPECT_EQ(lines[2], "genres  running  search     1/2        0        1       0");
     EXPECT_EQ(lines[3], "                 ablation   0/0        0        0       0");
+    filled.set_state(filled.add_job(variant, 4), "paused");
+    EXPECT_EQ(lines_of(render_study_status(filled.database(), 80))[2],
+              "genres  running  search     1/3        0        1       0       1");
     filled.set_state(filled.add_job(variant, 2), "cancelled");
     EXPECT_THAT(lines_of(render_study_status(filled.database(), 80))[0], HasSubstr("cancelled"));
     filled.set_state(filled.add_job(variant, 3), "quarantined");
