@@ -1,5 +1,4 @@
-// Training as GPUs do it, on the CPU: padded to few shapes, passes recorded and repeated, losses read later. A recording is
-// here the work itself, done again on the same buffers; what it would read of the host would be that of its first batch.
+// Training as GPUs do it, on the CPU: padded to few shapes, passes recorded and repeated, losses read later.
 #include <cmath>
 
 #include <ATen/ATen.h>
@@ -9,33 +8,12 @@
 
 #include "tests/worker/training/ablations.h"
 #include "tests/worker/training/synthetic_data.h"
+#include "tests/worker/training/work_done_again.h"
 
 namespace orchestrate::test {
 namespace {
 
 using testing::HasSubstr;
-
-struct Counts {
-    std::int64_t recorded = 0;
-    std::int64_t replayed = 0;
-};
-
-class WorkDoneAgain final : public RecordedWork {
-  public:
-    explicit WorkDoneAgain(Counts& counts) : counts_(counts) {}
-    void record(const std::function<void()>& work) override {
-        work_ = work;
-        ++counts_.recorded;
-    }
-    void replay() override {
-        work_();
-        ++counts_.replayed;
-    }
-
-  private:
-    Counts& counts_;
-    std::function<void()> work_;
-};
 
 class RecordedTrainingTest : public testing::Test {
   protected:
@@ -45,14 +23,14 @@ class RecordedTrainingTest : public testing::Test {
         RunOptions options;
         options.use_libtorch_kernels = true;
         options.change_device = [this](TrainingDevice& device) {
-            device.make_recorded_work = [this] { return std::make_unique<WorkDoneAgain>(counts_); };
+            record_by_doing_again(device, counts_);
             device.computes_bf16 = true;
         };
         return options;
     }
     TrainingRun run(const RunOptions& options = {}) { return run_job(config_, data_, collective_, options); }
 
-    Counts counts_;
+    RecordedCounts counts_;
     PreparedData data_ = synthetic_data(kTrainRows);
     JobConfig config_ = synthetic_job();
     SingleRank collective_;
@@ -231,7 +209,7 @@ TEST_F(RecordedTrainingTest, SaysAtWhichStepItDiverged) {
 
 TEST_F(RecordedTrainingTest, StopsAfterTheStepsThatWereBegun) {
     TrainingDevice device = cpu_device();
-    device.make_recorded_work = [this] { return std::make_unique<WorkDoneAgain>(counts_); };
+    record_by_doing_again(device, counts_);
     SilentObserver observer;
     std::atomic<bool> stop{false};
     std::int64_t begun = 0;

@@ -10,6 +10,7 @@
 #include "common/error.h"
 #include "tests/worker/training/ablations.h"
 #include "tests/worker/training/synthetic_data.h"
+#include "tests/worker/training/work_done_again.h"
 #include "worker/interface_address.h"
 #include "worker/training/all_ranks.h"
 #include "worker/training/out_of_memory.h"
@@ -54,6 +55,16 @@ void losses_and_results_do_not_depend_on_ranks(Collective& collective, const Run
                "equal predictions");
         expect(std::abs(many.test.loss - one.test.loss) < 1e-5, "equal test loss");
     }
+}
+
+// As GPUs do it: what is recorded is repeated before and after the sums over the ranks.
+void recorded_passes_do_not_depend_on_ranks(Collective& collective) {
+    RecordedCounts counts;
+    RunOptions options;
+    options.use_libtorch_kernels = true;
+    options.change_device = [&](TrainingDevice& device) { record_by_doing_again(device, counts); };
+    losses_and_results_do_not_depend_on_ranks(collective, options);
+    expect(counts.replayed > 51, "most passes and updates are repeated ones");
 }
 
 // Another mask of dropout at each step and example, or the comparison above would show less than it says.
@@ -340,6 +351,7 @@ int main(int argc, char** argv) {
         collective.reset(open({}));
         dropout_changes_losses();
         losses_and_results_do_not_depend_on_ranks(*collective, {});
+        recorded_passes_do_not_depend_on_ranks(*collective);
         for (const std::int64_t micro_batch : {1, 3}) {
             RunOptions options;
             options.micro_batch = micro_batch;
