@@ -1,5 +1,6 @@
 #include "common/connection.h"
 
+#include <algorithm>
 #include <exception>
 #include <functional>
 #include <optional>
@@ -7,10 +8,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/read.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 
 #include "common/error.h"
 #include "common/tls.h"
@@ -22,7 +21,8 @@ namespace asio = boost::asio;
 using asio::use_awaitable;
 using asio::ip::tcp;
 
-// Runs an operation; throws what it throws, or std::runtime_error(`late`) once `timeout` has passed.
+// Runs an operation; throws what it throws, or std::runtime_error(`late`) once
+// `timeout` has passed.
 asio::awaitable<void> within(std::chrono::milliseconds timeout, const char* late,
                              std::function<asio::awaitable<void>()> operation) {
     using namespace asio::experimental::awaitable_operators;
@@ -45,31 +45,90 @@ asio::awaitable<void> within(std::chrono::milliseconds timeout, const char* late
     }
 }
 
+constexpr std::size_t kPrefixBytes = 4;
+constexpr std::size_t kSmallestInput = 4096;
+constexpr std::size_t kLargestIdleInput = 65536;
+constexpr std::size_t kLargestGatheredWrite = 65536;
+
+// Its type's name if the next message of that type says all that it says.
+const char* replaceable_kind_of(const Message& message) {
+    if (std::holds_alternative<AttemptProgress>(message)) {
+        return AttemptProgress::kType;
+    }
+    if (std::holds_alternative<Heartbeat>(message)) {
+        return Heartbeat::kType;
+    }
+    return std::holds_alternative<StatusReply>(message) ? StatusReply::kType : nullptr;
+}
+
 }  // namespace
 
-Connection::Connection(Stream stream) : stream_(std::move(stream)) {}
+Connection::Connection(Stream stream) : stream_(std::move(stream)), stall_timer_(stream_.get_executor()) {}
 
-asio::awaitable<Message> Connection::read() {
-    std::array<std::uint8_t, 4> prefix{};
-    co_await asio::async_read(stream_, asio::buffer(prefix), use_awaitable);
-    std::size_t size = 0;
-    for (const std::uint8_t byte : prefix) {
-        size = size << 8 | byte;
+asio::awaitable<Message> Connection::read(std::size_t limit) {
+    while (true) {
+        const std::size_t available = input_end_ - input_begin_;
+        if (available >= kPrefixBytes) {
+            std::size_t size = 0;
+            for (std::size_t i = 0; i < kPrefixBytes; ++i) {
+                size = size << 8 | input_[input_begin_ + i];
+            }
+            if (size > limit) {
+                throw ProtocolError("a frame of " + std::to_string(size) + " bytes is over the limit of " +
+                                    std::to_string(limit));
+            }
+            if (available >= kPrefixBytes + size) {
+                const std::span body(input_.data() + input_begin_ + kPrefixBytes, size);
+                input_begin_ += kPrefixBytes + size;
+                co_return decode_body(body);
+            }
+        }
+        make_space();
+        input_end_ += co_await stream_.async_read_some(
+            asio::buffer(input_.data() + input_end_, input_.size() - input_end_), use_awaitable);
     }
-    if (size > kMaximumFrameBytes) {
-        throw ProtocolError("a frame of " + std::to_string(size) + " bytes is over the limit");
+}
+
+// Memory grows with what has come, not with what a prefix claims, and is given
+// back after a large frame.
+void Connection::make_space() {
+    const std::size_t available = input_end_ - input_begin_;
+    if (available == 0 && input_.size() > kLargestIdleInput) {
+        input_ = {};
     }
-    std::vector<std::uint8_t> body(size);
-    co_await asio::async_read(stream_, asio::buffer(body), use_awaitable);
-    co_return decode_body(body);
+    if (input_begin_ > 0) {
+        std::copy(input_.begin() + static_cast<std::ptrdiff_t>(input_begin_),
+                  input_.begin() + static_cast<std::ptrdiff_t>(input_end_), input_.begin());
+        input_begin_ = 0;
+        input_end_ = available;
+    }
+    if (input_end_ == input_.size()) {
+        input_.resize(std::max(kSmallestInput, 2 * input_.size()));
+    }
+}
+
+bool Connection::replace_waiting(Queued& newer) {
+    const auto older = std::find_if(queue_.rbegin(), queue_.rend(), [&](const Queued& waiting) {
+        return waiting.replaceable_kind == newer.replaceable_kind;
+    });
+    if (older == queue_.rend()) {
+        return false;
+    }
+    queued_bytes_ += newer.frame.size() - older->frame.size();
+    *older = std::move(newer);
+    return true;
 }
 
 void Connection::send(const Message& message) {
     if (closed_ || finishing_) {
         return;
     }
-    queue_.push_back(encode_frame(message));
-    queued_bytes_ += queue_.back().size();
+    Queued queued{encode_frame(message), replaceable_kind_of(message)};
+    if (queued.replaceable_kind != nullptr && queued_bytes_ > kCrowdedBytes && replace_waiting(queued)) {
+        return;
+    }
+    queued_bytes_ += queued.frame.size();
+    queue_.push_back(std::move(queued));
     if (queued_bytes_ > kMaximumQueuedBytes) {
         close();
         return;
@@ -84,11 +143,23 @@ void Connection::send(const Message& message) {
 
 asio::awaitable<void> Connection::write_queue() {
     const auto self = shared_from_this();
+    watch_for_stall();
     try {
+        std::vector<std::uint8_t> bytes;  // several small frames in one write
         while (!queue_.empty() && !closed_) {
-            co_await asio::async_write(stream_, asio::buffer(queue_.front()), use_awaitable);
-            queued_bytes_ -= queue_.front().size();
+            bytes = std::move(queue_.front().frame);
             queue_.pop_front();
+            while (!queue_.empty() && bytes.size() + queue_.front().frame.size() <= kLargestGatheredWrite) {
+                bytes.insert(bytes.end(), queue_.front().frame.begin(), queue_.front().frame.end());
+                queue_.pop_front();
+            }
+            for (std::size_t done = 0; done < bytes.size();) {
+                const std::size_t count = co_await stream_.async_write_some(
+                    asio::buffer(bytes.data() + done, bytes.size() - done), use_awaitable);
+                done += count;
+                queued_bytes_ -= count;
+                written_bytes_ += count;
+            }
         }
     } catch (const boost::system::system_error&) {
         close();
@@ -97,6 +168,27 @@ asio::awaitable<void> Connection::write_queue() {
     if (finishing_) {
         close();
     }
+}
+
+// While much waits: whether anything was written since the last look.
+void Connection::watch_for_stall() {
+    if (std::exchange(watching_, true)) {
+        return;
+    }
+    stall_timer_.expires_after(kStallLimit);
+    stall_timer_.async_wait(
+        [weak = weak_from_this(), written = written_bytes_](boost::system::error_code error) {
+            const auto self = weak.lock();
+            if (error || !self || self->closed_) {
+                return;
+            }
+            self->watching_ = false;
+            if (self->writing_ && self->written_bytes_ == written) {
+                self->close();
+            } else if (self->queued_bytes_ > kCrowdedBytes) {
+                self->watch_for_stall();
+            }
+        });
 }
 
 void Connection::finish() {
@@ -109,6 +201,7 @@ void Connection::finish() {
 void Connection::close() {
     if (!closed_) {
         closed_ = true;
+        stall_timer_.cancel();
         boost::system::error_code ignored;
         stream_.next_layer().shutdown(tcp::socket::shutdown_both, ignored);
         stream_.next_layer().close(ignored);

@@ -1,5 +1,5 @@
-// One framed, encrypted connection: reads and writes whole messages over TLS on Boost.Asio coroutines.
-// All calls from the thread of its executor.
+// One framed, encrypted connection: reads and writes whole messages over TLS on
+// Boost.Asio coroutines. All calls from the thread of its executor.
 #pragma once
 
 #include <chrono>
@@ -25,13 +25,24 @@ class Connection : public std::enable_shared_from_this<Connection> {
     // Takes a stream whose handshake is done.
     explicit Connection(Stream stream);
 
-    // The next message. Throws boost::system::system_error when the connection ends, ProtocolError for
-    // nonsense.
-    boost::asio::awaitable<Message> read();
+    // The next message. Throws boost::system::system_error when the connection
+    // ends, ProtocolError for nonsense and for a frame over `limit` bytes, for
+    // which no memory was taken yet.
+    boost::asio::awaitable<Message> read(std::size_t limit = kMaximumFrameBytes);
 
-    // Queues a message; it is written in order. After close() it is dropped. A peer that does not read is cut
-    // off when kMaximumQueuedBytes wait for it.
+    // Queues a message; those that are queued are written in order. After close()
+    // it is dropped. For a peer that reads slowly, with more than kCrowdedBytes
+    // waiting, a report that the next one of its kind replaces (progress,
+    // heartbeats, status) takes the place of the one that waits; results are
+    // never dropped. A peer that has read nothing for kStallLimit, or for which
+    // kMaximumQueuedBytes wait, is cut off.
     void send(const Message& message);
+
+    static constexpr std::size_t kCrowdedBytes = 256U << 10;
+    static constexpr std::size_t kMaximumQueuedBytes = kMaximumFrameBytes + (64U << 20);
+    static constexpr std::chrono::seconds kStallLimit{60};
+
+    std::size_t queued_bytes() const { return queued_bytes_; }
 
     // Ends the connection after what is queued has been written.
     void finish();
@@ -43,20 +54,33 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::string peer_address() const;
 
   private:
-    static constexpr std::size_t kMaximumQueuedBytes = 512U << 20;
+    struct Queued {
+        std::vector<std::uint8_t> frame;
+        const char* replaceable_kind = nullptr;  // by the next one of that kind
+    };
     boost::asio::awaitable<void> write_queue();
+    void watch_for_stall();
+    bool replace_waiting(Queued& newer);
+    void make_space();
 
     Stream stream_;
-    std::deque<std::vector<std::uint8_t>> queue_;
-    std::size_t queued_bytes_ = 0;
+    boost::asio::steady_timer stall_timer_;
+    std::vector<std::uint8_t> input_;  // received, from input_begin_ to input_end_
+    std::size_t input_begin_ = 0;
+    std::size_t input_end_ = 0;
+    std::deque<Queued> queue_;      // not being written yet
+    std::size_t queued_bytes_ = 0;  // those being written among them
+    std::uint64_t written_bytes_ = 0;
     bool writing_ = false;
+    bool watching_ = false;  // for a stall
     bool finishing_ = false;
     bool closed_ = false;
 };
 
-// Connects to the coordinator that an access file names (its addresses in order, each within `timeout`),
-// shakes hands and says hello. Returns the connection and what the coordinator answered; throws UserError if
-// it refused, and std::runtime_error if it cannot be reached.
+// Connects to the coordinator that an access file names (its addresses in
+// order, each within `timeout`), shakes hands and says hello. Returns the
+// connection and what the coordinator answered; throws UserError if it refused,
+// and std::runtime_error if it cannot be reached.
 struct Connected {
     std::shared_ptr<Connection> connection;
     Welcome welcome;

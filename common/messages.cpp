@@ -2,16 +2,18 @@
 
 #include <boost/mp11.hpp>
 
+#include "common/message_writer.h"
+
 namespace orchestrate {
 
 std::vector<std::uint8_t> encode_frame(const Message& message) {
     std::vector<std::uint8_t> frame(4);
     std::visit(
         [&](const auto& content) {
-            Json json = Json::array();
-            json.push_back(std::remove_cvref_t<decltype(content)>::kType);
-            json.push_back(content);
-            Json::to_msgpack(json, frame);
+            MessageWriter writer(frame);
+            writer.begin_array(2);
+            writer.write(std::string_view(std::remove_cvref_t<decltype(content)>::kType));
+            writer.write(content);
         },
         message);
     const std::size_t size = frame.size() - 4;

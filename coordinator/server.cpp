@@ -6,6 +6,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <sys/resource.h>
 
 #include "common/error.h"
 #include "common/host.h"
@@ -21,6 +22,16 @@ using namespace std::chrono_literals;
 
 constexpr auto kGreetingLimit = 10s;
 constexpr int kMaximumHalfOpen = 1024;
+constexpr std::size_t kLargestHello = 64U << 10;  // from whoever connects: no token has been seen yet
+
+// Thousands of workers need as many open files; the usual soft limit is 1,024.
+void allow_many_open_files() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
 
 std::optional<Access> earlier_access(const std::filesystem::path& path) {
     try {
@@ -58,13 +69,15 @@ Server::Server(asio::io_context& io, const std::filesystem::path& folder, bool a
       certificate_fingerprint_(ensure_certificate(folder)),
       tls_(make_server_tls(folder)),
       acceptor_(io) {
+    allow_many_open_files();
     const auto person = earlier_access(person_access_file(folder));
     const auto worker = earlier_access(worker_access_file());
     person_token_ = person ? person->token : random_token();
     worker_token_ = worker ? worker->token : random_token();
     const auto address =
         all_addresses ? asio::ip::make_address("0.0.0.0") : asio::ip::make_address("127.0.0.1");
-    // The port of the last time, so that workers which outlived it find the way back.
+    // The port of the last time, so that workers which outlived it find the way
+    // back.
     acceptor_ = listen(io, address, worker ? worker->port : std::uint16_t{0});
     Access access;
     access.addresses = all_addresses ? host_addresses() : std::vector<std::string>{"127.0.0.1"};
@@ -121,7 +134,7 @@ asio::awaitable<void> Server::greet(tcp::socket socket) {
         stream->next_layer().set_option(tcp::no_delay(true));
         co_await stream->async_handshake(asio::ssl::stream_base::server, use_awaitable);
         *connection = std::make_shared<Connection>(std::move(*stream));
-        const Message first = co_await (*connection)->read();
+        const Message first = co_await (*connection)->read(kLargestHello);
         if (const auto* content = std::get_if<Hello>(&first)) {
             hello = *content;
         }
@@ -136,7 +149,9 @@ asio::awaitable<void> Server::greet(tcp::socket socket) {
     const std::string& expected = hello->role == Role::person ? person_token_ : worker_token_;
     if (!tokens_equal(hello->token, expected)) {
         log_->warn("refused a connection from {}: wrong token for role {}", peer, to_string(hello->role));
-        (*connection)->send(Refused{"the token is wrong for this database; read the access file again"});
+        (*connection)
+            ->send(Refused{"the token is wrong for this database; read the access "
+                           "file again"});
         (*connection)->finish();
         co_return;
     }

@@ -36,6 +36,9 @@ class ServerTest : public testing::Test {
                         [this](std::shared_ptr<Connection> connection, Hello hello) -> asio::awaitable<void> {
                             greeted_.push_back(to_string(hello.role));
                             connection->send(Welcome{});
+                            if (after_welcome_) {
+                                after_welcome_(*connection);
+                            }
                             try {
                                 while (true) {
                                     connection->send(co_await connection->read());  // says back what it hears
@@ -93,6 +96,7 @@ class ServerTest : public testing::Test {
     asio::io_context io_;
     std::optional<Server> server_;
     std::vector<std::string> greeted_;
+    std::function<void(Connection&)> after_welcome_;
 };
 
 TEST_F(ServerTest, CarriesMessagesBothWays) {
@@ -101,6 +105,53 @@ TEST_F(ServerTest, CarriesMessagesBothWays) {
     const auto answer = talk(worker(), hello_as(Role::worker), large);
     EXPECT_EQ(std::get<Goodbye>(answer).reason, large.reason);
     EXPECT_EQ(greeted_, std::vector<std::string>{"worker"});
+}
+
+TEST_F(ServerTest, ASlowReaderLosesOnlyWhatALaterReportReplaces) {
+    constexpr int kReports = 20'000;
+    std::size_t most_queued = 0;
+    after_welcome_ = [&](Connection& connection) {  // nothing is written meanwhile
+        for (int i = 1; i <= kReports; ++i) {
+            AttemptProgress report{{1, 1}, {}};
+            report.progress.step = i;
+            connection.send(report);
+            if (i % 5000 == 0) {
+                connection.send(AttemptEnded{{i, 1}, Cause::preempted, "", {}});
+            }
+            most_queued = std::max(most_queued, connection.queued_bytes());
+        }
+    };
+    std::int64_t reports = 0;
+    std::int64_t newest = 0;
+    std::vector<std::int64_t> ended;
+    asio::co_spawn(
+        io_,
+        [&]() -> asio::awaitable<void> {
+            const auto connected = co_await connect_to_coordinator(worker(), hello_as(Role::worker), 5s);
+            while (ended.size() < 4 || newest < kReports) {
+                const Message message = co_await connected.connection->read();
+                if (const auto* report = std::get_if<AttemptProgress>(&message)) {
+                    ++reports;
+                    newest = std::max(newest, report->progress.step);
+                } else if (const auto* end = std::get_if<AttemptEnded>(&message)) {
+                    ended.push_back(end->attempt.job);
+                }
+            }
+            connected.connection->close();
+        },
+        [&](std::exception_ptr) { io_.stop(); });
+    io_.run();
+    EXPECT_EQ(ended, (std::vector<std::int64_t>{5000, 10'000, 15'000, 20'000}));
+    EXPECT_EQ(newest, kReports);
+    EXPECT_LT(reports, kReports / 2);
+    EXPECT_LT(most_queued, Connection::kCrowdedBytes + 4096);
+}
+
+TEST_F(ServerTest, AStrangersFirstMessageMayNotBeLarge) {
+    Hello hello = hello_as(Role::worker);
+    hello.name = std::string(100'000, 'x');
+    EXPECT_NE(refusal(worker(), hello), "accepted");
+    EXPECT_TRUE(greeted_.empty());
 }
 
 TEST_F(ServerTest, TokensOpenOnlyTheirOwnRole) {
