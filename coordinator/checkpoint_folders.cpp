@@ -60,7 +60,6 @@ void CheckpointFolders::begin(const AttemptId& attempt) {
     if (attempt.number == 1) {
         remove_job(attempt.job);
     }
-    create_folders_durably(*files_, folder(attempt));
 }
 
 std::vector<StoredCheckpoint> CheckpointFolders::candidates(const AttemptId& attempt,
@@ -90,7 +89,10 @@ std::vector<StoredCheckpoint> CheckpointFolders::candidates(const AttemptId& att
     return stored;
 }
 
-SharedFolderMark CheckpointFolders::mark() const {
+SharedFolderMark CheckpointFolders::mark() {
+    if (!mark_.content.empty()) {
+        return mark_;
+    }
     const fs::path file = root_ / kMarkName;
     std::string content;
     std::ifstream(file) >> content;
@@ -104,7 +106,8 @@ SharedFolderMark CheckpointFolders::mark() const {
             return {};  // what cannot be written here cannot be written by a worker's message either
         }
     }
-    return {file.string(), content};
+    mark_ = {file.string(), content};
+    return mark_;
 }
 
 std::vector<std::int64_t> CheckpointFolders::jobs() const {

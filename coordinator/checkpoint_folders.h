@@ -24,8 +24,8 @@ class CheckpointFolders {
     // Absolute; it need not exist.
     std::filesystem::path folder(const AttemptId& attempt) const;
 
-    // Makes an attempt's folder. What a first attempt finds there is of a database that was removed, and goes.
-    // Throws std::system_error.
+    // An attempt begins, whose folder its worker makes when it has something to write: most short jobs have not, and each
+    // folder would wait twice for the disk. What a first attempt finds there is of a database that was removed, and goes.
     void begin(const AttemptId& attempt);
 
     // The checkpoints to go on from, the best first: `stored`, which have names of files, and those of earlier
@@ -34,7 +34,7 @@ class CheckpointFolders {
                                              std::vector<StoredCheckpoint> stored) const;
 
     // Made at the first call, the same at every later one. Empty, with nothing to be seen, if it cannot be written.
-    SharedFolderMark mark() const;
+    SharedFolderMark mark();
 
     // Jobs that have a folder.
     std::vector<std::int64_t> jobs() const;
@@ -47,6 +47,7 @@ class CheckpointFolders {
     std::filesystem::path job_folder(std::int64_t job) const;
 
     std::filesystem::path root_;
+    SharedFolderMark mark_;  // once it was made
     std::unique_ptr<DurableFiles> files_ = make_system_files();
 };
 

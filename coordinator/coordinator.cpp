@@ -27,9 +27,11 @@ namespace {
 
 constexpr auto kStopGrace = 10s;
 constexpr auto kLockHeartbeat = 5s;
-// A commit waits so long for others to join it, and no longer than until there are so many.
+// A commit waits so long for others to join it, and no longer than until there are so many; not at all if the last one
+// was of fewer than a crowd.
 constexpr std::chrono::milliseconds kGroupWindow = 2ms;
 constexpr std::size_t kLargestGroup = 512;
+constexpr std::size_t kCrowd = 8;
 constexpr std::chrono::milliseconds kStoreRetry = 1s;
 
 RetryLimits retry_limits(const Retries& retries) {
@@ -110,7 +112,9 @@ void Coordinator::settle() {
     }
     if (store_.pending_changes() > 0 && !commit_is_due_) {
         commit_is_due_ = true;
-        commit_timer_.expires_after(dispatcher_.paused() ? kStoreRetry : kGroupWindow);
+        commit_timer_.expires_after(dispatcher_.paused()    ? kStoreRetry
+                                    : last_group_ >= kCrowd ? kGroupWindow
+                                                            : 0ms);
         commit_timer_.async_wait([this](boost::system::error_code error) {
             commit_is_due_ = false;
             if (!error) {
@@ -121,6 +125,7 @@ void Coordinator::settle() {
 }
 
 void Coordinator::commit_now() {
+    last_group_ = store_.pending_changes();
     try {
         dispatcher_.commit();
     } catch (...) {

@@ -116,6 +116,7 @@ class Coordinator : private Surroundings {
     boost::asio::steady_timer stage_timer_;  // cancelled whenever a job changes
     boost::asio::steady_timer commit_timer_;
     bool commit_is_due_ = false;  // the timer runs
+    std::size_t last_group_ = 0;  // changes of the last commit
     std::exception_ptr failure_;
     Dispatcher dispatcher_;
     std::unique_ptr<Server> server_;

@@ -271,7 +271,7 @@ JobTerms JobStore::terms(std::int64_t job) {
             throw std::logic_error("there is no job " + std::to_string(job));
         }
         JobTerms terms;
-        Json::parse(query->getColumn(0).getString()).get_to(terms.config);
+        terms.config = config_texts_.read(query->getColumn(0).getString());
         Json::parse(query->getColumn(1).getString()).get_to(terms.paths);
         return terms;
     });

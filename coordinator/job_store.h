@@ -16,6 +16,7 @@
 
 #include "common/attempt.h"
 #include "common/messages.h"
+#include "coordinator/config_texts.h"
 #include "coordinator/job_states.h"
 #include "coordinator/row_choice.h"
 #include "coordinator/store_file.h"
@@ -176,6 +177,7 @@ class JobStore {
     std::vector<StoredCheckpoint>& checkpoints_of(std::int64_t job, JobRecord& record);
 
     StoreFile file_;
+    ConfigTexts config_texts_;
     std::vector<Change> pending_;
     std::unordered_map<std::int64_t, JobRecord> records_;
     std::vector<std::int64_t> over_;  // jobs whose end waits for the commit; then their records are forgotten

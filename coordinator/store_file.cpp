@@ -54,7 +54,8 @@ StoreFile::StoreFile(SQLite::Database database, StoreOptions options)
 
 void StoreFile::open() {
     database_.reset();
-    database_.emplace(path_.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, 5000, options_.vfs);
+    database_.emplace(path_.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE | SQLite::OPEN_NOMUTEX,
+                      5000, options_.vfs);
     StoreDatabase& database = *database_;
     // Before anything is written: new tables shall survive a power cut, too.
     database.exec(options_.sync ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF");

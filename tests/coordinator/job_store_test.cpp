@@ -79,6 +79,24 @@ TEST_F(JobStoreTest, JobsWithEqualConfigurationsAreOneJob) {
     EXPECT_EQ(count("SELECT count(*) FROM jobs"), 3);
 }
 
+TEST_F(JobStoreTest, AWorkerGetsTheConfigurationOfItsJob) {
+    JobStore store(file());
+    Variant odd = variant("b", 9, {3, 1});
+    odd.config.data.label = "\"seed\":{}";                                 // reads like a key, but is a value
+    Variant command = variant("c", JobConfig{}.model.head_width, {1, 2});  // all else is as by default
+    command.config.command.emplace();
+    command.config.command->run = {"true"};
+    const std::vector<Variant> variants = {variant("a", 8, {1, 2}), odd, command, variant("d", 7, {5})};
+    const auto row = store.begin_study(study());
+    const auto jobs = store.sync_stage(row, 0, stage_, variants, {});
+    std::size_t place = 0;
+    for (const auto& variant : variants) {
+        for (const auto& run : variant.runs) {
+            EXPECT_EQ(store.terms(jobs.at(place++).id).config, job_of(variant, run)) << place;
+        }
+    }
+}
+
 TEST_F(JobStoreTest, AResultIsAcceptedOnceAndOnlyFromTheCurrentAttempt) {
     JobStore store(file());
     const auto row = store.begin_study(study());

@@ -33,7 +33,7 @@ Simulation::Simulation(std::uint64_t seed, DeliberateBug bug) : random_(seed), b
     poisoned_job_ = chance(0.3) ? between(1, 12) : 0;
     static int made = 0;
     database_name_ = fmt::format("file:simulation-{}?mode=memory&cache=shared", ++made);
-    disk_ = std::make_unique<SQLite::Database>(database_name_, kOpen);
+    disk_ = std::make_unique<StoreDatabase>(database_name_, kOpen);
     SQLite::Backup(*disk_, template_database()).executeStep(-1);
 }
 
@@ -229,8 +229,8 @@ void Simulation::cause_trouble() {
 
 // What must hold between any two commits.
 void Simulation::check_database() {
-    const auto none = [&](const char* sql, const char* what) {
-        check(disk_->execAndGet(sql).getInt() == 0, what);
+    const auto none = [&]<std::size_t size>(const char(&sql)[size], const char* what) {
+        check(number_of(*disk_, sql) == 0, what);
     };
     none(
         "SELECT count(*) FROM jobs j WHERE (j.state = 'running') <> (SELECT count(*) FROM attempts a WHERE "
@@ -261,10 +261,10 @@ void Simulation::check_database() {
         "a.job_id = j.id AND a.cause = 'worker_crashed') < 3",
         "a job is in quarantine that has not taken down three workers");
     for (const auto& [job, attempt] : accepted_) {
-        SQLite::Statement query(*disk_, "SELECT attempt FROM results WHERE job_id = ?");
-        query.bind(1, job);
-        check(query.executeStep() && query.getColumn(0).getInt64() == attempt,
-              fmt::format("the acknowledged result of job {}, attempt {} is gone", job, attempt));
+        BoundStatement query(*disk_, "SELECT attempt FROM results WHERE job_id = ?", job);
+        if (!query->executeStep() || query->getColumn(0).getInt64() != attempt) {
+            check(false, fmt::format("the acknowledged result of job {}, attempt {} is gone", job, attempt));
+        }
     }
     std::set<std::pair<std::int64_t, std::int64_t>> held;
     for (const auto& [name, worker] : coordinator_->dispatcher.workers()) {
@@ -275,19 +275,21 @@ void Simulation::check_database() {
             held.insert({worker.running->job, worker.running->number});
         }
     }
-    std::map<std::string, std::int64_t> in_memory;
+    std::map<JobState, std::int64_t> in_memory;
     for (const auto& [id, job] : coordinator_->dispatcher.jobs()) {
-        ++in_memory[to_string(job.stored.state)];
-        check(!job.attempt || job.held_until || held.contains({job.attempt->job, job.attempt->number}),
-              fmt::format("job {} runs, but no worker has it", id));
+        ++in_memory[job.stored.state];
+        if (job.attempt && !job.held_until && !held.contains({job.attempt->job, job.attempt->number})) {
+            check(false, fmt::format("job {} runs, but no worker has it", id));
+        }
     }
-    SQLite::Statement recount(*disk_, "SELECT state, count(*) FROM jobs GROUP BY state");
-    while (recount.executeStep()) {
-        const auto state = recount.getColumn(0).getString();
+    BoundStatement recount(*disk_, "SELECT state, count(*) FROM jobs GROUP BY state");
+    while (recount->executeStep()) {
+        const auto state = *enum_from_name<JobState>(recount->getColumn(0).getString());
         // What has been changed since the commit is not yet in the database.
-        check(
-            coordinator_->store.pending_changes() > 0 || in_memory[state] == recount.getColumn(1).getInt64(),
-            "the coordinator counts other jobs " + state + " than the database");
+        if (coordinator_->store.pending_changes() == 0 &&
+            in_memory[state] != recount->getColumn(1).getInt64()) {
+            check(false, "the coordinator counts other jobs " + to_string(state) + " than the database");
+        }
     }
 }
 

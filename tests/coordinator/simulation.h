@@ -105,7 +105,7 @@ class Simulation {
     std::string wrong_;
     std::vector<std::string> story_;
     std::string database_name_;
-    std::unique_ptr<SQLite::Database> disk_;  // what is left of the database when no coordinator lives
+    std::unique_ptr<StoreDatabase> disk_;  // what is left of the database when no coordinator lives
     std::unique_ptr<Coordinator> coordinator_;
     std::map<std::int64_t, std::shared_ptr<Worker>> processes_;  // that live
     std::map<std::int64_t, std::int64_t> accepted_;  // by job: the attempt that a worker was thanked for

@@ -1,4 +1,5 @@
-// As many lives of the simulation as fit into the time (ORCHESTRATE_SIMULATION_SECONDS, 60); and that it finds mistakes.
+// 10,000 lives of the simulation (ORCHESTRATE_SIMULATION_SEEDS), or as many as fit into the time
+// (ORCHESTRATE_SIMULATION_SECONDS, 110); and that it finds mistakes.
 // One seed alone, with what happens: ORCHESTRATE_SIMULATION_SEED=7.
 #include "tests/coordinator/simulation.h"
 
@@ -30,12 +31,14 @@ TEST(SimulationTest, NothingIsLostAndNothingIsDoneTwice) {
         return;
     }
     const auto end = std::chrono::steady_clock::now() +
-                     std::chrono::seconds(number_from_environment("ORCHESTRATE_SIMULATION_SECONDS", 60));
+                     std::chrono::seconds(number_from_environment("ORCHESTRATE_SIMULATION_SECONDS", 110));
     std::int64_t events = 0;
     std::int64_t handed_back = 0;
     std::size_t most_held = 0;
     std::uint64_t seed = 0;
-    while (std::chrono::steady_clock::now() < end) {
+    const auto most_seeds =
+        static_cast<std::uint64_t>(number_from_environment("ORCHESTRATE_SIMULATION_SEEDS", 10'000));
+    while (seed < most_seeds && std::chrono::steady_clock::now() < end) {
         Simulation simulation(++seed);
         const std::string wrong = simulation.run();
         events += simulation.events();

@@ -131,6 +131,10 @@ class CommandRun {
     AttemptOutcome run(ProcessGuard& guard, const std::atomic<bool>& stop) {
         check_files(command_, folder_);
         write_config();
+        if (std::error_code ignored; !lease_.checkpoints.folder.empty()) {
+            std::filesystem::create_directories(lease_.checkpoints.folder,
+                                                ignored);  // told by the script if it needs it
+        }
         const auto checkpoints_before = content_of(lease_.checkpoints.folder);
         announce_resume();
         const auto begun_at = Clock::now();

@@ -197,6 +197,7 @@ void Checkpoints::write(TrainingState state, const at::Tensor& kept_values) {
         contents.push_back({name, type_name(tensor), tensor.sizes().vec(), bytes_of(tensor)});
     }
     try {
+        create_folders_durably(*in_.files, in_.checkpoints.folder);
         StoredCheckpoint stored =
             write_checkpoint(*in_.files, in_.checkpoints.folder, job_identity_, state.step, state, contents);
         stored.attempt = in_.checkpoints.attempt;
