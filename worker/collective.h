@@ -63,9 +63,6 @@ class Collective {
     virtual std::string lost_peer() const = 0;
 };
 
-// The collective of a worker with one rank.
-std::unique_ptr<Collective> make_single_rank_collective();
-
 // How soon ranks notice that one of them is gone.
 struct CollectiveOptions {
     std::chrono::milliseconds heartbeat_interval{4000};  // between signs of life

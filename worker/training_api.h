@@ -33,16 +33,19 @@ class AttemptObserver {
     virtual void on_advance() {}
 };
 
+// The same on every rank of a worker.
 struct AttemptRequest {
     JobConfig config;
     JobPaths paths;
     JobResources resources;
     CheckpointPlan checkpoints;
-    std::filesystem::path models_folder = {};  // where the model is saved, if resources say so
-    int threads = 1;                           // of this rank
+    std::string models_folder = "";  // where the model is saved, if resources say so
+    int threads = 1;                 // of each rank
     // Where the time of the first steps goes is written there as a Chrome trace, per rank; empty: nowhere.
-    std::filesystem::path trace_file;
+    std::string trace_file = "";
 };
+BOOST_DESCRIBE_STRUCT(AttemptRequest, (),
+                      (config, paths, resources, checkpoints, models_folder, threads, trace_file))
 
 // How an attempt ended. `result` is meaningful on rank 0 if cause is succeeded.
 struct AttemptOutcome {

@@ -17,6 +17,7 @@
 #include "common/error.h"
 #include "common/sha256.h"
 #include "common/vocabulary.h"
+#include "worker/single_rank.h"
 #include "worker/training_api.h"
 
 namespace {
@@ -76,7 +77,7 @@ int main(int argc, char** argv) {
         }
         const auto open = reinterpret_cast<OpenTrainingEngine>(dlsym(library, kOpenTrainingEngineSymbol));
         const std::unique_ptr<TrainingEngine> engine(open(DeviceKind::cpu, library_folder.c_str()));
-        const auto collective = make_single_rank_collective();
+        const auto collective = std::make_unique<SingleRank>();
         SilentObserver observer;
         const std::atomic<bool> stop{true};
         const std::string data = sha256_hex_of_content(request.paths.data);

@@ -1,6 +1,6 @@
 #include "worker/agent/job_runner.h"
 
-#include <cstring>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -13,33 +13,26 @@ namespace {
 // For the other ranks, which wait, to take a job.
 constexpr std::chrono::milliseconds kJobDeadline{60000};
 
-std::vector<std::byte> pack(const Lease& lease, const std::filesystem::path& trace_folder) {
-    const auto trace_file = trace_folder / ("job-" + std::to_string(lease.attempt.job) + "-attempt-" +
-                                            std::to_string(lease.attempt.number) + "-trace.json");
-    const std::vector<std::uint8_t> packed =
-        Json::to_msgpack(Json{{"config", lease.config},
-                              {"paths", lease.paths},
-                              {"resources", lease.resources},
-                              {"checkpoints", lease.checkpoints},
-                              {"models_folder", lease.models_folder},
-                              {"trace_file", trace_folder.empty() ? "" : trace_file.string()}});
-    std::vector<std::byte> bytes(packed.size());
-    std::memcpy(bytes.data(), packed.data(), packed.size());
-    return bytes;
+AttemptRequest request_of(const Lease& lease, const JobRunnerOptions& options) {
+    AttemptRequest request{lease.config,      lease.paths,         lease.resources,
+                           lease.checkpoints, lease.models_folder, options.threads};
+    if (!options.trace_folder.empty()) {
+        request.trace_file =
+            options.trace_folder / ("job-" + std::to_string(lease.attempt.job) + "-attempt-" +
+                                    std::to_string(lease.attempt.number) + "-trace.json");
+    }
+    return request;
 }
 
-AttemptRequest unpack(const std::vector<std::byte>& bytes, int threads) {
+std::vector<std::byte> pack(const AttemptRequest& request) {
+    const std::vector<std::uint8_t> packed = Json::to_msgpack(Json(request));
+    const auto bytes = std::as_bytes(std::span(packed));
+    return {bytes.begin(), bytes.end()};
+}
+
+AttemptRequest unpack(const std::vector<std::byte>& bytes) {
     const auto* begin = reinterpret_cast<const std::uint8_t*>(bytes.data());
-    const Json json = Json::from_msgpack(begin, begin + bytes.size());
-    AttemptRequest request;
-    json.at("config").get_to(request.config);
-    json.at("paths").get_to(request.paths);
-    json.at("resources").get_to(request.resources);
-    request.models_folder = json.at("models_folder").get<std::string>();
-    request.trace_file = json.at("trace_file").get<std::string>();
-    json.at("checkpoints").get_to(request.checkpoints);
-    request.threads = threads;
-    return request;
+    return Json::from_msgpack(begin, begin + bytes.size()).get<AttemptRequest>();
 }
 
 class ReportingObserver : public AttemptObserver {
@@ -172,9 +165,10 @@ AttemptOutcome JobRunner::train(const Lease& lease, AttemptObserver& observer) {
     if (!engine_) {
         engine_ = open_training_engine(options_.library_folder, options_.device);
     }
-    std::vector<std::byte> request = pack(lease, options_.trace_folder);
-    collective_->broadcast(request, kJobDeadline);
-    return engine_->run(unpack(request, options_.threads), *collective_, observer, stop_);
+    const AttemptRequest request = request_of(lease, options_);
+    std::vector<std::byte> packed = pack(request);
+    collective_->broadcast(packed, kJobDeadline);
+    return engine_->run(request, *collective_, observer, stop_);
 }
 
 AttemptEnded JobRunner::run_attempt(const Lease& lease) {
@@ -232,8 +226,7 @@ void follow_rank_0(const JobRunnerOptions& options, Collective& collective) {
         if (!engine) {
             engine = open_training_engine(options.library_folder, options.device);
         }
-        const AttemptOutcome outcome =
-            engine->run(unpack(bytes, options.threads), collective, observer, never_stop);
+        const AttemptOutcome outcome = engine->run(unpack(bytes), collective, observer, never_stop);
         options.log->info("attempt ended: {} {}", to_string(outcome.cause), outcome.message);
     }
 }

@@ -10,6 +10,7 @@
 #include "common/worker_exit.h"
 #include "worker/agent/agent.h"
 #include "worker/agent/shared_parts.h"
+#include "worker/single_rank.h"
 
 namespace {
 
@@ -48,7 +49,7 @@ int serve(const ServeOptions& given) {
         std::chrono::milliseconds(static_cast<std::int64_t>(1000 * given.heartbeat_seconds));
     std::unique_ptr<Collective> collective = given.ranks > 1
                                                  ? open_mpi_collective(options.runner.library_folder, ranks)
-                                                 : make_single_rank_collective();
+                                                 : std::make_unique<SingleRank>();
     if (collective->size() != given.ranks) {
         throw UserError("started as a worker of " + std::to_string(given.ranks) + " ranks, but MPI has " +
                         std::to_string(collective->size()));

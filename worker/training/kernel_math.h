@@ -89,6 +89,25 @@ inline void store(const LaneWords& words, std::uint16_t* out) {
 }
 #endif
 
+// The rounds of Philox over eight counters, which become random words.
+inline void philox(LaneWords& c0, LaneWords& c1, LaneWords& c2, LaneWords& c3, std::uint32_t key0,
+                   std::uint32_t key1) {
+    for (int round = 0; round < kPhiloxRounds; ++round) {
+        LaneWords high0;
+        LaneWords low0;
+        LaneWords high1;
+        LaneWords low1;
+        multiply_wide(c0, kPhiloxMultiplier0, high0, low0);
+        multiply_wide(c2, kPhiloxMultiplier1, high1, low1);
+        c0 = exclusive_or(exclusive_or(high1, c1), broadcast(key0));
+        c1 = low1;
+        c2 = exclusive_or(exclusive_or(high0, c3), broadcast(key1));
+        c3 = low0;
+        key0 += kPhiloxWeyl0;
+        key1 += kPhiloxWeyl1;
+    }
+}
+
 // Elements [first, first + count) of a row; `first` is a multiple of 64, `out` has room for `count` rounded
 // up to 64.
 inline void fill_random(const Dropout& dropout, std::uint32_t example, std::uint32_t row, Index first,
@@ -98,22 +117,7 @@ inline void fill_random(const Dropout& dropout, std::uint32_t example, std::uint
         LaneWords c1 = broadcast(row);
         LaneWords c2 = broadcast(example);
         LaneWords c3 = broadcast(dropout.site);
-        std::uint32_t key0 = dropout.key[0];
-        std::uint32_t key1 = dropout.key[1];
-        for (int round = 0; round < kPhiloxRounds; ++round) {
-            LaneWords high0;
-            LaneWords low0;
-            LaneWords high1;
-            LaneWords low1;
-            multiply_wide(c0, kPhiloxMultiplier0, high0, low0);
-            multiply_wide(c2, kPhiloxMultiplier1, high1, low1);
-            c0 = exclusive_or(exclusive_or(high1, c1), broadcast(key0));
-            c1 = low1;
-            c2 = exclusive_or(exclusive_or(high0, c3), broadcast(key1));
-            c3 = low0;
-            key0 += kPhiloxWeyl0;
-            key1 += kPhiloxWeyl1;
-        }
+        philox(c0, c1, c2, c3, dropout.key[0], dropout.key[1]);
         std::uint16_t* const at = out + chunk * kRandomChunk;
         store(c0, at);
         store(c1, at + 16);

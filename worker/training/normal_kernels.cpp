@@ -16,22 +16,7 @@ inline void random_words(std::uint64_t key, std::uint64_t pair, std::uint32_t* f
     LaneWords c1 = broadcast(static_cast<std::uint32_t>(pair >> 32));
     LaneWords c2 = broadcast(0);
     LaneWords c3 = broadcast(0);
-    auto key0 = static_cast<std::uint32_t>(key);
-    auto key1 = static_cast<std::uint32_t>(key >> 32);
-    for (int round = 0; round < kPhiloxRounds; ++round) {
-        LaneWords high0;
-        LaneWords low0;
-        LaneWords high1;
-        LaneWords low1;
-        multiply_wide(c0, kPhiloxMultiplier0, high0, low0);
-        multiply_wide(c2, kPhiloxMultiplier1, high1, low1);
-        c0 = exclusive_or(exclusive_or(high1, c1), broadcast(key0));
-        c1 = low1;
-        c2 = exclusive_or(exclusive_or(high0, c3), broadcast(key1));
-        c3 = low0;
-        key0 += kPhiloxWeyl0;
-        key1 += kPhiloxWeyl1;
-    }
+    philox(c0, c1, c2, c3, static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32));
     memcpy(first, &c0, sizeof c0);
     memcpy(second, &c1, sizeof c1);
 }

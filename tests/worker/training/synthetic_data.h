@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "worker/single_rank.h"
 #include "worker/training/keyed_random.h"
 #include "worker/training/trainer.h"
 
@@ -76,32 +77,6 @@ class SilentObserver final : public AttemptObserver {
     void on_log(const std::string& line) override { log.push_back(line); }
     std::vector<EpochMetrics> epochs;
     std::vector<std::string> log;
-};
-
-class SingleRank final : public Collective {
-  public:
-    int rank() const override { return 0; }
-    int size() const override { return 1; }
-    std::unique_ptr<PendingCollective> all_reduce_sum(std::span<float>) override {
-        return std::make_unique<Done>();
-    }
-    std::unique_ptr<PendingCollective> all_reduce_sum(std::span<double>) override {
-        return std::make_unique<Done>();
-    }
-    void broadcast(std::vector<std::byte>&, std::optional<std::chrono::milliseconds>) override {}
-    std::string lost_peer() const override { return {}; }
-    std::vector<std::vector<std::byte>> gather(std::span<const std::byte> bytes,
-                                               std::chrono::milliseconds) override {
-        return {{bytes.begin(), bytes.end()}};
-    }
-
-  private:
-    class Done final : public PendingCollective {
-      public:
-        bool test() override { return true; }
-        void wait(std::chrono::milliseconds) override {}
-        std::optional<std::chrono::steady_clock::time_point> completed_at() const override { return {}; }
-    };
 };
 
 // What a training gave: compared between ranks, micro-batches, kernels, threads.

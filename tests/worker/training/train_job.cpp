@@ -15,6 +15,7 @@
 #include "common/pretrained_config.h"
 #include "common/sha256.h"
 #include "common/vocabulary.h"
+#include "worker/single_rank.h"
 #include "worker/training_api.h"
 
 namespace {
@@ -115,7 +116,7 @@ int main(int argc, char** argv) {
         }
         std::unique_ptr<Collective> collective;
         if (mpi.empty()) {
-            collective = make_single_rank_collective();
+            collective = std::make_unique<SingleRank>();
         } else {
             collective.reset(
                 reinterpret_cast<OpenCollective>(dlsym(open_library(mpi), kOpenCollectiveSymbol))({}));

@@ -1,19 +1,11 @@
+// The collective of a worker with one rank, which waits for nobody. Free of torch and MPI.
+#pragma once
+
 #include "worker/collective.h"
 
 namespace orchestrate {
-namespace {
 
-class Done : public PendingCollective {
-  public:
-    bool test() override { return true; }
-    void wait(std::chrono::milliseconds) override {}
-    std::optional<std::chrono::steady_clock::time_point> completed_at() const override { return begun_at_; }
-
-  private:
-    std::chrono::steady_clock::time_point begun_at_ = std::chrono::steady_clock::now();
-};
-
-class SingleRankCollective : public Collective {
+class SingleRank final : public Collective {
   public:
     int rank() const override { return 0; }
     int size() const override { return 1; }
@@ -29,12 +21,19 @@ class SingleRankCollective : public Collective {
                                                std::chrono::milliseconds) override {
         return {std::vector<std::byte>(bytes.begin(), bytes.end())};
     }
+
+  private:
+    class Done final : public PendingCollective {
+      public:
+        bool test() override { return true; }
+        void wait(std::chrono::milliseconds) override {}
+        std::optional<std::chrono::steady_clock::time_point> completed_at() const override {
+            return begun_at_;
+        }
+
+      private:
+        std::chrono::steady_clock::time_point begun_at_ = std::chrono::steady_clock::now();
+    };
 };
-
-}  // namespace
-
-std::unique_ptr<Collective> make_single_rank_collective() {
-    return std::make_unique<SingleRankCollective>();
-}
 
 }  // namespace orchestrate
