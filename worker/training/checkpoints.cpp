@@ -16,7 +16,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr const char* kKeptValues = "kept.values";
-// Writing takes at most this share of the time, however slow the disk is.
+// Copying takes at most this share of the time, however large the model is.
 constexpr double kMaximumShare = 0.05;
 // Of one message between ranks.
 constexpr std::int64_t kPieceBytes = 16 << 20;
@@ -108,7 +108,7 @@ std::optional<TrainingState> Checkpoints::resume(const at::Tensor& values_like, 
     if (!state) {
         return std::nullopt;
     }
-    written_step_ = state->step;
+    begun_step_ = state->step;
     if (used) {
         if (state->device_class != in_.device.device_class || state->ranks != in_.collective.size()) {
             in_.observer.on_log(
@@ -171,46 +171,96 @@ void Checkpoints::send_to_all_ranks(std::optional<TrainingState>& state, const a
     }
 }
 
-bool Checkpoints::due() const {
-    return in_.files != nullptr && !in_.checkpoints.folder.empty() && in_.collective.rank() == 0 &&
-           Clock::now() >= due_at_;
+bool Checkpoints::writes() const {
+    return in_.files != nullptr && !in_.checkpoints.folder.empty() && in_.collective.rank() == 0;
 }
 
-void Checkpoints::write(TrainingState state, const at::Tensor& kept_values) {
-    if (in_.files == nullptr || in_.checkpoints.folder.empty() || in_.collective.rank() != 0 ||
-        state.step <= written_step_) {
+bool Checkpoints::due() {
+    if (!writes()) {
+        return false;
+    }
+    if (in_.checkpoints.interval_seconds == 0) {
+        return true;
+    }
+    if (writing_.valid()) {
+        if (writing_.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+            return false;
+        }
+        finish_writing();
+    }
+    return Clock::now() >= due_at_;
+}
+
+void Checkpoints::take_snapshot(const at::Tensor& kept_values) {
+    const at::NoGradGuard no_gradients;
+    std::vector<NamedTensor> sources = tensors_;
+    if (kept_values.defined()) {
+        sources.push_back({kKeptValues, kept_values});
+    }
+    snapshot_.resize(sources.size());
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+        const at::Tensor& source = sources[i].tensor;
+        at::Tensor& copy = snapshot_[i].tensor;
+        if (!copy.defined() || copy.sizes() != source.sizes() || copy.scalar_type() != source.scalar_type()) {
+            copy = at::empty(source.sizes(), source.options().device(at::kCPU).requires_grad(false));
+        }
+        copy.copy_(source);
+        snapshot_[i].name = sources[i].name;
+    }
+}
+
+void Checkpoints::begin_write(TrainingState state, const at::Tensor& kept_values) {
+    if (!writes() || state.step <= begun_step_) {
         return;
     }
+    finish_writing();
     const auto start = Clock::now();
     state.has_kept_values = kept_values.defined();
     state.device_class = in_.device.device_class;
     state.ranks = in_.collective.size();
-    std::vector<NamedTensor> hosts;  // keeps copies from a GPU alive
-    for (const auto& [name, tensor] : tensors_) {
-        hosts.push_back({name, on_host(tensor)});
-    }
-    if (kept_values.defined()) {
-        hosts.push_back({kKeptValues, on_host(kept_values)});
-    }
+    take_snapshot(kept_values);
     std::vector<CheckpointTensor> contents;
-    for (const auto& [name, tensor] : hosts) {
+    for (const auto& [name, tensor] : snapshot_) {
         contents.push_back({name, type_name(tensor), tensor.sizes().vec(), bytes_of(tensor)});
     }
-    try {
+    begun_step_ = state.step;
+    writing_ = std::async(std::launch::async, [this, state = std::move(state), contents] {
+        const auto writing_start = Clock::now();
         create_folders_durably(*in_.files, in_.checkpoints.folder);
-        StoredCheckpoint stored =
+        Written written;
+        written.checkpoint =
             write_checkpoint(*in_.files, in_.checkpoints.folder, job_identity_, state.step, state, contents);
-        stored.attempt = in_.checkpoints.attempt;
-        written_step_ = state.step;
-        in_.observer.on_checkpoint(stored);
-    } catch (const std::system_error& error) {
-        in_.observer.on_log("no checkpoint at step " + std::to_string(state.step) + ": " + error.what() +
-                            "; training goes on");
+        written.checkpoint.attempt = in_.checkpoints.attempt;
+        written.taken = Clock::now() - writing_start;
+        return written;
+    });
+    const std::chrono::duration<double> copying = Clock::now() - start;
+    const double pause = std::max(in_.checkpoints.interval_seconds, copying.count() / kMaximumShare);
+    due_at_ =
+        Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(pause));
+}
+
+void Checkpoints::finish_writing() {
+    if (!writing_.valid()) {
+        return;
     }
-    const std::chrono::duration<double> taken = Clock::now() - start;
-    const double pause = std::max(in_.checkpoints.interval_seconds, taken.count() / kMaximumShare);
-    due_at_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(
-                                 in_.checkpoints.interval_seconds > 0 ? pause : 0));
+    try {
+        const Written written = writing_.get();
+        // A slow disk is left in peace for as long as it was written to.
+        due_at_ =
+            std::max(due_at_, Clock::now() + std::chrono::duration_cast<Clock::duration>(written.taken));
+        in_.observer.on_checkpoint(written.checkpoint);
+    } catch (const std::system_error& error) {
+        in_.observer.on_log("no checkpoint at step " + std::to_string(begun_step_) + ": " + error.what() +
+                            "; training goes on");
+        begun_step_ = 0;
+    }
+}
+
+void Checkpoints::write(const TrainingState& state, const at::Tensor& kept_values) {
+    finish_writing();
+    begin_write(state, kept_values);
+    finish_writing();
 }
 
 }  // namespace orchestrate

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <future>
 #include <optional>
 #include <string>
 #include <vector>
@@ -45,14 +46,27 @@ class Checkpoints {
     // changed: begin at the first step. CollectiveError if a peer is lost.
     std::optional<TrainingState> resume(const at::Tensor& values_like, at::Tensor& kept_values);
 
-    // Whether it is time for the next one. False on other ranks than 0.
-    bool due() const;
+    // Whether it is time for the next one: false while one is being written, and on other ranks than 0. Reports the one
+    // that has been written meanwhile.
+    bool due();
 
-    // On rank 0, does nothing on others, or if this step has been written. A disk that cannot be written is told and
-    // else ignored: the training goes on.
-    void write(TrainingState state, const at::Tensor& kept_values);
+    // Copies what training changes and returns; a thread of its own writes the copy, after the one before. On rank 0,
+    // does nothing on others, or if this step has been written. A disk that cannot be written is told and else ignored:
+    // the training goes on.
+    void begin_write(TrainingState state, const at::Tensor& kept_values);
+
+    // The same, on disk when it returns: before the worker leaves.
+    void write(const TrainingState& state, const at::Tensor& kept_values);
 
   private:
+    struct Written {
+        StoredCheckpoint checkpoint;
+        std::chrono::duration<double> taken;
+    };
+    bool writes() const;
+    void take_snapshot(const at::Tensor& kept_values);
+    // Waits for what is being written, and reports it.
+    void finish_writing();
     // Into the tensors, once all of them are known to fit. Throws UserError.
     TrainingState take(const class CheckpointContent& content, const at::Tensor& values_like,
                        at::Tensor& kept_values);
@@ -63,8 +77,10 @@ class Checkpoints {
     std::string job_identity_;
     std::int64_t steps_;
     std::vector<NamedTensor> tensors_;
-    std::int64_t written_step_ = 0;  // nothing is new before the step after it
+    std::int64_t begun_step_ = 0;  // nothing is new before the step after it
     std::chrono::steady_clock::time_point due_at_;
+    std::vector<NamedTensor> snapshot_;  // on the host; its memory is kept from one to the next
+    std::future<Written> writing_;       // of the snapshot
 };
 
 }  // namespace orchestrate

@@ -81,7 +81,7 @@ class Trainer {
         resume();
         while (epochs_done() < plan_.epochs && !state_.stopped_early) {
             if (in_.pause_after_epoch > 0 && epochs_done() >= in_.pause_after_epoch) {
-                write_checkpoint();
+                write_checkpoint(Checkpoint::before_leaving);
                 outcome.cause = Cause::paused;
                 outcome.message =
                     "after epoch " + std::to_string(epochs_done()) + " of " + std::to_string(plan_.epochs);
@@ -148,10 +148,16 @@ class Trainer {
         }
     }
 
-    void write_checkpoint() {
+    enum class Checkpoint { background, before_leaving };
+
+    void write_checkpoint(Checkpoint how) {
         state_.window_loss = divergence_.window_loss();
         state_.pass_rows = training_step_.pass_rows();
-        checkpoints_.write(state_, kept_values_);
+        if (how == Checkpoint::background) {
+            checkpoints_.begin_write(state_, kept_values_);
+        } else {
+            checkpoints_.write(state_, kept_values_);
+        }
     }
 
     // Why training ended, if it did before the end of the epoch.
@@ -174,7 +180,7 @@ class Trainer {
                 return cause;
             }
             if (writes_checkpoint) {
-                write_checkpoint();
+                write_checkpoint(Checkpoint::background);
             }
         }
         // Evaluation may take longer than a worker is left to leave.
@@ -184,7 +190,7 @@ class Trainer {
     }
 
     Cause stop_at_checkpoint(std::string& message) {
-        write_checkpoint();
+        write_checkpoint(Checkpoint::before_leaving);
         message = "stopped at step " + std::to_string(state_.step) + " of " + std::to_string(plan_.steps);
         return Cause::preempted;
     }
@@ -270,7 +276,7 @@ class Trainer {
             }
         }
         if (checkpoints_.due()) {
-            write_checkpoint();
+            write_checkpoint(Checkpoint::background);
         }
         return std::nullopt;
     }
