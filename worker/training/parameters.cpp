@@ -168,7 +168,7 @@ void Parameters::add_leaf(const Parts& parts) {
     leaves_.push_back(std::move(leaf));
 }
 
-void Parameters::initialize(std::uint64_t seed) {
+void Parameters::initialize(std::uint64_t seed, const std::function<bool(const Parameter&)>& wanted) {
     const at::NoGradGuard no_gradients;
     all_values_.zero_();
     const at::Tensor host = all_values_.is_cpu() ? all_values_ : at::zeros(all_values_.sizes(), at::kFloat);
@@ -177,6 +177,9 @@ void Parameters::initialize(std::uint64_t seed) {
     const double deviation = dimensions_.config.initializer_range;
     const ParameterNames names = ParameterNames::of(dimensions_.config.model_type);
     for (const Parameter& parameter : list_) {
+        if (wanted && !wanted(parameter)) {
+            continue;
+        }
         float* const out = flat + parameter.offset;
         if (parameter.initial_values == InitialValues::ones) {
             std::fill(out, out + parameter.elements(), 1.0F);

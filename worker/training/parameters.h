@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -66,8 +67,8 @@ class Parameters {
 
     // Initial values as Hugging Face's: normal with standard deviation initializer_range, biases 0, norm
     // gains 1, pad rows 0. An element's value depends on seed, its parameter's name and its place in the full
-    // parameter.
-    void initialize(std::uint64_t seed);
+    // parameter. Those that are not `wanted` stay zeros, and cost nothing; empty: all are.
+    void initialize(std::uint64_t seed, const std::function<bool(const Parameter&)>& wanted = {});
 
     // Of the parameters that are trained.
     at::Tensor& values() { return values_; }

@@ -15,15 +15,22 @@ class Filler {
           names_(ParameterNames::of(weights.config.model.model_type)),
           takes_output_(has_output_for(classes)) {}
 
-    std::vector<std::string> fill() {
+    std::vector<std::string> fill(std::uint64_t seed) {
         const at::NoGradGuard no_gradients;
+        std::map<std::string, const WeightTensor*> stored;
         for (const Parameter& parameter : parameters_.list()) {
-            const WeightTensor* const stored = find(parameter);
-            if (stored == nullptr) {
+            if (const WeightTensor* const found = find(parameter)) {
+                stored[parameter.name] = found;
+            } else {
                 fresh_.push_back(parameter.name);
-                continue;
             }
-            parameters_.value(parameter).copy_(rows_of(parameter, *stored));
+        }
+        parameters_.initialize(seed,
+                               [&](const Parameter& parameter) { return !stored.contains(parameter.name); });
+        for (const Parameter& parameter : parameters_.list()) {
+            if (const auto found = stored.find(parameter.name); found != stored.end()) {
+                parameters_.value(parameter).copy_(rows_of(parameter, *found->second));
+            }
         }
         std::vector<std::string> lines;
         lines.push_back("started from the weights in '" + weights_.folder.string() + "'" +
@@ -101,8 +108,8 @@ class Filler {
 }  // namespace
 
 std::vector<std::string> fill_from_pretrained(Parameters& parameters, const PretrainedWeights& weights,
-                                              const std::vector<std::string>& classes) {
-    return Filler(parameters, weights, classes).fill();
+                                              const std::vector<std::string>& classes, std::uint64_t seed) {
+    return Filler(parameters, weights, classes).fill(seed);
 }
 
 }  // namespace orchestrate

@@ -10,10 +10,10 @@
 
 namespace orchestrate {
 
-// Overwrites the values of all parameters of the encoder, and of the head if it is one for these classes; what the
-// weights lack keeps its values. Returns lines for the job's log: what was left out and which parameters are fresh.
-// Throws UserError where the configuration does not fit the weights.
+// Sets all parameters: those of the encoder to the weights, and those of the head if it is one for these classes; what
+// the weights lack gets its initial values from `seed`. Returns lines for the job's log: what was left out and which
+// parameters are fresh. Throws UserError where the configuration does not fit the weights.
 std::vector<std::string> fill_from_pretrained(Parameters& parameters, const PretrainedWeights& weights,
-                                              const std::vector<std::string>& classes);
+                                              const std::vector<std::string>& classes, std::uint64_t seed);
 
 }  // namespace orchestrate

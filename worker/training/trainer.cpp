@@ -59,12 +59,14 @@ class Trainer {
           progress_(inputs.observer, inputs.collective.rank() == 0, plan_,
                     tokens_per_epoch_ / static_cast<double>(plan_.steps_per_epoch)),
           checkpoints_(inputs, plan_.steps, changing_tensors()) {
-        parameters_.initialize(in_.config.seed.initialization);
-        if (in_.pretrained != nullptr) {
-            for (const auto& line : fill_from_pretrained(parameters_, *in_.pretrained, in_.data.classes)) {
-                if (is_first_rank()) {
-                    in_.observer.on_log(line);
-                }
+        const std::uint64_t seed = in_.config.seed.initialization;
+        if (in_.pretrained == nullptr) {
+            parameters_.initialize(seed);
+            return;
+        }
+        for (const auto& line : fill_from_pretrained(parameters_, *in_.pretrained, in_.data.classes, seed)) {
+            if (is_first_rank()) {
+                in_.observer.on_log(line);
             }
         }
     }

@@ -290,7 +290,7 @@ TEST_P(GoldenModel, TheFolderIsLoadedIntoAModelOfTheWordsInUse) {
     }
     Parameters parameters(dimensions, at::kCPU);
     const std::vector<std::string> classes(static_cast<std::size_t>(dimensions.classes));
-    EXPECT_EQ(fill_from_pretrained(parameters, *weights, classes).size(), 1U);
+    EXPECT_EQ(fill_from_pretrained(parameters, *weights, classes, 0).size(), 1U);
     const EncoderClassifier model(parameters, operations());
     const at::Tensor logits = model.logits(std::make_shared<BatchLayout>(std::move(batch)), std::nullopt);
     EXPECT_LT(largest_difference(logits, tensor_of(fixture_.expected.at("logits"))), 2e-5);

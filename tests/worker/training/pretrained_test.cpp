@@ -10,6 +10,7 @@
 #include "tests/worker/training/model_folder.h"
 #include "tests/worker/training/synthetic_data.h"
 #include "worker/training/pretrained_parameters.h"
+#include "worker/training/unit_scores.h"
 
 namespace orchestrate::test {
 namespace {
@@ -228,7 +229,7 @@ TEST_P(PretrainedTest, ParametersAreFilled) {
     dimensions.positions = 4;
     dimensions.token_types = weights->config.token_types;
     Parameters parameters(dimensions, at::kCPU);
-    const auto log = fill_from_pretrained(parameters, *weights, {"a", "b", "c"});
+    const auto log = fill_from_pretrained(parameters, *weights, {"a", "b", "c"}, /*seed=*/5);
     EXPECT_EQ(log.size(), 1U) << log.back();
     const ParameterNames names = ParameterNames::of(dimensions.config.model_type);
     for (const Parameter& parameter : parameters.list()) {
@@ -258,12 +259,14 @@ TEST_P(PretrainedTest, AHeadOfOtherClassesIsMadeAfresh) {
          {std::vector<std::string>{"a", "b", "c"}, {"a", "b", "d"}, {"a", "b"}}) {
         dimensions.classes = static_cast<std::int64_t>(classes.size());
         Parameters parameters(dimensions, at::kCPU);
-        const auto log = fill_from_pretrained(parameters, *weights, classes);
+        const auto log = fill_from_pretrained(parameters, *weights, classes, /*seed=*/5);
         const bool same = classes.back() == "c";
         EXPECT_EQ(log.size(), same ? 1U : 2U);
         EXPECT_EQ(log.front().find("fresh: " + output + ".weight, " + output + ".bias") == std::string::npos,
                   same);
-        EXPECT_EQ(parameters.leaf(output + ".weight").abs().sum().item<double>() > 0, same);
+        Parameters drawn(dimensions, at::kCPU);
+        drawn.initialize(5);
+        EXPECT_EQ(at::equal(parameters.leaf(output + ".weight"), drawn.leaf(output + ".weight")), !same);
     }
 }
 
@@ -295,6 +298,59 @@ TEST_P(PretrainedTest, TrainingStartsFromTheWeights) {
     } catch (const UserError& error) {
         EXPECT_THAT(error.what(), AllOf(HasSubstr("61 tokens"), HasSubstr("vocab_size = 60")));
     }
+}
+
+// Of a job that starts from weights, units are chosen by what they do with those weights.
+TEST_P(PretrainedTest, UnitsAreScoredAtTheWeights) {
+    SingleRank alone;
+    const PreparedData data = synthetic_data(kTrainRows);
+    const auto weights = load(folder_);
+    JobConfig config = synthetic_job();
+    config.model.model_type = *enum_from_name<ModelType>(GetParam());
+    config.model.head_width = 32;
+    config.train.epochs = 2;
+    config.model.attention_head_mask = {{}, 0.5, UnitChoice::lowest_gradient, 0};
+    config.model.feed_forward_mask = {{}, 0.25, UnitChoice::lowest_activation, 0};
+    config.model.classifier_mask = {{}, 0.25, UnitChoice::lowest_gradient, 0};
+    RunOptions options;
+    options.pretrained = weights.get();
+    const TrainingRun run = run_job(config, data, alone, options);
+    ASSERT_EQ(run.outcome.cause, Cause::succeeded) << run.outcome.message;
+
+    const auto masks_at = [&](const std::function<void(Parameters&)>& set) {
+        const CompactVocabulary vocabulary = CompactVocabulary::of(data);
+        ModelDimensions dimensions;
+        dimensions.config = config.model;
+        dimensions.classes = kClasses;
+        dimensions.vocabulary_size = 60;
+        dimensions.vocabulary_rows = vocabulary.original_id;
+        dimensions.positions = data.report.longest_text_tokens;
+        dimensions.token_types = weights->config.token_types;
+        Parameters parameters(dimensions, at::kCPU);
+        set(parameters);
+        EncoderClassifier model(parameters, Operations(at::kCPU, true));
+        const TrainingDevice device = cpu_device();
+        SilentObserver observer;
+        const std::atomic<bool> stop{false};
+        const TrainerInputs inputs{config, data, device, alone, observer, stop};
+        const TrainingLoss loss(config.train, data.train, data.classes.size(), at::kCPU);
+        return describe(config.model, choose_masked_units(model, inputs, vocabulary, loss));
+    };
+    const auto expected = masks_at(
+        [&](Parameters& parameters) { fill_from_pretrained(parameters, *weights, data.classes, 5); });
+    const auto at_initial_weights =
+        masks_at([&](Parameters& parameters) { parameters.initialize(config.seed.initialization); });
+    EXPECT_FALSE(expected.empty());
+    EXPECT_NE(expected, at_initial_weights);
+    for (const std::string& line : expected) {
+        EXPECT_THAT(run.log, testing::Contains(line));
+    }
+    // And then it trains as every other job.
+    options.use_libtorch_kernels = true;
+    EXPECT_LT(largest_difference(run.losses, run_job(config, data, alone, options).losses), 1e-5);
+    options.use_libtorch_kernels = false;
+    options.micro_batch = 3;
+    EXPECT_LT(largest_difference(run.losses, run_job(config, data, alone, options).losses), 1e-5);
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, PretrainedTest, testing::Values("roberta", "bert"),
