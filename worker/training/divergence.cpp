@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "common/metrics.h"
+
 namespace orchestrate {
 
 namespace {
@@ -41,6 +43,13 @@ std::optional<std::string> DivergenceWatch::after_evaluation(std::int64_t step, 
         return std::nullopt;
     }
     return describe("the loss of the evaluation", loss) + place_and_remedy(step);
+}
+
+bool has_learned_nothing(const FinalLosses& losses) {
+    constexpr double kShare = 0.01;
+    return std::abs(losses.test - losses.label_entropy) <= kShare * losses.label_entropy ||
+           (is_no_better_than(losses.guessing, losses.train) &&
+            is_no_better_than(losses.label_entropy, losses.test));
 }
 
 std::string DivergenceWatch::place_and_remedy(std::int64_t step) const {

@@ -31,4 +31,17 @@ class DivergenceWatch {
     double window_loss_ = 0;
 };
 
+// What the losses of a training say at its end.
+struct FinalLosses {
+    double train;     // mean over the kept epoch, of what was trained on
+    double guessing;  // the lowest of that loss that one prediction for all texts can reach
+    double test;      // cross-entropy of the final weights
+    double
+        label_entropy;  // of the training part: the cross-entropy of knowing nothing but how frequent classes are
+};
+
+// The test loss lies within 1 % of the label entropy; or neither loss is 1 % below that of knowing nothing, as where
+// the predictions have not even come to the frequencies of the classes.
+bool has_learned_nothing(const FinalLosses& losses);
+
 }  // namespace orchestrate

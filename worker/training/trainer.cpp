@@ -308,8 +308,8 @@ class Trainer {
             const ConfusionMatrix confusion = confusion_of(evaluation, part, in_.data.classes.size());
             const auto& kept = state_.epochs.at(static_cast<std::size_t>(choice_.kept_epoch() - 1));
             result.collapsed = confusion.is_collapsed() ||
-                               (is_no_better_than(training_step_.loss().of_guessing(), kept.train_loss) &&
-                                is_no_better_than(training_step_.loss().label_entropy(), result.test.loss));
+                               has_learned_nothing({kept.train_loss, training_step_.loss().of_guessing(),
+                                                    result.test.loss, training_step_.loss().label_entropy()});
             result.test_classes = class_metrics(confusion, in_.data.classes);
             result.test_confusion = confusion.sparse();
         }

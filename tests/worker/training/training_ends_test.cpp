@@ -9,6 +9,7 @@
 
 #include "common/error.h"
 #include "tests/worker/training/synthetic_data.h"
+#include "worker/training/divergence.h"
 #include "worker/training/out_of_memory.h"
 
 namespace orchestrate::test {
@@ -67,6 +68,22 @@ TEST_F(TrainingEndsTest, AnOverfittedRunHasNotCollapsedThoughItsTestLossIsThatOf
     const TrainingRun result = run();
     EXPECT_GT(result.outcome.result.test.loss, std::log(3.0));
     EXPECT_FALSE(result.outcome.result.collapsed);
+}
+
+TEST(HasLearnedNothing, IsATestLossWithinOnePercentOfTheLabelEntropyOrNoLossBelowGuessing) {
+    const double entropy = std::log(12.0);
+    const double guessing = 2.6;  // with smoothing
+    const auto judge = [&](double train, double test) {
+        return has_learned_nothing({train, guessing, test, entropy});
+    };
+    EXPECT_TRUE(judge(2.0, entropy));
+    EXPECT_TRUE(judge(2.0, 1.009 * entropy));
+    EXPECT_TRUE(judge(2.0, 0.991 * entropy));
+    EXPECT_FALSE(judge(2.0, 1.011 * entropy));  // it has learned the training part by heart
+    EXPECT_FALSE(judge(2.0, 0.989 * entropy));
+    EXPECT_TRUE(judge(0.991 * guessing, 3 * entropy));
+    EXPECT_FALSE(judge(0.989 * guessing, 3 * entropy));
+    EXPECT_FALSE(judge(2 * guessing, 0.5 * entropy));  // the mean over a first epoch that began badly
 }
 
 TEST_F(TrainingEndsTest, WeightsSpoiledByTheVeryLastStepAreDiverged) {
