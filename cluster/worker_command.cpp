@@ -128,6 +128,9 @@ Environment worker_environment(const WorkerSpec& spec, Environment inherited) {
     const std::string threads = std::to_string(spec.threads_per_rank);
     inherited["OMP_NUM_THREADS"] = threads;
     inherited["MKL_NUM_THREADS"] = threads;
+    // A thread that waits for work otherwise spins, and takes the core from the thread that it waits for where machines
+    // are shared. What the person has said stands.
+    inherited.emplace("OMP_WAIT_POLICY", "passive");
     if (!spec.cuda_devices.empty()) {
         inherited["CUDA_VISIBLE_DEVICES"] = boost::algorithm::join(spec.cuda_devices, ",");
     }

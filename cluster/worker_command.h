@@ -46,7 +46,7 @@ std::vector<std::string> srun_arguments(const WorkerSpec& spec, const StepOption
                                         const StepPlace& place);
 
 // `inherited` without what an enclosing mpirun or srun left in it, with thread counts, visible devices and, unless
-// it says so itself, the network interface for MPI and NCCL.
+// it says so itself, how OpenMP's threads wait and the network interface for MPI and NCCL.
 Environment worker_environment(const WorkerSpec& spec, Environment inherited);
 
 }  // namespace orchestrate

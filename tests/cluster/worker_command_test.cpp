@@ -45,7 +45,10 @@ TEST(WorkerEnvironment, LosesWhatAnEnclosingLauncherSetAndKeepsTheRest) {
     EXPECT_THAT(environment,
                 AllOf(Contains(Pair("SLURM_CONF", "/etc/slurm.conf")), Contains(Pair("HOME", "/home/lab")),
                       Contains(Pair("OMPI_MCA_btl_tcp_if_include", "ib0")),
-                      Contains(Pair("OMP_NUM_THREADS", "4")), Contains(Pair("MKL_NUM_THREADS", "4"))));
+                      Contains(Pair("OMP_NUM_THREADS", "4")), Contains(Pair("MKL_NUM_THREADS", "4")),
+                      Contains(Pair("OMP_WAIT_POLICY", "passive"))));
+    EXPECT_THAT(worker_environment(worker(1), {{"OMP_WAIT_POLICY", "active"}}),
+                Contains(Pair("OMP_WAIT_POLICY", "active")));
     EXPECT_THAT(environment, Not(Contains(Key("SLURM_JOB_ID"))));
     EXPECT_THAT(environment, Not(Contains(Key("SLURM_MEM_PER_CPU"))));
     EXPECT_THAT(environment, Not(Contains(Key("PMIX_RANK"))));
