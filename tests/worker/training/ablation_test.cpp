@@ -40,6 +40,27 @@ TEST_P(EveryAblation, HasAnEffectAndDoesNotDependOnKernelsMicroBatchesOrThreads)
     EXPECT_EQ(ablated.outcome.result.test_predictions.row, data_.test.line);  // a text is one example
 }
 
+// bf16 keeps 8 bits of an operand: losses agree with those of fp32 to that precision, not further.
+TEST_P(EveryAblation, InBf16HasTheLossesOfFp32UpToItsRounding) {
+    if (!cpu_device().computes_bf16) {
+        GTEST_SKIP() << "this CPU has no bf16 products";
+    }
+    const TrainingRun whole = run();
+    config_.train.precision = Precision::bf16;
+    const TrainingRun rounded = run();
+    ASSERT_EQ(rounded.outcome.cause, Cause::succeeded) << rounded.outcome.message;
+    const double difference = largest_difference(whole.losses, rounded.losses);
+    RecordProperty("largest_difference", std::to_string(difference));
+    if (GetParam().name == "embeddings_alone") {
+        EXPECT_EQ(difference, 0);  // no product of an encoder layer, which alone are rounded
+    } else {
+        EXPECT_GT(difference, 1e-6);
+    }
+    EXPECT_LT(difference, 0.05);
+    EXPECT_EQ(rounded.losses, run().losses);
+    EXPECT_LT(largest_difference(rounded.losses, run({.micro_batch = 3}).losses), 0.05);
+}
+
 INSTANTIATE_TEST_SUITE_P(Trainer, EveryAblation, testing::ValuesIn(ablations()),
                          [](const auto& test) { return test.param.name; });
 
