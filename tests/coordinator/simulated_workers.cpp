@@ -35,6 +35,7 @@ void Simulation::start_worker(const std::string& name) {
     worker->hello.device = "cpu";
     worker->hello.lease_capacity = chance(0.2) ? 1 : 6;
     worker->hello.log_folder = "/logs";
+    worker->sick = trouble_ && chance(0.05);
     worker->heard_at = now_;
     worker->life_that_started_it = coordinator_->life;
     processes_[worker->hello.process_id] = worker;
@@ -253,7 +254,10 @@ void Simulation::worker_ends_attempt(const std::shared_ptr<Worker>& worker, cons
     worker->running.reset();
     AttemptEnded ended = success_of(attempt);
     ended.result->parameters = attempt.number;  // so that the database shows whose result it is
-    if (chance(0.15)) {
+    if (worker->sick) {
+        ended.result.reset();
+        ended.cause = Cause::user_error;
+    } else if (chance(0.15)) {
         ended.result.reset();
         ended.cause = chance(0.7) ? Cause::preempted : Cause::diverged;
     }

@@ -41,6 +41,8 @@ class Simulation {
     // What workers held at most at a time, and how many jobs they handed back.
     std::size_t most_held() const { return most_held_; }
     std::int64_t handed_back() const { return handed_back_; }
+    // Workers that failed everything.
+    std::int64_t drained() const { return drained_; }
     // What happened, for a seed that is replayed.
     const std::vector<std::string>& story() const { return story_; }
 
@@ -100,6 +102,7 @@ class Simulation {
     int taken_down_ = 0;             // workers, by it
     std::size_t most_held_ = 0;      // by one worker at a time
     std::int64_t handed_back_ = 0;   // jobs
+    std::int64_t drained_ = 0;       // workers
     int failed_starts_ = 0;
     bool trouble_ = true;
     std::string wrong_;

@@ -79,6 +79,7 @@ struct Simulation::Worker {
     std::deque<AttemptId> queue;  // to begin afterwards
     std::deque<AttemptEnded> unacknowledged;
     bool leaving = false;
+    bool sick = false;  // fails everything
     bool was_connected = false;
     int life_that_started_it = 0;
 };
@@ -132,7 +133,10 @@ struct Simulation::Coordinator final : Surroundings {
         return std::chrono::steady_clock::time_point(
             std::chrono::milliseconds(world.now_ + world.clock_offset_));
     }
-    void note(const std::string& line) override { world.say("note: " + line); }
+    void note(const std::string& line) override {
+        world.drained_ += line.find(" is drained: ") != std::string::npos ? 1 : 0;
+        world.say("note: " + line);
+    }
     bool has_ended(const std::string&, std::int64_t process) override {
         return !world.processes_.contains(process);
     }

@@ -34,6 +34,7 @@ TEST(SimulationTest, NothingIsLostAndNothingIsDoneTwice) {
                      std::chrono::seconds(number_from_environment("ORCHESTRATE_SIMULATION_SECONDS", 110));
     std::int64_t events = 0;
     std::int64_t handed_back = 0;
+    std::int64_t drained = 0;
     std::size_t most_held = 0;
     std::uint64_t seed = 0;
     const auto most_seeds =
@@ -43,6 +44,7 @@ TEST(SimulationTest, NothingIsLostAndNothingIsDoneTwice) {
         const std::string wrong = simulation.run();
         events += simulation.events();
         handed_back += simulation.handed_back();
+        drained += simulation.drained();
         most_held = std::max(most_held, simulation.most_held());
         if (!wrong.empty()) {
             print_story(simulation);
@@ -50,9 +52,10 @@ TEST(SimulationTest, NothingIsLostAndNothingIsDoneTwice) {
         ASSERT_EQ(wrong, "") << "ORCHESTRATE_SIMULATION_SEED=" << seed << " repeats it";
     }
     std::cout << seed << " seeds, " << events << " events, " << handed_back << " jobs handed back, at most "
-              << most_held << " held by a worker\n";
+              << most_held << " held by a worker, " << drained << " workers drained\n";
     EXPECT_GT(seed, 20U);
     EXPECT_GT(handed_back, 0);
+    EXPECT_GT(drained, 0);
     EXPECT_GT(most_held, 2U);
 }
 
