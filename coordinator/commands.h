@@ -32,6 +32,9 @@ int show_status(const std::filesystem::path& database, OutputFormat format);
 
 int show_logs(const std::filesystem::path& database, const std::string& job, bool only_paths);
 
+// Saved models that no study keeps any more: shown, with their sizes, or removed.
+int collect_models(const std::filesystem::path& database, bool remove);
+
 int write_sample_data(const std::optional<std::filesystem::path>& destination, int rows_per_genre,
                       std::uint64_t seed);
 

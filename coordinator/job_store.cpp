@@ -104,6 +104,8 @@ std::int64_t JobStore::begin_study(const Study& study) {
             "finished_at = NULL",
             study.name, study.file.string(), study.toml, now());
         const std::int64_t found = number_of(database, "SELECT id FROM studies WHERE name = ?", study.name);
+        execute(database, "UPDATE studies SET save_models = ?, best_models = ? WHERE id = ?",
+                to_string(study.save_models), study.best_models, found);
         if (!study.stages.empty()) {
             hide_stages_beside(database, found, study.stages);
             cancel_unnamed_jobs(database);

@@ -139,6 +139,11 @@ int run(int argc, char** argv) {
         ->type_name("JOB");
     logs_command->add_flag("--paths", only_paths, "Only the names of the files");
 
+    auto* collect_command = add_database(app.add_subcommand(
+        "collect", "Show which saved models no study keeps any more; --remove removes them"));
+    bool remove_models = false;
+    collect_command->add_flag("--remove", remove_models, "Remove them from the disk and the database");
+
     auto* sample_command = app.add_subcommand("sample-data", "Write made-up tracks (CSV) to try things with");
     std::string destination;
     int rows_per_genre = 200;
@@ -206,6 +211,9 @@ int run(int argc, char** argv) {
     }
     if (logs_command->parsed()) {
         return show_logs(database, name, only_paths);
+    }
+    if (collect_command->parsed()) {
+        return collect_models(database, remove_models);
     }
     if (sample_command->parsed()) {
         return write_sample_data(given(destination), rows_per_genre, seed);

@@ -163,9 +163,9 @@ class PlanReport {
         const std::int64_t vocabulary = study_.paths.vocabulary.empty()
                                             ? tokenizer.vocabulary_size
                                             : vocabulary_size(study_.paths.vocabulary);
-        text_ +=
-            render_space(space_needed(to_run_, vocabulary, data_classes(study_),
-                                      ranks_at_a_time(study_, arguments_), paused_, study_.saves_models));
+        text_ += render_space(space_needed(to_run_, vocabulary, data_classes(study_),
+                                           ranks_at_a_time(study_, arguments_), paused_,
+                                           study_.save_models != SaveModels::none));
     }
 
     void report_power() {

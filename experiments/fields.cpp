@@ -208,7 +208,14 @@ std::vector<Field> study_fields() {
         one_of<SaveModels>(
             "study.save_models", AT(save_models),
             "Whose trained model is kept, in `DATABASE.d/models`, as Hugging Face's transformers reads "
-            "it (table `models`). Jobs that had succeeded before are not trained again for it."),
+            "it (table `models`). `best`: of each stage its baseline and its best variants "
+            "(`study.best_models`), with all their seeds; the others are saved too and go once the stage "
+            "is over, by `orchestrate collect`. Jobs that had succeeded before are not trained again for "
+            "it."),
+        integer(
+            "study.best_models", "variants", 0, 1'000'000, AT(best_models),
+            "With `save_models = \"best\"`: of so many variants of a stage, besides its baseline, the models "
+            "are kept. Best by the stage's `select_by`, as a mean over seeds of the validation part."),
     };
 }
 

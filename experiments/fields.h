@@ -21,9 +21,6 @@ enum class SearchMethod {
 };
 BOOST_DESCRIBE_ENUM(SearchMethod, random, grid, zip)
 // Whose trained weights are kept.
-enum class SaveModels { none, all };
-BOOST_DESCRIBE_ENUM(SaveModels, none, all)
-
 struct SearchSettings {
     SearchMethod method = SearchMethod::random;
     std::int64_t trials = 10;
@@ -54,6 +51,7 @@ struct Settings {
     int priority = 0;
     Retries retries;
     double expected_job_minutes = 0;
+    std::int64_t best_models = 3;
     std::string data_source;  // where the data can be had; shown when the file is missing
     JobPaths paths;           // pretrained: of the study, whether or not a variant starts from it
     JobConfig job;
@@ -63,7 +61,7 @@ struct Settings {
     // Of a job of that width; 0: the study's.
     JobResources resources(int job_ranks = 0) const {
         return {job_ranks > 0 ? job_ranks : ranks, micro_batch_size, retry_out_of_memory,
-                save_models == SaveModels::all};
+                save_models != SaveModels::none};
     }
     std::string pretrained_sha256;                    // of the weights in paths.pretrained; empty: none
     bool pretrained_is_settled = false;               // paths.pretrained is the study's, and changes no more

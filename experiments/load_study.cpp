@@ -492,7 +492,8 @@ class StudyLoader {
         study.priority = settings().priority;
         study.retries = settings().retries;
         study.expected_job_minutes = settings().expected_job_minutes;
-        study.saves_models = settings().save_models != SaveModels::none;
+        study.save_models = settings().save_models;
+        study.best_models = settings().best_models;
         study.stages = stages_;
         for (const auto& entry : plan_->ensembles) {
             study.ensembles.push_back(entry.ensemble);

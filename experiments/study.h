@@ -174,6 +174,14 @@ struct ClusterConfig {
     std::string mpi = "automatic";  // value of srun --mpi; automatic: pmix, or pmi2 for MPICH
 };
 
+// Whose trained weights a study keeps.
+enum class SaveModels {
+    none,
+    best,  // of each stage: its baseline and its best variants, once all its jobs are over
+    all,
+};
+BOOST_DESCRIBE_ENUM(SaveModels, none, best, all)
+
 struct Study {
     std::string name;
     std::filesystem::path file;
@@ -189,7 +197,8 @@ struct Study {
     int priority = 0;  // of its jobs beside those of other studies: higher ones go first
     Retries retries;
     double expected_job_minutes = 0;  // 0: not said
-    bool saves_models = false;        // of some jobs at least
+    SaveModels save_models = SaveModels::none;
+    std::int64_t best_models = 3;  // variants of a stage, besides its baseline; with SaveModels::best
     std::vector<Stage> stages;
     std::vector<Ensemble> ensembles;
     std::vector<Diagnostic> warnings;

@@ -7,6 +7,8 @@ CREATE TABLE studies (
     file          TEXT NOT NULL,               -- absolute path it was read from
     toml          TEXT NOT NULL,               -- its text
     state         TEXT NOT NULL CHECK (state IN ('running', 'finished', 'failed', 'interrupted')),
+    save_models   TEXT NOT NULL DEFAULT 'all' CHECK (save_models IN ('none', 'best', 'all')),  -- whose models are kept
+    best_models   INTEGER NOT NULL DEFAULT 0,  -- with 'best': variants of a stage besides its baseline
     created_at    TEXT NOT NULL,
     finished_at   TEXT
 );

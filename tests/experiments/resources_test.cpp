@@ -58,7 +58,7 @@ TEST(Resources, ACalibrationStudyIsOneShortJob) {
     EXPECT_EQ(variants[0].config.train.epochs, 1);
     EXPECT_EQ(variants[0].config.model, study.base.model);
     EXPECT_EQ(variants[0].config.data.sha256, study.base.data.sha256);
-    EXPECT_FALSE(short_one.saves_models);
+    EXPECT_EQ(short_one.save_models, SaveModels::none);
     EXPECT_THAT(short_one.ensembles, IsEmpty());
 }
 

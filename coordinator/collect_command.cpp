@@ -1,0 +1,81 @@
+// `orchestrate collect`.
+#include <iostream>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "common/error.h"
+#include "coordinator/commands.h"
+#include "coordinator/database_lock.h"
+#include "coordinator/job_store.h"
+#include "coordinator/model_retention.h"
+#include "coordinator/read_database.h"
+
+namespace orchestrate {
+namespace {
+
+// A folder that no job names may be of an attempt whose result is on its way; not for so long.
+constexpr std::chrono::hours kUnnamedAge{24};
+
+std::string megabytes(std::int64_t bytes) {
+    return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
+}
+
+std::string counted(std::int64_t count, const std::string& what) {
+    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
+}  // namespace
+
+int collect_models(const std::filesystem::path& database, bool remove) {
+    // While a coordinator lives, workers save models and it alone writes.
+    std::optional<DatabaseLock> lock;
+    if (remove) {
+        open_to_read(database);  // a mistyped name makes no database
+        lock.emplace(database);
+    }
+    SQLite::Database connection =
+        remove ? SQLite::Database(database.string(), SQLite::OPEN_READWRITE) : open_to_read(database);
+    const auto models = judge_models(connection);
+    const auto unnamed = unnamed_folders(
+        connection, std::filesystem::absolute(state_folder(database)) / "models", kUnnamedAge);
+    std::int64_t kept = 0;
+    std::int64_t kept_bytes = 0;
+    std::int64_t lost = 0;
+    std::int64_t lost_bytes = 0;
+    for (const auto& model : models) {
+        (model.kept ? kept : lost) += 1;
+        (model.kept ? kept_bytes : lost_bytes) += model.bytes;
+        if (!model.kept) {
+            std::cout << fmt::format("job {:<5} {:.44}  {:>10}  {:.12}\n", model.job,
+                                     fmt::format("{:<44}", model.title), megabytes(model.bytes),
+                                     model.sha256);
+        }
+    }
+    std::int64_t unnamed_bytes = 0;
+    for (const auto& [folder, bytes] : unnamed) {
+        unnamed_bytes += bytes;
+        std::cout << fmt::format("no job    {:.44}  {:>10}\n",
+                                 fmt::format("{:<44}", folder.filename().string()), megabytes(bytes));
+    }
+    const auto unnamed_count = static_cast<std::int64_t>(unnamed.size());
+    const auto line = [](const char* what, const std::string& count, std::int64_t bytes) {
+        std::cout << fmt::format("{:<38}{:>12}{:>14}\n", what, count, megabytes(bytes));
+    };
+    line("kept", counted(kept, "model"), kept_bytes);
+    line(remove ? "removed, as no study keeps them" : "that no study keeps", counted(lost, "model"),
+         lost_bytes);
+    if (unnamed_count > 0) {
+        line(remove ? "removed, as no job names them" : "that no job names", counted(unnamed_count, "folder"),
+             unnamed_bytes);
+    }
+    if (remove) {
+        connection.setBusyTimeout(10'000);
+        remove_models(connection, models, unnamed);
+    } else if (lost + unnamed_count > 0) {
+        std::cout << "nothing was removed: that is done by `orchestrate collect --remove`\n";
+    }
+    return 0;
+}
+
+}  // namespace orchestrate

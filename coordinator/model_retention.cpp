@@ -1,0 +1,185 @@
+#include "coordinator/model_retention.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "coordinator/stage_metrics.h"
+#include "experiments/study.h"
+
+namespace orchestrate {
+namespace {
+
+namespace fs = std::filesystem;
+
+// One stage of a study that keeps the best.
+struct Stage {
+    std::int64_t id = 0;
+    std::int64_t study = 0;
+    std::string name;
+    std::string select_by;
+    std::int64_t best = 0;
+};
+
+bool is_over(SQLite::Database& database, const Stage& stage) {
+    SQLite::Statement query(
+        database,
+        "SELECT 1 FROM variants v JOIN variant_jobs vj ON vj.variant_id = v.id JOIN jobs j ON j.id = "
+        "vj.job_id "
+        "WHERE v.stage_id = ? AND v.hidden = 0 AND j.state IN ('waiting', 'running', 'paused') LIMIT 1");
+    query.bind(1, stage.id);
+    return !query.executeStep();
+}
+
+// Variants of a stage whose models are kept.
+std::set<std::int64_t> kept_variants(SQLite::Database& database, const Stage& stage) {
+    std::vector<std::int64_t> variants;
+    std::set<std::int64_t> kept;
+    SQLite::Statement query(
+        database, "SELECT id, is_baseline FROM variants WHERE stage_id = ? AND hidden = 0 ORDER BY position");
+    query.bind(1, stage.id);
+    while (query.executeStep()) {
+        variants.push_back(query.getColumn(0).getInt64());
+        if (query.getColumn(1).getInt() != 0) {
+            kept.insert(variants.back());
+        }
+    }
+    if (!is_over(database, stage)) {
+        return {variants.begin(), variants.end()};
+    }
+    const auto metric = enum_from_name<SelectionMetric>(stage.select_by).value_or(SelectionMetric::macro_f1);
+    const auto means = mean_metric(database, stage.study, stage.name, metric, SelectionPart::validation);
+    std::vector<std::pair<double, std::size_t>> ranked;  // the best first; of equal ones the first
+    for (std::size_t i = 0; i < std::min(variants.size(), means.size()); ++i) {
+        if (means[i] && !kept.contains(variants[i])) {
+            ranked.emplace_back(-*means[i], i);
+        }
+    }
+    std::sort(ranked.begin(), ranked.end());
+    ranked.resize(std::min(ranked.size(), static_cast<std::size_t>(stage.best)));
+    for (const auto& [value, place] : ranked) {
+        kept.insert(variants[place]);
+    }
+    return kept;
+}
+
+std::set<std::int64_t> jobs_given(SQLite::Statement query) {
+    std::set<std::int64_t> jobs;
+    while (query.executeStep()) {
+        jobs.insert(query.getColumn(0).getInt64());
+    }
+    return jobs;
+}
+
+std::set<std::int64_t> kept_jobs(SQLite::Database& database) {
+    std::set<std::int64_t> jobs = jobs_given(SQLite::Statement(
+        database,
+        "SELECT vj.job_id FROM variant_jobs vj JOIN variants v ON v.id = vj.variant_id JOIN stages s ON s.id "
+        "= "
+        "v.stage_id JOIN studies st ON st.id = s.study_id WHERE v.hidden = 0 AND st.save_models = 'all'"));
+    std::vector<Stage> stages;
+    SQLite::Statement query(
+        database,
+        "SELECT s.id, st.id, s.name, s.select_by, st.best_models FROM stages s JOIN studies st "
+        "ON st.id = s.study_id WHERE st.save_models = 'best'");
+    while (query.executeStep()) {
+        stages.push_back({query.getColumn(0).getInt64(), query.getColumn(1).getInt64(),
+                          query.getColumn(2).getString(), query.getColumn(3).getString(),
+                          query.getColumn(4).getInt64()});
+    }
+    for (const Stage& stage : stages) {
+        for (const std::int64_t variant : kept_variants(database, stage)) {
+            SQLite::Statement of_variant(database, "SELECT job_id FROM variant_jobs WHERE variant_id = ?");
+            of_variant.bind(1, variant);
+            jobs.merge(jobs_given(std::move(of_variant)));
+        }
+    }
+    return jobs;
+}
+
+std::int64_t bytes_in(const fs::path& folder) {
+    std::int64_t bytes = 0;
+    std::error_code error;
+    for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end;
+         entry.increment(error)) {
+        std::error_code ignored;
+        const auto size = entry->is_regular_file(ignored) ? entry->file_size(ignored) : 0;
+        bytes += ignored ? 0 : static_cast<std::int64_t>(size);
+    }
+    return bytes;
+}
+
+}  // namespace
+
+std::vector<RetainedModel> judge_models(SQLite::Database& database) {
+    const std::set<std::int64_t> kept = kept_jobs(database);
+    std::vector<RetainedModel> models;
+    SQLite::Statement query(database,
+                            "SELECT m.job_id, m.folder, m.sha256, m.bytes, (SELECT v.name || ', seed ' || "
+                            "(vj.seed_index + 1) FROM "
+                            "variant_jobs vj JOIN variants v ON v.id = vj.variant_id WHERE vj.job_id = "
+                            "m.job_id ORDER BY v.hidden, "
+                            "v.id LIMIT 1) FROM models m ORDER BY m.job_id");
+    while (query.executeStep()) {
+        RetainedModel model;
+        model.job = query.getColumn(0).getInt64();
+        model.folder = query.getColumn(1).getString();
+        model.sha256 = query.getColumn(2).getString();
+        model.bytes = query.getColumn(3).getInt64();
+        model.title = query.getColumn(4).isNull() ? "of no study" : query.getColumn(4).getString();
+        model.kept = kept.contains(model.job);
+        models.push_back(std::move(model));
+    }
+    return models;
+}
+
+std::vector<UnnamedFolder> unnamed_folders(SQLite::Database& database, const fs::path& models,
+                                           std::chrono::seconds age) {
+    std::set<std::string> named;
+    SQLite::Statement query(database, "SELECT sha256 FROM models");
+    while (query.executeStep()) {
+        named.insert(query.getColumn(0).getString());
+    }
+    std::vector<UnnamedFolder> found;
+    std::error_code error;
+    for (fs::directory_iterator entry(models, error), end; !error && entry != end; entry.increment(error)) {
+        std::error_code ignored;
+        const auto changed = fs::last_write_time(entry->path(), ignored);
+        if (!ignored && !named.contains(entry->path().filename().string()) &&
+            fs::file_time_type::clock::now() - changed >= age) {
+            found.push_back({entry->path(), bytes_in(entry->path())});
+        }
+    }
+    std::sort(found.begin(), found.end(),
+              [](const UnnamedFolder& a, const UnnamedFolder& b) { return a.folder < b.folder; });
+    return found;
+}
+
+void remove_models(SQLite::Database& database, const std::vector<RetainedModel>& models,
+                   const std::vector<UnnamedFolder>& unnamed) {
+    std::set<fs::path> kept;
+    std::set<fs::path> removed;
+    SQLite::Transaction transaction(database);
+    for (const RetainedModel& model : models) {
+        if (model.kept) {
+            kept.insert(model.folder);
+        } else {
+            SQLite::Statement remove(database, "DELETE FROM models WHERE job_id = ?");
+            remove.bind(1, model.job);
+            remove.exec();
+            removed.insert(model.folder);
+        }
+    }
+    transaction.commit();
+    for (const UnnamedFolder& folder : unnamed) {
+        removed.insert(folder.folder);
+    }
+    for (const fs::path& folder : removed) {
+        if (!kept.contains(folder)) {  // equal models share a folder
+            fs::remove_all(folder);
+        }
+    }
+}
+
+}  // namespace orchestrate

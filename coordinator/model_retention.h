@@ -1,0 +1,44 @@
+// Which saved models are kept, and the removal of the others. A model is kept as long as a study that names its job
+// says so: study.save_models = "all"; or "best", and its stage is not over yet, or its variant is the stage's baseline
+// or one of its best.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+namespace orchestrate {
+
+struct RetainedModel {
+    std::int64_t job = 0;
+    std::string title;  // "without energy, seed 2" of one of its variants
+    std::filesystem::path folder;
+    std::string sha256;
+    std::int64_t bytes = 0;
+    bool kept = false;
+};
+
+// In order of jobs. Reads only.
+std::vector<RetainedModel> judge_models(SQLite::Database& database);
+
+// A folder in the place of models that no job names: of an attempt that ended too early.
+struct UnnamedFolder {
+    std::filesystem::path folder;
+    std::int64_t bytes = 0;
+};
+
+// Those that have not been changed for `age`: a younger one may still be written, or its result be on its way.
+std::vector<UnnamedFolder> unnamed_folders(SQLite::Database& database, const std::filesystem::path& models,
+                                           std::chrono::seconds age);
+
+// Removes what is not kept from the database, then from the disk, so that the database never names what is not there;
+// what is cut off in between is an unnamed folder. The caller holds the database's lock. Throws SQLite::Exception and
+// std::filesystem::filesystem_error.
+void remove_models(SQLite::Database& database, const std::vector<RetainedModel>& models,
+                   const std::vector<UnnamedFolder>& unnamed);
+
+}  // namespace orchestrate
