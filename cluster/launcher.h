@@ -23,6 +23,7 @@ struct WorkerSpec {
     std::filesystem::path access_file;                   // how to reach the coordinator
     std::filesystem::path log_folder;  // the worker writes NAME.log there; its standard output goes beside it
     std::filesystem::path worker_program;
+    bool is_one_process = false;            // without MPI: it runs commands of that width
     std::vector<std::string> cuda_devices;  // CUDA_VISIBLE_DEVICES of the worker; empty: leave as it is
 };
 

@@ -28,7 +28,7 @@ class LocalLauncher : public ProcessLauncher {
 
   protected:
     ChildCommand command_for(const WorkerSpec& spec) override {
-        const bool with_mpi = spec.ranks > 1;
+        const bool with_mpi = spec.ranks > 1 && !spec.is_one_process;
         WorkerState& worker = workers_[spec.name];
         worker.under_mpirun = with_mpi;
         worker.expected_ranks = static_cast<std::size_t>(spec.ranks);

@@ -66,21 +66,26 @@ Mpirun find_mpirun() {
 }
 
 std::vector<std::string> worker_arguments(const WorkerSpec& spec) {
-    return {spec.worker_program.string(),
-            "--access",
-            spec.access_file.string(),
-            "--name",
-            spec.name,
-            "--ranks",
-            std::to_string(spec.ranks),
-            "--threads",
-            std::to_string(spec.threads_per_rank),
-            "--device",
-            spec.device,
-            "--log-folder",
-            spec.log_folder.string(),
-            "--heartbeat",
-            fmt::format("{}", std::chrono::duration<double>(spec.heartbeat_interval).count())};
+    std::vector<std::string> arguments{
+        spec.worker_program.string(),
+        "--access",
+        spec.access_file.string(),
+        "--name",
+        spec.name,
+        "--ranks",
+        std::to_string(spec.is_one_process ? 1 : spec.ranks),
+        "--threads",
+        std::to_string(spec.threads_per_rank),
+        "--device",
+        spec.device,
+        "--log-folder",
+        spec.log_folder.string(),
+        "--heartbeat",
+        fmt::format("{}", std::chrono::duration<double>(spec.heartbeat_interval).count())};
+    if (spec.is_one_process && spec.ranks > 1) {
+        append(arguments, {"--slots", std::to_string(spec.ranks)});
+    }
+    return arguments;
 }
 
 std::vector<std::string> mpirun_arguments(const WorkerSpec& spec, const Mpirun& mpirun) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 #include <fstream>
+#include <sstream>
 
 #include <fcntl.h>
 #include <openssl/crypto.h>
@@ -11,24 +12,68 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "common/strict_json.h"
 
 namespace orchestrate {
+
+namespace {
+
+bool is_open_to_others(const struct stat& status) {
+    return (status.st_mode & (S_IRWXG | S_IRWXO)) != 0;
+}
+
+std::filesystem::path folder_of(const std::filesystem::path& path) {
+    return std::filesystem::absolute(path).lexically_normal().parent_path();
+}
+
+void check_access(const Access& access, const std::string& name) {
+    const bool has_fingerprint =
+        access.certificate_fingerprint.size() == 64 &&
+        access.certificate_fingerprint.find_first_not_of("0123456789abcdef") == std::string::npos;
+    if (access.addresses.empty() || access.port == 0 || !has_fingerprint || access.token.empty()) {
+        throw UserError(name +
+                        ": is damaged: expected addresses, a port, a certificate's fingerprint and a token; "
+                        "the next orchestrate run writes it anew");
+    }
+}
+
+}  // namespace
+
+Access parse_access(std::string_view text, const std::string& name) {
+    const Json json = parse_strict_json(text, name);
+    Access access;
+    try {
+        json.get_to(access);
+    } catch (const std::exception&) {
+        throw UserError(name + ": is damaged: a field has another type than expected");
+    }
+    check_access(access, name);
+    return access;
+}
+
+void check_private_folder(const std::filesystem::path& folder) {
+    struct stat status {};
+    if (stat(folder.c_str(), &status) == 0 && is_open_to_others(status)) {
+        throw UserError("others can enter '" + folder.string() +
+                        "', where keys and access files lie; mend it with: chmod 700 '" + folder.string() +
+                        "'");
+    }
+}
 
 Access read_access_file(const std::filesystem::path& path) {
     struct stat status {};
     if (stat(path.c_str(), &status) != 0) {
         throw UserError("cannot read the access file '" + path.string() + "': " + std::strerror(errno));
     }
-    if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    if (is_open_to_others(status)) {
         throw UserError("the access file '" + path.string() +
                         "' can be read by others; mend it with: chmod 600 '" + path.string() + "'");
     }
-    std::ifstream file(path);
-    try {
-        return Json::parse(file).get<Access>();
-    } catch (const std::exception& error) {
-        throw UserError("the access file '" + path.string() + "' is damaged: " + error.what());
-    }
+    check_private_folder(folder_of(path));
+    const std::string name = "the access file '" + path.string() + "'";
+    std::ostringstream text;
+    text << std::ifstream(path, std::ios::binary).rdbuf();
+    return parse_access(text.str(), name);
 }
 
 void write_access_file(const std::filesystem::path& path, const Access& access) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <boost/describe.hpp>
@@ -22,9 +23,16 @@ struct Access {
 };
 BOOST_DESCRIBE_STRUCT(Access, (), (addresses, port, certificate_fingerprint, token))
 
-// Throws UserError if it is missing, unreadable, malformed, or readable by others (with the chmod that mends
-// it).
+// Throws UserError if it is missing, unreadable, malformed, or if others can read it or enter its folder (with the chmod
+// that mends it). Nothing of its content stands in the message.
 Access read_access_file(const std::filesystem::path& path);
+
+// What an access file of this text says; `name` begins the message of the UserError that is thrown if it is damaged.
+Access parse_access(std::string_view text, const std::string& name);
+
+// Throws UserError, with the chmod that mends it, if others can enter the folder: what lies in it would then be guarded
+// by its own mode alone.
+void check_private_folder(const std::filesystem::path& folder);
 
 // Replaces the file atomically.
 void write_access_file(const std::filesystem::path& path, const Access& access);

@@ -69,14 +69,9 @@ asio::awaitable<Message> Connection::read(std::size_t limit) {
     while (true) {
         const std::size_t available = input_end_ - input_begin_;
         if (available >= kPrefixBytes) {
-            std::size_t size = 0;
-            for (std::size_t i = 0; i < kPrefixBytes; ++i) {
-                size = size << 8 | input_[input_begin_ + i];
-            }
-            if (size > limit) {
-                throw ProtocolError("a frame of " + std::to_string(size) + " bytes is over the limit of " +
-                                    std::to_string(limit));
-            }
+            const std::span<const std::uint8_t, kPrefixBytes> prefix(input_.data() + input_begin_,
+                                                                     kPrefixBytes);
+            const std::size_t size = body_size(prefix, limit);
             if (available >= kPrefixBytes + size) {
                 const std::span body(input_.data() + input_begin_ + kPrefixBytes, size);
                 input_begin_ += kPrefixBytes + size;

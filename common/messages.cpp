@@ -3,6 +3,7 @@
 #include <boost/mp11.hpp>
 
 #include "common/message_writer.h"
+#include "common/strict_msgpack.h"
 
 namespace orchestrate {
 
@@ -27,9 +28,21 @@ std::vector<std::uint8_t> encode_frame(const Message& message) {
     return frame;
 }
 
+std::size_t body_size(std::span<const std::uint8_t, 4> prefix, std::size_t most) {
+    std::size_t size = 0;
+    for (const std::uint8_t byte : prefix) {
+        size = size << 8 | byte;
+    }
+    if (size > most) {
+        throw ProtocolError("a frame of " + std::to_string(size) + " bytes is over the limit of " +
+                            std::to_string(most));
+    }
+    return size;
+}
+
 Message decode_body(std::span<const std::uint8_t> body) {
     try {
-        const Json json = Json::from_msgpack(body.begin(), body.end());
+        const Json json = parse_strict_msgpack(body);
         if (!json.is_array() || json.size() != 2 || !json[0].is_string()) {
             throw ProtocolError("a frame is not [type, fields]");
         }
@@ -38,12 +51,12 @@ Message decode_body(std::span<const std::uint8_t> body) {
         boost::mp11::mp_for_each<boost::mp11::mp_transform<boost::mp11::mp_identity, Message>>(
             [&](auto candidate) {
                 using Content = typename decltype(candidate)::type;
-                if (!message && type == Content::kType) {
+                if (!message && !type.empty() && type == Content::kType) {
                     message = json[1].get<Content>();
                 }
             });
         if (!message) {
-            throw ProtocolError("unknown message type '" + type + "'");
+            return UnknownMessage{type};
         }
         return *std::move(message);
     } catch (const ProtocolError&) {

@@ -1,6 +1,7 @@
 // The messages between the coordinator and those who connect to it: workers, pilots and people's commands. A
-// frame is a 4-byte big-endian length and MessagePack of [type, fields]. Fields may be added within a
-// protocol version (a missing field keeps its default); anything else raises kProtocolVersion.
+// frame is a 4-byte big-endian length and MessagePack of [type, fields]. Within a protocol version fields and messages
+// may be added: a missing field keeps its default, a field or message that is not known is ignored. Anything else raises
+// kProtocolVersion; peers from kOldestProtocolVersion on are still understood, others are told so and leave.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,9 @@
 namespace orchestrate {
 
 inline constexpr int kProtocolVersion = 2;
+inline constexpr int kOldestProtocolVersion = 2;
 inline constexpr std::size_t kMaximumFrameBytes = 256U << 20;
+inline constexpr std::size_t kMaximumHelloBytes = 64U << 10;  // before anybody has said who they are
 
 enum class Role { worker, pilot, person };
 BOOST_DESCRIBE_ENUM(Role, worker, pilot, person)
@@ -52,10 +55,12 @@ struct Hello {
     // worker: all that it holds after a broken connection, in order: results that wait for an acknowledgement, what runs,
     // what is to begin
     std::vector<AttemptId> held;
+    bool runs_commands =
+        false;  // worker: command jobs too; one that does not know of them would train something else
 };
 BOOST_DESCRIBE_STRUCT(Hello, (),
                       (protocol_version, program_version, role, token, name, host, process_id, ranks, slots,
-                       device, log_folder, running, lease_capacity, held))
+                       device, log_folder, running, lease_capacity, held, runs_commands))
 
 struct Welcome {
     static constexpr const char* kType = "welcome";
@@ -299,11 +304,18 @@ BOOST_DESCRIBE_STRUCT(StatusReply, (),
                       (study, stage, jobs, succeeded, failed, running, elapsed_seconds, remaining_seconds,
                        workers))
 
+// A message of a newer release. Whoever gets it goes on as if it had not come.
+struct UnknownMessage {
+    static constexpr const char* kType = "";
+    std::string type;
+};
+BOOST_DESCRIBE_STRUCT(UnknownMessage, (), (type))
+
 using Message =
     std::variant<Hello, Welcome, Refused, Heartbeat, Lease, AttemptProgress, AttemptEpoch, AttemptResumed,
                  CheckpointWritten, AttemptEnded, Acknowledged, StopAttempt, HandBack, Retire, Goodbye,
                  StartWorker, StopWorker, WorkerExited, StatusRequest, StatusReply, ParcelOffer, ParcelChunk,
-                 ParcelProgress, CheckpointRequest, CheckpointChunk>;
+                 ParcelProgress, CheckpointRequest, CheckpointChunk, UnknownMessage>;
 
 // Thrown for a frame that is no valid message.
 class ProtocolError : public std::runtime_error {
@@ -313,6 +325,9 @@ class ProtocolError : public std::runtime_error {
 
 // Length prefix and body. Throws ProtocolError if it would exceed kMaximumFrameBytes.
 std::vector<std::uint8_t> encode_frame(const Message& message);
+
+// The length of the body that a frame's first 4 bytes announce. Throws ProtocolError if it is more than `most`.
+std::size_t body_size(std::span<const std::uint8_t, 4> prefix, std::size_t most = kMaximumFrameBytes);
 
 // The body of a frame, without its length prefix. Throws ProtocolError.
 Message decode_body(std::span<const std::uint8_t> body);

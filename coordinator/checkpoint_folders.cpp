@@ -39,6 +39,13 @@ std::string random_text() {
     return text;
 }
 
+// Whether a command has written it, as a file that is whole: see README.md, "Your own script".
+bool is_of_command(const std::string& name) {
+    const bool is_unfinished =
+        name.starts_with(".") || name.ends_with(kUnfinishedSuffix) || name.ends_with(".tmp");
+    return !is_unfinished && !is_checkpoint_name(name);
+}
+
 }  // namespace
 
 bool is_checkpoint_name(const std::string& name) {
@@ -72,7 +79,9 @@ std::vector<StoredCheckpoint> CheckpointFolders::candidates(const AttemptId& att
         if (!number || *number >= attempt.number) {
             continue;
         }
+        bool has_files_of_command = false;
         for (const auto& name : files_->list(job_folder(attempt.job) / attempt_name)) {
+            has_files_of_command = has_files_of_command || is_of_command(name);
             const auto step = number_in(name, "step-", ".safetensors");
             const std::string file = job_folder(attempt.job) / attempt_name / name;
             const bool known = std::any_of(stored.begin(), stored.end(),
@@ -80,6 +89,9 @@ std::vector<StoredCheckpoint> CheckpointFolders::candidates(const AttemptId& att
             if (step && !known) {
                 stored.push_back({*number, *step, file, "", 0});
             }
+        }
+        if (has_files_of_command) {
+            stored.push_back({*number, 0, job_folder(attempt.job) / attempt_name, "", 0});
         }
     }
     // A later attempt has either gone on from the earlier one's best, or could not read it.

@@ -29,7 +29,8 @@ class CheckpointFolders {
     void begin(const AttemptId& attempt);
 
     // The checkpoints to go on from, the best first: `stored`, which have names of files, and those of earlier
-    // attempts that were written but could not be reported any more. With absolute paths.
+    // attempts that were written but could not be reported any more. With absolute paths. Of a command, whose files only
+    // it knows, they are the folders of earlier attempts that hold any.
     std::vector<StoredCheckpoint> candidates(const AttemptId& attempt,
                                              std::vector<StoredCheckpoint> stored) const;
 

@@ -65,6 +65,7 @@ StudyState Coordinator::run(const Study& study) {
     started_at_ = std::chrono::steady_clock::now();
     study_name_ = study.name;
     checkpoint_interval_seconds_ = study.checkpoint_interval_seconds;
+    runs_commands_ = study.is_of_command();
     dispatcher_.set_progress_limit(std::chrono::seconds(study.progress_timeout_seconds));
     log_->info("orchestrate {} runs study '{}' of {} (journal: {})", options_.program_version, study.name,
                study.file.string(), store_.journal_mode());
@@ -200,17 +201,17 @@ asio::awaitable<void> Coordinator::drive(const Study& study) {
 asio::awaitable<std::optional<JobConfig>> Coordinator::best_config(const Stage& stage,
                                                                    const std::vector<Variant>& variants) {
     const auto metrics = co_await when_store_works([&] {
-        return store_.mean_metric(study_row_, stage.baseline_stage, stage.select_by, stage.select_part);
+        return store_.mean_metric(study_row_, stage.baseline_stage, stage.select_by, stage.select_part,
+                                  stage.select_name);
     });
-    const auto best = best_variant(metrics);
+    const auto best = best_variant(metrics, stage.goal_of(stage.select_name));
     if (!best) {
         display_.note("no run of stage '" + stage.baseline_stage + "' succeeded, so stage '" + stage.name +
                       "' has no baseline to start from");
         co_return std::nullopt;
     }
-    display_.note(fmt::format("best of {}: {} ({}), {} {} {:.4f}", stage.baseline_stage,
-                              variants.at(*best).name, variants[*best].change, to_string(stage.select_part),
-                              to_string(stage.select_by), *metrics[*best]));
+    display_.note(fmt::format("best of {}: {} ({}), {} {:.4f}", stage.baseline_stage, variants.at(*best).name,
+                              variants[*best].change, stage.selection(), *metrics[*best]));
     co_return variants[*best].config;
 }
 
@@ -218,8 +219,10 @@ asio::awaitable<std::vector<Variant>> Coordinator::chosen_rows(const Stage& stag
                                                                const std::vector<Variant>& variants) {
     std::vector<Variant> rows;
     std::vector<std::string> names;
-    const auto differences = co_await when_store_works(
-        [&] { return store_.differences(study_row_, stage.rows_stage, stage.rows_by, stage.rows_part); });
+    const auto differences = co_await when_store_works([&] {
+        return store_.differences(study_row_, stage.rows_stage, stage.rows_by, stage.rows_part,
+                                  stage.rows_name);
+    });
     for (const std::size_t place : choose_rows(stage, differences)) {
         rows.push_back(variants.at(place));
         names.push_back(variants[place].name);

@@ -124,6 +124,7 @@ class Coordinator : private Surroundings {
     JobCounts stage_jobs_;
     std::int64_t study_row_ = 0;
     std::string study_name_;
+    bool runs_commands_ = false;  // the study's jobs are commands
     double checkpoint_interval_seconds_ = 60;
     std::string stage_name_;
     bool stage_promotes_ = false;  // it looks at every job that changes

@@ -37,6 +37,13 @@ asio::awaitable<void> Coordinator::serve(std::shared_ptr<Connection> connection,
 
 asio::awaitable<void> Coordinator::serve_worker(std::shared_ptr<Connection> connection, Hello hello) {
     const std::string name = hello.name;
+    if (runs_commands_ && !hello.runs_commands) {
+        connection->send(
+            Refused{"this study runs commands, which orchestrate-worker " + hello.program_version +
+                    " does not know of; use the coordinator's release, " + options_.program_version});
+        connection->finish();
+        co_return;
+    }
     const auto peer = std::make_shared<ConnectedPeer>(connection);
     dispatcher_.worker_connected(peer, hello);
     settle();

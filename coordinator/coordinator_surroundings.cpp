@@ -59,6 +59,7 @@ void Coordinator::set_up_sites(const Study& study) {
         site.access_file = std::filesystem::absolute(server_->worker_access_file());
         site.log_folder = std::filesystem::absolute(state_folder(options_.database)) / "logs";
         site.heartbeat_interval = options_.heartbeat_interval;
+        site.run_commands = study.is_of_command();
         site.interface = study.cluster.interface.empty() ? "lo" : study.cluster.interface;
         log_->info("this machine: {} slots, {} thread(s) each, {}", site.slots, site.threads_per_rank,
                    site.device);

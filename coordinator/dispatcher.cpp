@@ -303,8 +303,9 @@ void Dispatcher::on_resume(Worker& worker, const AttemptResumed& resumed) {
     Job& job = jobs_[attempt.job];
     job.share_resumed =
         point.steps > 0 ? static_cast<double>(point.step) / static_cast<double>(point.steps) : 0;
-    const auto text =
-        fmt::format("resumes at step {} of {} from attempt {}", point.step, point.steps, point.attempt);
+    const auto text = point.steps > 0 ? fmt::format("resumes at step {} of {} from attempt {}", point.step,
+                                                    point.steps, point.attempt)
+                                      : fmt::format("goes on from what attempt {} has left", point.attempt);
     log_->info("job {}, attempt {} {}", attempt.job, attempt.number, text);
     note(fmt::format("job {}: {}: {}", attempt.job, job.stored.title, text));
 }

@@ -1,4 +1,6 @@
 // What a dispatcher tells the person of attempts that have ended.
+#include <string>
+
 #include <fmt/format.h>
 
 #include "common/time_text.h"
@@ -12,6 +14,22 @@ namespace {
 
 // Thousands of lines a second would be read by nobody.
 constexpr int kSuccessesSaidPerSecond = 20;
+constexpr std::size_t kMetricsSaid = 4;  // of a command
+
+std::string found_by(const AttemptResult& result) {
+    if (!result.of_command) {
+        return fmt::format("accuracy {:.2f} %, macro F1 {:.2f} %", 100 * result.test.accuracy,
+                           100 * result.test.macro_f1);
+    }
+    std::string text;
+    std::size_t said = 0;
+    for (const auto& metric : result.named) {
+        if (metric.part == "test" && said++ < kMetricsSaid) {
+            text += fmt::format("{}{} {:.4g}", text.empty() ? "" : ", ", metric.name, metric.value);
+        }
+    }
+    return text.empty() ? "done" : text;
+}
 
 }  // namespace
 
@@ -45,8 +63,7 @@ void Dispatcher::note_end(const AttemptEnded& ended, const Job& job, JobState st
             ++successes_unsaid_;  // without the text that nobody reads
             return;
         }
-        note_success(fmt::format("{}: accuracy {:.2f} %, macro F1 {:.2f} % in {}", title(),
-                                 100 * ended.result->test.accuracy, 100 * ended.result->test.macro_f1,
+        note_success(fmt::format("{}: {} in {}", title(), found_by(*ended.result),
                                  duration_text(std::chrono::duration<double>(ended.result->total_seconds))));
         return;
     }

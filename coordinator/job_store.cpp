@@ -137,20 +137,22 @@ std::vector<StoredJob> JobStore::sync_stage(std::int64_t study, int position, co
     return jobs;
 }
 std::vector<std::optional<double>> JobStore::mean_metric(std::int64_t study, const std::string& stage,
-                                                         SelectionMetric metric, SelectionPart part) {
+                                                         SelectionMetric metric, SelectionPart part,
+                                                         const std::string& name) {
     commit();
     return file_.read([&](StoreDatabase& database) {
-        return orchestrate::mean_metric(database, study, stage, metric, part);
+        return orchestrate::mean_metric(database, study, stage, metric, part, name);
     });
 }
 
 std::vector<std::optional<MeasuredDifference>> JobStore::differences(std::int64_t study,
                                                                      const std::string& stage,
                                                                      SelectionMetric metric,
-                                                                     SelectionPart part) {
+                                                                     SelectionPart part,
+                                                                     const std::string& name) {
     commit();
     return file_.read([&](StoreDatabase& database) {
-        return orchestrate::differences(database, study, stage, metric, part);
+        return orchestrate::differences(database, study, stage, metric, part, name);
     });
 }
 

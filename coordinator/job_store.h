@@ -90,15 +90,18 @@ class JobStore {
     std::vector<StoredJob> sync_stage(std::int64_t study, int position, const Stage& stage,
                                       const std::vector<Variant>& variants, const JobPaths& paths);
 
-    // The mean over seeds of a metric, per variant of a stage in order; nothing where no job succeeded.
+    // The mean over seeds of a metric, per variant of a stage in order; nothing where no job succeeded. `name`: of a
+    // command's own metric, in place of `metric`.
     std::vector<std::optional<double>> mean_metric(std::int64_t study, const std::string& stage,
                                                    SelectionMetric metric,
-                                                   SelectionPart part = SelectionPart::validation);
+                                                   SelectionPart part = SelectionPart::validation,
+                                                   const std::string& name = {});
 
     // The differences of a metric to the stage's baseline, in pairs of runs, per variant in order; nothing for the
     // baseline and where there is no pair of results.
     std::vector<std::optional<MeasuredDifference>> differences(std::int64_t study, const std::string& stage,
-                                                               SelectionMetric metric, SelectionPart part);
+                                                               SelectionMetric metric, SelectionPart part,
+                                                               const std::string& name = {});
 
     // Of the variants of a stage, in order, their jobs.
     std::vector<std::vector<std::int64_t>> jobs_of_variants(std::int64_t study, const std::string& stage);

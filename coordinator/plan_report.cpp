@@ -122,6 +122,12 @@ class PlanReport {
             return;
         }
         auto measured = database_ ? measured_jobs(*database_) : std::vector<MeasuredJob>{};
+        // Nothing is known of a command but how long it took before.
+        const auto& command = study_.base.command;
+        std::erase_if(measured, [&](const MeasuredJob& job) {
+            return job.config.command.has_value() != command.has_value() ||
+                   (command && job.config.command->run != command->run);
+        });
         if (calibration_) {
             text_ += fmt::format("calibration: one epoch took {:.1f} s on {}\n", calibration_->seconds,
                                  calibration_->device_class);
@@ -176,6 +182,9 @@ class PlanReport {
                                 ? std::optional(DifferenceSpread{*arguments_.spread / 100, "given"})
                             : database_ ? difference_spread(*database_, study_)
                                         : std::nullopt;
+        if (study_.is_of_command() && pairs_ >= 2) {
+            return;  // what spread its metrics have, the table shows
+        }
         if (pairs_ < 2) {
             text_ += "differences: with one seed each nothing can be told from chance; use at least 3\n";
         } else if (!spread) {

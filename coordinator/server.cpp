@@ -18,11 +18,6 @@ namespace {
 namespace asio = boost::asio;
 using asio::use_awaitable;
 using asio::ip::tcp;
-using namespace std::chrono_literals;
-
-constexpr auto kGreetingLimit = 10s;
-constexpr int kMaximumHalfOpen = 1024;
-constexpr std::size_t kLargestHello = 64U << 10;  // from whoever connects: no token has been seen yet
 
 // Thousands of workers need as many open files; the usual soft limit is 1,024.
 void allow_many_open_files() {
@@ -61,14 +56,15 @@ std::filesystem::path person_access_file(const std::filesystem::path& folder) {
 }
 
 Server::Server(asio::io_context& io, const std::filesystem::path& folder, bool all_addresses, Log log,
-               Handler handler)
+               Handler handler, GreetingLimits limits)
     : io_(io),
       folder_(folder),
       log_(std::move(log)),
       handler_(std::move(handler)),
-      certificate_fingerprint_(ensure_certificate(folder)),
+      certificate_fingerprint_((check_private_folder(folder), ensure_certificate(folder))),
       tls_(make_server_tls(folder)),
-      acceptor_(io) {
+      acceptor_(io),
+      limits_(limits) {
     allow_many_open_files();
     const auto person = earlier_access(person_access_file(folder));
     const auto worker = earlier_access(worker_access_file());
@@ -93,8 +89,9 @@ asio::awaitable<void> Server::accept() {
     while (acceptor_.is_open()) {
         try {
             tcp::socket socket = co_await acceptor_.async_accept(use_awaitable);
-            if (half_open_ >= kMaximumHalfOpen) {
-                continue;  // drops it
+            if (half_open_ >= limits_.half_open) {
+                log_->warn("dropped a connection: {} others have not said hello yet", half_open_);
+                continue;
             }
             asio::co_spawn(io_, greet(std::move(socket)), asio::detached);
         } catch (const boost::system::system_error& error) {
@@ -116,7 +113,7 @@ asio::awaitable<void> Server::greet(tcp::socket socket) {
     std::string peer = "unknown";
     ++half_open_;
     // Closing the socket ends whatever the greeting waits for.
-    asio::steady_timer limit(io_, kGreetingLimit);
+    asio::steady_timer limit(io_, limits_.time);
     limit.async_wait([stream, connection](boost::system::error_code error) {
         if (error) {
             return;  // greeted in time
@@ -134,7 +131,7 @@ asio::awaitable<void> Server::greet(tcp::socket socket) {
         stream->next_layer().set_option(tcp::no_delay(true));
         co_await stream->async_handshake(asio::ssl::stream_base::server, use_awaitable);
         *connection = std::make_shared<Connection>(std::move(*stream));
-        const Message first = co_await (*connection)->read(kLargestHello);
+        const Message first = co_await (*connection)->read(kMaximumHelloBytes);
         if (const auto* content = std::get_if<Hello>(&first)) {
             hello = *content;
         }
@@ -155,11 +152,17 @@ asio::awaitable<void> Server::greet(tcp::socket socket) {
         (*connection)->finish();
         co_return;
     }
-    if (hello->protocol_version != kProtocolVersion) {
+    if (hello->protocol_version < kOldestProtocolVersion || hello->protocol_version > kProtocolVersion) {
+        const std::string understood = kOldestProtocolVersion == kProtocolVersion
+                                           ? "version " + std::to_string(kProtocolVersion)
+                                           : "versions " + std::to_string(kOldestProtocolVersion) + " to " +
+                                                 std::to_string(kProtocolVersion);
+        log_->warn("refused {} {} of {}: it speaks protocol version {}", to_string(hello->role), hello->name,
+                   peer, hello->protocol_version);
         (*connection)
-            ->send(Refused{"protocol version " + std::to_string(hello->protocol_version) +
-                           " does not fit version " + std::to_string(kProtocolVersion) +
-                           " of this coordinator; use the same release on both sides"});
+            ->send(Refused{"protocol version " + std::to_string(hello->protocol_version) + " (orchestrate " +
+                           hello->program_version + ") is not understood here, only " + understood +
+                           "; use the coordinator's release on both sides"});
         (*connection)->finish();
         co_return;
     }

@@ -2,6 +2,7 @@
 // the connection to the coordinator. All on one thread.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -17,6 +18,12 @@
 
 namespace orchestrate {
 
+// How much patience there is with peers that have not said who they are.
+struct GreetingLimits {
+    std::chrono::milliseconds time{10000};  // for handshake and hello together
+    int half_open = 1024;                   // so many at a time; more are dropped at once
+};
+
 class Server {
   public:
     // Serves one connection whose hello was accepted; it answers with Welcome or Refused itself.
@@ -24,9 +31,9 @@ class Server {
 
     // Makes certificate, tokens and the two access files in `folder` (kept from an earlier run, and the port
     // too if it is free) and listens: on the loopback address, or on all of this host's addresses. The port
-    // can also be fixed by a preferred one. Throws UserError if it cannot listen.
+    // can also be fixed by a preferred one. Throws UserError if it cannot listen, or if others can enter the folder.
     Server(boost::asio::io_context& io, const std::filesystem::path& folder, bool all_addresses, Log log,
-           Handler handler);
+           Handler handler, GreetingLimits limits = {});
 
     // Accepts until closed.
     boost::asio::awaitable<void> accept();
@@ -48,6 +55,7 @@ class Server {
     std::string certificate_fingerprint_;
     boost::asio::ssl::context tls_;
     boost::asio::ip::tcp::acceptor acceptor_;
+    GreetingLimits limits_;
     int half_open_ = 0;
 };
 

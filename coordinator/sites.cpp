@@ -21,6 +21,7 @@ void LauncherSite::start(const std::string& worker, int ranks) {
     spec.log_folder = options_.log_folder;
     spec.heartbeat_interval = options_.heartbeat_interval;
     spec.interface = options_.interface;
+    spec.is_one_process = options_.run_commands;
     spec.worker_program = program_folder() / "orchestrate-worker";
     for (int i = 0; i < ranks && !free_gpu_places_.empty(); ++i) {
         // NCCL takes no two ranks on one GPU.

@@ -27,6 +27,7 @@ struct SiteOptions {
     std::string interface;  // network interface of the traffic among the ranks of a worker
     // Numbers of GPUs, one entry per rank that they have room for; empty: they are not handed out here.
     std::vector<std::string> gpu_places = {};
+    bool run_commands = false;  // workers are one process each, which runs commands of their width
 };
 
 // This machine, through a launcher; with CUDA each rank gets a place on a GPU, those of a worker on different ones.

@@ -3,27 +3,41 @@
 namespace orchestrate {
 namespace {
 
-std::string metric_column(SelectionMetric metric) {
+// The metric of a job, as an SQL expression; `job` is one for its number. ?1 is the part, ?4 the name of a command's own
+// metric. A run that collapsed onto one class is never chosen.
+std::string value_of(const std::string& job, SelectionMetric metric, const std::string& name) {
     // The names of the enumeration are those of the columns.
-    return to_string(metric);
+    return name.empty()
+               ? "(SELECT CASE WHEN r.collapsed = 0 THEN m." + to_string(metric) +
+                     " END FROM part_metrics m JOIN results r ON r.job_id = m.job_id "
+                     "WHERE m.part = ?1 AND m.job_id = " +
+                     job + ")"
+               : "(SELECT m.value FROM named_metrics m WHERE m.part = ?1 AND m.name = ?4 AND m.job_id = " +
+                     job + ")";
+}
+
+void bind_choice(SQLite::Statement& query, std::int64_t study, const std::string& stage, SelectionPart part,
+                 const std::string& name) {
+    query.bind(1, to_string(part));
+    query.bind(2, study);
+    query.bind(3, stage);
+    if (!name.empty()) {
+        query.bind(4, name);
+    }
 }
 
 }  // namespace
 
 std::vector<std::optional<double>> mean_metric(SQLite::Database& database, std::int64_t study,
                                                const std::string& stage, SelectionMetric metric,
-                                               SelectionPart part) {
-    // A run that collapsed onto one class is never chosen as a baseline.
-    SQLite::Statement query(database, "SELECT avg(CASE WHEN r.collapsed = 0 THEN m." + metric_column(metric) +
-                                          " END) FROM variants v JOIN stages s ON s.id = v.stage_id "
-                                          "LEFT JOIN variant_jobs j ON j.variant_id = v.id "
-                                          "LEFT JOIN part_metrics m ON m.job_id = j.job_id AND m.part = ? "
-                                          "LEFT JOIN results r ON r.job_id = j.job_id "
-                                          "WHERE s.study_id = ? AND s.name = ? AND v.hidden = 0 AND "
-                                          "v.is_ensemble = 0 GROUP BY v.id ORDER BY v.position");
-    query.bind(1, to_string(part));
-    query.bind(2, study);
-    query.bind(3, stage);
+                                               SelectionPart part, const std::string& name) {
+    SQLite::Statement query(
+        database, "SELECT avg(" + value_of("j.job_id", metric, name) +
+                      ") FROM variants v JOIN stages s ON s.id = v.stage_id "
+                      "LEFT JOIN variant_jobs j ON j.variant_id = v.id "
+                      "WHERE s.study_id = ?2 AND s.name = ?3 AND v.hidden = 0 AND v.is_ensemble = 0 "
+                      "GROUP BY v.id ORDER BY v.position");
+    bind_choice(query, study, stage, part, name);
     std::vector<std::optional<double>> means;
     while (query.executeStep()) {
         const auto mean = query.getColumn(0);
@@ -34,23 +48,18 @@ std::vector<std::optional<double>> mean_metric(SQLite::Database& database, std::
 
 std::vector<std::optional<MeasuredDifference>> differences(SQLite::Database& database, std::int64_t study,
                                                            const std::string& stage, SelectionMetric metric,
-                                                           SelectionPart part) {
-    const std::string value =
-        "(SELECT CASE WHEN r.collapsed = 0 THEN m." + metric_column(metric) +
-        " END FROM part_metrics m JOIN results r ON r.job_id = m.job_id WHERE m.part = ?1 AND m.job_id = ";
+                                                           SelectionPart part, const std::string& name) {
     SQLite::Statement query(
         database,
-        "SELECT v.id, " + value + "j.job_id) - " + value +
-            "b.job_id) FROM variants v JOIN stages s ON s.id = v.stage_id "
+        "SELECT v.id, " + value_of("j.job_id", metric, name) + " - " + value_of("b.job_id", metric, name) +
+            " FROM variants v JOIN stages s ON s.id = v.stage_id "
             "LEFT JOIN variant_jobs j ON j.variant_id = v.id AND v.is_baseline = 0 "
             "LEFT JOIN variants base ON base.stage_id = v.stage_id AND base.is_baseline = 1 AND base.hidden "
             "= 0 "
             "LEFT JOIN variant_jobs b ON b.variant_id = base.id AND b.seed_index = j.seed_index "
             "WHERE s.study_id = ?2 AND s.name = ?3 AND v.hidden = 0 AND v.is_ensemble = 0 ORDER BY "
             "v.position, j.seed_index");
-    query.bind(1, to_string(part));
-    query.bind(2, study);
-    query.bind(3, stage);
+    bind_choice(query, study, stage, part, name);
     std::vector<std::vector<double>> values;
     std::int64_t variant = -1;
     while (query.executeStep()) {

@@ -15,10 +15,10 @@ namespace orchestrate {
 
 std::vector<std::optional<double>> mean_metric(SQLite::Database& database, std::int64_t study,
                                                const std::string& stage, SelectionMetric metric,
-                                               SelectionPart part);
+                                               SelectionPart part, const std::string& name);
 
 std::vector<std::optional<MeasuredDifference>> differences(SQLite::Database& database, std::int64_t study,
                                                            const std::string& stage, SelectionMetric metric,
-                                                           SelectionPart part);
+                                                           SelectionPart part, const std::string& name);
 
 }  // namespace orchestrate

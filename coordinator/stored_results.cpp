@@ -27,6 +27,24 @@ double without_nan(double value) {
     return std::isnan(value) ? std::numeric_limits<double>::infinity() : value;
 }
 
+// A later attempt that goes on reports the epochs after its checkpoint again.
+void store_named_epoch(StoreDatabase& database, const AttemptId& attempt, const EpochMetrics& metrics) {
+    execute(database, "DELETE FROM named_epochs WHERE job_id = ? AND attempt <> ? AND epoch >= ?",
+            attempt.job, attempt.number, metrics.epoch);
+    for (const auto& metric : metrics.named) {
+        execute(database, "INSERT OR REPLACE INTO named_epochs VALUES (?, ?, ?, ?, ?, ?)", attempt.job,
+                metrics.epoch, attempt.number, metric.part, metric.name, metric.value);
+    }
+}
+
+void store_named(StoreDatabase& database, std::int64_t job, const std::vector<NamedMetric>& metrics) {
+    execute(database, "DELETE FROM named_metrics WHERE job_id = ?", job);
+    for (const auto& metric : metrics) {
+        execute(database, "INSERT OR REPLACE INTO named_metrics VALUES (?, ?, ?, ?)", job, metric.part,
+                metric.name, metric.value);
+    }
+}
+
 // A loss that is not a number (of a vote) becomes NULL.
 void store_part(StoreDatabase& database, std::int64_t job, const char* part, const PartMetrics& metrics) {
     execute(database, "INSERT OR REPLACE INTO part_metrics VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", job,
@@ -52,6 +70,11 @@ void store_predictions(StoreDatabase& database, std::int64_t job, const Predicti
 }  // namespace
 
 std::string flaw_of(const AttemptResult& result) {
+    for (const auto& metric : result.named) {
+        if (std::isnan(metric.value)) {
+            return "the metric '" + metric.name + "' is not a number";
+        }
+    }
     if (!all_are_numbers(result.validation) || !all_are_numbers(result.test)) {
         return "a metric is not a number";
     }
@@ -92,6 +115,10 @@ std::string flaw_of(const AttemptResult& result) {
 }
 
 void store_epoch(StoreDatabase& database, const AttemptId& attempt, const EpochMetrics& metrics) {
+    if (!metrics.named.empty()) {
+        store_named_epoch(database, attempt, metrics);
+        return;
+    }
     if (metrics.epoch == 1 && attempt.number > 1) {
         execute(database, "DELETE FROM epochs WHERE job_id = ? AND attempt <> ?", attempt.job,
                 attempt.number);
@@ -113,6 +140,10 @@ void store_result(StoreDatabase& database, const AttemptId& attempt, const Attem
             result.collapsed ? 1 : 0, result.data.data_sha256,
             Json(result.data).dump(-1, ' ', false, Json::error_handler_t::replace),
             Json(result.classes).dump());
+    if (result.of_command) {
+        store_named(database, job, result.named);
+        return;
+    }
     store_part(database, job, "validation", result.validation);
     store_test_part(database, job, result);
     if (result.model) {

@@ -116,10 +116,16 @@ std::vector<StoredJob> write_stage(StoreDatabase& database, std::int64_t study, 
             "INSERT INTO stages (study_id, position, name, kind, select_by) VALUES (?, ?, ?, ?, ?) "
             "ON CONFLICT (study_id, name) DO UPDATE SET position = excluded.position, kind = excluded.kind, "
             "select_by = excluded.select_by",
-            study, position, stage.name, to_string(stage.kind), to_string(stage.select_by));
+            study, position, stage.name, to_string(stage.kind),
+            stage.select_name.empty() ? to_string(stage.select_by) : stage.select_name);
     const std::int64_t stage_id =
         number_of(database, "SELECT id FROM stages WHERE study_id = ? AND name = ?", study, stage.name);
 
+    execute(database, "DELETE FROM stage_metrics WHERE stage_id = ?", stage_id);
+    for (std::size_t i = 0; i < stage.metrics.size(); ++i) {
+        execute(database, "INSERT INTO stage_metrics VALUES (?, ?, ?, ?)", stage_id,
+                static_cast<std::int64_t>(i), stage.metrics[i].name, to_string(stage.metrics[i].goal));
+    }
     execute(database, "UPDATE variants SET hidden = 1 WHERE stage_id = ?", stage_id);
     std::vector<StoredJob> jobs;
     std::unordered_set<std::int64_t> seen;

@@ -55,7 +55,7 @@ bool is_every_feature(const Value& value) {
 }
 
 // The edits of one variant: leave_out, keep_only, add and set.
-std::vector<Edit> read_edits(const ValueTable& table, Mistakes& mistakes) {
+std::vector<Edit> read_edits(const ValueTable& table, const NameableFields& fields, Mistakes& mistakes) {
     std::vector<Edit> edits;
     for (const auto& [key, key_where, value] : table.entries) {
         if (key == "leave_out" || key == "add") {
@@ -72,7 +72,8 @@ std::vector<Edit> read_edits(const ValueTable& table, Mistakes& mistakes) {
             }
             edits.push_back(std::move(edit));
         } else if (key == "set") {
-            for (const auto& [field, set_value, set_where] : read_assignments(value, "set", mistakes)) {
+            for (const auto& [field, set_value, set_where] :
+                 read_assignments(value, "set", fields, mistakes)) {
                 if (fits(*field, set_value, mistakes)) {
                     edits.push_back(set_edit(*field, set_value));
                 }
@@ -84,8 +85,8 @@ std::vector<Edit> read_edits(const ValueTable& table, Mistakes& mistakes) {
 
 class FactorReader {
   public:
-    FactorReader(const std::vector<std::string>& other_keys, Mistakes& mistakes)
-        : other_keys_(other_keys), mistakes_(mistakes) {}
+    FactorReader(const std::vector<std::string>& other_keys, const NameableFields& fields, Mistakes& mistakes)
+        : other_keys_(other_keys), fields_(fields), mistakes_(mistakes) {}
 
     // The factors that a table stands for: those of one key of kSeveral, or one of a single variant.
     std::vector<Factor> read(const ValueTable& table, const SourceSpan& where) {
@@ -104,13 +105,16 @@ class FactorReader {
         if (mistakes_.errors() == before) {
             check_keys(several, together, where);
         }
+        if (fields_.is_of_command() && !check_keys_of_command(table)) {
+            return {};
+        }
         std::vector<Factor> factors;
         for (const auto& entry : table.entries) {
             for (auto& factor : read_several(entry)) {
                 factors.push_back(std::move(factor));
             }
         }
-        if (auto edits = read_edits(table, mistakes_); !edits.empty()) {
+        if (auto edits = read_edits(table, fields_, mistakes_); !edits.empty()) {
             Factor factor;
             factor.key = together.front();
             factor.where = where;
@@ -129,6 +133,41 @@ class FactorReader {
             entry.key_where,
             "unknown key '" + entry.key + "' in [[ablation]]; expected " + join_alternatives(keys), entry.key,
             keys);
+    }
+
+    // What changes data.features says nothing to a command.
+    bool check_keys_of_command(const ValueTable& table) {
+        const std::size_t before = mistakes_.errors();
+        static const std::vector<std::string> kOfFeatures = {"leave_pairs_out",
+                                                             "leave_groups_out",
+                                                             "leave_subsets_out",
+                                                             "add_each",
+                                                             "leave_out",
+                                                             "keep_only",
+                                                             "add"};
+        for (const auto& entry : table.entries) {
+            if (contains(kOfFeatures, entry.key)) {
+                mistakes_.error(entry.key_where,
+                                entry.key +
+                                    " is of data.features, which a command has not; expected set, sweep, "
+                                    "variants, cross, or leave_one_out or keep_one of a parameter that is "
+                                    "a list");
+            }
+        }
+        return mistakes_.errors() == before;
+    }
+
+    // The items of a parameter that is a list.
+    void read_items(const Value& value, Factor& factor) {
+        const auto* name = value.as_text();
+        const Field* field = name ? fields_.find(*name) : nullptr;
+        if (name && !field) {
+            fields_.report_unknown(value.where, *name, mistakes_);
+        } else if (!field || field->type.rfind("list", 0) != 0) {
+            report_unfit(value, factor.key, "the name of a parameter that is a list", mistakes_);
+        }
+        factor.kind = factor.key == "keep_one" ? Factor::Kind::keep_one_item : Factor::Kind::leave_items_out;
+        factor.list = field;
     }
 
     void check_keys(const std::vector<std::string>& several, const std::vector<std::string>& together,
@@ -162,7 +201,7 @@ class FactorReader {
         if (entry.key == "leave_one_out" && value.as_text() && *value.as_text() == "model.kept_layers") {
             factor.kind = Factor::Kind::leave_layers_out;
         } else if (entry.key == "leave_one_out" || entry.key == "keep_one") {
-            read_one_each(value, factor);
+            fields_.is_of_command() ? read_items(value, factor) : read_one_each(value, factor);
         } else if (entry.key == "add_each") {
             add_one_each(Edit::Kind::add, value, factor);
         } else if (entry.key == "leave_pairs_out") {
@@ -278,7 +317,7 @@ class FactorReader {
                                            "'; expected " + join_alternatives(kTogether),
                                        unknown->key, kTogether);
             } else {
-                factor.alternatives.push_back({name, read_edits(*table, mistakes_)});
+                factor.alternatives.push_back({name, read_edits(*table, fields_, mistakes_)});
             }
         }
     }
@@ -294,7 +333,7 @@ class FactorReader {
         std::vector<Factor> factors;
         std::size_t product = 1;
         const std::size_t before = mistakes_.errors();
-        for (const auto& [field, values, key_where] : read_assignments(sweep, "sweep", mistakes_)) {
+        for (const auto& [field, values, key_where] : read_assignments(sweep, "sweep", fields_, mistakes_)) {
             const auto* list = values.as_list();
             if (!list || list->empty()) {
                 report_unfit(values, "sweep of " + field->path, "a list of values", mistakes_);
@@ -333,7 +372,7 @@ class FactorReader {
         const std::vector<std::string> none;
         for (const auto& item : *list) {
             if (const auto* table = item.as_table()) {
-                for (auto& factor : FactorReader(none, mistakes_).read(*table, item.where)) {
+                for (auto& factor : FactorReader(none, fields_, mistakes_).read(*table, item.where)) {
                     factors.push_back(std::move(factor));
                 }
             } else {
@@ -345,6 +384,7 @@ class FactorReader {
     }
 
     const std::vector<std::string>& other_keys_;
+    const NameableFields& fields_;
     Mistakes& mistakes_;
 };
 
@@ -406,11 +446,11 @@ void read_about(const ValueTable& table, AblationEntry& result, Mistakes& mistak
 
 }  // namespace
 
-AblationEntry read_ablation(const Value& entry, Mistakes& mistakes) {
+AblationEntry read_ablation(const Value& entry, const NameableFields& fields, Mistakes& mistakes) {
     AblationEntry result;
     result.where = entry.where;
     if (const auto* table = entry.as_table()) {
-        result.factors = FactorReader(kAbout, mistakes).read(*table, entry.where);
+        result.factors = FactorReader(kAbout, fields, mistakes).read(*table, entry.where);
         read_about(*table, result, mistakes);
     } else {
         report_unfit(entry, "ablation", "a table, [[ablation]]", mistakes);

@@ -31,12 +31,15 @@ struct Factor {
         subsets,  // leaves out `size` of the features; `count` of all such subsets, drawn by `seed`
         keep_one,
         leave_layers_out,  // each of the encoder layers that the baseline keeps
+        leave_items_out,   // each item of a parameter that is a list
+        keep_one_item,
     };
     Kind kind = Kind::fixed;
     std::string key;                        // that makes it, for messages
     std::vector<Alternative> alternatives;  // of fixed
     bool every_feature = false;             // "data.features": of whatever the baseline has
     std::vector<std::string> features;      // otherwise
+    const Field* list = nullptr;            // of the items
     std::int64_t size = 1;
     std::int64_t count = 0;  // 0: all
     std::uint64_t seed = 0;
@@ -65,7 +68,7 @@ struct Variation {
 inline constexpr std::size_t kMostVariants = 100'000;
 
 // Reports unknown keys, unfit values and entries that change nothing.
-AblationEntry read_ablation(const Value& entry, Mistakes& mistakes);
+AblationEntry read_ablation(const Value& entry, const NameableFields& fields, Mistakes& mistakes);
 
 // The alternatives of a factor beside this baseline; none (reported) if there are too many or they cannot be
 // made. `others`: variants that the factors before it make.

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "common/command_arguments.h"
 #include "common/counter_random.h"
 #include "common/used_layers.h"
 #include "experiments/ablation.h"
@@ -87,6 +88,9 @@ class Alternatives {
                 return keep_one();
             case Factor::Kind::leave_layers_out:
                 return leave_layers_out();
+            case Factor::Kind::leave_items_out:
+            case Factor::Kind::keep_one_item:
+                return items();
         }
         return {};
     }
@@ -155,6 +159,48 @@ class Alternatives {
             for (const auto& feature : features()) {
                 result.push_back(feature_alternative(Edit::Kind::keep_only, {feature}));
             }
+        }
+        return result;
+    }
+
+    static Value item_value(const Json& item, const SourceSpan& where) {
+        if (item.is_boolean()) {
+            return {item.get<bool>(), where};
+        }
+        if (item.is_number_integer()) {
+            return {item.get<std::int64_t>(), where};
+        }
+        return item.is_number() ? Value{item.get<double>(), where} : Value{item.get<std::string>(), where};
+    }
+
+    // Of a parameter that is a list: without each item, or with each alone.
+    std::vector<Alternative> items() {
+        std::vector<Alternative> result;
+        const bool keeps = factor_.kind == Factor::Kind::keep_one_item;
+        const std::string name = factor_.list->path.substr(factor_.list->path.find('.') + 1);
+        const Json* list = find_parameter(baseline_.command->parameters, name);
+        if (list == nullptr || list->size() < 2) {
+            mistakes_.error(factor_.where,
+                            fmt::format("{} of {}, which has {} item(s); expected at least two", factor_.key,
+                                        factor_.list->path, list ? list->size() : 0));
+            return result;
+        }
+        if (!count_fits(list->size())) {
+            return result;
+        }
+        for (std::size_t chosen = 0; chosen < list->size(); ++chosen) {
+            std::vector<Value> rest;
+            for (std::size_t i = 0; i < list->size(); ++i) {
+                if ((i == chosen) == keeps) {
+                    rest.push_back(item_value((*list)[i], factor_.where));
+                }
+            }
+            Edit edit;
+            edit.field = factor_.list;
+            edit.value = {std::move(rest), factor_.where};
+            edit.where = factor_.where;
+            result.push_back({(keeps ? "only " : "without ") + readable_column(as_argument((*list)[chosen])),
+                              {std::move(edit)}});
         }
         return result;
     }

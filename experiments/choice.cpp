@@ -11,8 +11,7 @@ constexpr std::size_t kMostRows = 10'000;
 
 std::optional<Choice> parse_choice(const std::string& text) {
     static const std::regex kForm(
-        "(best|top|significant)( [1-9][0-9]{0,3})? of ([A-Za-z0-9_-]+)( by (validation|test) "
-        "(accuracy|macro_f1|macro_precision|macro_recall))?");
+        "(best|top|significant)( [1-9][0-9]{0,3})? of ([A-Za-z0-9_-]+)( by (validation|test) (.+))?");
     std::smatch parts;
     if (!std::regex_match(text, parts, kForm)) {
         return std::nullopt;
@@ -26,10 +25,9 @@ std::optional<Choice> parse_choice(const std::string& text) {
     }
     choice.count = parts[2].matched ? std::stoul(parts[2].str()) : choice.rule == "best" ? 1 : kMostRows;
     choice.stage = parts[3].str();
-    choice.says_metric = parts[4].matched;
-    if (choice.says_metric) {
+    if (parts[4].matched) {
         choice.part = *enum_from_name<SelectionPart>(parts[5].str());
-        choice.metric = *enum_from_name<SelectionMetric>(parts[6].str());
+        choice.metric = parts[6].str();
     }
     return choice;
 }

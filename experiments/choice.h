@@ -14,11 +14,10 @@ struct Choice {
     std::size_t count = 0;  // of best (1 unless said) and top
     std::string stage;
     SelectionPart part = SelectionPart::validation;
-    SelectionMetric metric = SelectionMetric::macro_f1;
-    bool says_metric = false;
+    std::string metric;  // as it is written: one of training's, or of a command's; empty: not said
 };
 
-// Nothing if the text is of no such form.
+// Nothing if the text is of no such form. The stage and the metric need not exist.
 std::optional<Choice> parse_choice(const std::string& text);
 
 }  // namespace orchestrate

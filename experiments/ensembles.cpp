@@ -28,7 +28,9 @@ void read_members(const Value& value, EnsembleEntry& entry, Mistakes& mistakes) 
         return;
     }
     const auto choice = value.as_text() ? parse_choice(*value.as_text()) : std::nullopt;
-    if (!choice || choice->rule != "best") {
+    const auto metric = !choice || choice->metric.empty() ? SelectionMetric::macro_f1
+                                                          : enum_from_name<SelectionMetric>(choice->metric);
+    if (!choice || choice->rule != "best" || !metric) {
         report_unfit(value, "members",
                      "a list of variants, or, e.g., \"best 5 of search by validation macro_f1\"", mistakes);
         return;
@@ -36,7 +38,7 @@ void read_members(const Value& value, EnsembleEntry& entry, Mistakes& mistakes) 
     auto& ensemble = entry.ensemble;
     ensemble.best = choice->count;
     ensemble.best_stage = choice->stage;
-    ensemble.select_by = choice->metric;
+    ensemble.select_by = *metric;
     ensemble.select_part = choice->part;
     if (choice->part == SelectionPart::test) {
         mistakes.warning(value.where, selection_warning("the members of an ensemble"));

@@ -1,6 +1,7 @@
 #include "experiments/fields.h"
 
 #include "experiments/cluster_fields.h"
+#include "experiments/command_fields.h"
 #include "experiments/field_access.h"
 #include "experiments/field_kinds.h"
 #include "experiments/model_fields.h"
@@ -377,8 +378,8 @@ std::vector<Field> train_fields() {
 const std::vector<Field>& fields() {
     static const std::vector<Field> kFields = [] {
         std::vector<Field> all;
-        for (auto section : {study_fields(), data_fields(), tokenizer_fields(), model_fields(),
-                             train_fields(), search_fields(), cluster_fields()}) {
+        for (auto section : {study_fields(), command_fields(), data_fields(), tokenizer_fields(),
+                             model_fields(), train_fields(), search_fields(), cluster_fields()}) {
             std::move(section.begin(), section.end(), std::back_inserter(all));
         }
         return all;

@@ -27,6 +27,7 @@ struct SearchSettings {
     std::uint64_t seed = 0;
     SelectionMetric select_by = SelectionMetric::macro_f1;
     SelectionPart select_part = SelectionPart::validation;
+    std::string select_name = "";   // as the file says it; of a command, one of its metrics; empty: not said
     std::vector<SeedConfig> seeds;  // empty: the study's
     int ranks = 0;                  // 0: the study's
     // Successive halving; settle_rungs makes `rungs` of min_epochs.
@@ -34,6 +35,14 @@ struct SearchSettings {
     std::int64_t min_epochs = 0;  // 0: none
     std::int64_t reduction_factor = 3;
     bool deterministic = false;
+};
+
+// [command], its parameters and folder aside.
+struct CommandSettings {
+    std::vector<std::string> run;
+    std::vector<std::string> files;
+    std::vector<MetricDeclaration> metrics;
+    std::vector<std::string> required;  // "test accuracy": what every job has to report
 };
 
 // Everything the fields say, [search.space] and [[ablation]] aside.
@@ -57,11 +66,14 @@ struct Settings {
     JobConfig job;
     ClusterConfig cluster;
     SearchSettings search;
+    CommandSettings command;
 
     // Of a job of that width; 0: the study's.
     JobResources resources(int job_ranks = 0) const {
-        return {job_ranks > 0 ? job_ranks : ranks, micro_batch_size, retry_out_of_memory,
-                save_models != SaveModels::none};
+        JobResources found{job_ranks > 0 ? job_ranks : ranks, micro_batch_size, retry_out_of_memory,
+                           save_models != SaveModels::none};
+        found.metrics = command.required;
+        return found;
     }
     std::string pretrained_sha256;                    // of the weights in paths.pretrained; empty: none
     bool pretrained_is_settled = false;               // paths.pretrained is the study's, and changes no more

@@ -5,6 +5,8 @@
 #include "common/error.h"
 #include "common/vocabulary.h"
 #include "experiments/cluster_fields.h"
+#include "experiments/command_fields.h"
+#include "experiments/command_settings.h"
 #include "experiments/data_checks.h"
 #include "experiments/device_precision.h"
 #include "experiments/includes.h"
@@ -99,6 +101,9 @@ class StudyLoader {
         : file_(file), automatic_(automatic), source_(read_study_source(file)) {
         root_ = read_with_includes(source_, is_composed_, mistakes_);
         mistakes_.throw_if_any();
+        if (const auto* parameters = section("parameters")) {
+            parameters_in_file_ = parameters->value;
+        }
         for (const auto& text : overrides) {
             apply_override(root_, text, mistakes_);
         }
@@ -113,6 +118,15 @@ class StudyLoader {
 
     Study load() {
         read_settings();
+        if (section("command")) {
+            return load_command();
+        }
+        if (const auto* parameters = section("parameters")) {
+            mistakes_.error(
+                parameters->key_where,
+                "[parameters] are those of a command, and there is no [command]; expected one with "
+                "run = [\"python3\", \"train.py\"]");
+        }
         read_search();
         read_ablations();
         read_ensembles();
@@ -137,6 +151,50 @@ class StudyLoader {
     }
 
   private:
+    // A study whose jobs are a command.
+    Study load_command() {
+        const auto* command = section("command");
+        if (const auto* parameters = section("parameters")) {
+            plan_->parameters =
+                read_parameters(parameters->value, parameters_in_file_, settings(), mistakes_);
+        }
+        nameable_ = NameableFields(plan_->parameters);
+        if (const auto* ensemble = section("ensemble")) {
+            mistakes_.error(ensemble->key_where,
+                            "an ensemble combines predicted classes, and a command reports none; expected no "
+                            "[[ensemble]] beside [command]");
+        }
+        settle_command(settings(), given_, plan_->parameters, command->key_where, mistakes_);
+        settle_selection();
+        read_search();
+        read_ablations();
+        check_runs();
+        check_places();
+        make_stages();
+        check_stages();
+        mistakes_.throw_if_any();
+        return finished();
+    }
+
+    // What has to be reported, and what the best of a search is chosen by.
+    void settle_selection() {
+        auto& all = settings();
+        for (const auto& metric : all.command.metrics) {
+            all.command.required.push_back("test " + metric.name);
+        }
+        if (all.command.metrics.empty()) {
+            return;  // reported
+        }
+        if (all.search.select_name.empty()) {
+            all.search.select_name = all.command.metrics.front().name;
+        } else {
+            is_declared(all, all.search.select_name, place_of_first({"search.select_by"}), mistakes_);
+        }
+        if (section("search") && all.search.select_part == SelectionPart::validation) {
+            all.command.required.push_back("validation " + all.search.select_name);
+        }
+    }
+
     Settings& settings() { return plan_->settings; }
 
     const ValueEntry* section(const std::string& name) const {
@@ -158,13 +216,16 @@ class StudyLoader {
     }
 
     void read_settings() {
-        const std::vector<std::string> other_sections = {"search.space", "ablation", "stages", "ensemble"};
+        const std::vector<std::string> other_sections = {"search.space", "ablation", "stages", "ensemble",
+                                                         "parameters"};
         Settings probe;
         Mistakes reported_below;
         read_fields(root_, other_sections, probe, reported_below);
         settings().automatic_precision = automatic_precision(probe.cluster, automatic_);
         settings().job.train.precision = settings().automatic_precision;
         settings().name = file_.stem().string();
+        settings().command.metrics =
+            probe.command.metrics;  // search.select_by, which may come first, names one
         given_ = read_fields(root_, other_sections, settings(), mistakes_);
         std::sort(settings().job.data.classes.begin(), settings().job.data.classes.end());
     }
@@ -185,11 +246,13 @@ class StudyLoader {
         }
         if (const auto* space = search->value.as_table()->find("space")) {
             plan_->search_where = space->key_where;
-            plan_->space = read_search_space(space->value, settings().search.method, mistakes_);
+            plan_->space = read_search_space(space->value, settings().search.method, nameable_, mistakes_);
         } else {
-            mistakes_.error(search->key_where,
-                            "[search] has no [search.space]; expected the fields to search over, e.g. "
-                            "\"train.epochs\" = { choice = [2, 4] }");
+            mistakes_.error(
+                search->key_where,
+                std::string("[search] has no [search.space]; expected the fields to search over, e.g. ") +
+                    (nameable_.is_of_command() ? "\"parameters.learning_rate\" = { choice = [0.1, 1.0] }"
+                                               : "\"train.epochs\" = { choice = [2, 4] }"));
         }
     }
 
@@ -205,7 +268,7 @@ class StudyLoader {
             return;
         }
         for (const auto& entry : *list) {
-            plan_->ablations.push_back(read_ablation(entry, mistakes_));
+            plan_->ablations.push_back(read_ablation(entry, nameable_, mistakes_));
         }
     }
 
@@ -317,6 +380,10 @@ class StudyLoader {
         for (const auto& contradiction : find_contradictions(settings().job, settings().ranks)) {
             mistakes_.error(place_of_first(contradiction.fields), contradiction.message);
         }
+        check_places();
+    }
+
+    void check_places() {
         check_cluster(settings(), given_, mistakes_);
         const auto& cluster = settings().cluster;
         const int nodes = cluster.kind == ClusterKind::slurm ? cluster.nodes : 1;
@@ -356,6 +423,7 @@ class StudyLoader {
     void make_stages() {
         const auto select_by = settings().search.select_by;
         const auto select_part = settings().search.select_part;
+        const auto select_name = nameable_.is_of_command() ? settings().search.select_name : std::string();
         if (plan_->has_search && select_part == SelectionPart::test) {
             mistakes_.warning(place_of_first({"search.select_by"}), selection_warning("the best trial"));
         }
@@ -367,6 +435,8 @@ class StudyLoader {
             stage.select_part = select_part;
             const auto& search = settings().search;
             stage.halving = {search.rungs, search.reduction_factor, search.deterministic};
+            stage.select_name = select_name;
+            stage.metrics = settings().command.metrics;
             stages_.push_back(stage);
         }
         const bool has_ablations =
@@ -378,10 +448,12 @@ class StudyLoader {
             stage.baseline_stage = plan_->has_search ? "search" : "";
             stage.select_by = select_by;
             stage.select_part = select_part;
+            stage.select_name = select_name;
+            stage.metrics = settings().command.metrics;
             stages_.push_back(stage);
         }
         if (const auto* later = section("stages")) {
-            for (auto& stage : read_stages(later->value, stages_, mistakes_)) {
+            for (auto& stage : read_stages(later->value, stages_, settings(), mistakes_)) {
                 stages_.push_back(std::move(stage));
             }
         }
@@ -421,7 +493,7 @@ class StudyLoader {
 
     // Expands everything once, so that whatever can go wrong is known before anything starts.
     void check_stages() {
-        if (settings().job.data.features.empty()) {
+        if (!nameable_.is_of_command() && settings().job.data.features.empty()) {
             return;  // reported; every ablation would only say so again
         }
         std::vector<Variant> trials;
@@ -482,6 +554,7 @@ class StudyLoader {
         study.file = std::filesystem::absolute(file_).lexically_normal();
         Value canonical = root_;
         make_paths_absolute(canonical, "");
+        say_command_folder(canonical);
         study.canonical_toml = write_toml(canonical);
         study.toml = is_composed_ ? study.canonical_toml : source_->text;
         study.paths = settings().paths;
@@ -503,11 +576,25 @@ class StudyLoader {
         return study;
     }
 
+    // Else it would be the folder of whatever file the text is written to.
+    void say_command_folder(Value& canonical) {
+        auto* root = std::get_if<ValueTable>(&canonical.data);
+        for (auto& entry : root->entries) {
+            auto* command = entry.key == "command" ? std::get_if<ValueTable>(&entry.value.data) : nullptr;
+            if (command && !command->find("folder")) {
+                command->entries.push_back(
+                    {"folder", entry.key_where, Value{settings().paths.command_folder, entry.key_where}});
+            }
+        }
+    }
+
     std::filesystem::path file_;
     DevicePrecision automatic_;
     std::shared_ptr<const SourceText> source_;
     Value root_;
     bool is_composed_ = false;  // of more than the file's own text
+    Value parameters_in_file_;  // before the command line changed them
+    NameableFields nameable_;   // by a search or an ablation
     Mistakes mistakes_;
     GivenFields given_;
     std::shared_ptr<Study::Plan> plan_;

@@ -40,6 +40,14 @@ std::string fitted(const std::string& text, std::size_t width) {
     return result + "...";
 }
 
+std::string join_words(const std::vector<std::string>& words) {
+    std::string text;
+    for (const auto& word : words) {
+        text += (text.empty() ? "" : " ") + word;
+    }
+    return text;
+}
+
 // "a, b, c" broken into lines of at most kWidth, the further ones indented; the first begins behind `column` and a space.
 std::string wrapped(const std::string& text, std::size_t indent, std::size_t column = 0) {
     std::string result(column, ' ');
@@ -142,17 +150,15 @@ std::string ensembles_text(const Study& study, const Stage& stage) {
     return text;
 }
 
-}  // namespace
-
-std::string render_plan(const Study& study) {
+// What is trained, on what.
+std::string training_text(const Study& study) {
     const auto& data = study.base.data;
-    std::string text = fitted("study " + study.name, kWidth);
-    text.erase(text.find_last_not_of(' ') + 1);
-    text += "\n" + wrapped(fmt::format("data: {}, {} rows, {} classes, {}: {}",
-                                       std::filesystem::path(study.paths.data).filename().string(),
-                                       study.plan->data_rows, study.plan->data_classes,
-                                       counted(data.features.size(), "feature"), join_and(data.features)),
-                           6);
+    std::string text =
+        "\n" + wrapped(fmt::format("data: {}, {} rows, {} classes, {}: {}",
+                                   std::filesystem::path(study.paths.data).filename().string(),
+                                   study.plan->data_rows, study.plan->data_classes,
+                                   counted(data.features.size(), "feature"), join_and(data.features)),
+                       6);
     text += "\n" +
             wrapped(fmt::format("model: {} layers x {}, {} heads, head {}; {} epochs, batch {}, {}",
                                 study.base.model.num_hidden_layers, study.base.model.hidden_size,
@@ -162,6 +168,32 @@ std::string render_plan(const Study& study) {
                                 to_string(study.base.train.precision)),
                     7) +
             "\n";
+    return text;
+}
+
+// What is run, with what.
+std::string command_text(const Study& study) {
+    const auto& settings = study.plan->settings;
+    std::string text = "\n" + wrapped("command: " + join_words(settings.command.run), 9);
+    std::string parameters;
+    for (const auto& field : study.plan->parameters) {
+        parameters += (parameters.empty() ? "" : ", ") + field.words + " " + field.show(settings);
+    }
+    text += "\n" + wrapped("parameters: " + (parameters.empty() ? "none" : parameters), 12);
+    std::string metrics;
+    for (const auto& metric : settings.command.metrics) {
+        metrics +=
+            (metrics.empty() ? "" : ", ") + metric.name + (metric.goal == MetricGoal::min ? " (low)" : "");
+    }
+    return text + "\n" + wrapped("metrics: " + metrics, 9) + "\n";
+}
+
+}  // namespace
+
+std::string render_plan(const Study& study) {
+    std::string text = fitted("study " + study.name, kWidth);
+    text.erase(text.find_last_not_of(' ') + 1);
+    text += study.is_of_command() ? command_text(study) : training_text(study);
 
     std::size_t all_jobs = 0;
     std::set<std::string> different_jobs;
@@ -180,16 +212,16 @@ std::string render_plan(const Study& study) {
         text += fmt::format("\nstage {}: {}, {}", stage.name, counted(variants.size(), "variant"),
                             counted(jobs, "job"));
         if (!stage.baseline_stage.empty()) {
-            text +=
-                fmt::format("; starts from the best of {}\n  (highest {} {}, mean over seeds)",
-                            stage.baseline_stage, to_string(stage.select_part), to_string(stage.select_by));
+            const bool is_least = stage.goal_of(stage.select_name) == MetricGoal::min;
+            text += fmt::format("; starts from the best of {}\n  ({} {}, mean over seeds)",
+                                stage.baseline_stage, is_least ? "lowest" : "highest", stage.selection());
         }
         if (!stage.rows_stage.empty()) {
-            text += fmt::format(
-                "\n  goes on with the {} rows of {} by {} {}; shown: the first that these could be",
-                stage.rows_rule == RowRule::top ? fmt::format("top {}", stage.most_rows)
-                                                : std::string("significant"),
-                stage.rows_stage, to_string(stage.rows_part), to_string(stage.rows_by));
+            text +=
+                fmt::format("\n  goes on with the {} rows of {} by {}; shown: the first that these could be",
+                            stage.rows_rule == RowRule::top ? fmt::format("top {}", stage.most_rows)
+                                                            : std::string("significant"),
+                            stage.rows_stage, stage.rows_selection());
         }
         text +=
             "\n" + rows_text(variants) + halving_text(study, stage, variants) + ensembles_text(study, stage);

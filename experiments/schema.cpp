@@ -59,7 +59,14 @@ Json assignments_schema(const SchemaOf& schema_of) {
         }
     }
     root["minProperties"] = 1;
-    return root;
+    return any_of({root, reference_to("parameters")});
+}
+
+// Values by the names of parameters, which only the file knows; none of them is a section of fields.
+Json parameters_schema() {
+    const char* names =
+        "^(parameters\\.[A-Za-z0-9_.-]+|(?!(data|tokenizer|model|train)$)[A-Za-z_][A-Za-z0-9_-]*)$";
+    return {{"type", "object"}, {"minProperties", 1}, {"propertyNames", {{"pattern", names}}}};
 }
 
 Json distribution_schema(const Field& field) {
@@ -155,6 +162,7 @@ Json ensemble() {
 Json definitions() {
     Json variable = {{"type", "string"}, {"pattern", "\\$\\{[A-Za-z0-9_-]+\\}"}};
     return {{"variable", variable},
+            {"parameters", parameters_schema()},
             {"assignments", assignments_schema(value_schema)},
             {"sweep", assignments_schema([](const Field& field) {
                  return any_of({list_schema(value_schema(field)), reference_to("variable")});
@@ -182,6 +190,11 @@ std::string study_schema() {
         {"description",
          "Values with a name, used as \"${name}\"; { environment = \"NAME\", default = ... } reads "
          "the environment."}};
+    root["properties"]["parameters"] = {
+        {"type", "object"},
+        {"description",
+         "What a command is given and a search or an ablation may change, by name. Types are those "
+         "of the values here."}};
     root["properties"]["stages"] = {
         {"type", "object"},
         {"additionalProperties",

@@ -18,23 +18,32 @@ Field select_by() {
     Field field =
         named_field("search.select_by", quoted_alternatives(choices), "",
                     "The best by the mean over seeds becomes the ablations' baseline; of equal ones the "
-                    "earlier.");
-    field.schema = {{"enum", choices}};
+                    "earlier. With [command]: one of its metrics, the first one unless said otherwise.");
+    field.schema = {{"type", "string"}, {"pattern", "^(validation|test) .+$"}};
     field.write = [choices](Settings& settings, const Value& value, Mistakes& mistakes) {
         const auto* found = value.as_text();
-        if (!found || std::find(choices.begin(), choices.end(), *found) == choices.end()) {
+        const std::size_t space = found ? found->find(' ') : std::string::npos;
+        const auto part = space == std::string::npos ? std::nullopt
+                                                     : enum_from_name<SelectionPart>(found->substr(0, space));
+        const auto metric = part ? enum_from_name<SelectionMetric>(found->substr(space + 1)) : std::nullopt;
+        const bool is_of_command =
+            part && !settings.command.metrics.empty();  // checked with all of [command]
+        if (!metric && !is_of_command) {
             mistakes.unknown_name(value.where,
                                   "search.select_by cannot be " + value.describe() + "; expected " +
-                                      quoted_alternatives(choices),
+                                      quoted_alternatives(choices) +
+                                      ", or with [command] one of command.metrics",
                                   found ? *found : "", choices);
             return;
         }
-        const std::size_t space = found->find(' ');
-        settings.search.select_part = *enum_from_name<SelectionPart>(found->substr(0, space));
-        settings.search.select_by = *enum_from_name<SelectionMetric>(found->substr(space + 1));
+        settings.search.select_part = *part;
+        settings.search.select_by = metric.value_or(SelectionMetric{});
+        settings.search.select_name = found->substr(space + 1);
     };
     field.show = [](const Settings& settings) {
-        return to_string(settings.search.select_part) + " " + to_string(settings.search.select_by);
+        const auto& search = settings.search;
+        return to_string(search.select_part) + " " +
+               (search.select_name.empty() ? to_string(search.select_by) : search.select_name);
     };
     return finished(std::move(field));
 }

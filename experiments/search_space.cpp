@@ -45,8 +45,8 @@ const std::vector<std::string>& kind_names() {
 // One entry of the space: a list of choices, or a table with a distribution and perhaps `step` and `when`.
 class DistributionReader {
   public:
-    DistributionReader(const Assignment& assignment, Mistakes& mistakes)
-        : assignment_(assignment), field_(*assignment.field), mistakes_(mistakes) {
+    DistributionReader(const Assignment& assignment, const NameableFields& fields, Mistakes& mistakes)
+        : assignment_(assignment), field_(*assignment.field), fields_(fields), mistakes_(mistakes) {
         distribution_.field = assignment.field;
         distribution_.where = assignment.key_where;
     }
@@ -163,7 +163,7 @@ class DistributionReader {
     }
 
     void read_conditions(const Value& value) {
-        for (const auto& [field, values, key_where] : read_assignments(value, "when", mistakes_)) {
+        for (const auto& [field, values, key_where] : read_assignments(value, "when", fields_, mistakes_)) {
             Condition condition;
             condition.field = field;
             condition.where = key_where;
@@ -181,6 +181,7 @@ class DistributionReader {
 
     const Assignment& assignment_;
     const Field& field_;
+    const NameableFields& fields_;
     Mistakes& mistakes_;
     Distribution distribution_;
 };
@@ -285,12 +286,13 @@ void check_zip(const std::vector<Distribution>& space, Mistakes& mistakes) {
 
 }  // namespace
 
-std::vector<Distribution> read_search_space(const Value& space, SearchMethod method, Mistakes& mistakes) {
+std::vector<Distribution> read_search_space(const Value& space, SearchMethod method,
+                                            const NameableFields& fields, Mistakes& mistakes) {
     std::vector<Distribution> result;
     const std::size_t before = mistakes.errors();
-    const auto assignments = read_assignments(space, "search.space", mistakes);
+    const auto assignments = read_assignments(space, "search.space", fields, mistakes);
     for (const auto& assignment : assignments) {
-        DistributionReader reader(assignment, mistakes);
+        DistributionReader reader(assignment, fields, mistakes);
         if (auto distribution = reader.read()) {
             result.push_back(std::move(*distribution));
         }

@@ -32,7 +32,8 @@ struct Distribution {
 // Reads [search.space]; every end and choice is checked against its field, and the whole against the method: a
 // grid has finitely many values, lists that are zipped are equally long. A field comes after those that its
 // conditions name.
-std::vector<Distribution> read_search_space(const Value& space, SearchMethod method, Mistakes& mistakes);
+std::vector<Distribution> read_search_space(const Value& space, SearchMethod method,
+                                            const NameableFields& fields, Mistakes& mistakes);
 
 // Calls `visit` for each trial, numbered from 1, with the base as that trial changes it and the fields it sets.
 // A grid's last field changes first. Real numbers that are drawn are rounded to 4 significant digits, so that

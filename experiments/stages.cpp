@@ -5,14 +5,16 @@
 #include <fmt/format.h>
 
 #include "experiments/choice.h"
+#include "experiments/command_settings.h"
 
 namespace orchestrate {
 namespace {
 
 class StageReader {
   public:
-    StageReader(const Value& section, const std::vector<Stage>& earlier, Mistakes& mistakes)
-        : earlier_(earlier), mistakes_(mistakes) {
+    StageReader(const Value& section, const std::vector<Stage>& earlier, const Settings& settings,
+                Mistakes& mistakes)
+        : earlier_(earlier), settings_(settings), mistakes_(mistakes) {
         if (const auto* table = section.as_table()) {
             for (const auto& entry : table->entries) {
                 later_.push_back(entry.key);
@@ -46,11 +48,13 @@ class StageReader {
     void read_stage(const ValueEntry& entry, const ValueTable& keys) {
         Stage stage;
         stage.name = entry.key;
+        stage.metrics = settings_.command.metrics;
         const Stage* search = find("search");
         if (search) {
             stage.baseline_stage = search->name;
             stage.select_by = search->select_by;
             stage.select_part = search->select_part;
+            stage.select_name = search->select_name;
         }
         for (const auto& [key, key_where, value] : keys.entries) {
             if (key == "baseline") {
@@ -78,7 +82,7 @@ class StageReader {
                          "\"the file\" or, e.g., \"best of search by validation macro_f1\"", mistakes_);
         } else if (is_earlier(choice->stage, value)) {
             stage.baseline_stage = choice->stage;
-            stage.select_by = choice->metric;
+            choose_metric(choice->metric, value, stage.select_by, stage.select_name);
             stage.select_part = choice->part;
             warn_of_test(choice->part, value, "the baseline of stage '" + stage.name + "'");
         }
@@ -101,9 +105,27 @@ class StageReader {
             stage.rows_stage = choice->stage;
             stage.rows_rule = choice->rule == "top" ? RowRule::top : RowRule::significant;
             stage.most_rows = choice->count;
-            stage.rows_by = choice->metric;
+            choose_metric(choice->metric, value, stage.rows_by, stage.rows_name);
             stage.rows_part = choice->part;
             warn_of_test(choice->part, value, "the rows of stage '" + stage.name + "'");
+        }
+    }
+
+    void choose_metric(const std::string& metric, const Value& value, SelectionMetric& by,
+                       std::string& name) {
+        const auto& declared = settings_.command.metrics;
+        if (!declared.empty()) {
+            name = metric.empty() ? declared.front().name : metric;
+            is_declared(settings_, name, value.where, mistakes_);
+        } else if (const auto known = enum_from_name<SelectionMetric>(metric)) {
+            by = *known;
+        } else if (!metric.empty()) {
+            mistakes_.unknown_name(value.where,
+                                   "there is no metric '" + metric + "'; expected " +
+                                       join_alternatives(enum_names<SelectionMetric>()),
+                                   metric, enum_names<SelectionMetric>());
+        } else {
+            by = SelectionMetric::macro_f1;
         }
     }
 
@@ -149,12 +171,28 @@ class StageReader {
     }
 
     const std::vector<Stage>& earlier_;
+    const Settings& settings_;
     Mistakes& mistakes_;
     std::vector<Stage> made_;
     std::vector<std::string> later_;  // names of stages below the one that is read, and it
 };
 
 }  // namespace
+
+MetricGoal Stage::goal_of(const std::string& metric) const {
+    const auto found = std::find_if(metrics.begin(), metrics.end(), [&](const MetricDeclaration& declared) {
+        return declared.name == metric;
+    });
+    return found == metrics.end() ? MetricGoal::max : found->goal;
+}
+
+std::string Stage::selection() const {
+    return to_string(select_part) + " " + (select_name.empty() ? to_string(select_by) : select_name);
+}
+
+std::string Stage::rows_selection() const {
+    return to_string(rows_part) + " " + (rows_name.empty() ? to_string(rows_by) : rows_name);
+}
 
 std::string selection_warning(const std::string& what) {
     return what +
@@ -163,8 +201,9 @@ std::string selection_warning(const std::string& what) {
            "than it is, since chance was chosen too; expected a choice by validation";
 }
 
-std::vector<Stage> read_stages(const Value& section, const std::vector<Stage>& earlier, Mistakes& mistakes) {
-    return StageReader(section, earlier, mistakes).read(section);
+std::vector<Stage> read_stages(const Value& section, const std::vector<Stage>& earlier,
+                               const Settings& settings, Mistakes& mistakes) {
+    return StageReader(section, earlier, settings, mistakes).read(section);
 }
 
 }  // namespace orchestrate

@@ -289,8 +289,15 @@ std::int64_t data_classes(const Study& study) {
     return study.plan->data_classes;
 }
 
-std::optional<std::size_t> best_variant(const std::vector<std::optional<double>>& mean_metric) {
-    const auto best = best_variants(mean_metric, 1);
+std::optional<std::size_t> best_variant(const std::vector<std::optional<double>>& mean_metric,
+                                        MetricGoal goal) {
+    auto values = mean_metric;
+    for (auto& value : values) {
+        if (value && goal == MetricGoal::min) {
+            value = -*value;
+        }
+    }
+    const auto best = best_variants(values, 1);
     return best.empty() ? std::nullopt : std::optional(best.front());
 }
 

@@ -109,6 +109,17 @@ struct Stage {
     std::size_t most_rows = 0;  // of top
     SelectionMetric rows_by = SelectionMetric::macro_f1;
     SelectionPart rows_part = SelectionPart::validation;
+    // Of a command study: what its jobs report, and in place of select_by and rows_by the names of two of these.
+    std::vector<MetricDeclaration> metrics = {};
+    std::string select_name = "";
+    std::string rows_name = "";
+
+    // The goal of a metric of that name; max if there is none.
+    MetricGoal goal_of(const std::string& metric) const;
+
+    // "validation macro_f1", "validation loss": what the baseline and the rows are chosen by.
+    std::string selection() const;
+    std::string rows_selection() const;
     Halving halving;  // of a search
 };
 
@@ -183,6 +194,8 @@ enum class SaveModels {
 BOOST_DESCRIBE_ENUM(SaveModels, none, best, all)
 
 struct Study {
+    bool is_of_command() const { return base.command.has_value(); }
+
     std::string name;
     std::filesystem::path file;
     std::string
@@ -225,7 +238,8 @@ Study load_study(const std::filesystem::path& file, const std::vector<std::strin
 
 // The best of a stage's variants given each variant's mean validation metric, in order of the variants;
 // nothing if no variant has a value.
-std::optional<std::size_t> best_variant(const std::vector<std::optional<double>>& mean_metric);
+std::optional<std::size_t> best_variant(const std::vector<std::optional<double>>& mean_metric,
+                                        MetricGoal goal = MetricGoal::max);
 
 // The same for the best `count`, the best first; of equal ones the earlier first. Fewer if fewer have a value.
 std::vector<std::size_t> best_variants(const std::vector<std::optional<double>>& mean_metric,

@@ -12,6 +12,7 @@ namespace orchestrate {
 struct Study::Plan {
     Settings settings;  // settings.job is the base
     bool has_search = false;
+    std::vector<Field> parameters;  // of a command; what space and ablations point to
     std::vector<Distribution> space;
     std::vector<AblationEntry> ablations;
     std::vector<EnsembleEntry> ensembles;

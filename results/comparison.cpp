@@ -11,6 +11,7 @@
 
 #include "results/comparison_notes.h"
 #include "results/display_width.h"
+#include "results/metric_comparison.h"
 #include "results/query_result.h"
 #include "results/study_lookup.h"
 #include "results/tables.h"
@@ -217,7 +218,12 @@ std::string render_comparison(SQLite::Database& database, const std::string& stu
     const StageReference found = find_stage(database, study, stage);
     const std::vector<std::string> notes = comparison_notes(database, found.stage_id);
     if (format != OutputFormat::table) {
-        SQLite::Statement query(database, "SELECT * FROM comparison WHERE study = ? AND stage = ?");
+        SQLite::Statement query(
+            database,
+            has_named_metrics(database, found.stage_id)
+                ? "SELECT study, stage, variant, part, metric, goal, seeds, value, value_sd, pairs, "
+                  "difference, difference_sd FROM metric_comparison WHERE study = ? AND stage = ?"
+                : "SELECT * FROM comparison WHERE study = ? AND stage = ?");
         query.bind(1, found.study);
         query.bind(2, found.stage);
         const QueryResult rows = read_rows(query);
@@ -232,11 +238,15 @@ std::string render_comparison(SQLite::Database& database, const std::string& stu
         return text + wrapped("This stage has no variants yet: it begins when the stage before it is done.",
                               max_width);
     }
-    std::string table = table_text(variants, false, 0);
-    if (max_width > 0 && first_line_width(table) > max_width) {
-        table = table_text(variants, true, max_width);
+    if (has_named_metrics(database, found.stage_id)) {
+        text += metric_table(database, found.stage_id, max_width);
+    } else {
+        std::string table = table_text(variants, false, 0);
+        if (max_width > 0 && first_line_width(table) > max_width) {
+            table = table_text(variants, true, max_width);
+        }
+        text += table + "\n" + wrapped(legend(variants, repetition_of(database, found.stage_id)), max_width);
     }
-    text += table + "\n" + wrapped(legend(variants, repetition_of(database, found.stage_id)), max_width);
     for (const std::string& note : notes) {
         text += wrapped(printable(note), max_width);
     }

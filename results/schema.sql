@@ -213,3 +213,32 @@ CREATE TABLE workers (
     left_at       TEXT,
     left_why      TEXT NOT NULL DEFAULT ''
 );
+
+-- Command jobs: what a stage's jobs are to report, in the order of its table.
+CREATE TABLE stage_metrics (
+    stage_id      INTEGER NOT NULL REFERENCES stages (id),
+    position      INTEGER NOT NULL,
+    name          TEXT NOT NULL,
+    goal          TEXT NOT NULL CHECK (goal IN ('max', 'min')),
+    PRIMARY KEY (stage_id, name)
+) WITHOUT ROWID;
+
+-- What succeeded command jobs have reported at their end, under names of their own.
+CREATE TABLE named_metrics (
+    job_id        INTEGER NOT NULL REFERENCES jobs (id),
+    part          TEXT NOT NULL CHECK (part IN ('validation', 'test')),
+    name          TEXT NOT NULL,
+    value         REAL NOT NULL,
+    PRIMARY KEY (job_id, part, name)
+) WITHOUT ROWID;
+
+-- The same after each epoch; those of an epoch that a later attempt has run again, and of later ones, are replaced.
+CREATE TABLE named_epochs (
+    job_id        INTEGER NOT NULL REFERENCES jobs (id),
+    epoch         INTEGER NOT NULL,            -- 1-based
+    attempt       INTEGER NOT NULL,
+    part          TEXT NOT NULL CHECK (part IN ('validation', 'test')),
+    name          TEXT NOT NULL,
+    value         REAL NOT NULL,
+    PRIMARY KEY (job_id, epoch, part, name)
+) WITHOUT ROWID;

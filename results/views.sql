@@ -246,3 +246,49 @@ JOIN stages ON stages.study_id = studies.id
 LEFT JOIN stage_jobs ON stage_jobs.stage_id = stages.id
 GROUP BY stages.id
 ORDER BY studies.id, stages.position;
+
+-- Command jobs: one row per variant, seed, part and metric, and the difference to the baseline's with the same seed.
+-- goal and metric_position: of metrics that the study declares; NULL for others.
+CREATE VIEW metric_result AS
+SELECT seeds.study_id, seeds.study, seeds.stage_id, seeds.stage_position, seeds.stage, seeds.variant_id,
+       seeds.variant_position, seeds.variant, seeds.is_baseline, seeds.seed_index, seeds.job,
+       own.part, own.name AS metric, stage_metrics.position AS metric_position, stage_metrics.goal, own.value,
+       CASE WHEN seeds.is_baseline = 0 THEN own.value - theirs.value END AS difference
+FROM seed_result AS seeds
+JOIN named_metrics AS own ON own.job_id = seeds.job AND seeds.state = 'succeeded'
+LEFT JOIN stage_metrics ON stage_metrics.stage_id = seeds.stage_id AND stage_metrics.name = own.name
+LEFT JOIN jobs AS baseline_jobs ON baseline_jobs.id = seeds.baseline_job AND baseline_jobs.state = 'succeeded'
+LEFT JOIN named_metrics AS theirs
+    ON theirs.job_id = baseline_jobs.id AND theirs.part = own.part AND theirs.name = own.name
+ORDER BY seeds.study_id, seeds.stage_position, seeds.is_baseline DESC, seeds.variant_position, seeds.variant_id,
+         own.part, stage_metrics.position IS NULL, stage_metrics.position, own.name, seeds.seed_index;
+
+-- One row per variant, part and metric: means over seeds, as they were reported.
+CREATE VIEW metric_comparison AS
+WITH means AS (
+    SELECT *, count(*) AS seeds, count(difference) AS pairs, avg(value) AS mean, avg(difference) AS mean_difference
+    FROM metric_result
+    GROUP BY variant_id, part, metric
+)
+SELECT means.study, means.stage, means.variant, means.part, means.metric, means.goal, means.seeds,
+       means.mean AS value,
+       sqrt(sum((own.value - means.mean) * (own.value - means.mean)) / nullif(means.seeds - 1, 0)) AS value_sd,
+       means.pairs, means.mean_difference AS difference,
+       sqrt(sum((own.difference - means.mean_difference) * (own.difference - means.mean_difference))
+            / nullif(means.pairs - 1, 0)) AS difference_sd,
+       means.stage_id, means.variant_id, means.metric_position
+FROM means
+JOIN metric_result AS own
+    ON own.variant_id = means.variant_id AND own.part = means.part AND own.metric = means.metric
+GROUP BY means.variant_id, means.part, means.metric
+ORDER BY means.study_id, means.stage_position, means.is_baseline DESC, means.variant_position, means.variant_id,
+         means.part, means.metric_position IS NULL, means.metric_position, means.metric;
+
+-- Command jobs: one row per variant, seed, epoch, part and metric.
+CREATE VIEW metric_curve AS
+SELECT seeds.study, seeds.stage, seeds.variant, seeds.seed_index, seeds.job, named_epochs.epoch, named_epochs.attempt,
+       named_epochs.part, named_epochs.name AS metric, named_epochs.value
+FROM seed_result AS seeds
+JOIN named_epochs ON named_epochs.job_id = seeds.job
+ORDER BY seeds.study_id, seeds.stage_position, seeds.is_baseline DESC, seeds.variant_position, seeds.variant_id,
+         seeds.seed_index, named_epochs.epoch, named_epochs.part, named_epochs.name;

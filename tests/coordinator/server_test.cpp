@@ -18,6 +18,7 @@ namespace {
 
 namespace asio = boost::asio;
 using namespace std::chrono_literals;
+using testing::AllOf;
 using testing::HasSubstr;
 
 class ServerTest : public testing::Test {
@@ -29,24 +30,26 @@ class ServerTest : public testing::Test {
     }
     ~ServerTest() override { std::filesystem::remove_all(folder_); }
 
-    void start() {
+    void start(const GreetingLimits& limits = {}) {
         const auto log =
             std::make_shared<spdlog::logger>("null", std::make_shared<spdlog::sinks::null_sink_mt>());
-        server_.emplace(io_, folder_, false, log,
-                        [this](std::shared_ptr<Connection> connection, Hello hello) -> asio::awaitable<void> {
-                            greeted_.push_back(to_string(hello.role));
-                            connection->send(Welcome{});
-                            if (after_welcome_) {
-                                after_welcome_(*connection);
-                            }
-                            try {
-                                while (true) {
-                                    connection->send(co_await connection->read());  // says back what it hears
-                                }
-                            } catch (const boost::system::system_error&) {
-                                co_return;
-                            }
-                        });
+        server_.emplace(
+            io_, folder_, false, log,
+            [this](std::shared_ptr<Connection> connection, Hello hello) -> asio::awaitable<void> {
+                greeted_.push_back(to_string(hello.role));
+                connection->send(Welcome{});
+                if (after_welcome_) {
+                    after_welcome_(*connection);
+                }
+                try {
+                    while (true) {
+                        connection->send(co_await connection->read());  // says back what it hears
+                    }
+                } catch (const boost::system::system_error&) {
+                    co_return;
+                }
+            },
+            limits);
         asio::co_spawn(io_, server_->accept(), asio::detached);
     }
 
@@ -173,6 +176,104 @@ TEST_F(ServerTest, AnotherProtocolVersionIsToldSo) {
     Hello hello = hello_as(Role::worker);
     hello.protocol_version = kProtocolVersion + 1;
     EXPECT_THAT(refusal(worker(), hello), HasSubstr("protocol version"));
+}
+
+TEST_F(ServerTest, AnOlderProtocolVersionIsToldSoInWords) {
+    Hello hello = hello_as(Role::worker);
+    hello.protocol_version = kOldestProtocolVersion - 1;
+    hello.program_version = "0.0.9";
+    EXPECT_THAT(
+        refusal(worker(), hello),
+        AllOf(HasSubstr("protocol version 1 (orchestrate 0.0.9) is not understood here, only version 2"),
+              HasSubstr("use the coordinator's release on both sides")));
+    EXPECT_TRUE(greeted_.empty());
+}
+
+TEST_F(ServerTest, ATokenMustBeWhole) {
+    for (const std::string& token : {std::string(), worker().token.substr(1), worker().token + "0"}) {
+        Access access = worker();
+        access.token = token;
+        EXPECT_THAT(refusal(access, hello_as(Role::worker)), HasSubstr("token")) << token.size();
+    }
+    EXPECT_TRUE(greeted_.empty());
+}
+
+// What comes before a hello is short: a large announcement is refused before anything is allocated.
+TEST_F(ServerTest, AHelloOfManyBytesIsRefused) {
+    Hello hello = hello_as(Role::worker);
+    hello.name = std::string(kMaximumHelloBytes, 'x');
+    EXPECT_THAT(refusal(worker(), hello), HasSubstr("cannot reach"));
+    EXPECT_TRUE(greeted_.empty());
+}
+
+// Connects and says nothing, so many times. Returns how many the server closes within 8 s, and after what time.
+struct Silence {
+    int closed = 0;
+    std::chrono::milliseconds took{0};
+};
+Silence stay_silent(asio::io_context& io, std::uint16_t port, int connections) {
+    Silence silence;
+    std::vector<std::unique_ptr<asio::ip::tcp::socket>> sockets;
+    const auto begin = std::chrono::steady_clock::now();
+    for (int i = 0; i < connections; ++i) {
+        auto& socket = *sockets.emplace_back(std::make_unique<asio::ip::tcp::socket>(io));
+        asio::co_spawn(
+            io,
+            [&]() -> asio::awaitable<void> {
+                co_await socket.async_connect({asio::ip::make_address("127.0.0.1"), port},
+                                              asio::use_awaitable);
+                char byte = 0;
+                boost::system::error_code ended;
+                while (!ended) {
+                    try {
+                        co_await socket.async_read_some(asio::buffer(&byte, 1), asio::use_awaitable);
+                    } catch (const boost::system::system_error& error) {
+                        ended = error.code();
+                    }
+                }
+            },
+            [&](std::exception_ptr) {
+                silence.took = std::chrono::duration_cast<std::chrono::milliseconds>(
+                    std::chrono::steady_clock::now() - begin);
+                if (++silence.closed == connections) {
+                    io.stop();
+                }
+            });
+    }
+    io.restart();
+    io.run_for(8s);
+    return silence;
+}
+
+TEST_F(ServerTest, WhoSaysNothingIsCutOff) {
+    server_->close();
+    start({.time = 300ms, .half_open = 1024});
+    const auto silence = stay_silent(io_, worker().port, 20);
+    EXPECT_EQ(silence.closed, 20);
+    EXPECT_GE(silence.took, 290ms);
+    EXPECT_EQ(refusal(worker(), hello_as(Role::worker)), "accepted");
+}
+
+TEST_F(ServerTest, SilentConnectionsLeaveRoomForOthers) {
+    server_->close();
+    start({.time = 60s, .half_open = 3});
+    // The first three are waited for, the others dropped at once.
+    const auto silence = stay_silent(io_, worker().port, 8);
+    EXPECT_EQ(silence.closed, 5);
+}
+
+TEST_F(ServerTest, AFolderThatOthersCanEnterIsRefusedWithTheCure) {
+    server_->close();
+    std::filesystem::permissions(folder_, std::filesystem::perms::group_exec,
+                                 std::filesystem::perm_options::add);
+    for (const bool as_client : {true, false}) {
+        try {
+            as_client ? static_cast<void>(worker()) : start();
+            FAIL() << "it was taken";
+        } catch (const UserError& error) {
+            EXPECT_THAT(error.what(), HasSubstr("chmod 700 '" + folder_.string() + "'"));
+        }
+    }
 }
 
 TEST_F(ServerTest, PlainTextGetsNowhere) {

@@ -166,6 +166,18 @@ set = { "model.head_width" = "none", "train.learning_rate" = 0.0005 }
                                         "b479455cd200fc7e8bca8542265efd150d0839d6466968db127a2c070e952e36"));
 }
 
+TEST(AnyCommand, ComparesWhatAPlainScriptIsGiven) {
+    const auto study = load_study(kStudies / "any-command.toml", {});
+    EXPECT_THAT(study.warnings, IsEmpty());
+    ASSERT_EQ(study.stages.size(), 2U);
+    const auto trials = study.expand(study.stages[0], study.base);
+    EXPECT_EQ(trials.size(), 6U);
+    const auto variants = study.expand(study.stages[1], trials[0].config);
+    EXPECT_EQ(variants.size(), 15U);
+    EXPECT_EQ(variants[1].name, "without popularity");
+    EXPECT_EQ(variants.back().name, "sound alone");
+}
+
 TEST(Identity, IsIndifferentToOrderPathsAndExplicitDefaults) {
     const StudyFolder folder;
     const auto identity = [&](const std::string& toml) { return job_identity(folder.load(toml).base); };
@@ -197,7 +209,8 @@ TEST(Reference, ItsExamplesAreValid) {
         } else if (line == "```" && inside) {
             inside = false;
             ++examples;
-            if (example.find("[data]\n") == std::string::npos) {
+            if (example.find("[data]\n") == std::string::npos &&
+                example.find("[command]\n") == std::string::npos) {
                 example +=
                     "[data]\npath = \"sample-tracks.csv\"\nlabel = \"track_genre\"\n"
                     "features = [\"energy\", \"tempo\", \"valence\"]\n";

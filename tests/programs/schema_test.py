@@ -52,6 +52,8 @@ def is_valid(value, schema):
             fine = sum(is_valid(value, one) for one in argument) == 1
         elif keyword == "items":
             fine = not isinstance(value, list) or all(is_valid(item, argument) for item in value)
+        elif keyword == "propertyNames":
+            fine = not isinstance(value, dict) or all(is_valid(key, argument) for key in value)
         elif keyword == "properties":
             fine = not isinstance(value, dict) or properties_are_valid(value, argument, schema)
         else:

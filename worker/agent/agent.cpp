@@ -37,7 +37,9 @@ constexpr int kLeaseCapacity = 65;
 class Agent {
   public:
     Agent(const AgentOptions& options, std::unique_ptr<Collective> collective)
-        : options_(options), ranks_(collective->size()), signals_(io_, SIGTERM, SIGINT, SIGUSR1) {
+        : options_(options),
+          ranks_(std::max(options.slots, collective->size())),
+          signals_(io_, SIGTERM, SIGINT, SIGUSR1) {
         runner_.emplace(options.runner, std::move(collective), [this](const Message& message) {
             keep_result(message);
             asio::post(io_, [this, message] {
@@ -178,6 +180,7 @@ class Agent {
         hello.host = host_name();
         hello.process_id = getpid();
         hello.ranks = ranks_;
+        hello.runs_commands = true;
         hello.device = to_string(options_.runner.device);
         hello.log_folder = options_.log_folder.string();
         if (running_) {
@@ -354,6 +357,14 @@ class Agent {
         running_ = lease.attempt;
         if (sees(lease.checkpoints.mark)) {
             runner_->start(lease);
+        } else if (lease.config.command) {
+            // Its files do not travel.
+            options_.runner.log->warn("job {} runs without checkpoints: this host does not see '{}'",
+                                      lease.attempt.job, lease.checkpoints.folder);
+            Lease without = lease;
+            without.checkpoints.folder.clear();
+            without.checkpoints.resume_from.clear();
+            runner_->start(without);
         } else {
             remote_.take(lease);
         }

@@ -19,6 +19,8 @@ struct AgentOptions {
     // Of checkpoints and models on their way, where the coordinator's folders are not seen.
     std::filesystem::path scratch_folder = std::filesystem::temp_directory_path();
     std::chrono::milliseconds orphan_limit{120'000};  // ends after so long without a coordinator
+    int slots =
+        1;  // it tells the coordinator, if its ranks are fewer: one process that runs commands of that width
     JobRunnerOptions runner;
 };
 

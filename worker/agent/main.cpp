@@ -20,6 +20,7 @@ struct ServeOptions {
     std::string access_file;
     std::string name = host_name() + "-" + std::to_string(getpid());
     int ranks = 1;
+    int slots = 1;
     int threads = 1;
     std::string device = "cpu";
     std::string log_folder = ".";
@@ -40,6 +41,7 @@ int serve(const ServeOptions& given) {
         std::chrono::milliseconds(static_cast<std::int64_t>(1000 * given.orphan_limit_seconds));
     options.runner.device = *enum_from_name<DeviceKind>(given.device);
     options.runner.threads = given.threads;
+    options.slots = given.slots;
     options.runner.library_folder = default_library_folder();
     if (!given.trace_folder.empty()) {
         options.runner.trace_folder = std::filesystem::absolute(given.trace_folder);
@@ -107,6 +109,10 @@ int main(int argc, char** argv) {
     app.add_option("--name", options.name, "Name shown in status and logs")->capture_default_str();
     app.add_option("--ranks", options.ranks,
                    "Processes of this worker; more than one need mpirun or srun --mpi")
+        ->check(CLI::Range(1, 65536))
+        ->capture_default_str();
+    app.add_option("--slots", options.slots,
+                   "Width of the commands that it runs; one process, without MPI. Trains nothing if above 1")
         ->check(CLI::Range(1, 65536))
         ->capture_default_str();
     app.add_option("--threads", options.threads, "CPU threads of each rank")

@@ -1,0 +1,190 @@
+"""Studies whose jobs are commands: searched, ablated, killed, gone on with, compared; and what is said when they fail."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import time
+
+from programs import ORCHESTRATE, SOURCE, ProgramTest, main, processes_with
+
+EXPERIMENTS = SOURCE / "experiments"
+
+# Three epochs of half a second in steps; says what it did to a file that all attempts share.
+SLOW = """
+import json, os, pathlib, signal, sys, time
+config = json.loads(pathlib.Path(os.environ["ORCHESTRATE_CONFIG"]).read_text())
+metrics = open(os.environ["ORCHESTRATE_METRICS"], "a", buffering=1)
+ending = []
+signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
+resume = os.environ["ORCHESTRATE_RESUME"]
+done = int(pathlib.Path(resume, "epoch").read_text()) if resume else 0
+with open("history", "a") as history:
+    history.write(f"{os.environ['ORCHESTRATE_JOB']} {os.environ['ORCHESTRATE_ATTEMPT']} from {done}\\n")
+for epoch in range(done + 1, 4):
+    for step in range(10):
+        time.sleep(0.05)
+        metrics.write(json.dumps({"step": epoch * 10 + step, "steps": 40}) + "\\n")
+        if ending:
+            sys.exit(75)
+    metrics.write(json.dumps({"epoch": epoch, "metrics": {"score": epoch / 10}}) + "\\n")
+    part = pathlib.Path(os.environ["ORCHESTRATE_CHECKPOINTS"], "epoch.part")
+    part.write_text(str(epoch))
+    part.rename(part.with_suffix(""))
+score = config["parameters"]["rate"] + config["seed"] / 100
+metrics.write(json.dumps({"metrics": {"score": score}}) + "\\n")
+"""
+
+STUDY = """
+[study]
+seeds = [1, 2]
+[command]
+run = ["python3", "slow.py"]
+files = ["slow.py"]
+metrics = ["score"]
+[parameters]
+rate = 0.5
+[[ablation]]
+sweep = { rate = [0.25] }
+"""
+
+
+class CommandStudyTest(ProgramTest):
+    def write(self, study=STUDY, script=SLOW):
+        (self.folder / "study.toml").write_text(study)
+        (self.folder / "slow.py").write_text(script)
+
+    def start(self, *arguments):
+        return subprocess.Popen([ORCHESTRATE, "run", "study.toml", "--heartbeat", "0.5", *arguments],
+                                cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                stdin=subprocess.DEVNULL)
+
+    def wait_until(self, condition, what, seconds=40):
+        deadline = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), deadline, what + self.logs())
+            time.sleep(0.01)
+
+    def checkpoints(self):
+        return list((self.folder / "results.db.d/checkpoints").glob("job-*/attempt-*/epoch"))
+
+    def check_results(self):
+        self.assertEqual(self.query("select variant, seed_index, round(value, 4), round(difference, 4) "
+                                    "from metric_result where part = 'test'"),
+                         [("baseline", 0, 0.51, None), ("baseline", 1, 0.52, None),
+                          ("rate 0.25", 0, 0.26, -0.25), ("rate 0.25", 1, 0.27, -0.25)])
+        self.assertEqual(self.query("select distinct epoch, value from metric_curve where variant = 'baseline'"),
+                         [(1, 0.1), (2, 0.2), (3, 0.3)])
+
+    def test_the_shipped_example(self):
+        for name in ("any-command.toml", "any_command.py", "sample-tracks.csv"):
+            shutil.copy(EXPERIMENTS / name, self.folder)
+        done = self.run_program("run", "any-command.toml", timeout=200)
+        self.assertIn("best of search:", done.stdout)
+        self.assertRegex(done.stdout, r"variant +accuracy +loss +difference +jobs")
+        self.assertIn("Difference: accuracy minus the baseline's with the same seed; higher is better.", done.stdout)
+        self.assertLessEqual(max(map(len, done.stdout.splitlines())), 80)
+        values = dict(self.query("select variant, value from metric_comparison where stage = 'ablation' "
+                                 "and part = 'test' and metric = 'accuracy'"))
+        self.assertEqual(len(values), 15)
+        self.assertGreater(values["baseline"], 0.6)  # 8 genres; guessing has 0.125
+        self.assertLess(values["sound alone"], values["baseline"])
+        # The best trial has the least validation loss.
+        best, = self.query("select variant from metric_comparison where stage = 'search' and part = 'validation' "
+                           "and metric = 'loss' order by value limit 1")
+        self.assertIn(f"best of search: {best[0]} ", done.stdout)
+        # Nothing is run twice.
+        attempts = self.query("select count(*) from attempts")
+        self.assertIn("already done", self.run_program("run", "any-command.toml").stdout)
+        self.assertEqual(self.query("select count(*) from attempts"), attempts)
+        rows = json.loads(self.run_program("table", "any-command", "--json").stdout)["rows"]
+        self.assertEqual({row["metric"] for row in rows}, {"accuracy", "loss"})
+
+    def test_ctrl_c_and_going_on(self):
+        self.write()
+        run = self.start("--workers", "2")
+        self.wait_until(self.checkpoints, "no checkpoint")
+        run.send_signal(signal.SIGINT)
+        output, _ = run.communicate(timeout=60)
+        self.assertEqual(run.returncode, 130, output + self.logs())
+        self.assertIn(("preempted",), self.query("select distinct cause from attempts"))
+        self.assertEqual(processes_with(f"{self.folder}/"), [])
+        self.run_program("run", "study.toml", "--workers", "2")
+        self.check_results()
+        resumed = [line for line in (self.folder / "history").read_text().splitlines() if not line.endswith(" 0")]
+        self.assertTrue(resumed, "nothing went on from a checkpoint")
+        self.assertTrue(self.query("select 1 from attempts where resumed_attempt is not null"))
+        self.assertEqual(self.checkpoints(), [], "checkpoints of finished jobs are left")
+
+    # Neither the commands nor what they had done is lost with a worker or the coordinator that is killed.
+    def test_killed_workers_and_coordinator(self):
+        self.write()
+        run = self.start("--workers", "2")
+        self.wait_until(self.checkpoints, "no checkpoint")
+        worker = next(p for p in processes_with(f"{self.folder}/results.db.d/worker-access.json"))
+        os.kill(worker, signal.SIGKILL)
+        self.wait_until(lambda: self.query("select 1 from attempts where cause = 'worker_crashed'"), "not noticed")
+        run.kill()
+        run.communicate()
+        self.wait_until(lambda: not processes_with(f"{self.folder}/results.db.d/worker-access.json") or
+                        self.query("select 1 from jobs where state = 'succeeded'"), "workers neither ended nor went on")
+        self.run_program("run", "study.toml", "--workers", "2", timeout=200)
+        self.check_results()
+        self.wait_until(lambda: not processes_with("slow.py"), "a command is left")
+
+    def test_failures_are_explained(self):
+        self.write(script="import sys\nprint('Traceback: no such column', file=sys.stderr)\nsys.exit(2)\n")
+        done = self.run_program("run", "study.toml", "--set", "study.seeds=1", expect=1)
+        self.assertIn("user_error, the command ended with exit code 2", done.stdout)
+        message, = self.query("select distinct message from attempts")
+        self.assertIn("Traceback: no such column", message[0])
+        self.assertEqual(self.query("select max(number) from attempts"), [(1,)], "a mistake was tried again")
+        log = next((self.folder / "results.db.d/logs").glob("job-1-*.log")).read_text()
+        self.assertIn("! Traceback: no such column", log)
+
+    def test_a_missing_metric_is_explained(self):
+        self.write(script="import os\nopen(os.environ['ORCHESTRATE_METRICS'], 'a').write('{\"metrics\": {\"scor\": 1}}')\n")
+        self.run_program("run", "study.toml", "--set", "study.seeds=1", expect=1)
+        (message,), = self.query("select distinct message from attempts")
+        self.assertIn("without the metric 'test score'; reported: test scor", message)
+
+    def test_a_changed_script_is_other_jobs(self):
+        quick = SLOW.replace("range(done + 1, 4)", "range(0)")
+        self.write(script=quick)
+        self.run_program("run", "study.toml")
+        self.write(script=quick + "\n# changed\n")
+        self.assertIn("jobs", self.run_program("run", "study.toml").stdout)
+        self.assertEqual(self.query("select count(*) from jobs"), [(8,)])
+
+    def test_width_is_slots(self):
+        self.write(script=SLOW.replace("range(done + 1, 4)", "range(0)").replace(
+            'config["seed"] / 100', 'int(os.environ["ORCHESTRATE_RANKS"])'))
+        self.run_program("run", "study.toml", "--workers", "2", "--set", "study.ranks=2")
+        self.assertEqual(self.query("select distinct value from metric_result where variant = 'baseline'"), [(2.5,)])
+        self.assertEqual(self.query("select distinct ranks from attempts"), [(2,)])
+
+    def test_a_silent_command_is_ended(self):
+        self.write(script="import time\ntime.sleep(1000)\n")
+        run = self.start("--workers", "1", "--set", "study.progress_timeout=1", "--set", "study.seeds=1")
+        try:
+            self.wait_until((self.folder / "results.db").exists, "no database")
+            self.wait_until(lambda: self.query("select 1 from attempts where cause = 'worker_crashed'"), "not ended")
+            (message,), *_ = self.query("select message from attempts where cause = 'worker_crashed'")
+            self.assertIn("made no progress for 1 s", message)
+        finally:
+            run.send_signal(signal.SIGINT)
+            run.communicate(timeout=60)
+        self.wait_until(lambda: not processes_with("slow.py"), "a command is left")
+
+    def test_plan_says_what_would_run(self):
+        self.write()
+        plan = self.run_program("plan", "study.toml").stdout
+        self.assertIn("command: python3 slow.py", plan)
+        self.assertIn("4 jobs in all", plan)
+        self.assertRegex(self.run_program("explain", "command.run").stdout, "The program and its arguments")
+
+
+if __name__ == "__main__":
+    main()

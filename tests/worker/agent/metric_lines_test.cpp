@@ -1,0 +1,91 @@
+// What a line of a command's report says, and what is said about lines that say nothing.
+#include "worker/agent/metric_lines.h"
+
+#include <gmock/gmock.h>
+
+#include "common/error.h"
+
+namespace orchestrate {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+TEST(MetricLines, Progress) {
+    const auto line = read_metric_line(R"({"step": 3, "steps": 10, "epoch": 1, "epochs": 2, "loss": 0.5})");
+    ASSERT_TRUE(line.progress);
+    EXPECT_EQ(line.progress->step, 3);
+    EXPECT_EQ(line.progress->epochs, 2);
+    EXPECT_EQ(line.progress->loss, 0.5);
+    EXPECT_FALSE(line.epoch);
+    EXPECT_THAT(line.result, IsEmpty());
+}
+
+TEST(MetricLines, AnEpochIsOfTheValidationPartAndTheEndOfTheTestPart) {
+    const auto epoch = read_metric_line(R"({"epoch": 2, "metrics": {"f1": 1}})");
+    ASSERT_TRUE(epoch.epoch);
+    EXPECT_THAT(epoch.epoch->named, ElementsAre(NamedMetric{"validation", "f1", 1.0}));
+    EXPECT_THAT(read_metric_line(R"({"metrics": {"f1": 1}})").result,
+                ElementsAre(NamedMetric{"test", "f1", 1.0}));
+    EXPECT_THAT(read_metric_line(R"({"metrics": {"f1": 1}, "part": "validation"})").result,
+                ElementsAre(NamedMetric{"validation", "f1", 1.0}));
+}
+
+struct Mistake {
+    const char* line;
+    const char* message;
+};
+
+class MistakenLine : public ::testing::TestWithParam<Mistake> {};
+
+TEST_P(MistakenLine, IsExplained) {
+    try {
+        read_metric_line(GetParam().line);
+        FAIL() << "was understood";
+    } catch (const UserError& error) {
+        EXPECT_THAT(error.what(), HasSubstr(GetParam().message));
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    MetricLines, MistakenLine,
+    ::testing::Values(
+        Mistake{"accuracy: 0.5", "is no valid JSON"}, Mistake{"[1]", "expected a JSON object"},
+        Mistake{R"({"metrics": {"loss": NaN}})", "is no valid JSON"},
+        Mistake{R"({"metrics": {"loss": "0.5"}})", "metric 'loss' is \"0.5\", expected a finite number"},
+        Mistake{R"({"metrics": {"loss": true}})", "expected a finite number"},
+        Mistake{R"({"metrics": {}})", "expected numbers by name"},
+        Mistake{R"({"metrics": 0.5})", "expected numbers by name"},
+        Mistake{R"({"metrics": {"": 0.5}})", "a metric's name has 0 bytes"},
+        Mistake{R"({"metrcs": {"loss": 1}})", "did you mean 'metrics'?"},
+        Mistake{R"({"metrics": {"loss": 1}, "part": "tests"})", "did you mean 'test'?"},
+        Mistake{R"({"epoch": 0, "metrics": {"loss": 1}})", "'epoch' is 0, expected an integer of at least 1"},
+        Mistake{R"({"step": 1.5})", "'step' is 1.5"}, Mistake{R"({"step": -1})", "'step' is -1"},
+        Mistake{R"({"part": "test"})", "'part' without 'metrics'"},
+        Mistake{R"({"steps": 4})", "says nothing"}, Mistake{"{}", "says nothing"},
+        Mistake{R"({"step": 1, "step": 2})", "stands twice"}));
+
+TEST(LineSplitter, CutsWhereverPiecesEnd) {
+    const std::string text = "one\ntwo\r\n\nbar 1\rbar 2\rbar 3\nlast";
+    for (std::size_t size = 1; size <= text.size(); ++size) {
+        LineSplitter splitter;
+        std::vector<std::string> lines;
+        for (std::size_t begin = 0; begin < text.size(); begin += size) {
+            for (auto& line : splitter.add(std::string_view(text).substr(begin, size))) {
+                lines.push_back(std::move(line));
+            }
+        }
+        EXPECT_THAT(lines, ElementsAre("one", "two", "", "bar 3")) << size;
+        EXPECT_EQ(splitter.rest(), "last");
+    }
+}
+
+TEST(LineSplitter, KeepsNoEndlessLine) {
+    LineSplitter splitter(10);
+    EXPECT_THAT(splitter.add(std::string(1000, 'x')), IsEmpty());
+    EXPECT_THAT(splitter.add("y\nnext\n"), ElementsAre(std::string(10, 'x'), "next"));
+}
+
+}  // namespace
+}  // namespace orchestrate
