@@ -43,6 +43,10 @@ Access parse_access(std::string_view text, const std::string& name) {
     const Json json = parse_strict_json(text, name);
     Access access;
     try {
+        const auto port = json.value("port", Json());
+        if (!port.is_number_unsigned() || port.get<std::uint64_t>() > 65535) {
+            throw std::out_of_range("port");  // else it would be rounded, or cut off
+        }
         json.get_to(access);
     } catch (const std::exception&) {
         throw UserError(name + ": is damaged: a field has another type than expected");

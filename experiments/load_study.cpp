@@ -94,6 +94,22 @@ void add_mentions(const std::vector<Edit>& edits, std::vector<ColumnMention>& me
     }
 }
 
+// A number that the command line gives as 2 stays one: written as 2.0, it is the same job when this is read again.
+void keep_numbers(Value& value, const Value& in_file) {
+    auto* table = std::get_if<ValueTable>(&value.data);
+    const auto* table_in_file = in_file.as_table();
+    if (table && table_in_file) {
+        for (auto& entry : table->entries) {
+            if (const auto* before = table_in_file->find(entry.key)) {
+                keep_numbers(entry.value, before->value);
+            }
+        }
+    } else if (const auto* integer = value.as_integer();
+               integer && std::holds_alternative<double>(in_file.data)) {
+        value.data = static_cast<double>(*integer);
+    }
+}
+
 class StudyLoader {
   public:
     StudyLoader(const std::filesystem::path& file, const std::vector<std::string>& overrides,
@@ -106,6 +122,11 @@ class StudyLoader {
         }
         for (const auto& text : overrides) {
             apply_override(root_, text, mistakes_);
+        }
+        for (auto& entry : std::get<ValueTable>(root_.data).entries) {
+            if (entry.key == "parameters") {
+                keep_numbers(entry.value, parameters_in_file_);
+            }
         }
         const std::size_t before = mistakes_.errors();
         const bool has_variables = replace_variables(root_, mistakes_);

@@ -212,7 +212,7 @@ INSTANTIATE_TEST_SUITE_P(
             "there is no metric 'acuracy'", "accuracy"},
         CommandMistake{"no_run", "[command]\nmetrics = [\"x\"]\n", "command.run is not set", ""},
         CommandMistake{"no_metrics", "[command]\nrun = [\"true\"]\n", "command.metrics is not set", ""},
-        CommandMistake{"unknown_key", "[command]\nrun = [\"true\"]\nmetric = [\"x\"]\n",
+        CommandMistake{"unknown_key", "[command]\nrun = [\"true\"]\nmetrics = [\"x\"]\nmetric = [\"x\"]\n",
                        "unknown key 'metric' in [command]", "metrics"},
         CommandMistake{"name_in_braces",
                        "[command]\nrun = [\"sh\", \"{rat}\"]\nmetrics = [\"x\"]\n[parameters]\nrate = 1\n",
