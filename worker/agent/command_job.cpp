@@ -202,15 +202,14 @@ class CommandRun {
     CommandExit follow(CommandProcess& process, const std::atomic<bool>& stop) {
         while (true) {
             process.wait(pipe_.descriptor(), kLook);
-            const bool wrote = take_what_it_wrote(process);
+            if (take_what_it_wrote(process)) {
+                observer_.on_advance();
+            }
             if (const auto exit = process.poll()) {
                 while (take_what_it_wrote(process)) {
                 }
                 take_rests();
                 return *exit;
-            }
-            if (wrote) {
-                observer_.on_advance();
             }
             ask_to_stop(process, stop);
         }
