@@ -49,7 +49,7 @@ std::set<std::int64_t> kept_variants(SQLite::Database& database, const Stage& st
         return {variants.begin(), variants.end()};
     }
     const auto metric = enum_from_name<SelectionMetric>(stage.select_by).value_or(SelectionMetric::macro_f1);
-    const auto means = mean_metric(database, stage.study, stage.name, metric, SelectionPart::validation);
+    const auto means = mean_metric(database, stage.study, stage.name, metric, SelectionPart::validation, "");
     std::vector<std::pair<double, std::size_t>> ranked;  // the best first; of equal ones the first
     for (std::size_t i = 0; i < std::min(variants.size(), means.size()); ++i) {
         if (means[i] && !kept.contains(variants[i])) {
