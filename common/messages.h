@@ -15,6 +15,7 @@
 
 #include "common/attempt.h"
 #include "common/checkpoint.h"
+#include "common/control_messages.h"
 #include "common/job_config.h"
 
 namespace orchestrate {
@@ -272,38 +273,6 @@ struct WorkerExited {
 };
 BOOST_DESCRIBE_STRUCT(WorkerExited, (), (name, exit_code, signal, error))
 
-struct StatusRequest {
-    static constexpr const char* kType = "status_request";
-};
-BOOST_DESCRIBE_STRUCT(StatusRequest, (), ())
-
-struct WorkerStatus {
-    std::string name;
-    std::string host;
-    int ranks = 1;
-    std::string state;      // "starting", "idle", "busy", "silent"
-    std::int64_t job = 0;   // 0: none
-    std::string job_title;  // "without energy, seed 2"
-    TrainingProgress progress;
-};
-BOOST_DESCRIBE_STRUCT(WorkerStatus, (), (name, host, ranks, state, job, job_title, progress))
-
-struct StatusReply {
-    static constexpr const char* kType = "status_reply";
-    std::string study;
-    std::string stage;
-    std::int64_t jobs = 0;
-    std::int64_t succeeded = 0;
-    std::int64_t failed = 0;
-    std::int64_t running = 0;
-    double elapsed_seconds = 0;
-    std::optional<double> remaining_seconds;
-    std::vector<WorkerStatus> workers;
-};
-BOOST_DESCRIBE_STRUCT(StatusReply, (),
-                      (study, stage, jobs, succeeded, failed, running, elapsed_seconds, remaining_seconds,
-                       workers))
-
 // A message of a newer release. Whoever gets it goes on as if it had not come.
 struct UnknownMessage {
     static constexpr const char* kType = "";
@@ -315,7 +284,9 @@ using Message =
     std::variant<Hello, Welcome, Refused, Heartbeat, Lease, AttemptProgress, AttemptEpoch, AttemptResumed,
                  CheckpointWritten, AttemptEnded, Acknowledged, StopAttempt, HandBack, Retire, Goodbye,
                  StartWorker, StopWorker, WorkerExited, StatusRequest, StatusReply, ParcelOffer, ParcelChunk,
-                 ParcelProgress, CheckpointRequest, CheckpointChunk, UnknownMessage>;
+                 ParcelProgress, CheckpointRequest, CheckpointChunk, SubmitStudy, StudyAccepted,
+                 ControlRequest, JobsRequest, JobsReply, JobRequest, JobReply, WhyRequest, TableRequest,
+                 LogRequest, LogReply, TextReply, UnknownMessage>;
 
 // Thrown for a frame that is no valid message.
 class ProtocolError : public std::runtime_error {

@@ -12,25 +12,7 @@
 
 namespace orchestrate {
 
-struct RunArguments {
-    std::filesystem::path file;
-    std::filesystem::path database;
-    std::vector<std::string> overrides;
-    int workers = 0;         // 0: what the study says
-    bool take_over = false;  // replace a silent coordinator on another host
-    double heartbeat_seconds = 4;
-};
-int run_study(const RunArguments& arguments, const std::string& program_version);
-
-int show_table(const std::filesystem::path& database, const std::optional<std::string>& study,
-               const std::optional<std::string>& stage, OutputFormat format);
-
 int run_query(const std::filesystem::path& database, const std::string& sql, OutputFormat format);
-
-// Of the coordinator that runs now, if there is one; else what the database says.
-int show_status(const std::filesystem::path& database, OutputFormat format);
-
-int show_logs(const std::filesystem::path& database, const std::string& job, bool only_paths);
 
 // Saved models that no study keeps any more: shown, with their sizes, or removed.
 int collect_models(const std::filesystem::path& database, bool remove);

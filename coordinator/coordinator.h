@@ -1,8 +1,10 @@
-// The coordinator: runs a study. It owns the job store, the dispatcher, the sites and the connections, all on one
-// thread; messages and ticks become events for the dispatcher.
+// The coordinator: runs studies, several at a time. It owns the job store, the dispatcher, the sites and the connections,
+// all on one thread; messages and ticks become events for the dispatcher, and what they change lets the studies go on.
+// Studies come from whoever starts it and from people who submit them; it ends when all have ended.
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <exception>
 #include <map>
 #include <memory>
@@ -21,12 +23,12 @@
 #include "coordinator/checkpoint_folders.h"
 #include "coordinator/database_lock.h"
 #include "coordinator/dispatcher.h"
-#include "coordinator/job_counts.h"
 #include "coordinator/job_store.h"
 #include "coordinator/parcel_store.h"
 #include "coordinator/progress_display.h"
 #include "coordinator/server.h"
 #include "coordinator/slurm_site.h"
+#include "coordinator/study_run.h"
 #include "experiments/study.h"
 
 namespace orchestrate {
@@ -37,49 +39,93 @@ struct CoordinatorOptions {
     std::chrono::milliseconds heartbeat_interval{4000};
     std::chrono::milliseconds tick_interval{200};
     RetryLimits retry_limits;
-    int workers = 0;         // slots of this machine; 0: what the study says
+    int workers = 0;         // slots of this machine; 0: what the first study says
     bool take_over = false;  // replace a silent coordinator on another host
+    bool reachable = false;  // listen on all addresses of this host; with Slurm it always does
+    bool stay = false;       // wait for studies until a signal comes
 };
 
-class Coordinator : private Surroundings {
+// Which studies of the database a coordinator goes on with besides those it is given.
+enum class Unfinished {
+    left_running,  // whose coordinator was killed
+    interrupted,   // also those that were interrupted
+};
+
+class Coordinator : private Surroundings, private StudyHost {
   public:
-    // Takes the database's lock. Throws UserError if another coordinator has it.
+    // Takes the database's lock. Throws DatabaseHeld if another coordinator has it.
     Coordinator(CoordinatorOptions options, ProgressDisplay& display);
     ~Coordinator() override;
 
-    // Runs a study to its end. Returns how it ended: finished, failed (some jobs failed, or a stage had no
-    // best variant), or interrupted by a signal.
-    StudyState run(const Study& study);
+    // A study to be run; before run(). What failed or was cancelled before is tried again, unless its coordinator was
+    // killed in the middle: then it goes on, and true is returned.
+    bool add(Study study);
+    // One as it was stored. Throws UserError if there is none of that name, or it cannot be read any more.
+    void add_stored(const std::string& study);
+    // Studies of the database that were not given, as they were stored. Returns their names; those that cannot be read
+    // any more are said to the person.
+    std::vector<std::string> add_unfinished(Unfinished which);
+
+    // Names of studies whose coordinator was killed, and that were not given.
+    std::vector<std::string> left_running();
+
+    // Until all studies have ended, those submitted meanwhile too, or a signal comes.
+    void run();
+
+    // How a study has ended. Throws what ended it, if it was a mistake or something broke.
+    StudyState outcome(const std::string& study) const;
+    bool interrupted() const { return interrupted_; }
+    // In the order in which they came.
+    std::vector<std::string> studies() const;
 
   private:
-    // coordinator.cpp: the study, the clock, the end.
-    boost::asio::awaitable<void> drive(const Study& study);
-    // The configuration that a stage starts from; nothing (said to the person) if no run of that earlier stage succeeded.
-    boost::asio::awaitable<std::optional<JobConfig>> best_config(const Stage& stage,
-                                                                 const std::vector<Variant>& variants);
-    boost::asio::awaitable<std::vector<Variant>> chosen_rows(const Stage& stage,
-                                                             const std::vector<Variant>& variants);
-    boost::asio::awaitable<void> run_stage(const Study& study, int position, const Stage& stage,
-                                           const std::vector<Variant>& variants);
+    // coordinator.cpp: the clock, the end.
+    boost::asio::awaitable<void> drive();
+    // Lets the studies go on as far as they can. False while the store is unavailable.
+    bool advance_studies();
     boost::asio::awaitable<void> dismiss_workers();
+    boost::asio::awaitable<void> wait_for_followers();
     boost::asio::awaitable<void> tick();
     boost::asio::awaitable<void> watch_signals();
-    void set_up_sites(const Study& study);
+    void end_studies();
     void beat_lock();
-    bool stage_done() const;
-    StatusReply status() const;
-    std::optional<double> remaining_seconds() const;
-    // After every event: wakes the stage if a job has changed, and sees to it that what was changed is committed
+    bool work_is_left() const;
+    // After every event: lets the studies go on if a job has changed, and sees to it that what was changed is committed
     // soon, in one transaction with what comes meanwhile.
     void settle();
+    void wake() { wake_timer_.cancel(); }
     void commit_now();
     void fail(std::exception_ptr failure);
-    // Repeats `work` while the store is unavailable. Throws once interrupted.
-    template <class Work>
-    auto when_store_works(Work work) -> boost::asio::awaitable<decltype(work())>;
+
+    // coordinator_studies.cpp
+    StudyRun* find_run(const std::string& study) const;  // the newest of that name; null: there is none
+    StudyRun& begin(Study study, OldFailures old_failures);
+    boost::asio::awaitable<StudyAccepted> submit(SubmitStudy submission);
+    void add_event(const std::string& study, const std::string& line);
+    void note_study(const std::string& study, const std::string& line) override;
+    void need_workers(const Study& study) override;
+    void settle_progress_limit();
+
+    // coordinator_status.cpp
+    StatusReply status(std::int64_t events_after) const;
+    TextReply table(const TableRequest& wanted);
+    StudyStatus status_of(const StudyRun& run) const;
+    std::optional<double> remaining_seconds(const StudyRun& run) const;
+
+    // coordinator_commands.cpp
+    class LiveControl;
+    TextReply control(const ControlRequest& request);
+    void hold(StudyRun& run, bool paused);
+    JobsReply jobs(const JobsRequest& wanted);
+    JobReply job(const JobRequest& wanted);
+    LogReply log(const LogRequest& wanted);
+    TextReply why_job(const WhyRequest& wanted);
 
     // coordinator_surroundings.cpp
+    void open_server(bool all_addresses);
+    void add_local_site(const Study& study);
     void accept_unacknowledged_results();
+    void check_cluster(const Study& study) const;
 
     // coordinator_connections.cpp
     boost::asio::awaitable<void> serve(std::shared_ptr<Connection> connection, Hello hello);
@@ -89,10 +135,12 @@ class Coordinator : private Surroundings {
                      const Message& message);
     boost::asio::awaitable<void> serve_pilot(std::shared_ptr<Connection> connection, Hello hello);
     boost::asio::awaitable<void> serve_person(std::shared_ptr<Connection> connection);
+    boost::asio::awaitable<Message> answer(const Message& request);
 
     // Surroundings of the dispatcher.
     std::chrono::steady_clock::time_point now() override { return std::chrono::steady_clock::now(); }
-    void note(const std::string& line) override { display_.note(line); }
+    void note(const std::string& line) override { note_study("", line); }
+    void note_job(std::int64_t job, const std::string& line) override;
     bool has_ended(const std::string& host, std::int64_t process) override;
     CheckpointPlan plan_checkpoints(const AttemptId& attempt, std::vector<StoredCheckpoint> stored) override;
     void remove_checkpoint(std::int64_t job, const StoredCheckpoint& checkpoint) override {
@@ -111,27 +159,25 @@ class Coordinator : private Surroundings {
     JobStore store_;
     CheckpointFolders checkpoints_;
     boost::asio::io_context io_{1};
+    boost::asio::thread_pool loader_{1};  // reads and checks studies that are submitted, with their data
     boost::asio::signal_set signals_;
     boost::asio::steady_timer tick_timer_;
-    boost::asio::steady_timer stage_timer_;  // cancelled whenever a job changes
+    boost::asio::steady_timer wake_timer_;  // cancelled whenever a study may go on
     boost::asio::steady_timer commit_timer_;
     bool commit_is_due_ = false;  // the timer runs
     std::size_t last_group_ = 0;  // changes of the last commit
     std::exception_ptr failure_;
     Dispatcher dispatcher_;
     std::unique_ptr<Server> server_;
+    std::optional<ClusterConfig> cluster_;  // of the sites: what the first study says
+    bool sites_run_commands_ = false;       // as the first study's jobs are
     std::unique_ptr<SlurmSites> slurm_;
-    JobCounts stage_jobs_;
-    std::int64_t study_row_ = 0;
-    std::string study_name_;
-    bool runs_commands_ = false;  // the study's jobs are commands
-    double checkpoint_interval_seconds_ = 60;
-    std::string stage_name_;
-    bool stage_promotes_ = false;  // it looks at every job that changes
-    std::chrono::steady_clock::time_point started_at_;
-    StudyState outcome_ = StudyState::finished;
+    std::vector<std::unique_ptr<StudyRun>> runs_;  // in the order in which they came
+    std::deque<Event> events_;                     // the newest
+    std::int64_t last_event_ = 0;
+    int persons_ = 0;  // connected
     bool interrupted_ = false;
-    bool dismissing_ = false;
+    bool ending_ = false;
     std::string broken_;  // why nothing can run any more
     // Files of workers that share no folder with this coordinator are read and written by a thread of their own, which
     // may wait for the disk.

@@ -37,7 +37,7 @@ asio::awaitable<void> Coordinator::serve(std::shared_ptr<Connection> connection,
 
 asio::awaitable<void> Coordinator::serve_worker(std::shared_ptr<Connection> connection, Hello hello) {
     const std::string name = hello.name;
-    if (runs_commands_ && !hello.runs_commands) {
+    if (sites_run_commands_ && !hello.runs_commands) {
         connection->send(
             Refused{"this study runs commands, which orchestrate-worker " + hello.program_version +
                     " does not know of; use the coordinator's release, " + options_.program_version});
@@ -121,7 +121,7 @@ bool Coordinator::carry_files(const std::string& worker, const std::shared_ptr<C
 asio::awaitable<void> Coordinator::serve_pilot(std::shared_ptr<Connection> connection, Hello hello) {
     const std::string name = hello.name;
     log_->info("pilot {} on {} is there with {} slots", name, hello.host, hello.slots);
-    display_.note("pilot " + name + " is there with " + std::to_string(hello.slots) + " slots");
+    note("pilot " + name + " is there with " + std::to_string(hello.slots) + " slots");
     auto owned = std::make_unique<PilotSite>(connection);
     PilotSite* site = owned.get();
     if (slurm_) {
@@ -156,19 +156,56 @@ asio::awaitable<void> Coordinator::serve_person(std::shared_ptr<Connection> conn
     Welcome welcome;
     welcome.program_version = options_.program_version;
     connection->send(welcome);
+    ++persons_;
     try {
         while (true) {
-            const Message message = co_await connection->read();
-            if (std::holds_alternative<StatusRequest>(message)) {
-                if (!dispatcher_.paused()) {
-                    commit_now();  // what is said here is on disk
-                }
-                connection->send(status());
+            const Message request = co_await connection->read();
+            if (const auto* unknown = std::get_if<UnknownMessage>(&request)) {
+                connection->send(Refused{"this coordinator is orchestrate " + options_.program_version +
+                                         " and does not know the request '" + unknown->type +
+                                         "'; use the release that it runs, or start it anew with yours"});
+            } else {
+                connection->send(co_await answer(request));
             }
         }
     } catch (const boost::system::system_error&) {
-        co_return;  // the person has left
+        // The person has left.
+    } catch (const std::exception& error) {
+        log_->warn("a person's connection is cut off: {}", error.what());
+        connection->close();
     }
+    --persons_;
+}
+
+asio::awaitable<Message> Coordinator::answer(const Message& request) {
+    if (!dispatcher_.paused()) {
+        commit_now();  // what is said here is on disk
+    }
+    if (const auto* wanted = std::get_if<StatusRequest>(&request)) {
+        co_return status(wanted->events_after);
+    }
+    if (const auto* submission = std::get_if<SubmitStudy>(&request)) {
+        co_return co_await submit(*submission);
+    }
+    if (const auto* wanted = std::get_if<TableRequest>(&request)) {
+        co_return table(*wanted);
+    }
+    if (const auto* wanted = std::get_if<JobsRequest>(&request)) {
+        co_return jobs(*wanted);
+    }
+    if (const auto* wanted = std::get_if<JobRequest>(&request)) {
+        co_return job(*wanted);
+    }
+    if (const auto* wanted = std::get_if<LogRequest>(&request)) {
+        co_return log(*wanted);
+    }
+    if (const auto* wanted = std::get_if<WhyRequest>(&request)) {
+        co_return why_job(*wanted);
+    }
+    if (const auto* wanted = std::get_if<ControlRequest>(&request)) {
+        co_return control(*wanted);
+    }
+    co_return Refused{"this is no request of a person's"};
 }
 
 }  // namespace orchestrate

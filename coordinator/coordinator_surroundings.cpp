@@ -5,6 +5,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 
+#include "common/error.h"
 #include "common/host.h"
 #include "common/result_spool.h"
 #include "coordinator/coordinator.h"
@@ -29,44 +30,63 @@ bool Coordinator::has_ended(const std::string& host, std::int64_t process) {
     return host == host_name() && !process_is_alive(process);
 }
 
-void Coordinator::set_up_sites(const Study& study) {
-    if (server_) {
-        return;  // by an earlier stage
-    }
-    const bool slurm = study.cluster.kind == ClusterKind::slurm;
-    server_ = std::make_unique<Server>(io_, state_folder(options_.database), slurm, log_,
+void Coordinator::open_server(bool all_addresses) {
+    server_ = std::make_unique<Server>(io_, state_folder(options_.database), all_addresses, log_,
                                        [this](std::shared_ptr<Connection> connection, Hello hello) {
                                            return serve(connection, std::move(hello));
                                        });
     accept_unacknowledged_results();
     dispatcher_.recover();
-    if (slurm) {
-        slurm_ = std::make_unique<SlurmSites>(
-            study.cluster, state_folder(options_.database), server_->worker_access_file(), log_,
-            options_.heartbeat_interval, [this](const std::string& line) { display_.note(line); });
-        slurm_->begin();
-    } else {
-        const auto capacity = local_capacity(study.cluster, options_.workers,
-                                             {usable_cores(), visible_gpus(), usable_memory_mib()});
-        if (!capacity.limited_by_memory.empty()) {
-            display_.note(capacity.limited_by_memory);
-        }
-        SiteOptions site;
-        site.device = capacity.device;
-        site.slots = capacity.slots;
-        site.gpu_places = capacity.gpu_places;
-        site.threads_per_rank = capacity.threads_per_rank;
-        site.access_file = std::filesystem::absolute(server_->worker_access_file());
-        site.log_folder = std::filesystem::absolute(state_folder(options_.database)) / "logs";
-        site.heartbeat_interval = options_.heartbeat_interval;
-        site.run_commands = study.is_of_command();
-        site.interface = study.cluster.interface.empty() ? "lo" : study.cluster.interface;
-        log_->info("this machine: {} slots, {} thread(s) each, {}", site.slots, site.threads_per_rank,
-                   site.device);
-        dispatcher_.add_site(kThisMachine, std::make_unique<LauncherSite>(make_local_launcher(false), site),
-                             site.slots);
-    }
     asio::co_spawn(io_, server_->accept(), asio::detached);
+}
+
+void Coordinator::add_local_site(const Study& study) {
+    const ClusterConfig& cluster = study.cluster;
+    const auto capacity =
+        local_capacity(cluster, options_.workers, {usable_cores(), visible_gpus(), usable_memory_mib()});
+    if (!capacity.limited_by_memory.empty()) {
+        note(capacity.limited_by_memory);
+    }
+    SiteOptions site;
+    site.device = capacity.device;
+    site.slots = capacity.slots;
+    site.gpu_places = capacity.gpu_places;
+    site.threads_per_rank = capacity.threads_per_rank;
+    site.access_file = std::filesystem::absolute(server_->worker_access_file());
+    site.log_folder = std::filesystem::absolute(state_folder(options_.database)) / "logs";
+    site.heartbeat_interval = options_.heartbeat_interval;
+    site.run_commands = study.is_of_command();
+    site.interface = cluster.interface.empty() ? "lo" : cluster.interface;
+    log_->info("this machine: {} slots, {} thread(s) each, {}", site.slots, site.threads_per_rank,
+               site.device);
+    dispatcher_.add_site(kThisMachine, std::make_unique<LauncherSite>(make_local_launcher(false), site),
+                         site.slots);
+}
+
+// The sites are those of the first study. Jobs go to whatever worker has their width, so a study that means other
+// machines or devices cannot share them.
+void Coordinator::check_cluster(const Study& study) const {
+    const ClusterConfig& cluster = study.cluster;
+    const std::string hint =
+        ". Run it on a database of its own (--db FILE), or when the coordinator of this one has ended";
+    if (!cluster_) {
+        return;
+    }
+    if (study.is_of_command() != sites_run_commands_) {
+        throw UserError("study '" + study.name + "' is " + (sites_run_commands_ ? "no" : "one") +
+                        " of commands, for which workers are started in another way than this coordinator's" +
+                        hint);
+    }
+    if (cluster.kind != cluster_->kind) {
+        throw UserError("study '" + study.name + "' asks for cluster.kind = \"" + to_string(cluster.kind) +
+                        "\", and the coordinator's workers run with \"" + to_string(cluster_->kind) + "\"" +
+                        hint);
+    }
+    if (cluster.device != cluster_->device && cluster.device != DeviceChoice::automatic) {
+        throw UserError("study '" + study.name + "' asks for cluster.device = \"" +
+                        to_string(cluster.device) + "\", and the coordinator's workers run with \"" +
+                        to_string(cluster_->device) + "\"" + hint);
+    }
 }
 
 // Results whose worker has ended before an earlier coordinator could acknowledge them.
@@ -102,7 +122,12 @@ void Coordinator::remove_checkpoints(std::int64_t job) {
 CheckpointPlan Coordinator::plan_checkpoints(const AttemptId& attempt, std::vector<StoredCheckpoint> stored) {
     CheckpointPlan plan;
     plan.attempt = attempt.number;
-    plan.interval_seconds = checkpoint_interval_seconds_;
+    for (const auto& run : runs_) {
+        if (!run->has_ended() && run->has_job(attempt.job)) {
+            plan.interval_seconds = run->study().checkpoint_interval_seconds;
+            break;
+        }
+    }
     try {
         checkpoints_.begin(attempt);
         plan.folder = checkpoints_.folder(attempt).string();

@@ -96,7 +96,7 @@ DatabaseLock::DatabaseLock(const std::filesystem::path& database, bool take_over
                 }
             }
         } else if (elsewhere || !locked) {
-            throw UserError(
+            throw DatabaseHeld(
                 in_use + (elsewhere ? heard : "") +
                 "; look at it with `orchestrate status`, or name another database with --db FILE");
         }

@@ -10,6 +10,8 @@
 
 #include <boost/describe.hpp>
 
+#include "common/error.h"
+
 namespace orchestrate {
 
 // What stands in the lock file.
@@ -21,12 +23,18 @@ struct LockHolder {
 };
 BOOST_DESCRIBE_STRUCT(LockHolder, (), (host, process_id, since))
 
+// Another coordinator has the database.
+class DatabaseHeld : public UserError {
+  public:
+    using UserError::UserError;
+};
+
 class DatabaseLock {
   public:
     // A holder whose heartbeat is younger may live.
     static constexpr int kHeartbeatLimitSeconds = 60;
 
-    // Makes the state folder (mode 0700) if need be. Throws UserError, saying who holds the database, since when and
+    // Makes the state folder (mode 0700) if need be. Throws DatabaseHeld, saying who holds the database, since when and
     // when it was last heard of. `take_over` replaces a holder on another host that has been silent for
     // kHeartbeatLimitSeconds, never one that lives.
     explicit DatabaseLock(const std::filesystem::path& database, bool take_over = false);

@@ -107,6 +107,10 @@ void Dispatcher::note(const std::string& line) {
     after_commit([this, line] { surroundings_.note(line); });
 }
 
+void Dispatcher::note_job(std::int64_t job, const std::string& line) {
+    after_commit([this, job, line] { surroundings_.note_job(job, line); });
+}
+
 bool Dispatcher::commit() {
     try {
         store_.commit();
@@ -119,6 +123,7 @@ bool Dispatcher::commit() {
     }
     if (paused_) {
         paused_ = false;
+        pause_reason_.clear();
         log_->info("the database can be written again");
         surroundings_.note("the database can be written again; going on");
         act();
@@ -129,6 +134,7 @@ bool Dispatcher::commit() {
 void Dispatcher::pause(const std::string& why) {
     if (!paused_) {
         paused_ = true;
+        pause_reason_ = why;
         log_->error("paused: {}", why);
         surroundings_.note("paused: " + why +
                            ". What runs goes on, nothing new begins until it can be written");
@@ -185,7 +191,7 @@ void Dispatcher::tick() {
     check_starting_workers();
     release_held_attempts();
     if (successes_unsaid_ > 0 && surroundings_.now() - successes_since_ >= 1s) {
-        note_success("");
+        note_success(0, "");
     }
     act();
 }
@@ -307,7 +313,7 @@ void Dispatcher::on_resume(Worker& worker, const AttemptResumed& resumed) {
                                                     point.steps, point.attempt)
                                       : fmt::format("goes on from what attempt {} has left", point.attempt);
     log_->info("job {}, attempt {} {}", attempt.job, attempt.number, text);
-    note(fmt::format("job {}: {}: {}", attempt.job, job.stored.title, text));
+    note_job(attempt.job, fmt::format("job {}: {}: {}", attempt.job, job.stored.title, text));
 }
 
 void Dispatcher::set_state(std::int64_t id, Job& job, JobState state) {

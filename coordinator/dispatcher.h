@@ -43,6 +43,8 @@ class Surroundings {
     virtual std::chrono::steady_clock::time_point now() = 0;
     // Tells the person.
     virtual void note(const std::string& line) = 0;
+    // The same, about a job.
+    virtual void note_job(std::int64_t /*job*/, const std::string& line) { note(line); }
     // Whether a process that this host knows has ended.
     virtual bool has_ended(const std::string& host, std::int64_t process) = 0;
     // What an attempt does about checkpoints; `stored` are those the database knows of its job.
@@ -127,6 +129,15 @@ class Dispatcher {
     void worker_disconnected(const std::string& name, const std::shared_ptr<Peer>& connection);
     // The worker ends after what it runs; what it has not begun is given to others. False for one that is not there.
     bool drain(const std::string& worker, const std::string& why);
+    // The same, and its slots stay empty. False also for one that is away.
+    bool drain_for_good(const std::string& worker, const std::string& why);
+    // Cancels a job that has not ended; one that runs is stopped, and keeps its worker until that says so. False if it
+    // has ended.
+    bool cancel(std::int64_t job);
+    // A job that has ended without a result waits again. False for any other.
+    bool ask_again(std::int64_t job);
+    // A job that several studies share is counted, and held, with this one.
+    void give_to_study(std::int64_t job, std::int64_t study);
     // Workers are named SITE-NUMBER.
     static std::string site_of(const std::string& worker);
     // Time has passed; to be called several times a second.
@@ -142,6 +153,7 @@ class Dispatcher {
     // The store could not be used otherwise.
     void pause(const std::string& why);
     bool paused() const { return paused_; }
+    const std::string& pause_reason() const { return pause_reason_; }  // empty: it is not paused
 
     // The jobs that have changed their state since the last call, in order; some of them more than once.
     std::vector<std::int64_t> take_changed_jobs() { return std::exchange(changed_jobs_, {}); }
@@ -187,7 +199,7 @@ class Dispatcher {
     // `began`: not handed back.
     bool end_attempt(AttemptEnded ended, const std::string& worker, bool began = true);
     void note_end(const AttemptEnded& ended, const Job& job, JobState state);
-    void note_success(const std::string& line);
+    void note_success(std::int64_t job, const std::string& line);
     void set_state(std::int64_t id, Job& job, JobState state);
     void on_exit(const std::string& site, const SiteWorkerExit& exit);
     void lose_worker(const std::string& name, LossEvidence evidence);
@@ -200,6 +212,7 @@ class Dispatcher {
     // After the commit of all that was changed before.
     void send(const Worker& worker, const Message& message);
     void note(const std::string& line);
+    void note_job(std::int64_t job, const std::string& line);
 
     DispatcherOptions options_;
     JobStore& store_;
@@ -226,6 +239,7 @@ class Dispatcher {
     std::string broken_;
     std::vector<std::int64_t> changed_jobs_;
     bool paused_ = false;
+    std::string pause_reason_;
     bool dismissing_ = false;
 };
 

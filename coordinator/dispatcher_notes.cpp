@@ -33,7 +33,7 @@ std::string found_by(const AttemptResult& result) {
 
 }  // namespace
 
-void Dispatcher::note_success(const std::string& line) {
+void Dispatcher::note_success(std::int64_t job, const std::string& line) {
     const auto now = surroundings_.now();
     if (now - successes_since_ >= 1s) {
         successes_since_ = now;
@@ -46,7 +46,7 @@ void Dispatcher::note_success(const std::string& line) {
         return;
     }
     if (++successes_said_ <= kSuccessesSaidPerSecond) {
-        note(line);
+        note_job(job, line);
     } else {
         ++successes_unsaid_;
     }
@@ -63,7 +63,8 @@ void Dispatcher::note_end(const AttemptEnded& ended, const Job& job, JobState st
             ++successes_unsaid_;  // without the text that nobody reads
             return;
         }
-        note_success(fmt::format("{}: {} in {}", title(), found_by(*ended.result),
+        note_success(id,
+                     fmt::format("{}: {} in {}", title(), found_by(*ended.result),
                                  duration_text(std::chrono::duration<double>(ended.result->total_seconds))));
         return;
     }
@@ -77,13 +78,13 @@ void Dispatcher::note_end(const AttemptEnded& ended, const Job& job, JobState st
         what += "; it is tried again";
     } else if (state == JobState::quarantined) {
         what += fmt::format(
-            "; QUARANTINED, since it has taken down {} workers: no worker gets it until the study "
-            "is run again; see orchestrate logs {}",
+            "; QUARANTINED, since it has taken down {0} workers: no worker gets it until it is "
+            "asked for again (orchestrate retry {1}); see orchestrate logs {1}",
             job.stored.failures, id);
     } else {
         what += fmt::format("; see orchestrate logs {}", id);
     }
-    note(title() + ": " + what);
+    note_job(id, title() + ": " + what);
 }
 
 }  // namespace orchestrate

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <unordered_map>
+#include <vector>
 
 #include "coordinator/job_states.h"
 
@@ -34,6 +35,16 @@ class JobCounts {
     std::int64_t unfinished() const { return in(JobState::waiting) + in(JobState::running); }
     std::int64_t without_result() const {
         return in(JobState::failed) + in(JobState::cancelled) + in(JobState::quarantined);
+    }
+
+    // In no order.
+    std::vector<std::int64_t> jobs() const {
+        std::vector<std::int64_t> ids;
+        ids.reserve(states_.size());
+        for (const auto& [job, state] : states_) {
+            ids.push_back(job);
+        }
+        return ids;
     }
 
   private:

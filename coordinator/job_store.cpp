@@ -94,15 +94,15 @@ JobStore::JobRecord* JobStore::record_if_current(const AttemptId& attempt) {
     return current ? record : nullptr;
 }
 
-std::int64_t JobStore::begin_study(const Study& study) {
+std::int64_t JobStore::begin_study(const Study& study, OldFailures old_failures) {
     commit();
     const std::int64_t row = file_.transaction([&](StoreDatabase& database) {
         execute(
             database,
             "INSERT INTO studies (name, file, toml, state, created_at) VALUES (?, ?, ?, 'running', ?) "
             "ON CONFLICT (name) DO UPDATE SET file = excluded.file, toml = excluded.toml, state = 'running', "
-            "finished_at = NULL",
-            study.name, study.file.string(), study.toml, now());
+            "finished_at = NULL, paused = paused AND ?",
+            study.name, study.file.string(), study.toml, now(), old_failures == OldFailures::keep ? 1 : 0);
         const std::int64_t found = number_of(database, "SELECT id FROM studies WHERE name = ?", study.name);
         execute(database, "UPDATE studies SET save_models = ?, best_models = ? WHERE id = ?",
                 to_string(study.save_models), study.best_models, found);
@@ -119,23 +119,40 @@ std::int64_t JobStore::begin_study(const Study& study) {
 void JobStore::set_study_state(std::int64_t study, StudyState state) {
     commit();
     file_.transaction([&](StoreDatabase& database) {
-        execute(
-            database,
-            "UPDATE studies SET state = ?1, finished_at = CASE WHEN ?1 IN ('finished', 'failed') THEN ?2 END "
-            "WHERE id = ?3",
-            to_string(state), now(), study);
+        execute(database,
+                "UPDATE studies SET state = ?1, finished_at = CASE WHEN ?1 IN ('finished', 'failed', "
+                "'cancelled') THEN ?2 END WHERE id = ?3",
+                to_string(state), now(), study);
     });
 }
 
 std::vector<StoredJob> JobStore::sync_stage(std::int64_t study, int position, const Stage& stage,
-                                            const std::vector<Variant>& variants, const JobPaths& paths) {
+                                            const std::vector<Variant>& variants, const JobPaths& paths,
+                                            OldFailures old_failures) {
     commit();
     std::vector<StoredJob> jobs = file_.transaction([&](StoreDatabase& database) {
-        return write_stage(database, study, position, stage, variants, paths);
+        return write_stage(database, study, position, stage, variants, paths, old_failures);
     });
     records_.clear();  // jobs may wait again
     return jobs;
 }
+
+std::vector<StoredStudy> JobStore::studies() {
+    commit();
+    return file_.read([](StoreDatabase& database) {
+        SQLite::Statement query(database,
+                                "SELECT id, name, file, toml, state, paused FROM studies ORDER BY id");
+        std::vector<StoredStudy> studies;
+        while (query.executeStep()) {
+            studies.push_back({query.getColumn(0).getInt64(), query.getColumn(1).getString(),
+                               query.getColumn(2).getString(), query.getColumn(3).getString(),
+                               enum_from_name<StudyState>(query.getColumn(4).getString()).value(),
+                               query.getColumn(5).getInt() != 0});
+        }
+        return studies;
+    });
+}
+
 std::vector<std::optional<double>> JobStore::mean_metric(std::int64_t study, const std::string& stage,
                                                          SelectionMetric metric, SelectionPart part,
                                                          const std::string& name) {
@@ -184,6 +201,29 @@ std::vector<std::string> JobStore::sync_ensembles(std::int64_t study, const std:
     commit();
     return file_.transaction(
         [&](StoreDatabase& database) { return write_ensembles(database, study, stage, ensembles); });
+}
+
+void JobStore::set_study_paused(std::int64_t study, bool paused) {
+    change([study, paused](StoreDatabase& database) {
+        execute(database, "UPDATE studies SET paused = ? WHERE id = ?", paused ? 1 : 0, study);
+    });
+}
+
+bool JobStore::cancel(std::int64_t job) {
+    JobRecord* record = find_record(job);
+    if (record == nullptr || record->state == JobState::running) {
+        return false;
+    }
+    const auto transition = find_transition(record->state, JobEvent::cancelled);
+    if (!transition) {
+        return false;
+    }
+    record->state = transition->to;
+    change([job, state = transition->to, at = now()](StoreDatabase& database) {
+        execute(database, "UPDATE jobs SET state = ?, by_person = 1, finished_at = ? WHERE id = ?",
+                to_string(state), at, job);
+    });
+    return true;
 }
 
 std::vector<OpenAttempt> JobStore::open_attempts() {
@@ -441,9 +481,11 @@ std::optional<JobTransition> JobStore::end_attempt(AttemptEnded ended, const Ret
                 succeeded ? shared->result.value().device_class.c_str() : nullptr, job, number);
         const bool final = transition.to != JobState::waiting;
         execute(database,
-                "UPDATE jobs SET state = ?1, failures = ?2, finished_at = CASE WHEN ?3 THEN ?4 END "
+                "UPDATE jobs SET state = ?1, failures = ?2, finished_at = CASE WHEN ?3 THEN ?4 END, "
+                "by_person = ?6 "
                 "WHERE id = ?5",
-                to_string(transition.to), failures, final ? 1 : 0, at, job);
+                to_string(transition.to), failures, final ? 1 : 0, at, job,
+                shared->cause == Cause::cancelled ? 1 : 0);
         for (const auto& metrics : shared->epochs) {
             store_epoch(database, shared->attempt, metrics);
         }
@@ -467,7 +509,8 @@ bool JobStore::ask_again(std::int64_t job) {
     record->state = transition->to;
     record->failures = 0;
     change([job, state = transition->to](StoreDatabase& database) {
-        execute(database, "UPDATE jobs SET state = ?, failures = 0, finished_at = NULL WHERE id = ?",
+        execute(database,
+                "UPDATE jobs SET state = ?, failures = 0, by_person = 0, finished_at = NULL WHERE id = ?",
                 to_string(state), job);
     });
     return true;

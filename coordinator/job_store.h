@@ -25,8 +25,24 @@
 
 namespace orchestrate {
 
-enum class StudyState { running, finished, failed, interrupted };
-BOOST_DESCRIBE_ENUM(StudyState, running, finished, failed, interrupted)
+enum class StudyState { running, finished, failed, interrupted, cancelled };
+BOOST_DESCRIBE_ENUM(StudyState, running, finished, failed, interrupted, cancelled)
+
+// What a study that begins does about jobs of its that ended without a result before.
+enum class OldFailures {
+    ask_again,  // they wait again: a person runs the study
+    keep,  // they stay as they are, and the study paused if it was: a coordinator goes on where one was killed
+};
+
+// A study as the database has it.
+struct StoredStudy {
+    std::int64_t row = 0;
+    std::string name;
+    std::filesystem::path file;
+    std::string toml;
+    StudyState state = StudyState::running;
+    bool paused = false;
+};
 
 // One job as the dispatcher needs it while it waits: small, since there may be 100,000 of them.
 struct StoredJob {
@@ -82,13 +98,18 @@ class JobStore {
     std::int64_t commits() const { return commits_; }
 
     // Those three write at once, together with what waits.
-    std::int64_t begin_study(const Study& study);
+    std::int64_t begin_study(const Study& study, OldFailures old_failures = OldFailures::ask_again);
     void set_study_state(std::int64_t study, StudyState state);
 
     // Makes the stage's variants and jobs what the study says: new ones are added, those gone are hidden, and
-    // cancelled if nothing else names them and they have not begun; failed or cancelled jobs wait again. Returns the stage's jobs in order, without repetition.
+    // cancelled if nothing else names them and they have not begun. Returns the stage's jobs in order, without
+    // repetition.
     std::vector<StoredJob> sync_stage(std::int64_t study, int position, const Stage& stage,
-                                      const std::vector<Variant>& variants, const JobPaths& paths);
+                                      const std::vector<Variant>& variants, const JobPaths& paths,
+                                      OldFailures old_failures = OldFailures::ask_again);
+
+    // In the order in which they first came.
+    std::vector<StoredStudy> studies();
 
     // The mean over seeds of a metric, per variant of a stage in order; nothing where no job succeeded. `name`: of a
     // command's own metric, in place of `metric`.
@@ -109,6 +130,12 @@ class JobStore {
     // Writes the ensembles of a stage whose jobs are done; returns what could not be computed, for people.
     std::vector<std::string> sync_ensembles(std::int64_t study, const std::string& stage,
                                             const std::vector<KnownEnsemble>& ensembles);
+
+    // Takes part in the next commit.
+    void set_study_paused(std::int64_t study, bool paused);
+
+    // A person cancels a job that does not run. False, and no change, if it runs or has ended.
+    bool cancel(std::int64_t job);
 
     // Jobs waiting or running, of all studies.
     std::int64_t unfinished_jobs();
@@ -157,6 +184,13 @@ class JobStore {
 
     // A job that has failed or is quarantined waits again, its failures forgotten. False, and no change, for others.
     bool ask_again(std::int64_t job);
+
+    // Calls `work(database)`, which only reads, with all changes written. Throws what `work` throws.
+    template <class Work>
+    auto read(Work work) {
+        commit();
+        return file_.read(work);
+    }
 
     // False for a job that the database does not have.
     bool has_succeeded(std::int64_t job);

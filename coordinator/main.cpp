@@ -6,7 +6,10 @@
 
 #include "common/error.h"
 #include "coordinator/commands.h"
+#include "coordinator/control_command_line.h"
+#include "coordinator/control_commands.h"
 #include "coordinator/pilot.h"
+#include "coordinator/run_commands.h"
 #include "coordinator/study_commands.h"
 #include "experiments/study.h"
 
@@ -19,9 +22,17 @@ constexpr const char* kAbout =
     "table out. What is done is kept in an SQLite database, so that the same command goes on\n"
     "after an interruption and trains nothing twice.\n\n"
     "    orchestrate plan grid.toml      what would be trained\n"
-    "    orchestrate run grid.toml       train it and print the table\n"
+    "    orchestrate run grid.toml       train it and print the table; a second one joins in\n"
+    "    orchestrate top                 watch it, from any terminal\n"
     "    orchestrate table               the table of the newest study\n"
     "    orchestrate query \"select * from comparison\"";
+
+constexpr const char* kAccess =
+    "From another host: the access file of the coordinator (DATABASE.d/access.json)";
+
+std::optional<std::filesystem::path> access_of(const std::string& text) {
+    return text.empty() ? std::nullopt : std::optional<std::filesystem::path>(text);
+}
 
 struct Formats {
     bool json = false;
@@ -46,6 +57,7 @@ int run(int argc, char** argv) {
     std::vector<std::string> overrides;
     std::string name;
     std::string stage;
+    std::string access;
     Formats formats;
     const auto add_database = [&](CLI::App* command) {
         command->add_option("--db", database, "The results database")
@@ -64,17 +76,23 @@ int run(int argc, char** argv) {
     };
 
     auto* run_command =
-        add_database(app.add_subcommand("run", "Train what a study asks for and print its table"));
+        add_database(app.add_subcommand("run",
+                                        "Train what a study asks for and print its table; submits it to the "
+                                        "coordinator that has the database, if there is one"));
     add_study(run_command);
     RunArguments run_arguments;
+    HostArguments& host = run_arguments.host;
     run_command
-        ->add_option("--workers", run_arguments.workers,
+        ->add_option("--workers", host.workers,
                      "Ranks at a time on this machine (default: one per core or GPU)")
         ->check(CLI::Range(1, 4096));
-    run_command->add_flag("--take-over", run_arguments.take_over,
+    run_command->add_option("--access", access, kAccess)->type_name("FILE");
+    run_command->add_flag("--reachable", host.reachable,
+                          "Listen on all addresses of this host, for commands from others");
+    run_command->add_flag("--take-over", host.take_over,
                           "Replace a coordinator on another host that is certainly dead");
     run_command
-        ->add_option("--heartbeat", run_arguments.heartbeat_seconds,
+        ->add_option("--heartbeat", host.heartbeat_seconds,
                      "Seconds between signs of life of workers and of their ranks; who misses three is lost")
         ->check(CLI::Range(0.05, 3600.0))
         ->capture_default_str();
@@ -120,6 +138,7 @@ int run(int argc, char** argv) {
     auto* table_command = add_database(app.add_subcommand("table", "Print the comparison table of a study"));
     table_command->add_option("study", name, "Its name (default: the newest)")->type_name("STUDY");
     table_command->add_option("--stage", stage, "Another stage than the last")->type_name("STAGE");
+    table_command->add_option("--access", access, kAccess)->type_name("FILE");
     add_formats(*table_command, formats);
 
     auto* query_command =
@@ -128,16 +147,7 @@ int run(int argc, char** argv) {
     query_command->add_option("sql", sql, "The query")->required()->type_name("SQL");
     add_formats(*query_command, formats);
 
-    auto* status_command =
-        add_database(app.add_subcommand("status", "What runs now, or how far each study is"));
-    add_formats(*status_command, formats);
-
-    auto* logs_command = add_database(app.add_subcommand("logs", "Print the logs of a job's attempts"));
-    bool only_paths = false;
-    logs_command->add_option("job", name, "Its number, or the first characters of its identity")
-        ->required()
-        ->type_name("JOB");
-    logs_command->add_flag("--paths", only_paths, "Only the names of the files");
+    const ControlCommandLine control(app);
 
     auto* collect_command = add_database(app.add_subcommand(
         "collect", "Show which saved models no study keeps any more; --remove removes them"));
@@ -181,7 +191,7 @@ int run(int argc, char** argv) {
     };
     if (run_command->parsed()) {
         run_arguments.file = file;
-        run_arguments.database = database;
+        run_arguments.place = {database, access_of(access)};
         run_arguments.overrides = overrides;
         return run_study(run_arguments, ORCHESTRATE_VERSION);
     }
@@ -201,16 +211,13 @@ int run(int argc, char** argv) {
         return print_schema();
     }
     if (table_command->parsed()) {
-        return show_table(database, given(name), given(stage), formats.chosen());
+        return show_table({database, access_of(access)}, given(name), given(stage), formats.chosen());
     }
     if (query_command->parsed()) {
         return run_query(database, sql, formats.chosen());
     }
-    if (status_command->parsed()) {
-        return show_status(database, formats.chosen());
-    }
-    if (logs_command->parsed()) {
-        return show_logs(database, name, only_paths);
+    if (const auto code = control.run(ORCHESTRATE_VERSION)) {
+        return *code;
     }
     if (collect_command->parsed()) {
         return collect_models(database, remove_models);

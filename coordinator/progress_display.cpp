@@ -18,7 +18,7 @@ std::string fitted(const std::string& text, std::size_t columns) {
     return text.size() <= columns ? text : text.substr(0, columns - 3) + "...";
 }
 
-std::string summary(const StatusReply& status) {
+std::string summary(const StudyStatus& status) {
     std::string text = fmt::format("{}/{} jobs", status.succeeded, status.jobs);
     if (status.failed > 0) {
         text += fmt::format(", {} failed", status.failed);
@@ -35,7 +35,7 @@ std::string summary(const StatusReply& status) {
 std::string worker_line(const WorkerStatus& worker, std::size_t columns) {
     constexpr std::size_t kShortestTitle = 10;
     const auto& progress = worker.progress;
-    std::string doing = worker.state;
+    std::string doing = worker.state + (worker.draining ? ", draining" : "");
     if (worker.state == "busy") {
         doing = progress.phase.empty() ? "begins" : progress.phase;
         if (progress.epoch > 0 && progress.steps > 0) {
@@ -65,15 +65,22 @@ std::size_t terminal_columns(std::FILE* output) {
 std::vector<std::string> render_progress(const StatusReply& status, std::size_t columns) {
     constexpr std::size_t kBarWidth = 14;
     constexpr std::size_t kMaximumWorkers = 16;
-    const double done = status.jobs == 0 ? 0.0
-                                         : static_cast<double>(status.succeeded + status.failed) /
-                                               static_cast<double>(status.jobs);
-    const auto filled = static_cast<std::size_t>(std::floor(done * kBarWidth));
     std::vector<std::string> lines;
-    lines.push_back(fitted(status.study + " / " + status.stage, columns));
-    lines.push_back(
-        fitted("[" + std::string(filled, '#') + std::string(kBarWidth - filled, '.') + "] " + summary(status),
-               columns));
+    for (const auto& study : status.studies) {
+        if (study.state != "running" && study.state != "paused") {
+            continue;  // it has ended
+        }
+        const double done = study.jobs == 0 ? 0.0
+                                            : static_cast<double>(study.succeeded + study.failed) /
+                                                  static_cast<double>(study.jobs);
+        const auto filled = static_cast<std::size_t>(std::floor(done * kBarWidth));
+        lines.push_back(fitted(study.study + (study.stage.empty() ? "" : " / " + study.stage) +
+                                   (study.state == "paused" ? "  (paused)" : ""),
+                               columns));
+        lines.push_back(fitted(
+            "[" + std::string(filled, '#') + std::string(kBarWidth - filled, '.') + "] " + summary(study),
+            columns));
+    }
     for (std::size_t i = 0; i < std::min(kMaximumWorkers, status.workers.size()); ++i) {
         lines.push_back(fitted(worker_line(status.workers[i], columns), columns));
     }

@@ -36,7 +36,7 @@ class ProgressDisplay {
     std::chrono::steady_clock::time_point summarised_at_;
 };
 
-// The block for a terminal of that many columns: one line on the study, one per worker.
+// The block for a terminal of that many columns: two lines on each study that runs, one per worker.
 std::vector<std::string> render_progress(const StatusReply& status, std::size_t columns);
 
 }  // namespace orchestrate

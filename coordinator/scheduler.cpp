@@ -66,6 +66,12 @@ void Scheduler::close_site(const std::string& site) {
     }
 }
 
+void Scheduler::remove_slots(const std::string& site, int slots) {
+    if (const auto found = sites_.find(site); found != sites_.end()) {
+        found->second.slots -= slots;
+    }
+}
+
 void Scheduler::add_job(const SchedulableJob& job) {
     remove_job(job.job);
     const Key key{job.study, {job.priority, -job.ranks}};

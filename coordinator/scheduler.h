@@ -71,6 +71,8 @@ class Scheduler {
     void remove_site(const std::string& site);
     // Its workers are asked to hold no more jobs, and it gets no more workers.
     void close_site(const std::string& site);
+    // So many of its slots stay empty from now on.
+    void remove_slots(const std::string& site, int slots);
 
     // A job that waits. One that is known is replaced.
     void add_job(const SchedulableJob& job);

@@ -31,15 +31,16 @@ struct JobSurroundings {
     std::string resources_text;
 };
 
-// The job of that configuration, which waits again unless it runs or has succeeded; without its title.
+// The job of that configuration, which waits again unless it runs, has succeeded, or is kept; without its title.
 StoredJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
-                          const JobSurroundings& surroundings) {
+                          const JobSurroundings& surroundings, OldFailures old_failures) {
     const std::string config_text = canonical_json(config);
     const std::string identity = sha256_hex(config_text);
     StoredJob job;
     job.resources = surroundings.resources;
     BoundStatement known(
-        database, "SELECT id, state, failures, resources, paths FROM jobs WHERE identity = ?", identity);
+        database, "SELECT id, state, failures, resources, paths, by_person FROM jobs WHERE identity = ?",
+        identity);
     if (!known->executeStep()) {
         execute(database,
                 "INSERT INTO jobs (identity, config, paths, ranks, resources, state, created_at) VALUES (?, "
@@ -51,6 +52,13 @@ StoredJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
     }
     job.id = known->getColumn(0).getInt64();
     const auto state = enum_from_name<JobState>(known->getColumn(1).getString()).value();
+    const bool cancelled_by_person = known->getColumn(5).getInt() != 0;
+    if (old_failures == OldFailures::keep && is_over_without_result(state) &&
+        (state != JobState::cancelled || cancelled_by_person)) {
+        job.state = state;
+        job.failures = known->getColumn(2).getInt();
+        return job;
+    }
     const std::string resources = known->getColumn(3).getString();
     JobResources before;
     Json::parse(resources).get_to(before);
@@ -75,8 +83,8 @@ StoredJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
     } else if (!as_asked_for) {
         // Tried where its data lies now.
         execute(database,
-                "UPDATE jobs SET paths = ?, ranks = ?, resources = ?, finished_at = NULL, state = ?, "
-                "failures = ? WHERE id = ?",
+                "UPDATE jobs SET paths = ?, ranks = ?, resources = ?, finished_at = NULL, by_person = 0, "
+                "state = ?, failures = ? WHERE id = ?",
                 surroundings.paths, surroundings.resources.ranks, resources_text, to_string(transition.to),
                 job.failures, job.id);
     }
@@ -111,7 +119,7 @@ void cancel_unnamed_jobs(StoreDatabase& database) {
 
 std::vector<StoredJob> write_stage(StoreDatabase& database, std::int64_t study, int position,
                                    const Stage& stage, const std::vector<Variant>& variants,
-                                   const JobPaths& paths) {
+                                   const JobPaths& paths, OldFailures old_failures) {
     execute(database,
             "INSERT INTO stages (study_id, position, name, kind, select_by) VALUES (?, ?, ?, ?, ?) "
             "ON CONFLICT (study_id, name) DO UPDATE SET position = excluded.position, kind = excluded.kind, "
@@ -145,7 +153,7 @@ std::vector<StoredJob> write_stage(StoreDatabase& database, std::int64_t study, 
         execute(database, "DELETE FROM variant_jobs WHERE variant_id = ?", variant_id);
         const JobSurroundings surroundings{paths_text, variant.resources, Json(variant.resources).dump()};
         for (const auto& run : variant.runs) {
-            StoredJob job = find_or_add_job(database, job_of(variant, run), surroundings);
+            StoredJob job = find_or_add_job(database, job_of(variant, run), surroundings, old_failures);
             execute(database,
                     "INSERT INTO variant_jobs (variant_id, job_id, seed_index, initialization_seed, "
                     "data_order_seed) "

@@ -22,6 +22,6 @@ void cancel_unnamed_jobs(StoreDatabase& database);
 // JobStore::sync_stage.
 std::vector<StoredJob> write_stage(StoreDatabase& database, std::int64_t study, int position,
                                    const Stage& stage, const std::vector<Variant>& variants,
-                                   const JobPaths& paths);
+                                   const JobPaths& paths, OldFailures old_failures);
 
 }  // namespace orchestrate

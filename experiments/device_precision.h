@@ -17,4 +17,8 @@ struct DevicePrecision {
 Study load_study(const std::filesystem::path& file, const std::vector<std::string>& overrides,
                  const DevicePrecision& automatic);
 
+// The same from the text of a file that need not be there any more, as Study::toml keeps it.
+Study load_study_text(const std::string& text, const std::filesystem::path& file,
+                      const DevicePrecision& automatic);
+
 }  // namespace orchestrate

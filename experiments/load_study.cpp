@@ -112,9 +112,9 @@ void keep_numbers(Value& value, const Value& in_file) {
 
 class StudyLoader {
   public:
-    StudyLoader(const std::filesystem::path& file, const std::vector<std::string>& overrides,
-                const DevicePrecision& automatic)
-        : file_(file), automatic_(automatic), source_(read_study_source(file)) {
+    StudyLoader(const std::filesystem::path& file, std::shared_ptr<const SourceText> source,
+                const std::vector<std::string>& overrides, const DevicePrecision& automatic)
+        : file_(file), automatic_(automatic), source_(std::move(source)) {
         root_ = read_with_includes(source_, is_composed_, mistakes_);
         mistakes_.throw_if_any();
         if (const auto* parameters = section("parameters")) {
@@ -630,7 +630,14 @@ Study load_study(const std::filesystem::path& file, const std::vector<std::strin
 
 Study load_study(const std::filesystem::path& file, const std::vector<std::string>& overrides,
                  const DevicePrecision& automatic) {
-    return StudyLoader(file, overrides, automatic).load();
+    return StudyLoader(file, read_study_source(file), overrides, automatic).load();
+}
+
+Study load_study_text(const std::string& text, const std::filesystem::path& file,
+                      const DevicePrecision& automatic) {
+    const auto folder = std::filesystem::absolute(file).parent_path();
+    const auto source = std::make_shared<SourceText>(SourceText{file.string(), folder, text});
+    return StudyLoader(file, source, {}, automatic).load();
 }
 
 }  // namespace orchestrate

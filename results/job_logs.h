@@ -7,6 +7,8 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
+#include "common/control_messages.h"
+
 namespace orchestrate {
 
 struct AttemptLog {
@@ -20,5 +22,9 @@ struct AttemptLog {
 // job or the first characters (4 or more) of its identity. Throws UserError if there is no such job (saying
 // which there are), if several match, or if it has no log yet.
 std::vector<AttemptLog> find_job_logs(SQLite::Database& database, const std::string& job);
+
+// A piece of the log of one attempt, if this host sees the file. Throws UserError as find_job_logs, if the job has no
+// such attempt, or if the file cannot be read here.
+LogReply read_log(SQLite::Database& database, const LogRequest& wanted);
 
 }  // namespace orchestrate

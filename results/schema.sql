@@ -6,7 +6,8 @@ CREATE TABLE studies (
     name          TEXT NOT NULL UNIQUE,
     file          TEXT NOT NULL,               -- absolute path it was read from
     toml          TEXT NOT NULL,               -- its text
-    state         TEXT NOT NULL CHECK (state IN ('running', 'finished', 'failed', 'interrupted')),
+    state         TEXT NOT NULL CHECK (state IN ('running', 'finished', 'failed', 'interrupted', 'cancelled')),
+    paused        INTEGER NOT NULL DEFAULT 0 CHECK (paused IN (0, 1)),  -- 1: nothing new of it begins
     save_models   TEXT NOT NULL DEFAULT 'all' CHECK (save_models IN ('none', 'best', 'all')),  -- whose models are kept
     best_models   INTEGER NOT NULL DEFAULT 0,  -- with 'best': variants of a stage besides its baseline
     created_at    TEXT NOT NULL,
@@ -49,6 +50,7 @@ CREATE TABLE jobs (
     state         TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'succeeded', 'failed', 'cancelled', 'paused',
                                                   'quarantined')),
     failures      INTEGER NOT NULL DEFAULT 0,  -- attempts that count against the limit
+    by_person     INTEGER NOT NULL DEFAULT 0,  -- 1: cancelled by a command; 0: if cancelled, as no study names it
     created_at    TEXT NOT NULL,
     finished_at   TEXT
 );

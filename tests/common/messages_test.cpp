@@ -143,5 +143,19 @@ TEST(JobIdentityTest, DependsOnEveryPartAndNothingElse) {
     EXPECT_NE(job_identity(base), job_identity(other));
 }
 
+TEST(MessagesTest, WhatPeopleAskArrivesAsItWasSent) {
+    const auto control =
+        std::get<ControlRequest>(through_the_wire(ControlRequest{Control::drain, "local-2"}));
+    EXPECT_EQ(control.control, Control::drain);
+    EXPECT_EQ(control.target, "local-2");
+    LogReply log;
+    log.bytes.values = {0, 255, 10};  // no text of any encoding
+    EXPECT_EQ(std::get<LogReply>(through_the_wire(log)).bytes, log.bytes);
+    JobReply job;
+    job.job.attempts.resize(1);
+    job.job.attempts[0].resumed_step = 40;
+    EXPECT_EQ(std::get<JobReply>(through_the_wire(job)).job.attempts.at(0).resumed_step, 40);
+}
+
 }  // namespace
 }  // namespace orchestrate

@@ -93,7 +93,11 @@ class FakeWorker {
             } else if (const auto* stop = std::get_if<StopAttempt>(&message)) {
                 if (running_ == stop->attempt) {
                     running_.reset();
+                    connection_->send(AttemptEnded{stop->attempt, Cause::cancelled, "", {}, ""});
                     begin_next();
+                } else if (std::erase(queue_, stop->attempt) > 0) {
+                    connection_->send(
+                        AttemptEnded{stop->attempt, Cause::cancelled, "before it began", {}, ""});
                 }
             } else if (const auto* back = std::get_if<HandBack>(&message)) {
                 for (const auto& attempt : back->attempts) {

@@ -10,14 +10,17 @@ using testing::HasSubstr;
 using testing::Not;
 
 StatusReply busy_status() {
+    StudyStatus study;
+    study.study = "punk-or-funk-small";
+    study.state = "running";
+    study.stage = "ablation";
+    study.jobs = 14;
+    study.succeeded = 5;
+    study.failed = 1;
+    study.elapsed_seconds = 133;
+    study.remaining_seconds = 200;
     StatusReply status;
-    status.study = "punk-or-funk-small";
-    status.stage = "ablation";
-    status.jobs = 14;
-    status.succeeded = 5;
-    status.failed = 1;
-    status.elapsed_seconds = 133;
-    status.remaining_seconds = 200;
+    status.studies = {study};
     WorkerStatus worker;
     worker.name = "local-1";
     worker.state = "busy";
@@ -37,6 +40,22 @@ TEST(ProgressTest, SaysJobsWorkersAndTime) {
     EXPECT_THAT(lines[2], HasSubstr("loss 1.234"));
     EXPECT_THAT(lines[2], HasSubstr("51.2k tok/s"));
     EXPECT_THAT(lines[3], HasSubstr("idle"));
+}
+
+TEST(ProgressTest, ShowsEveryStudyThatRunsAndNoneThatHasEnded) {
+    auto status = busy_status();
+    status.studies.push_back(status.studies[0]);
+    status.studies[1].study = "second";
+    status.studies[1].state = "paused";
+    status.studies.push_back(status.studies[0]);
+    status.studies[2].study = "third";
+    status.studies[2].state = "finished";
+    const auto lines = render_progress(status, 80);
+    ASSERT_EQ(lines.size(), 6U);
+    EXPECT_THAT(lines[2], HasSubstr("second / ablation  (paused)"));
+    for (const auto& line : lines) {
+        EXPECT_THAT(line, Not(HasSubstr("third")));
+    }
 }
 
 TEST(ProgressTest, FitsTheTerminal) {

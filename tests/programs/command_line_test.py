@@ -25,7 +25,8 @@ class CommandLineTest(ProgramTest):
 
     def test_help_teaches_every_command(self):
         text = self.run_program("--help").stdout
-        for command in ("run", "table", "query", "status", "plan", "diff", "explain", "schema", "logs", "sample-data"):
+        for command in ("run", "table", "query", "status", "plan", "diff", "explain", "schema", "logs", "sample-data", "top",
+                        "jobs", "job", "why", "cancel", "retry", "pause", "resume", "drain", "serve"):
             self.assertIn(command, text)
             own = self.run_program(command, "--help").stdout
             self.assertIn("Usage", own)
@@ -83,7 +84,8 @@ class CommandLineTest(ProgramTest):
         self.assertIn("energy", errors)
 
     def test_a_missing_database_is_explained(self):
-        for arguments in (("table",), ("query", "select 1"), ("status",), ("logs", "1")):
+        for arguments in (("table",), ("query", "select 1"), ("status",), ("logs", "1"), ("jobs",), ("job", "1"),
+                          ("why", "1"), ("cancel", "1"), ("pause", "a")):
             errors = self.run_program(*arguments, "--db", "none.db", expect=2).stderr
             self.assertIn("none.db", errors)
             self.assertIn("--db", errors)

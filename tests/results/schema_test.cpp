@@ -88,7 +88,9 @@ TEST_F(SchemaTest, KeepsAnExistingDatabaseByteForByte) {
     {
         SQLite::Database database(path(), kReadWrite);
         prepare_schema(database);
-        database.exec("INSERT INTO studies VALUES (1, 'a', '/a.toml', '', 'running', 'now', NULL)");
+        database.exec(
+            "INSERT INTO studies (id, name, file, toml, state, created_at) VALUES (1, 'a', '/a.toml', '', "
+            "'running', 'now')");
     }
     const std::string before = bytes();
     SQLite::Database database(path(), kReadWrite);

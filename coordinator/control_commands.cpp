@@ -1,0 +1,251 @@
+#include "coordinator/control_commands.h"
+
+#include <iostream>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "coordinator/database_lock.h"
+#include "coordinator/job_report.h"
+#include "coordinator/offline_control.h"
+#include "coordinator/progress_display.h"
+#include "coordinator/read_database.h"
+#include "coordinator/terminal.h"
+#include "coordinator/why.h"
+#include "results/display_width.h"
+#include "results/job_list.h"
+#include "results/job_logs.h"
+
+namespace orchestrate {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::size_t kPipeWidth = 200;  // of what is made for a terminal and goes elsewhere
+constexpr auto kFollowInterval = 500ms;
+constexpr auto kPatience = 10s;
+
+// The answer of the coordinator that has the database, or what `read(database)` finds in the file.
+template <class Reply, class Read>
+Reply ask_or_read(const Place& place, const Message& request, Read read) {
+    if (auto client = Client::reach(place)) {
+        return client->ask_or_throw<Reply>(request);
+    }
+    auto database = open_to_read(place.database);
+    return read(database);
+}
+
+void print_text(const std::string& text, const char* key, bool json) {
+    if (json) {
+        std::cout << Json{{key, text}}.dump() << "\n";
+    } else {
+        std::cout << wrapped(text, output_width());
+    }
+}
+
+}  // namespace
+
+int show_status(const Place& place, OutputFormat format) {
+    auto client = Client::reach(place);
+    if (!client) {
+        auto database = open_to_read(place.database);
+        std::cout << render_study_status(database, output_width(), format);
+        return 0;
+    }
+    const auto status = client->ask<StatusReply>(StatusRequest{});
+    if (format == OutputFormat::json) {
+        std::cout << Json(status).dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
+        return 0;
+    }
+    const std::size_t width = output_width();
+    std::cout << fmt::format(
+        "coordinator: process {} on {}, {}, {} waiting\n", status.process_id, status.host,
+        status.workers.size() == 1 ? "1 worker" : fmt::format("{} workers", status.workers.size()),
+        status.waiting == 1 ? "1 job" : fmt::format("{} jobs", status.waiting));
+    if (!status.paused.empty()) {
+        std::cout << wrapped("nothing is handed out at the moment: " + status.paused, width);
+    }
+    for (const auto& line : render_progress(status, width == 0 ? kPipeWidth : width)) {
+        std::cout << line << "\n";
+    }
+    for (const auto& study : status.studies) {
+        if (study.state != "running" && study.state != "paused") {
+            std::cout << study.study << ": " << study.state << "\n";
+        }
+    }
+    return 0;
+}
+
+int show_jobs(const Place& place, const JobsArguments& arguments) {
+    const JobsRequest wanted{arguments.study.value_or(""), arguments.states, arguments.limit};
+    const auto reply = ask_or_read<JobsReply>(
+        place, wanted, [&](SQLite::Database& database) { return list_jobs(database, wanted); });
+    std::cout << render_jobs(reply, output_width(), arguments.format);
+    return 0;
+}
+
+int show_job(const Place& place, const std::string& job, bool json) {
+    const JobRequest wanted{job};
+    const auto reply = ask_or_read<JobReply>(place, wanted, [&](SQLite::Database& database) {
+        return JobReply{describe_job(database, job), ""};
+    });
+    std::cout << (json ? Json(reply.job).dump(2, ' ', false, Json::error_handler_t::replace) + "\n"
+                       : render_job(reply.job, output_width()));
+    return 0;
+}
+
+int show_why(const Place& place, const std::string& job, bool json) {
+    const WhyRequest wanted{job};
+    const auto reply = ask_or_read<TextReply>(place, wanted, [&](SQLite::Database& database) {
+        const WhyFacts facts = stored_facts(database, job);
+        return TextReply{fmt::format("job {} ({}): {}", facts.job.row.job, facts.job.row.title, why(facts)),
+                         ""};
+    });
+    print_text(reply.text, "why", json);
+    return 0;
+}
+
+int show_table(const Place& place, const std::optional<std::string>& study,
+               const std::optional<std::string>& stage, OutputFormat format) {
+    const TableRequest wanted{study.value_or(""), stage.value_or(""),
+                              static_cast<std::int64_t>(output_width()), to_string(format)};
+    const auto reply = ask_or_read<TextReply>(place, wanted, [&](SQLite::Database& database) {
+        return TextReply{table_text(database, wanted), ""};
+    });
+    std::cout << reply.text;
+    return 0;
+}
+
+int change(const Place& place, const ControlRequest& request, bool json) {
+    const auto patience_ends = std::chrono::steady_clock::now() + kPatience;
+    while (true) {
+        if (auto client = Client::reach(place)) {
+            print_text(client->ask_or_throw<TextReply>(request).text, "done", json);
+            return 0;
+        }
+        try {
+            print_text(control_offline(place.database, request), "done", json);
+            return 0;
+        } catch (const DatabaseHeld&) {
+            // A coordinator that begins or ends has the database and answers nobody.
+            if (std::chrono::steady_clock::now() > patience_ends) {
+                throw;
+            }
+        }
+        std::this_thread::sleep_for(kFollowInterval);
+    }
+}
+
+namespace {
+
+LogReply log_piece(const Place& place, const LogRequest& wanted) {
+    return ask_or_read<LogReply>(place, wanted,
+                                 [&](SQLite::Database& database) { return read_log(database, wanted); });
+}
+
+void print_head(const LogReply& log) {
+    std::cout << fmt::format("==> attempt {} on {} ({}): {}\n", log.attempt, log.worker,
+                             log.cause.empty() ? "running" : log.cause, log.file);
+}
+
+void print_bytes(const LogReply& log) {
+    std::cout.write(reinterpret_cast<const char*>(log.bytes.values.data()), std::ssize(log.bytes.values));
+    std::cout.flush();
+}
+
+// Until the job gets no further attempt, through those that come meanwhile.
+int follow_log(const Place& place, const LogsArguments& arguments) {
+    SignalWatch signals;
+    std::int64_t attempt = 0;
+    std::int64_t offset = 0;
+    while (true) {
+        LogReply log = log_piece(place, {arguments.job, attempt, offset});
+        if (log.attempt != attempt) {
+            print_head(log);
+            attempt = log.attempt;
+        }
+        print_bytes(log);
+        offset += std::ssize(log.bytes.values);
+        if (!log.bytes.values.empty()) {
+            continue;
+        }
+        if (!log.cause.empty()) {
+            if (log.over) {
+                return 0;
+            }
+            // Its next attempt, once there is one.
+            if (const LogReply next = log_piece(place, {arguments.job, 0, 0}); next.attempt != attempt) {
+                attempt = 0;
+                offset = 0;
+                continue;
+            }
+        }
+        if (signals.wait(kFollowInterval)) {
+            return 130;
+        }
+    }
+}
+
+}  // namespace
+
+int show_logs(const Place& place, const LogsArguments& arguments) {
+    if (arguments.follow) {
+        return follow_log(place, arguments);
+    }
+    const auto details =
+        ask_or_read<JobReply>(place, JobRequest{arguments.job}, [&](SQLite::Database& database) {
+            find_job_logs(database, arguments.job);  // says what is wrong if there is none
+            return JobReply{describe_job(database, arguments.job), ""};
+        });
+    bool any = false;
+    Json all = Json::array();
+    for (const auto& attempt : details.job.attempts) {
+        if (attempt.log_file.empty() || (arguments.attempt > 0 && attempt.number != arguments.attempt)) {
+            continue;
+        }
+        if (arguments.only_paths) {
+            std::cout << attempt.log_file << "\n";
+            any = true;
+            continue;
+        }
+        LogReply log{attempt.number, attempt.worker, attempt.host, attempt.log_file,
+                     attempt.cause,  false,          {},           ""};
+        std::string text;
+        bool readable = true;
+        if (!arguments.json) {
+            print_head(log);
+        }
+        try {
+            do {
+                log =
+                    log_piece(place, {arguments.job, attempt.number, static_cast<std::int64_t>(text.size())});
+                text.append(log.bytes.values.begin(), log.bytes.values.end());
+            } while (!log.bytes.values.empty());
+        } catch (const UserError&) {
+            readable = false;
+        }
+        any = any || readable;
+        if (arguments.json) {
+            all.push_back({{"attempt", attempt.number},
+                           {"worker", attempt.worker},
+                           {"host", attempt.host},
+                           {"cause", attempt.cause},
+                           {"file", attempt.log_file},
+                           {"text", readable ? Json(text) : Json()}});
+        } else if (readable) {
+            std::cout << text;
+        } else {
+            std::cout << "(this file cannot be read here; it was written on the worker's host)\n";
+        }
+    }
+    if (arguments.json) {
+        std::cout << all.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
+    } else if (details.job.attempts.empty()) {
+        throw UserError(fmt::format("job {} has no log yet: it is {} and no attempt of it has written one",
+                                    details.job.row.job, details.job.row.state));
+    }
+    return any ? 0 : 1;
+}
+
+}  // namespace orchestrate

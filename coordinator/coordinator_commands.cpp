@@ -1,0 +1,172 @@
+// What people ask of a coordinator, and what they change.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "common/error.h"
+#include "coordinator/control.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/local_devices.h"
+#include "coordinator/why.h"
+#include "results/job_list.h"
+#include "results/job_logs.h"
+
+namespace orchestrate {
+
+class Coordinator::LiveControl final : public ControlHost {
+  public:
+    explicit LiveControl(Coordinator& coordinator) : coordinator_(coordinator) {}
+
+    JobStore& store() override { return coordinator_.store_; }
+    bool is_active(const std::string& study) const override {
+        const StudyRun* run = coordinator_.find_run(study);
+        return run != nullptr && !run->has_ended();
+    }
+    bool cancel_job(std::int64_t job) override { return coordinator_.dispatcher_.cancel(job); }
+    bool ask_again(std::int64_t job) override { return coordinator_.dispatcher_.ask_again(job); }
+
+    void study_cancelled(const StoredStudy& study) override {
+        if (is_active(study.name)) {
+            coordinator_.find_run(study.name)->end(StudyState::cancelled);
+            coordinator_.dispatcher_.hold_study(study.row, false);
+            coordinator_.wake();
+        }
+        store().set_study_state(study.row, StudyState::cancelled);
+    }
+
+    void set_paused(const StoredStudy& study, bool paused) override {
+        store().set_study_paused(study.row, paused);
+        if (is_active(study.name)) {
+            coordinator_.hold(*coordinator_.find_run(study.name), paused);
+        }
+    }
+
+    void go_on(const StoredStudy& study) override {
+        Study loaded = load_study_text(study.toml, study.file, look_at_devices());
+        coordinator_.check_cluster(loaded);
+        coordinator_.begin(std::move(loaded), OldFailures::keep);
+        coordinator_.wake();
+    }
+
+    std::string how_it_goes_on(const std::string& /*study*/) const override { return ""; }
+
+    bool drain(const std::string& worker, std::vector<std::string>& workers) override {
+        for (const auto& [name, entry] : coordinator_.dispatcher_.workers()) {
+            if (entry.connection) {
+                workers.push_back(name);
+            }
+        }
+        return coordinator_.dispatcher_.drain_for_good(worker, "a person asked for it");
+    }
+
+  private:
+    Coordinator& coordinator_;
+};
+
+TextReply Coordinator::control(const ControlRequest& request) {
+    TextReply reply;
+    if (ending_ || interrupted_) {
+        reply.refused = "the coordinator is about to end; try again when it has";
+        return reply;
+    }
+    LiveControl host(*this);
+    try {
+        reply.text = apply_control(host, request);
+        note(reply.text);
+    } catch (const StoreUnavailable& error) {
+        dispatcher_.pause(error.what());
+        reply.refused = std::string("the database cannot be written at the moment: ") + error.what();
+    } catch (const std::exception& error) {
+        reply.refused = error.what();
+    }
+    settle();
+    if (!dispatcher_.commit()) {
+        reply.refused =
+            "not on disk yet, since the database cannot be written: " + dispatcher_.pause_reason() +
+            ". It is done as soon as it can be, if the coordinator lives until then";
+    }
+    return reply;
+}
+
+// Jobs that a paused study shares with one that is not belong to that one meanwhile.
+void Coordinator::hold(StudyRun& run, bool paused) {
+    run.set_paused(paused);
+    dispatcher_.hold_study(run.row(), paused);
+    for (const auto& other : runs_) {
+        if (other.get() == &run || other->has_ended() || other->is_paused()) {
+            continue;
+        }
+        for (const std::int64_t job : run.jobs()) {
+            if (paused && other->has_job(job)) {
+                dispatcher_.give_to_study(job, other->row());
+            }
+        }
+    }
+}
+
+JobsReply Coordinator::jobs(const JobsRequest& wanted) {
+    try {
+        return store_.read([&](SQLite::Database& database) { return list_jobs(database, wanted); });
+    } catch (const std::exception& error) {
+        JobsReply reply;
+        reply.refused = error.what();
+        return reply;
+    }
+}
+
+JobReply Coordinator::job(const JobRequest& wanted) {
+    JobReply reply;
+    try {
+        reply.job =
+            store_.read([&](SQLite::Database& database) { return describe_job(database, wanted.job); });
+    } catch (const std::exception& error) {
+        reply.refused = error.what();
+    }
+    return reply;
+}
+
+LogReply Coordinator::log(const LogRequest& wanted) {
+    try {
+        return store_.read([&](SQLite::Database& database) { return read_log(database, wanted); });
+    } catch (const std::exception& error) {
+        LogReply reply;
+        reply.refused = error.what();
+        return reply;
+    }
+}
+
+TextReply Coordinator::why_job(const WhyRequest& wanted) {
+    TextReply reply;
+    try {
+        WhyFacts facts =
+            store_.read([&](SQLite::Database& database) { return stored_facts(database, wanted.job); });
+        facts.coordinator_lives = true;
+        facts.dispatch_paused = dispatcher_.pause_reason();
+        for (const auto& run : runs_) {
+            if (!run->has_ended() && run->study().name == facts.study) {
+                facts.stage_has_begun = run->has_job(facts.job.row.job);
+                facts.current_stage = run->stage_name();
+                facts.study_paused = run->is_paused();
+            }
+        }
+        const auto known = dispatcher_.jobs().find(facts.job.row.job);
+        if (known != dispatcher_.jobs().end()) {
+            if (known->second.stored.state == JobState::waiting) {
+                facts.scheduler = dispatcher_.why_waiting(known->first);
+            }
+            facts.worker_is_away = known->second.attempt.has_value();
+            for (const auto& [name, worker] : dispatcher_.workers()) {
+                if (worker.running == known->second.attempt && worker.running) {
+                    facts.worker_is_away = !worker.connection;
+                    facts.progress = worker.progress;
+                }
+            }
+        }
+        reply.text = fmt::format("job {} ({}): {}", facts.job.row.job, facts.job.row.title, why(facts));
+    } catch (const std::exception& error) {
+        reply.refused = error.what();
+    }
+    return reply;
+}
+
+}  // namespace orchestrate

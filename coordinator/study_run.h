@@ -1,0 +1,106 @@
+// One study on its way through the coordinator: its stages in order, each from the best of an earlier one, until all of
+// its jobs are over. Several run at a time. It has no thread and no clock: whoever owns it calls advance() after
+// something has happened.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordinator/dispatcher.h"
+#include "coordinator/job_counts.h"
+#include "coordinator/job_store.h"
+#include "coordinator/search_halving.h"
+#include "experiments/study.h"
+
+namespace orchestrate {
+
+// What a study needs of the coordinator that runs it.
+class StudyHost {
+  public:
+    virtual ~StudyHost() = default;
+    // Tells the person something about a study.
+    virtual void note_study(const std::string& study, const std::string& line) = 0;
+    // Jobs of the study are about to be scheduled: there must be workers. Throws UserError if it cannot have them here.
+    virtual void need_workers(const Study& study) = 0;
+};
+
+// Not thread-safe. What it is given must outlive it.
+class StudyRun {
+  public:
+    // `row`: of the study in the database, begun there already.
+    StudyRun(Study study, std::int64_t row, OldFailures old_failures, JobStore& store, Dispatcher& dispatcher,
+             StudyHost& host, std::chrono::steady_clock::time_point now);
+
+    // Goes on as far as it can. Throws StoreUnavailable: nothing is lost, call it again later. What else goes wrong ends
+    // the study.
+    void advance();
+
+    // Whether advance() would do something.
+    bool may_go_on() const;
+
+    // The state of a job, perhaps one of its own, may have changed.
+    void job_changed(std::int64_t job);
+
+    // Ends it before its jobs are over; its state is written by the next advance().
+    void end(StudyState how);
+    // The same with a mistake of the person's, or what else broke.
+    void fail(std::exception_ptr failure);
+
+    const Study& study() const { return study_; }
+    std::int64_t row() const { return row_; }
+    const std::string& stage_name() const { return stage_name_; }
+    // Of the stage that runs, or the last.
+    const JobCounts& stage_jobs() const { return stages_.at(stage_); }
+    // Over all stages so far.
+    bool has_job(std::int64_t job) const { return all_jobs_.contains(job); }
+    std::vector<std::int64_t> jobs() const { return all_jobs_.jobs(); }
+    // How it has ended, once that is in the database.
+    std::optional<StudyState> outcome() const { return written_ ? outcome_ : std::nullopt; }
+    bool has_ended() const { return written_; }
+    // Only remembered here: whoever pauses it holds its jobs.
+    bool is_paused() const { return paused_; }
+    void set_paused(bool paused) { paused_ = paused; }
+    std::exception_ptr failure() const { return failure_; }
+    std::chrono::steady_clock::time_point began_at() const { return began_at_; }
+    std::optional<std::chrono::steady_clock::time_point> ended_at() const { return ended_at_; }
+    void set_ended_at(std::chrono::steady_clock::time_point at) { ended_at_ = at; }
+
+  private:
+    // False: the study cannot go on, and has ended.
+    bool begin_stage();
+    std::optional<JobConfig> baseline_of(const Stage& stage);
+    std::vector<Variant> rows_of(const Stage& stage);
+    // Promotes what may be trained further.
+    void promote();
+    bool stage_is_over() const;
+    void take_jobs(const std::vector<StoredJob>& jobs);
+    void tell_notes();
+
+    Study study_;
+    std::int64_t row_;
+    OldFailures old_failures_;
+    JobStore& store_;
+    Dispatcher& dispatcher_;
+    StudyHost& host_;
+    std::chrono::steady_clock::time_point began_at_;
+    std::optional<std::chrono::steady_clock::time_point> ended_at_;
+    std::map<std::string, std::vector<Variant>> variants_of_;  // by stage
+    std::vector<JobCounts> stages_;                            // one at least
+    JobCounts all_jobs_;
+    std::size_t stage_ = 0;
+    bool stage_begun_ = false;
+    bool paused_ = false;
+    std::string stage_name_;
+    std::optional<SearchHalving> halving_;  // of a stage that promotes
+    std::vector<std::string> notes_;        // told once what they speak of is done
+    std::optional<StudyState> outcome_;
+    bool written_ = false;
+    std::exception_ptr failure_;
+};
+
+}  // namespace orchestrate

@@ -1,0 +1,32 @@
+// The terminal that a command runs in: how wide it is, and Ctrl-C.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+namespace orchestrate {
+
+// Columns of the terminal that standard output is; 0 if it is none.
+std::size_t output_width();
+
+// While alive, SIGINT, SIGTERM and SIGHUP do not end the process but are told by wait(). For one thread.
+class SignalWatch {
+  public:
+    SignalWatch();
+    ~SignalWatch();
+    SignalWatch(const SignalWatch&) = delete;
+    SignalWatch& operator=(const SignalWatch&) = delete;
+
+    // Sleeps so long, or until a signal comes or has come: then true, from now on.
+    bool wait(std::chrono::milliseconds duration);
+    // The same, and ends also when there is something to read from standard input.
+    bool wait_for_input(std::chrono::milliseconds duration);
+
+  private:
+    bool wait_on(bool input, std::chrono::milliseconds duration);
+
+    int signals_ = -1;
+    bool signalled_ = false;
+};
+
+}  // namespace orchestrate

@@ -1,0 +1,211 @@
+#include "coordinator/study_run.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <spdlog/sinks/null_sink.h>
+
+#include "common/error.h"
+#include "results/schema.h"
+#include "tests/coordinator/small_life.h"
+#include "tests/experiments/study_files.h"
+
+namespace orchestrate {
+namespace {
+
+using test::success_of;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+
+constexpr const char* kStudy = R"(
+[study]
+name = "grid"
+seeds = [1, 2]
+
+[data]
+path = "tracks.csv"
+label = "genre"
+features = ["energy", "tempo"]
+
+[search]
+method = "grid"
+seeds = [1]
+
+[search.space]
+"model.head_width" = { choice = [8, 16] }
+
+[[ablation]]
+leave_one_out = ["energy"]
+)";
+
+SQLite::Database empty_database() {
+    SQLite::Database database(":memory:", SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    prepare_schema(database);
+    return database;
+}
+
+class World final : public Surroundings, public StudyHost {
+  public:
+    std::chrono::steady_clock::time_point now() override { return {}; }
+    void note(const std::string& line) override { notes.push_back(line); }
+    bool has_ended(const std::string& /*host*/, std::int64_t /*process*/) override { return false; }
+    CheckpointPlan plan_checkpoints(const AttemptId& /*attempt*/,
+                                    std::vector<StoredCheckpoint> /*stored*/) override {
+        return {};
+    }
+    void remove_checkpoint(std::int64_t /*job*/, const StoredCheckpoint& /*checkpoint*/) override {}
+    void remove_checkpoints(std::int64_t /*job*/) override {}
+    std::vector<std::int64_t> jobs_with_checkpoints() override { return {}; }
+    std::string allocation_state(const std::string& /*site*/) override { return ""; }
+
+    void note_study(const std::string& study, const std::string& line) override {
+        notes.push_back(study + ": " + line);
+    }
+    void need_workers(const Study& /*study*/) override {
+        ++workers_needed;
+        if (has_no_workers) {
+            throw UserError("there are no such workers");
+        }
+    }
+
+    std::vector<std::string> notes;
+    int workers_needed = 0;
+    bool has_no_workers = false;
+};
+
+// What a worker is sent.
+class Inbox final : public Peer {
+  public:
+    void send(const Message& message) override { messages.push_back(message); }
+    void close() override {}
+    std::vector<Message> messages;
+};
+
+class StudyRunTest : public ::testing::Test {
+  protected:
+    StudyRunTest() { begin(); }
+
+    void begin(OldFailures old_failures = OldFailures::ask_again) {
+        Study study = folder_.load(kStudy);
+        const std::int64_t row = store_.begin_study(study, old_failures);
+        run_.emplace(std::move(study), row, old_failures, store_, dispatcher_, world_, world_.now());
+    }
+
+    // Lets a worker do what it is given, each attempt ending by `cause`, until it gets no more.
+    void work(Cause cause = Cause::succeeded) {
+        Hello hello;
+        hello.role = Role::worker;
+        hello.name = "by-hand";
+        const auto inbox = std::make_shared<Inbox>();
+        dispatcher_.worker_connected(inbox, hello);
+        for (std::size_t i = 0; i < inbox->messages.size() || settle(); ++i) {
+            if (i >= inbox->messages.size()) {
+                break;
+            }
+            const Message message = inbox->messages[i];
+            if (const auto* lease = std::get_if<Lease>(&message)) {
+                AttemptEnded ended = success_of(lease->attempt);
+                if (cause != Cause::succeeded) {
+                    ended = {lease->attempt, cause, "as the test says", {}};
+                }
+                dispatcher_.worker_said("by-hand", inbox, ended);
+                settle();
+            }
+        }
+    }
+
+    // What the coordinator does after every event. Whether there is something new.
+    bool settle() {
+        dispatcher_.commit();
+        const auto changed = dispatcher_.take_changed_jobs();
+        for (const std::int64_t job : changed) {
+            run_->job_changed(job);
+        }
+        run_->advance();
+        dispatcher_.commit();
+        return !changed.empty();
+    }
+
+    std::string stored_state() {
+        return store_.studies().at(0).state == *run_->outcome() ? to_string(*run_->outcome()) : "another";
+    }
+
+    testing::StudyFolder folder_;
+    World world_;
+    JobStore store_{empty_database(), {.grouped = true, .vfs = {}, .network_file_system = {}, .sync = true}};
+    Dispatcher dispatcher_{
+        {},
+        store_,
+        world_,
+        std::make_shared<spdlog::logger>("null", std::make_shared<spdlog::sinks::null_sink_mt>())};
+    std::optional<StudyRun> run_;
+};
+
+TEST_F(StudyRunTest, GoesThroughItsStagesToTheEnd) {
+    run_->advance();
+    EXPECT_EQ(run_->stage_name(), "search");
+    EXPECT_EQ(run_->stage_jobs().all(), 2);
+    EXPECT_EQ(world_.workers_needed, 1);
+    EXPECT_FALSE(run_->has_ended());
+    work();
+    EXPECT_EQ(run_->stage_name(), "ablation");
+    EXPECT_EQ(run_->stage_jobs().in(JobState::succeeded), 4);
+    EXPECT_EQ(run_->outcome(), StudyState::finished);
+    EXPECT_EQ(stored_state(), "finished");
+    EXPECT_THAT(world_.notes, Contains(HasSubstr("grid: best of search: ")));
+}
+
+TEST_F(StudyRunTest, WithoutABaselineItHasFailed) {
+    run_->advance();
+    work(Cause::diverged);
+    EXPECT_EQ(run_->outcome(), StudyState::failed);
+    EXPECT_EQ(run_->stage_name(), "search");
+    EXPECT_THAT(world_.notes, Contains(HasSubstr("has no baseline to start from")));
+}
+
+TEST_F(StudyRunTest, AJobOfAnEarlierStageThatIsTriedAgainHoldsUpTheEnd) {
+    run_->advance();
+    const auto jobs = run_->jobs();
+    ASSERT_TRUE(dispatcher_.cancel(jobs.at(0)));
+    work();
+    EXPECT_EQ(run_->outcome(), StudyState::failed);  // one job has no result
+    begin(OldFailures::keep);
+    run_->advance();
+    EXPECT_EQ(run_->outcome(), StudyState::failed) << "what a person cancelled was tried again by itself";
+    begin(OldFailures::keep);
+    ASSERT_TRUE(dispatcher_.ask_again(jobs.at(0)));
+    run_->advance();
+    EXPECT_FALSE(run_->has_ended());
+    work();
+    EXPECT_EQ(run_->outcome(), StudyState::finished);
+}
+
+TEST_F(StudyRunTest, RunAgainByAPersonItTriesWhatWasCancelled) {
+    run_->advance();
+    ASSERT_TRUE(dispatcher_.cancel(run_->jobs().at(0)));
+    work();
+    begin(OldFailures::ask_again);
+    run_->advance();
+    EXPECT_FALSE(run_->has_ended());
+    work();
+    EXPECT_EQ(run_->outcome(), StudyState::finished);
+}
+
+TEST_F(StudyRunTest, WhatItCannotHaveEndsItWithTheReason) {
+    world_.has_no_workers = true;
+    run_->advance();
+    EXPECT_EQ(run_->outcome(), StudyState::interrupted);
+    EXPECT_THROW(std::rethrow_exception(run_->failure()), UserError);
+    EXPECT_EQ(stored_state(), "interrupted");
+}
+
+TEST_F(StudyRunTest, EndedByAPersonItStaysSo) {
+    run_->advance();
+    run_->end(StudyState::cancelled);
+    run_->advance();
+    EXPECT_EQ(stored_state(), "cancelled");
+    work();
+    EXPECT_EQ(run_->outcome(), StudyState::cancelled);
+}
+
+}  // namespace
+}  // namespace orchestrate
