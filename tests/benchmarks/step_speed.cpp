@@ -198,7 +198,7 @@ int main(int argc, char** argv) {
         Spent in_engine;
         Stopwatch watch;
         const TrainingDevice device = cpu_device();
-        test::SingleRank alone;
+        SingleRank alone;
         test::SilentObserver observer;
         const std::atomic<bool> stop{false};
         TrainerInputs inputs{config, data, device, alone, observer, stop};
