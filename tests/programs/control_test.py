@@ -224,7 +224,7 @@ class ControlTest(ProgramTest):
         self.assertIn("\x1b[?1049h", text)
         self.assertIn("\x1b[?1049l", text)
         first = text.split("\x1b[H", 1)[1].split("\x1b[J", 1)[0]
-        lines = re.sub(r"\x1b\[[0-9?]*[A-Za-z]", "", first).split("\r\n")
+        lines = re.sub(r"\x1b\[[0-9?]*[A-Za-z]|\r", "", first).split("\n")
         self.assertLessEqual(len(lines), 24)
         for line in lines:
             self.assertLess(len(line), 80, line)

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <set>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -96,7 +97,8 @@ TEST_F(MigrationTest, TheSchemaIsThatOfANewDatabase) {
 }
 
 TEST_F(MigrationTest, EveryRowIsStillThere) {
-    const auto contents = [](SQLite::Database& database) {
+    const std::set<std::string> of_today = {"is_ensemble", "paused", "save_models", "best_models"};
+    const auto contents = [&](SQLite::Database& database) {
         std::map<std::string, std::string> rows;
         SQLite::Statement tables(database,
                                  "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'jobs'");
@@ -106,8 +108,7 @@ TEST_F(MigrationTest, EveryRowIsStillThere) {
             while (query.executeStep()) {
                 for (int i = 0; i < query.getColumnCount(); ++i) {
                     const auto column = query.getColumn(i);
-                    const bool is_of_today = std::string(column.getName()) == "is_ensemble";
-                    if (!column.isNull() && !is_of_today) {
+                    if (!column.isNull() && !of_today.contains(column.getName())) {
                         rows[table] += std::string(column.getName()) + "=" + column.getString() + ";";
                     }
                 }
