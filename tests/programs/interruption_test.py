@@ -179,7 +179,7 @@ class InterruptionTest(ProgramTest):
         run = self.start()
         try:
             self.wait_for_work(done=0)
-            refused = self.run_program(*self.arguments(), expect=2)
+            refused = self.run_program("serve", expect=2)
             self.assertIn(f"process {run.pid}", refused.stderr)
             status = self.run_program("status").stdout
             self.assertIn("quickstart / ablation", status)
