@@ -34,8 +34,7 @@ TrialAtRungs SearchHalving::look_at(const Trial& trial) {
         const auto& job = dispatcher_.jobs().at(id).stored;
         seen.released = std::min(seen.released, rungs_below(job.resources.pause_after_epoch));
         const auto epochs = store_.epochs(id);
-        const bool ended = job.state == JobState::succeeded || job.state == JobState::failed ||
-                           job.state == JobState::cancelled;
+        const bool ended = job.state == JobState::succeeded || is_over_without_result(job.state);
         for (std::size_t rung = 0; rung < rungs.size(); ++rung) {
             const bool reached = static_cast<std::int64_t>(epochs.size()) >= rungs[rung];
             all_there[rung] = all_there[rung] && (reached || ended);
@@ -59,16 +58,16 @@ TrialAtRungs SearchHalving::look_at(const Trial& trial) {
     return seen;
 }
 
-void SearchHalving::advance() {
+bool SearchHalving::advance() {
     const auto& rungs = stage_.halving.rungs;
-    while (true) {
+    for (bool any = false;; any = true) {
         std::vector<TrialAtRungs> seen;
         for (const auto& trial : trials_) {
             seen.push_back(look_at(trial));
         }
         const auto promoted = promotions(stage_.halving, seen);
         if (promoted.empty()) {
-            return;
+            return any;
         }
         for (const std::size_t place : promoted) {
             const Trial& trial = trials_[place];

@@ -17,8 +17,9 @@ class SearchHalving {
     SearchHalving(const Stage& stage, const std::vector<Variant>& trials, std::int64_t study_row,
                   JobStore& store, Dispatcher& dispatcher);
 
-    // To be called when the stage begins and whenever a job of it has changed. Errors: those of JobStore; then call again.
-    void advance();
+    // To be called when the stage begins and whenever a job of it has changed. Whether jobs have got further to go.
+    // Errors: those of JobStore; then call again.
+    bool advance();
 
   private:
     struct Trial {

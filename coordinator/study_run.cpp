@@ -75,8 +75,7 @@ bool StudyRun::stage_is_over() const {
 }
 
 void StudyRun::promote() {
-    if (halving_) {
-        halving_->advance();
+    if (halving_ && halving_->advance()) {
         for (const std::int64_t job : jobs()) {
             job_changed(job);
         }

@@ -129,6 +129,13 @@ class SearchHalvingTest : public testing::Test {
         return true;
     }
 
+    // The next lease takes its worker's attempt down.
+    void crash() {
+        const Lease& lease = hands_->leases.at(done_++);
+        dispatcher_->worker_said("hand-1", hands_, AttemptEnded{lease.attempt, Cause::worker_crashed, "", {}});
+        halving_->advance();
+    }
+
     // Later trials are better, the first becomes the best of all late.
     static double value_of(int trial, std::int64_t epoch) {
         return trial == 4 && epoch > 1 ? 0.99 : 0.1 * trial + 0.01 * static_cast<double>(epoch);
@@ -169,6 +176,18 @@ TEST_F(SearchHalvingTest, RungByRungTheBestGoOn) {
         render_comparison(database, "s", std::nullopt, 0, OutputFormat::table),
         HasSubstr("5 of 6 jobs were stopped early: 4 after 1 epoch, 1 after 3 epochs; 16 of 54 epochs were "
                   "trained."));
+}
+
+TEST_F(SearchHalvingTest, AQuarantinedTrialHoldsNobodyUp) {
+    for (int i = 0; i < RetryLimits{}.worker_crashed; ++i) {
+        ASSERT_EQ(hands_->leases.at(done_).attempt.job, jobs_[0].id);
+        crash();
+    }
+    EXPECT_EQ(value("SELECT state FROM jobs WHERE id = 1"), "quarantined");
+    while (work()) {
+    }
+    EXPECT_THAT(worked_, ElementsAre("trial 2 to 1", "trial 3 to 1", "trial 4 to 1", "trial 5 to 1",
+                                     "trial 6 to 1", "trial 6 to 3", "trial 5 to 3", "trial 5 to 9"));
 }
 
 TEST_F(SearchHalvingTest, ACoordinatorThatComesBackGoesOnWhereTheLastOneWas) {
