@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "cluster/child_process.h"
 #include "cluster/command.h"
 #include "cluster/worker_command.h"
+#include "common/environment.h"
 
 namespace orchestrate {
 

@@ -14,6 +14,10 @@ std::string utc_time_text(std::chrono::system_clock::time_point time) {
                        (milliseconds - seconds).count());
 }
 
+std::string utc_now_text() {
+    return utc_time_text(std::chrono::system_clock::now());
+}
+
 std::string duration_text(std::chrono::duration<double> duration) {
     const auto seconds = static_cast<long long>(std::llround(std::max(0.0, duration.count())));
     if (seconds < 60) {

@@ -37,7 +37,6 @@ std::optional<Client> Client::reach(const Place& place) {
             hello.host = host_name();
             auto connected = co_await connect_to_coordinator(access, hello, kConnectLimit);
             client.connection_ = connected.connection;
-            client.version_ = connected.welcome.program_version;
         },
         [&](std::exception_ptr error) {
             failure = error;

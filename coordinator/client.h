@@ -48,15 +48,12 @@ class Client {
         return reply;
     }
 
-    const std::string& coordinator_version() const { return version_; }
-
   private:
     Client() = default;
     Message ask_message(const Message& request);
 
     std::unique_ptr<boost::asio::io_context> io_ = std::make_unique<boost::asio::io_context>(1);
     std::shared_ptr<Connection> connection_;
-    std::string version_;
 };
 
 }  // namespace orchestrate

@@ -98,9 +98,7 @@ int show_job(const Place& place, const std::string& job, bool json) {
 int show_why(const Place& place, const std::string& job, bool json) {
     const WhyRequest wanted{job};
     const auto reply = ask_or_read<TextReply>(place, wanted, [&](SQLite::Database& database) {
-        const WhyFacts facts = stored_facts(database, job);
-        return TextReply{fmt::format("job {} ({}): {}", facts.job.row.job, facts.job.row.title, why(facts)),
-                         ""};
+        return TextReply{why_text(stored_facts(database, job)), ""};
     });
     print_text(reply.text, "why", json);
     return 0;

@@ -114,6 +114,8 @@ class Coordinator : private Surroundings, private StudyHost {
 
     // coordinator_commands.cpp
     class LiveControl;
+    template <class Reply, class Read>
+    Reply read_for_person(Read read);
     TextReply control(const ControlRequest& request);
     void hold(StudyRun& run, bool paused);
     JobsReply jobs(const JobsRequest& wanted);

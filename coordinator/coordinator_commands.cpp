@@ -6,6 +6,7 @@
 #include "common/error.h"
 #include "coordinator/control.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/job_report.h"
 #include "coordinator/local_devices.h"
 #include "coordinator/why.h"
 #include "results/job_list.h"
@@ -63,6 +64,18 @@ class Coordinator::LiveControl final : public ControlHost {
     Coordinator& coordinator_;
 };
 
+// What `read` finds in the database, or why it cannot be told.
+template <class Reply, class Read>
+Reply Coordinator::read_for_person(Read read) {
+    try {
+        return store_.read(read);
+    } catch (const std::exception& error) {
+        Reply reply;
+        reply.refused = error.what();
+        return reply;
+    }
+}
+
 TextReply Coordinator::control(const ControlRequest& request) {
     TextReply reply;
     if (ending_ || interrupted_) {
@@ -105,34 +118,24 @@ void Coordinator::hold(StudyRun& run, bool paused) {
 }
 
 JobsReply Coordinator::jobs(const JobsRequest& wanted) {
-    try {
-        return store_.read([&](SQLite::Database& database) { return list_jobs(database, wanted); });
-    } catch (const std::exception& error) {
-        JobsReply reply;
-        reply.refused = error.what();
-        return reply;
-    }
+    return read_for_person<JobsReply>(
+        [&](SQLite::Database& database) { return list_jobs(database, wanted); });
 }
 
 JobReply Coordinator::job(const JobRequest& wanted) {
-    JobReply reply;
-    try {
-        reply.job =
-            store_.read([&](SQLite::Database& database) { return describe_job(database, wanted.job); });
-    } catch (const std::exception& error) {
-        reply.refused = error.what();
-    }
-    return reply;
+    return read_for_person<JobReply>([&](SQLite::Database& database) {
+        return JobReply{describe_job(database, wanted.job), ""};
+    });
 }
 
 LogReply Coordinator::log(const LogRequest& wanted) {
-    try {
-        return store_.read([&](SQLite::Database& database) { return read_log(database, wanted); });
-    } catch (const std::exception& error) {
-        LogReply reply;
-        reply.refused = error.what();
-        return reply;
-    }
+    return read_for_person<LogReply>([&](SQLite::Database& database) { return read_log(database, wanted); });
+}
+
+TextReply Coordinator::table(const TableRequest& wanted) {
+    return read_for_person<TextReply>([&](SQLite::Database& database) {
+        return TextReply{table_text(database, wanted), ""};
+    });
 }
 
 TextReply Coordinator::why_job(const WhyRequest& wanted) {
@@ -162,7 +165,7 @@ TextReply Coordinator::why_job(const WhyRequest& wanted) {
                 }
             }
         }
-        reply.text = fmt::format("job {} ({}): {}", facts.job.row.job, facts.job.row.title, why(facts));
+        reply.text = why_text(facts);
     } catch (const std::exception& error) {
         reply.refused = error.what();
     }

@@ -6,7 +6,6 @@
 
 #include "common/host.h"
 #include "coordinator/coordinator.h"
-#include "coordinator/job_report.h"
 
 namespace orchestrate {
 
@@ -50,16 +49,6 @@ StatusReply Coordinator::status(std::int64_t events_after) const {
         reply.events.push_back(*event);
     }
     std::reverse(reply.events.begin(), reply.events.end());
-    return reply;
-}
-
-TextReply Coordinator::table(const TableRequest& wanted) {
-    TextReply reply;
-    try {
-        reply.text = store_.read([&](SQLite::Database& database) { return table_text(database, wanted); });
-    } catch (const std::exception& error) {
-        reply.refused = error.what();
-    }
     return reply;
 }
 

@@ -4,13 +4,12 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "common/error.h"
-#include "common/nearest_name.h"
 #include "common/time_text.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/local_devices.h"
+#include "results/job_lookup.h"
 
 namespace orchestrate {
 
@@ -19,14 +18,6 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::size_t kKeptEvents = 1000;
-
-std::string no_such_study(const std::string& study, const std::vector<std::string>& names) {
-    const auto nearest = nearest_name(study, names);
-    return fmt::format("there is no study '{}' in this database{}", study,
-                       names.empty() ? ": none was run in it yet"
-                       : nearest     ? fmt::format("; did you mean '{}'?", *nearest)
-                                     : fmt::format(". There are: {}", fmt::join(names, ", ")));
-}
 
 asio::awaitable<Study> load_submitted(SubmitStudy submission) {
     co_return load_study_text(submission.toml, submission.file, look_at_devices());
@@ -87,15 +78,12 @@ bool Coordinator::add(Study study) {
 }
 
 void Coordinator::add_stored(const std::string& study) {
-    std::vector<std::string> names;
+    const auto wanted = store_.read([&](SQLite::Database& database) { return find_study(database, study); });
     for (const auto& stored : store_.studies()) {
-        if (stored.name == study) {
+        if (stored.row == wanted.row) {
             begin(load_study_text(stored.toml, stored.file, look_at_devices()), OldFailures::keep);
-            return;
         }
-        names.push_back(stored.name);
     }
-    throw UserError(no_such_study(study, names));
 }
 
 std::vector<std::string> Coordinator::left_running() {
@@ -162,7 +150,7 @@ asio::awaitable<StudyAccepted> Coordinator::submit(SubmitStudy submission) {
 }
 
 void Coordinator::add_event(const std::string& study, const std::string& line) {
-    events_.push_back({++last_event_, utc_time_text(std::chrono::system_clock::now()), study, line});
+    events_.push_back({++last_event_, utc_now_text(), study, line});
     if (events_.size() > kKeptEvents) {
         events_.pop_front();
     }

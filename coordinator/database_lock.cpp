@@ -63,7 +63,7 @@ std::string describe(const LockHolder& holder) {
 DatabaseLock::DatabaseLock(const std::filesystem::path& database, bool take_over)
     : database_(database),
       path_(state_folder(database) / "lock"),
-      self_{host_name(), getpid(), utc_time_text(std::chrono::system_clock::now())} {
+      self_{host_name(), getpid(), utc_now_text()} {
     const auto folder = state_folder(database);
     if (mkdir(folder.c_str(), S_IRWXU) != 0 && errno != EEXIST) {
         throw UserError("cannot make the folder '" + folder.string() + "' beside the database: " +

@@ -6,18 +6,12 @@
 #include <stdexcept>
 
 #include "common/time_text.h"
-#include "coordinator/stage_metrics.h"
 #include "coordinator/stored_results.h"
-#include "coordinator/stored_stages.h"
 
 namespace orchestrate {
 namespace {
 
 constexpr std::ptrdiff_t kKeptCheckpoints = 2;
-
-std::string now() {
-    return utc_time_text(std::chrono::system_clock::now());
-}
 
 std::int64_t last_row(StoreFile& file) {
     return file.read([](StoreDatabase& database) {
@@ -94,121 +88,6 @@ JobStore::JobRecord* JobStore::record_if_current(const AttemptId& attempt) {
     return current ? record : nullptr;
 }
 
-std::int64_t JobStore::begin_study(const Study& study, OldFailures old_failures) {
-    commit();
-    const std::int64_t row = file_.transaction([&](StoreDatabase& database) {
-        execute(
-            database,
-            "INSERT INTO studies (name, file, toml, state, created_at) VALUES (?, ?, ?, 'running', ?) "
-            "ON CONFLICT (name) DO UPDATE SET file = excluded.file, toml = excluded.toml, state = 'running', "
-            "finished_at = NULL, paused = paused AND ?",
-            study.name, study.file.string(), study.toml, now(), old_failures == OldFailures::keep ? 1 : 0);
-        const std::int64_t found = number_of(database, "SELECT id FROM studies WHERE name = ?", study.name);
-        execute(database, "UPDATE studies SET save_models = ?, best_models = ? WHERE id = ?",
-                to_string(study.save_models), study.best_models, found);
-        if (!study.stages.empty()) {
-            hide_stages_beside(database, found, study.stages);
-            cancel_unnamed_jobs(database);
-        }
-        return found;
-    });
-    records_.clear();  // jobs may have been cancelled
-    return row;
-}
-
-void JobStore::set_study_state(std::int64_t study, StudyState state) {
-    commit();
-    file_.transaction([&](StoreDatabase& database) {
-        execute(database,
-                "UPDATE studies SET state = ?1, finished_at = CASE WHEN ?1 IN ('finished', 'failed', "
-                "'cancelled') THEN ?2 END WHERE id = ?3",
-                to_string(state), now(), study);
-    });
-}
-
-std::vector<StoredJob> JobStore::sync_stage(std::int64_t study, int position, const Stage& stage,
-                                            const std::vector<Variant>& variants, const JobPaths& paths,
-                                            OldFailures old_failures) {
-    commit();
-    std::vector<StoredJob> jobs = file_.transaction([&](StoreDatabase& database) {
-        return write_stage(database, study, position, stage, variants, paths, old_failures);
-    });
-    records_.clear();  // jobs may wait again
-    return jobs;
-}
-
-std::vector<StoredStudy> JobStore::studies() {
-    commit();
-    return file_.read([](StoreDatabase& database) {
-        SQLite::Statement query(database,
-                                "SELECT id, name, file, toml, state, paused FROM studies ORDER BY id");
-        std::vector<StoredStudy> studies;
-        while (query.executeStep()) {
-            studies.push_back({query.getColumn(0).getInt64(), query.getColumn(1).getString(),
-                               query.getColumn(2).getString(), query.getColumn(3).getString(),
-                               enum_from_name<StudyState>(query.getColumn(4).getString()).value(),
-                               query.getColumn(5).getInt() != 0});
-        }
-        return studies;
-    });
-}
-
-std::vector<std::optional<double>> JobStore::mean_metric(std::int64_t study, const std::string& stage,
-                                                         SelectionMetric metric, SelectionPart part,
-                                                         const std::string& name) {
-    commit();
-    return file_.read([&](StoreDatabase& database) {
-        return orchestrate::mean_metric(database, study, stage, metric, part, name);
-    });
-}
-
-std::vector<std::optional<MeasuredDifference>> JobStore::differences(std::int64_t study,
-                                                                     const std::string& stage,
-                                                                     SelectionMetric metric,
-                                                                     SelectionPart part,
-                                                                     const std::string& name) {
-    commit();
-    return file_.read([&](StoreDatabase& database) {
-        return orchestrate::differences(database, study, stage, metric, part, name);
-    });
-}
-
-std::vector<std::vector<std::int64_t>> JobStore::jobs_of_variants(std::int64_t study,
-                                                                  const std::string& stage) {
-    commit();
-    return file_.read([&](StoreDatabase& database) {
-        BoundStatement query(database,
-                             "SELECT v.id, j.job_id FROM stages s JOIN variants v ON v.stage_id = s.id "
-                             "JOIN variant_jobs j ON j.variant_id = v.id "
-                             "WHERE s.study_id = ? AND s.name = ? AND v.hidden = 0 AND v.is_ensemble = 0 "
-                             "ORDER BY v.position, j.seed_index",
-                             study, stage);
-        std::vector<std::vector<std::int64_t>> jobs;
-        std::int64_t variant = -1;
-        while (query->executeStep()) {
-            if (query->getColumn(0).getInt64() != variant) {
-                variant = query->getColumn(0).getInt64();
-                jobs.emplace_back();
-            }
-            jobs.back().push_back(query->getColumn(1).getInt64());
-        }
-        return jobs;
-    });
-}
-
-std::vector<std::string> JobStore::sync_ensembles(std::int64_t study, const std::string& stage,
-                                                  const std::vector<KnownEnsemble>& ensembles) {
-    commit();
-    return file_.transaction(
-        [&](StoreDatabase& database) { return write_ensembles(database, study, stage, ensembles); });
-}
-
-void JobStore::set_study_paused(std::int64_t study, bool paused) {
-    change([study, paused](StoreDatabase& database) {
-        execute(database, "UPDATE studies SET paused = ? WHERE id = ?", paused ? 1 : 0, study);
-    });
-}
-
 bool JobStore::cancel(std::int64_t job) {
     JobRecord* record = find_record(job);
     if (record == nullptr || record->state == JobState::running) {
@@ -219,7 +98,7 @@ bool JobStore::cancel(std::int64_t job) {
         return false;
     }
     record->state = transition->to;
-    change([job, state = transition->to, at = now()](StoreDatabase& database) {
+    change([job, state = transition->to, at = utc_now_text()](StoreDatabase& database) {
         execute(database, "UPDATE jobs SET state = ?, by_person = 1, finished_at = ? WHERE id = ?",
                 to_string(state), at, job);
     });
@@ -255,7 +134,7 @@ std::int64_t JobStore::unfinished_jobs() {
 
 std::int64_t JobStore::add_worker(const WorkerRecord& worker) {
     const std::int64_t row = ++last_worker_row_;
-    change([worker, row, at = now()](StoreDatabase& database) {
+    change([worker, row, at = utc_now_text()](StoreDatabase& database) {
         execute(database,
                 "INSERT OR REPLACE INTO workers (id, name, host, process_id, ranks, device_class, log_file, "
                 "connected_at) "
@@ -303,7 +182,7 @@ std::int64_t JobStore::last_worker_number() {
 }
 
 void JobStore::worker_left(std::int64_t worker_row, const std::string& why) {
-    change([worker_row, why, at = now()](StoreDatabase& database) {
+    change([worker_row, why, at = utc_now_text()](StoreDatabase& database) {
         execute(database, "UPDATE workers SET left_at = ?, left_why = ? WHERE id = ?", at, why, worker_row);
     });
 }
@@ -333,7 +212,7 @@ BegunAttempt JobStore::begin_attempt(std::int64_t job, const WorkerRecord& worke
     const std::int64_t number = ++record->last_attempt;
     const std::string log_name = "job-" + std::to_string(job) + "-attempt-" + std::to_string(number) + ".log";
     BegunAttempt begun{{job, number}, (log_folder / log_name).string()};
-    change([begun, worker, state = transition->to, at = now()](StoreDatabase& database) {
+    change([begun, worker, state = transition->to, at = utc_now_text()](StoreDatabase& database) {
         execute(database,
                 "INSERT OR REPLACE INTO attempts (job_id, number, worker, host, device_class, ranks, "
                 "started_at, log_file) "
@@ -395,7 +274,7 @@ std::optional<std::vector<StoredCheckpoint>> JobStore::add_checkpoint(const Atte
     const auto first_needless = known.begin() + std::min<std::ptrdiff_t>(kKeptCheckpoints, std::ssize(known));
     const std::vector<StoredCheckpoint> needless(first_needless, known.end());
     known.erase(first_needless, known.end());
-    change([job = attempt.job, added, needless, at = now()](StoreDatabase& database) {
+    change([job = attempt.job, added, needless, at = utc_now_text()](StoreDatabase& database) {
         execute(database, "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?)", job,
                 added.attempt, added.step, added.file, added.sha256, added.bytes, at);
         for (const auto& old : needless) {
@@ -472,7 +351,7 @@ std::optional<JobTransition> JobStore::end_attempt(AttemptEnded ended, const Ret
     }
     const auto shared = std::make_shared<const AttemptEnded>(std::move(ended));
     change([shared, transition, succeeded, had_checkpoints, failures = record->failures,
-            at = now()](StoreDatabase& database) {
+            at = utc_now_text()](StoreDatabase& database) {
         const auto& [job, number] = shared->attempt;
         execute(database,
                 "UPDATE attempts SET ended_at = ?, cause = ?, message = ?, device_class = coalesce(?, "

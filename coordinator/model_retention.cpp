@@ -37,7 +37,9 @@ std::set<std::int64_t> kept_variants(SQLite::Database& database, const Stage& st
     std::vector<std::int64_t> variants;
     std::set<std::int64_t> kept;
     SQLite::Statement query(
-        database, "SELECT id, is_baseline FROM variants WHERE stage_id = ? AND hidden = 0 ORDER BY position");
+        database,
+        "SELECT id, is_baseline FROM variants WHERE stage_id = ? AND hidden = 0 AND is_ensemble = 0 "
+        "ORDER BY position");
     query.bind(1, stage.id);
     while (query.executeStep()) {
         variants.push_back(query.getColumn(0).getInt64());
@@ -49,16 +51,13 @@ std::set<std::int64_t> kept_variants(SQLite::Database& database, const Stage& st
         return {variants.begin(), variants.end()};
     }
     const auto metric = enum_from_name<SelectionMetric>(stage.select_by).value_or(SelectionMetric::macro_f1);
-    const auto means = mean_metric(database, stage.study, stage.name, metric, SelectionPart::validation, "");
-    std::vector<std::pair<double, std::size_t>> ranked;  // the best first; of equal ones the first
-    for (std::size_t i = 0; i < std::min(variants.size(), means.size()); ++i) {
-        if (means[i] && !kept.contains(variants[i])) {
-            ranked.emplace_back(-*means[i], i);
+    auto means = mean_metric(database, stage.study, stage.name, metric, SelectionPart::validation, "");
+    for (std::size_t i = 0; i < means.size(); ++i) {
+        if (kept.contains(variants.at(i))) {
+            means[i].reset();  // kept anyway
         }
     }
-    std::sort(ranked.begin(), ranked.end());
-    ranked.resize(std::min(ranked.size(), static_cast<std::size_t>(stage.best)));
-    for (const auto& [value, place] : ranked) {
+    for (const std::size_t place : best_variants(means, static_cast<std::size_t>(stage.best))) {
         kept.insert(variants[place]);
     }
     return kept;

@@ -65,7 +65,7 @@ std::int64_t find_or_compute(StoreDatabase& database, EnsembleRule rule, const E
         members.push_back(predictions_of(database, job));
     }
     const AttemptResult result = combine_predictions(rule, members);
-    const auto now = utc_time_text(std::chrono::system_clock::now());
+    const auto now = utc_now_text();
     execute(database,
             "INSERT INTO jobs (identity, config, paths, ranks, resources, state, created_at, finished_at) "
             "VALUES (?, ?, '{}', 1, '{}', 'succeeded', ?, ?)",

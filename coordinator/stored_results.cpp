@@ -148,7 +148,7 @@ void store_result(StoreDatabase& database, const AttemptId& attempt, const Attem
     store_test_part(database, job, result);
     if (result.model) {
         execute(database, "INSERT OR REPLACE INTO models VALUES (?, ?, ?, ?, ?)", job, result.model->folder,
-                result.model->sha256, result.model->bytes, utc_time_text(std::chrono::system_clock::now()));
+                result.model->sha256, result.model->bytes, utc_now_text());
     }
 }
 

@@ -46,7 +46,7 @@ StoredJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
                 "INSERT INTO jobs (identity, config, paths, ranks, resources, state, created_at) VALUES (?, "
                 "?, ?, ?, ?, 'waiting', ?)",
                 identity, config_text, surroundings.paths, surroundings.resources.ranks,
-                surroundings.resources_text, utc_time_text(std::chrono::system_clock::now()));
+                surroundings.resources_text, utc_now_text());
         job.id = database.getLastInsertRowid();
         return job;
     }
@@ -114,7 +114,7 @@ void cancel_unnamed_jobs(StoreDatabase& database) {
             "UPDATE jobs SET state = ?, finished_at = ? WHERE state = 'waiting' AND NOT EXISTS "
             "(SELECT 1 FROM variant_jobs JOIN variants ON variants.id = variant_jobs.variant_id "
             "WHERE variant_jobs.job_id = jobs.id AND variants.hidden = 0)",
-            to_string(transition.to), utc_time_text(std::chrono::system_clock::now()));
+            to_string(transition.to), utc_now_text());
 }
 
 std::vector<StoredJob> write_stage(StoreDatabase& database, std::int64_t study, int position,

@@ -116,4 +116,8 @@ std::string why(const WhyFacts& facts) {
     return "it is " + row.state;
 }
 
+std::string why_text(const WhyFacts& facts) {
+    return fmt::format("job {} ({}): {}", facts.job.row.job, facts.job.row.title, why(facts));
+}
+
 }  // namespace orchestrate

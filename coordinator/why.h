@@ -33,4 +33,7 @@ WhyFacts stored_facts(SQLite::Database& database, const std::string& typed);
 // Without a final full stop. Names the command that would change it, where there is one.
 std::string why(const WhyFacts& facts);
 
+// "job 17 (without energy, seed 2): it is done ...".
+std::string why_text(const WhyFacts& facts);
+
 }  // namespace orchestrate

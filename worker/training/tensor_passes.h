@@ -29,8 +29,6 @@ class TensorPasses {
     // Frees the memory of what was recorded.
     void forget() { recorded_.clear(); }
 
-    std::size_t shapes_recorded() const { return recorded_.size(); }
-
   private:
     struct Recorded {
         at::Tensor buffer;  // what the recorded pass reads
