@@ -46,16 +46,6 @@ std::string describe(const StartFailure& failure, const ChildCommand& command) {
            std::generic_category().message(failure.error_number);
 }
 
-std::vector<char*> pointers_to(std::vector<std::string>& texts) {
-    std::vector<char*> pointers;
-    pointers.reserve(texts.size() + 1);
-    for (std::string& text : texts) {
-        pointers.push_back(text.data());
-    }
-    pointers.push_back(nullptr);
-    return pointers;
-}
-
 // Everything the child needs, prepared before the fork: after it only async-signal-safe calls are allowed.
 struct PreparedChild {
     std::vector<std::string> arguments;
@@ -136,25 +126,13 @@ std::optional<Number> number_in(const std::vector<std::string>& fields, std::siz
 
 }  // namespace
 
-Environment current_environment() {
-    Environment environment;
-    for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) {
-        const std::string text(*variable);
-        const std::size_t equals = text.find('=');
-        if (equals != std::string::npos) {
-            environment.emplace(text.substr(0, equals), text.substr(equals + 1));
-        }
-    }
-    return environment;
-}
-
 ChildProcess ChildProcess::start(const ChildCommand& command) {
-    PreparedChild child{command.arguments,           {},        "/dev/null", command.error_file.string(),
-                        command.parent_death_signal, ::getpid()};
-    for (const auto& [name, value] : command.environment) {
-        child.variables.push_back(name);
-        child.variables.back().append("=").append(value);
-    }
+    PreparedChild child{command.arguments,
+                        environment_texts(command.environment),
+                        "/dev/null",
+                        command.error_file.string(),
+                        command.parent_death_signal,
+                        ::getpid()};
     if (!command.output_file.empty()) {
         child.output_file = command.output_file.string();
     }

@@ -5,19 +5,15 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include <sys/types.h>
 
+#include "common/environment.h"
+
 namespace orchestrate {
-
-using Environment = std::map<std::string, std::string>;
-
-// The variables of this process.
-Environment current_environment();
 
 struct ChildCommand {
     std::vector<std::string> arguments;  // arguments[0]: a path, or a name looked up in PATH

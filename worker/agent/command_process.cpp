@@ -49,27 +49,7 @@ struct SpawnSettings {
     SpawnSettings& operator=(const SpawnSettings&) = delete;
 };
 
-std::vector<char*> pointers_to(std::vector<std::string>& texts) {
-    std::vector<char*> pointers;
-    for (auto& text : texts) {
-        pointers.push_back(text.data());
-    }
-    pointers.push_back(nullptr);
-    return pointers;
-}
-
 }  // namespace
-
-std::map<std::string, std::string> own_environment() {
-    std::map<std::string, std::string> variables;
-    for (char** variable = environ; *variable != nullptr; ++variable) {
-        const std::string text = *variable;
-        if (const std::size_t equals = text.find('='); equals != std::string::npos) {
-            variables[text.substr(0, equals)] = text.substr(equals + 1);
-        }
-    }
-    return variables;
-}
 
 CommandProcess::CommandProcess(const CommandStart& start) {
     std::error_code unknown;
@@ -78,10 +58,7 @@ CommandProcess::CommandProcess(const CommandStart& start) {
                         "' is no folder on this host; expected one that every worker sees");
     }
     std::vector<std::string> arguments = start.arguments;
-    std::vector<std::string> variables;
-    for (const auto& [name, value] : start.environment) {
-        variables.push_back(name + "=" + value);
-    }
+    std::vector<std::string> variables = environment_texts(start.environment);
     const auto output = make_pipe();
     const auto errors = make_pipe();
     output_ = output[0];

@@ -3,23 +3,21 @@
 
 #include <chrono>
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include <sys/types.h>
 
+#include "common/environment.h"
+
 namespace orchestrate {
 
 struct CommandStart {
     std::vector<std::string> arguments;  // the program is looked for in PATH
     std::filesystem::path folder;        // it runs in
-    std::map<std::string, std::string> environment;
+    Environment environment;
 };
-
-// The variables of this process.
-std::map<std::string, std::string> own_environment();
 
 struct CommandExit {
     int code = 0;
