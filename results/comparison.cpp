@@ -13,17 +13,12 @@
 #include "results/display_width.h"
 #include "results/metric_comparison.h"
 #include "results/query_result.h"
+#include "results/spread_column.h"
 #include "results/study_lookup.h"
 #include "results/tables.h"
 
 namespace orchestrate {
 namespace {
-
-// A mean over seeds with its sample standard deviation, as fractions.
-struct Spread {
-    std::optional<double> mean;
-    std::optional<double> deviation;
-};
 
 struct VariantRow {
     std::string name;
@@ -35,14 +30,6 @@ struct VariantRow {
     std::vector<Spread> metrics;  // accuracy, macro precision, macro recall, macro F1
     Spread difference;
 };
-
-std::optional<double> optional_real(const SQLite::Column& column) {
-    return column.isNull() ? std::nullopt : std::optional<double>(column.getDouble());
-}
-
-Spread read_spread(SQLite::Statement& row, int column) {
-    return {optional_real(row.getColumn(column)), optional_real(row.getColumn(column + 1))};
-}
 
 std::vector<VariantRow> read_variants(SQLite::Database& database, std::int64_t stage_id) {
     SQLite::Statement query(
@@ -75,31 +62,6 @@ std::string percent(double fraction, bool with_sign) {
                                      : fmt::format("{:.1f}", std::abs(rounded));
 }
 
-// Cells of one width: means right-aligned, deviations left-aligned after them. `blank`: rows that show
-// nothing.
-std::vector<std::string> spread_column(const std::vector<Spread>& spreads, const std::vector<bool>& blank,
-                                       bool with_sign, bool compact) {
-    std::vector<std::string> means;
-    std::vector<std::string> deviations;
-    std::size_t mean_width = 0;
-    std::size_t deviation_width = 0;
-    for (std::size_t i = 0; i < spreads.size(); ++i) {
-        const Spread& spread = spreads[i];
-        means.push_back(spread.mean ? percent(*spread.mean, with_sign) : blank[i] ? "" : "-");
-        deviations.push_back(spread.deviation ? fmt::format("{}\u00b1{}", compact ? "" : " ",
-                                                            percent(*spread.deviation, false))
-                                              : "");
-        mean_width = std::max(mean_width, means.back().size());
-        deviation_width = std::max(deviation_width, display_width(deviations.back()));
-    }
-    std::vector<std::string> cells;
-    for (std::size_t i = 0; i < spreads.size(); ++i) {
-        cells.push_back(std::string(mean_width - means[i].size(), ' ') + means[i] + deviations[i] +
-                        std::string(deviation_width - display_width(deviations[i]), ' '));
-    }
-    return cells;
-}
-
 std::string table_text(const std::vector<VariantRow>& variants, bool compact, std::size_t max_width) {
     const bool has_baseline =
         std::any_of(variants.begin(), variants.end(), [](const VariantRow& row) { return row.is_baseline; });
@@ -118,7 +80,7 @@ std::string table_text(const std::vector<VariantRow>& variants, bool compact, st
     for (std::size_t metric = 0; metric < header.size() - 1; ++metric) {
         std::transform(variants.begin(), variants.end(), spreads.begin(),
                        [&](const VariantRow& row) { return row.metrics[metric]; });
-        add_column(spread_column(spreads, blank, false, compact));
+        add_column(spread_column(spreads, blank, percent, false, compact));
     }
     if (has_baseline) {
         header.emplace_back(compact ? "diff. F1" : "difference");
@@ -126,7 +88,7 @@ std::string table_text(const std::vector<VariantRow>& variants, bool compact, st
             spreads[i] = variants[i].difference;
             blank[i] = variants[i].is_baseline;
         }
-        add_column(spread_column(spreads, blank, true, compact));
+        add_column(spread_column(spreads, blank, percent, true, compact));
     }
     header.emplace_back("jobs");
     std::vector<std::string> jobs;
@@ -182,14 +144,8 @@ std::string legend(const std::vector<VariantRow>& variants, const Repetition& re
     if (most == 0) {
         return "No job has a result yet.";
     }
-    std::string text = "In %, on the test part; ";
-    if (most == 1) {
-        text += "one " + repetition.one + " each, so no spread is known.";
-    } else {
-        text += fmt::format("mean \u00b1 standard deviation over {} {} (n - 1).",
-                            fewest == most ? std::to_string(most) : fmt::format("{} to {}", fewest, most),
-                            repetition.many);
-    }
+    std::string text =
+        "In %, on the test part; " + spread_legend(fewest, most, repetition.one, repetition.many);
     if (has_difference) {
         text += " Difference: macro F1 minus the baseline's with the same " + repetition.one +
                 ", in percentage points.";

@@ -47,10 +47,6 @@ void note_unfinished(SQLite::Database& database, std::int64_t stage_id, std::vec
                  });
 }
 
-std::string epochs_text(std::int64_t epochs) {
-    return counted(epochs, "epoch");
-}
-
 // "5 of 6 jobs were stopped early: 4 after 1 epoch, 1 after 3 epochs; 16 of 54 epochs were trained."
 void note_paused(SQLite::Database& database, std::int64_t stage_id, std::vector<std::string>& notes) {
     std::vector<std::string> parts;
@@ -63,7 +59,7 @@ void note_paused(SQLite::Database& database, std::int64_t stage_id, std::vector<
         stage_id, [&](SQLite::Statement& row) {
             paused += row.getColumn(1).getInt64();
             parts.push_back(fmt::format("{} after {}", row.getColumn(1).getInt64(),
-                                        epochs_text(row.getColumn(0).getInt64())));
+                                        counted(row.getColumn(0).getInt64(), "epoch")));
         });
     if (paused == 0) {
         return;

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "results/display_width.h"
+#include "results/spread_column.h"
 #include "results/tables.h"
 
 namespace orchestrate {
@@ -15,11 +16,6 @@ namespace {
 
 constexpr int kDigits = 4;  // significant ones of the median mean of a column
 constexpr int kMostDecimals = 8;
-
-struct Spread {
-    std::optional<double> mean;
-    std::optional<double> deviation;
-};
 
 struct Metric {
     std::string name;
@@ -34,10 +30,6 @@ struct Row {
     Spread difference;                     // of the first metric
     std::int64_t seeds = 0;
 };
-
-std::optional<double> optional_real(const SQLite::Column& column) {
-    return column.isNull() ? std::nullopt : std::optional<double>(column.getDouble());
-}
 
 std::vector<Metric> read_metrics(SQLite::Database& database, std::int64_t stage_id) {
     SQLite::Statement query(database,
@@ -73,9 +65,9 @@ std::vector<Row> read_rows_of(SQLite::Database& database, std::int64_t stage_id,
     while (values.executeStep()) {
         Row& row = rows.at(places.at(values.getColumn(0).getInt64()));
         const std::string metric = values.getColumn(1).getString();
-        row.values[metric] = {optional_real(values.getColumn(2)), optional_real(values.getColumn(3))};
+        row.values[metric] = read_spread(values, 2);
         if (metric == first_metric) {
-            row.difference = {optional_real(values.getColumn(4)), optional_real(values.getColumn(5))};
+            row.difference = read_spread(values, 4);
             row.seeds = values.getColumn(6).getInt64();
         }
     }
@@ -108,30 +100,6 @@ std::string number_text(double value, int decimals, bool with_sign) {
     return with_sign && !is_zero && value > 0 ? "+" + text : text;
 }
 
-// Cells of one width: means right-aligned, deviations left-aligned after them.
-std::vector<std::string> column_of(const std::vector<Spread>& spreads, const std::vector<bool>& blank,
-                                   int decimals, bool with_sign, bool compact) {
-    std::vector<std::string> means;
-    std::vector<std::string> deviations;
-    std::size_t mean_width = 0;
-    std::size_t deviation_width = 0;
-    for (std::size_t i = 0; i < spreads.size(); ++i) {
-        const auto& [mean, deviation] = spreads[i];
-        means.push_back(mean ? number_text(*mean, decimals, with_sign) : blank[i] ? "" : "-");
-        deviations.push_back(deviation ? fmt::format("{}\u00b1{}", compact ? "" : " ",
-                                                     number_text(*deviation, decimals, false))
-                                       : "");
-        mean_width = std::max(mean_width, means.back().size());
-        deviation_width = std::max(deviation_width, display_width(deviations.back()));
-    }
-    std::vector<std::string> cells;
-    for (std::size_t i = 0; i < spreads.size(); ++i) {
-        cells.push_back(std::string(mean_width - means[i].size(), ' ') + means[i] + deviations[i] +
-                        std::string(deviation_width - display_width(deviations[i]), ' '));
-    }
-    return cells;
-}
-
 std::string table_of(const std::vector<Row>& rows, const std::vector<Metric>& metrics, bool compact,
                      std::size_t max_width) {
     std::vector<std::string> header = {"variant"};
@@ -146,6 +114,9 @@ std::string table_of(const std::vector<Row>& rows, const std::vector<Metric>& me
         }
     };
     std::vector<bool> blank(rows.size(), false);
+    const auto with_decimals = [](int decimals) {
+        return [decimals](double value, bool with_sign) { return number_text(value, decimals, with_sign); };
+    };
     int first_decimals = 0;
     for (std::size_t place = 0; place < metrics.size(); ++place) {
         std::vector<Spread> spreads;
@@ -155,7 +126,8 @@ std::string table_of(const std::vector<Row>& rows, const std::vector<Metric>& me
         }
         const int decimals = decimals_of(spreads);
         first_decimals = place == 0 ? decimals : first_decimals;
-        add_column(metrics[place].name, column_of(spreads, blank, decimals, false, compact));
+        add_column(metrics[place].name,
+                   spread_column(spreads, blank, with_decimals(decimals), false, compact));
     }
     if (std::any_of(rows.begin(), rows.end(), [](const Row& row) { return row.is_baseline; })) {
         std::vector<Spread> spreads;
@@ -164,7 +136,7 @@ std::string table_of(const std::vector<Row>& rows, const std::vector<Metric>& me
             blank[i] = rows[i].is_baseline;
         }
         add_column(compact ? "diff." : "difference",
-                   column_of(spreads, blank, first_decimals, true, compact));
+                   spread_column(spreads, blank, with_decimals(first_decimals), true, compact));
     }
     std::vector<std::string> jobs;
     for (const auto& row : rows) {
@@ -180,15 +152,8 @@ std::string legend_of(const std::vector<Row>& rows, const Metric& first) {
     if (most == rows.end() || most->seeds == 0) {
         return "No job has a result yet.";
     }
-    std::string text = "As the command reports them for the test part; ";
-    if (most->seeds == 1) {
-        text += "one seed each, so no spread is known.";
-    } else {
-        text +=
-            fmt::format("mean \u00b1 standard deviation over {} seeds (n - 1).",
-                        fewest->seeds == most->seeds ? std::to_string(most->seeds)
-                                                     : fmt::format("{} to {}", fewest->seeds, most->seeds));
-    }
+    std::string text = "As the command reports them for the test part; " +
+                       spread_legend(fewest->seeds, most->seeds, "seed", "seeds");
     if (std::any_of(rows.begin(), rows.end(),
                     [](const Row& row) { return row.difference.mean.has_value(); })) {
         text += fmt::format(" Difference: {} minus the baseline's with the same seed; {} is better.",
