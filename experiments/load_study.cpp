@@ -7,58 +7,22 @@
 #include "experiments/cluster_fields.h"
 #include "experiments/command_fields.h"
 #include "experiments/command_settings.h"
+#include "experiments/composed_study.h"
 #include "experiments/data_checks.h"
 #include "experiments/device_precision.h"
-#include "experiments/includes.h"
+#include "experiments/feature_mentions.h"
 #include "experiments/pretrained_settings.h"
 #include "experiments/rules.h"
 #include "experiments/search_rungs.h"
 #include "experiments/stages.h"
 #include "experiments/study.h"
 #include "experiments/study_plan.h"
-#include "experiments/variables.h"
 
 namespace orchestrate {
 namespace {
 
 // Every trial's ablations are checked up to so many, so that no contradiction waits behind a long search.
 constexpr std::size_t kMostChecksAhead = 20'000;
-
-std::shared_ptr<const SourceText> read_study_source(const std::filesystem::path& file) {
-    auto source = read_source(file);
-    if (!source) {
-        Mistakes mistakes;
-        mistakes.error({std::make_shared<SourceText>(SourceText{file.string(), {}, {}}), 0, 0, 1},
-                       "there is no such file, or it cannot be read; expected a study, e.g. "
-                       "experiments/quickstart.toml");
-        mistakes.throw_if_any();
-    }
-    return source;
-}
-
-bool ends_with(const std::string& text, const std::string& end) {
-    return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
-// The tree with every path absolute, so that it means the same in any folder. `path`: the keys that lead to the value.
-void make_paths_absolute(Value& value, const std::string& path) {
-    if (auto* table = std::get_if<ValueTable>(&value.data)) {
-        for (auto& entry : table->entries) {
-            make_paths_absolute(entry.value, path.empty() ? entry.key : path + "." + entry.key);
-        }
-    } else if (auto* list = std::get_if<std::vector<Value>>(&value.data)) {
-        for (auto& item : *list) {
-            make_paths_absolute(item, path);
-        }
-    } else if (auto* text = std::get_if<std::string>(&value.data); text && value.where.source) {
-        const auto* field = find_field(path);
-        // The folder of weights may also stand in a search or an ablation.
-        const bool is_path = (field && field->type == "path") || ends_with(path, "model.pretrained");
-        if (is_path && !text->empty() && *text != "none") {
-            *text = (value.where.source->folder / *text).lexically_normal().string();
-        }
-    }
-}
 
 // What train.precision = "auto" stands for where the study's workers will run.
 Precision automatic_precision(const ClusterConfig& cluster, const DevicePrecision& devices) {
@@ -70,72 +34,14 @@ Precision automatic_precision(const ClusterConfig& cluster, const DevicePrecisio
     return cuda ? devices.cuda : devices.cpu;
 }
 
-void add_mentions(const Value& names, std::vector<ColumnMention>& mentions) {
-    if (names.as_text()) {
-        mentions.push_back({*names.as_text(), names.where});
-    } else if (const auto* list = names.as_list()) {
-        for (const auto& item : *list) {
-            if (item.as_text()) {
-                mentions.push_back({*item.as_text(), item.where});
-            }
-        }
-    }
-}
-
-void add_mentions(const std::vector<Edit>& edits, std::vector<ColumnMention>& mentions) {
-    for (const auto& edit : edits) {
-        if (edit.kind == Edit::Kind::add) {
-            for (const auto& feature : edit.features) {
-                mentions.push_back({feature, edit.where});
-            }
-        } else if (edit.kind == Edit::Kind::set && edit.field->path == "data.features") {
-            add_mentions(edit.value, mentions);
-        }
-    }
-}
-
-// A number that the command line gives as 2 stays one: written as 2.0, it is the same job when this is read again.
-void keep_numbers(Value& value, const Value& in_file) {
-    auto* table = std::get_if<ValueTable>(&value.data);
-    const auto* table_in_file = in_file.as_table();
-    if (table && table_in_file) {
-        for (auto& entry : table->entries) {
-            if (const auto* before = table_in_file->find(entry.key)) {
-                keep_numbers(entry.value, before->value);
-            }
-        }
-    } else if (const auto* integer = value.as_integer();
-               integer && std::holds_alternative<double>(in_file.data)) {
-        value.data = static_cast<double>(*integer);
-    }
-}
-
 class StudyLoader {
   public:
-    StudyLoader(const std::filesystem::path& file, std::shared_ptr<const SourceText> source,
+    StudyLoader(const std::filesystem::path& file, const std::shared_ptr<const SourceText>& source,
                 const std::vector<std::string>& overrides, const DevicePrecision& automatic)
-        : file_(file), automatic_(automatic), source_(std::move(source)) {
-        root_ = read_with_includes(source_, is_composed_, mistakes_);
-        mistakes_.throw_if_any();
-        if (const auto* parameters = section("parameters")) {
-            parameters_in_file_ = parameters->value;
-        }
-        for (const auto& text : overrides) {
-            apply_override(root_, text, mistakes_);
-        }
-        for (auto& entry : std::get<ValueTable>(root_.data).entries) {
-            if (entry.key == "parameters") {
-                keep_numbers(entry.value, parameters_in_file_);
-            }
-        }
-        const std::size_t before = mistakes_.errors();
-        const bool has_variables = replace_variables(root_, mistakes_);
-        if (mistakes_.errors() != before) {
-            mistakes_.throw_if_any();  // else each would be a second mistake where it is used
-        }
-        is_composed_ = is_composed_ || has_variables || !overrides.empty();
-        plan_ = std::make_shared<Study::Plan>();
-    }
+        : file_(file),
+          automatic_(automatic),
+          text_(compose_study(source, overrides, mistakes_)),
+          plan_(std::make_shared<Study::Plan>()) {}
 
     Study load() {
         read_settings();
@@ -161,7 +67,8 @@ class StudyLoader {
         if (plan_->has_search) {
             settle_rungs(settings(), given_, plan_->space, mistakes_);
         }
-        const auto facts = check_data(settings(), given_, feature_mentions(), data_section(), mistakes_);
+        const auto facts =
+            check_data(settings(), given_, feature_mentions(given_, *plan_), data_section(), mistakes_);
         settings().job.data.sha256 = facts.sha256;
         plan_->data_rows = facts.rows;
         plan_->data_classes = facts.classes;
@@ -177,7 +84,7 @@ class StudyLoader {
         const auto* command = section("command");
         if (const auto* parameters = section("parameters")) {
             plan_->parameters =
-                read_parameters(parameters->value, parameters_in_file_, settings(), mistakes_);
+                read_parameters(parameters->value, text_.parameters_in_file, settings(), mistakes_);
         }
         nameable_ = NameableFields(plan_->parameters);
         if (const auto* ensemble = section("ensemble")) {
@@ -219,12 +126,12 @@ class StudyLoader {
     Settings& settings() { return plan_->settings; }
 
     const ValueEntry* section(const std::string& name) const {
-        const auto* table = root_.as_table();
+        const auto* table = text_.root.as_table();
         return table ? table->find(name) : nullptr;
     }
 
     SourceSpan data_section() const {
-        return section("data") ? section("data")->key_where : SourceSpan{source_};
+        return section("data") ? section("data")->key_where : SourceSpan{text_.source};
     }
 
     SourceSpan place_of_first(const std::vector<std::string>& fields) const {
@@ -233,7 +140,7 @@ class StudyLoader {
                 return found->second.where;
             }
         }
-        return SourceSpan{source_};
+        return SourceSpan{text_.source};
     }
 
     void read_settings() {
@@ -241,13 +148,13 @@ class StudyLoader {
                                                          "parameters"};
         Settings probe;
         Mistakes reported_below;
-        read_fields(root_, other_sections, probe, reported_below);
+        read_fields(text_.root, other_sections, probe, reported_below);
         settings().automatic_precision = automatic_precision(probe.cluster, automatic_);
         settings().job.train.precision = settings().automatic_precision;
         settings().name = file_.stem().string();
         settings().command.metrics =
             probe.command.metrics;  // search.select_by, which may come first, names one
-        given_ = read_fields(root_, other_sections, settings(), mistakes_);
+        given_ = read_fields(text_.root, other_sections, settings(), mistakes_);
         std::sort(settings().job.data.classes.begin(), settings().job.data.classes.end());
     }
 
@@ -277,34 +184,25 @@ class StudyLoader {
         }
     }
 
+    // The tables of [[name]]; none if there are none, or it is something else (reported).
+    const std::vector<Value>& tables_of(const std::string& name) {
+        static const std::vector<Value> kNone;
+        const auto* entry = section(name);
+        const auto* list = entry ? entry->value.as_list() : nullptr;
+        if (entry && !list) {
+            report_unfit(entry->value, name, "[[" + name + "]] in double brackets, one for each", mistakes_);
+        }
+        return list ? *list : kNone;
+    }
+
     void read_ablations() {
-        const auto* ablations = section("ablation");
-        if (!ablations) {
-            return;
-        }
-        const auto* list = ablations->value.as_list();
-        if (!list) {
-            report_unfit(ablations->value, "ablation", "[[ablation]] in double brackets, one for each",
-                         mistakes_);
-            return;
-        }
-        for (const auto& entry : *list) {
+        for (const auto& entry : tables_of("ablation")) {
             plan_->ablations.push_back(read_ablation(entry, nameable_, mistakes_));
         }
     }
 
     void read_ensembles() {
-        const auto* ensembles = section("ensemble");
-        if (!ensembles) {
-            return;
-        }
-        const auto* list = ensembles->value.as_list();
-        if (!list) {
-            report_unfit(ensembles->value, "ensemble", "[[ensemble]] in double brackets, one for each",
-                         mistakes_);
-            return;
-        }
-        for (const auto& entry : *list) {
+        for (const auto& entry : tables_of("ensemble")) {
             plan_->ensembles.push_back(read_ensemble(entry, mistakes_));
         }
     }
@@ -418,60 +316,36 @@ class StudyLoader {
         }
     }
 
-    // Every column that a variant may write into its text.
-    std::vector<ColumnMention> feature_mentions() const {
-        std::vector<ColumnMention> mentions;
-        if (const auto given = given_.find("data.features"); given != given_.end()) {
-            add_mentions(given->second, mentions);
-        }
-        for (const auto& distribution : plan_->space) {
-            if (distribution.field->path == "data.features") {
-                for (const auto& choice : distribution.choices) {
-                    add_mentions(choice, mentions);
-                }
-            }
-        }
-        for (const auto& entry : plan_->ablations) {
-            for (const auto& factor : entry.factors) {
-                for (const auto& alternative : factor.alternatives) {
-                    add_mentions(alternative.edits, mentions);
-                }
-            }
-        }
-        return mentions;
+    // A stage with what is selected in all of them.
+    Stage new_stage(const std::string& name) {
+        const auto& search = settings().search;
+        Stage stage;
+        stage.name = name;
+        stage.select_by = search.select_by;
+        stage.select_part = search.select_part;
+        stage.select_name = nameable_.is_of_command() ? search.select_name : std::string();
+        stage.metrics = settings().command.metrics;
+        return stage;
     }
 
     void make_stages() {
-        const auto select_by = settings().search.select_by;
-        const auto select_part = settings().search.select_part;
-        const auto select_name = nameable_.is_of_command() ? settings().search.select_name : std::string();
-        if (plan_->has_search && select_part == SelectionPart::test) {
+        const auto& search = settings().search;
+        if (plan_->has_search && search.select_part == SelectionPart::test) {
             mistakes_.warning(place_of_first({"search.select_by"}), selection_warning("the best trial"));
         }
         if (plan_->has_search) {
-            Stage stage;
-            stage.name = "search";
+            Stage stage = new_stage("search");
             stage.kind = StageKind::search;
-            stage.select_by = select_by;
-            stage.select_part = select_part;
-            const auto& search = settings().search;
             stage.halving = {search.rungs, search.reduction_factor, search.deterministic};
-            stage.select_name = select_name;
-            stage.metrics = settings().command.metrics;
-            stages_.push_back(stage);
+            stages_.push_back(std::move(stage));
         }
         const bool has_ablations =
             std::any_of(plan_->ablations.begin(), plan_->ablations.end(),
                         [](const AblationEntry& entry) { return entry.stage == "ablation"; });
         if (!(plan_->has_search || section("stages")) || has_ablations) {
-            Stage stage;
-            stage.name = "ablation";
+            Stage stage = new_stage("ablation");
             stage.baseline_stage = plan_->has_search ? "search" : "";
-            stage.select_by = select_by;
-            stage.select_part = select_part;
-            stage.select_name = select_name;
-            stage.metrics = settings().command.metrics;
-            stages_.push_back(stage);
+            stages_.push_back(std::move(stage));
         }
         if (const auto* later = section("stages")) {
             for (auto& stage : read_stages(later->value, stages_, settings(), mistakes_)) {
@@ -530,7 +404,7 @@ class StudyLoader {
                 }
             } else {
                 const auto* ablations = section("ablation");
-                warn_of_equal_variants(variants, ablations ? ablations->key_where : SourceSpan{source_},
+                warn_of_equal_variants(variants, ablations ? ablations->key_where : SourceSpan{text_.source},
                                        mistakes_);
                 if (stage.baseline_stage == "search") {
                     check_ablations_of(trials, stage, variants.size());
@@ -539,11 +413,6 @@ class StudyLoader {
             if (!plan_->ensembles.empty()) {
                 all.emplace(stage.name, variants);
             }
-        }
-        if (settings().job.command && !plan_->ensembles.empty()) {
-            mistakes_.error(
-                plan_->ensembles.front().where,
-                "a command gives no predictions that could be combined; expected no [[ensemble]]");
         }
         if (mistakes_.errors() == 0 && !plan_->ensembles.empty()) {
             settle_ensembles(plan_->ensembles, stages_, all, mistakes_);
@@ -573,11 +442,8 @@ class StudyLoader {
         Study study;
         study.name = settings().name;
         study.file = std::filesystem::absolute(file_).lexically_normal();
-        Value canonical = root_;
-        make_paths_absolute(canonical, "");
-        say_command_folder(canonical);
-        study.canonical_toml = write_toml(canonical);
-        study.toml = is_composed_ ? study.canonical_toml : source_->text;
+        study.canonical_toml = canonical_toml(text_, settings().paths.command_folder);
+        study.toml = text_.is_composed ? study.canonical_toml : text_.source->text;
         study.paths = settings().paths;
         study.base = settings().job;
         study.cluster = settings().cluster;
@@ -597,26 +463,11 @@ class StudyLoader {
         return study;
     }
 
-    // Else it would be the folder of whatever file the text is written to.
-    void say_command_folder(Value& canonical) {
-        auto* root = std::get_if<ValueTable>(&canonical.data);
-        for (auto& entry : root->entries) {
-            auto* command = entry.key == "command" ? std::get_if<ValueTable>(&entry.value.data) : nullptr;
-            if (command && !command->find("folder")) {
-                command->entries.push_back(
-                    {"folder", entry.key_where, Value{settings().paths.command_folder, entry.key_where}});
-            }
-        }
-    }
-
     std::filesystem::path file_;
     DevicePrecision automatic_;
-    std::shared_ptr<const SourceText> source_;
-    Value root_;
-    bool is_composed_ = false;  // of more than the file's own text
-    Value parameters_in_file_;  // before the command line changed them
-    NameableFields nameable_;   // by a search or an ablation
     Mistakes mistakes_;
+    ComposedStudy text_;
+    NameableFields nameable_;  // by a search or an ablation
     GivenFields given_;
     std::shared_ptr<Study::Plan> plan_;
     std::vector<Stage> stages_;
