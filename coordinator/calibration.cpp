@@ -1,11 +1,12 @@
 #include "coordinator/calibration.h"
 
-#include <cstdlib>
 #include <fstream>
+#include <system_error>
 
 #include "cluster/command.h"
 #include "common/error.h"
 #include "common/host.h"
+#include "common/temporary_folder.h"
 #include "coordinator/read_database.h"
 #include "experiments/calibration.h"
 
@@ -14,34 +15,18 @@ namespace {
 
 constexpr std::chrono::hours kLimit{2};
 
-class TemporaryFolder {
-  public:
-    TemporaryFolder() {
-        std::string pattern =
-            (std::filesystem::temp_directory_path() / "orchestrate-calibration-XXXXXX").string();
-        if (mkdtemp(pattern.data()) == nullptr) {
-            throw UserError("cannot make a folder in '" + std::filesystem::temp_directory_path().string() +
-                            "'");
-        }
-        path_ = pattern;
+TemporaryFolder make_folder() {
+    try {
+        return TemporaryFolder();
+    } catch (const std::system_error& error) {
+        throw UserError(error.what());
     }
-    ~TemporaryFolder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    TemporaryFolder(const TemporaryFolder&) = delete;
-    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-    const std::filesystem::path& path() const { return path_; }
-
-  private:
-    std::filesystem::path path_;
-};
+}
 
 }  // namespace
 
 MeasuredJob calibrate(const Study& study) {
-    const TemporaryFolder folder;
+    const TemporaryFolder folder = make_folder();
     const auto file = folder.path() / "calibration.toml";
     const auto database = folder.path() / "results.db";
     std::ofstream(file, std::ios::binary) << calibration_study(study);

@@ -11,8 +11,8 @@
 #include "cluster/child_process.h"
 #include "cluster/command.h"
 #include "cluster/launcher.h"
+#include "common/temporary_folder.h"
 #include "event_pipe.h"
-#include "temporary_folder.h"
 
 namespace orchestrate {
 namespace {

@@ -10,7 +10,7 @@
 
 #include "command_results.h"
 #include "common/error.h"
-#include "temporary_folder.h"
+#include "common/temporary_folder.h"
 
 namespace orchestrate {
 namespace {

@@ -9,8 +9,8 @@
 #include "cluster/command.h"
 #include "cluster/slurm_pilot.h"
 #include "common/error.h"
+#include "common/temporary_folder.h"
 #include "event_pipe.h"
-#include "temporary_folder.h"
 
 namespace orchestrate {
 namespace {

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "common/error.h"
-#include "tests/cluster/temporary_folder.h"
+#include "common/temporary_folder.h"
 
 namespace orchestrate {
 namespace {

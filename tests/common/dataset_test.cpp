@@ -10,6 +10,7 @@
 
 #include "common/csv.h"
 #include "common/sha256.h"
+#include "common/temporary_folder.h"
 
 namespace orchestrate {
 namespace {
@@ -22,12 +23,6 @@ using Kind = DatasetProblem::Kind;
 
 class DatasetTest : public testing::Test {
   protected:
-    DatasetTest() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "dataset_test.XXXXXX").string();
-        folder_ = mkdtemp(pattern.data());
-    }
-    ~DatasetTest() override { std::filesystem::remove_all(folder_); }
-
     std::filesystem::path write(const std::string& name, const std::string& content) const {
         const auto path = folder_ / name;
         std::ofstream(path, std::ios::binary) << content;
@@ -68,7 +63,8 @@ class DatasetTest : public testing::Test {
         return data;
     }
 
-    std::filesystem::path folder_;
+    TemporaryFolder temporary_;
+    const std::filesystem::path folder_ = temporary_.path();
 };
 
 TEST_F(DatasetTest, ReadsQuotesNewlinesAndDoubledQuotes) {

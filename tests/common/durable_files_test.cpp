@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "common/temporary_folder.h"
 #include "tests/common/simulated_disk.h"
 
 namespace orchestrate::test {
@@ -33,13 +34,8 @@ std::string read_text(DurableFiles& files, const std::filesystem::path& path) {
 
 class SystemFilesTest : public testing::Test {
   protected:
-    SystemFilesTest() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "orchestrate-files-XXXXXX").string();
-        folder_ = mkdtemp(pattern.data());
-    }
-    ~SystemFilesTest() override { std::filesystem::remove_all(folder_); }
-
-    std::filesystem::path folder_;
+    TemporaryFolder temporary_;
+    const std::filesystem::path folder_ = temporary_.path();
     std::unique_ptr<DurableFiles> files_ = make_system_files();
 };
 

@@ -1,3 +1,4 @@
+#include "common/temporary_folder.h"
 #include "coordinator/checkpoint_folders.h"
 
 #include <fstream>
@@ -13,12 +14,6 @@ namespace fs = std::filesystem;
 
 class CheckpointFoldersTest : public testing::Test {
   protected:
-    CheckpointFoldersTest() {
-        std::string pattern = (fs::temp_directory_path() / "orchestrate-folders-XXXXXX").string();
-        folder_ = mkdtemp(pattern.data());
-    }
-    ~CheckpointFoldersTest() override { fs::remove_all(folder_); }
-
     std::string write(const CheckpointFolders& folders, const AttemptId& attempt, const std::string& name) {
         const fs::path file = folders.folder(attempt) / name;
         fs::create_directories(file.parent_path());  // as a worker does
@@ -26,7 +21,8 @@ class CheckpointFoldersTest : public testing::Test {
         return file.string();
     }
 
-    fs::path folder_;
+    TemporaryFolder temporary_;
+    const fs::path folder_ = temporary_.path();
 };
 
 TEST_F(CheckpointFoldersTest, CandidatesAreTheStoredOnesAndThoseThatCouldNotBeReported) {

@@ -1,4 +1,5 @@
 // Who may hold a database, told by the lock file: on this host by the kernel, on others by their heartbeat.
+#include "common/temporary_folder.h"
 #include "coordinator/database_lock.h"
 
 #include <csignal>
@@ -25,16 +26,11 @@ using testing::HasSubstr;
 
 class DatabaseLockTest : public testing::Test {
   protected:
-    DatabaseLockTest() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "orchestrate-lock-XXXXXX").string();
-        folder_ = mkdtemp(pattern.data());
-    }
     ~DatabaseLockTest() override {
         if (child_ > 0) {
             kill(child_, SIGKILL);
             waitpid(child_, nullptr, 0);
         }
-        std::filesystem::remove_all(folder_);
     }
 
     std::filesystem::path database() const { return folder_ / "results.db"; }
@@ -88,7 +84,8 @@ class DatabaseLockTest : public testing::Test {
         return "taken";
     }
 
-    std::filesystem::path folder_;
+    TemporaryFolder temporary_;
+    const std::filesystem::path folder_ = temporary_.path();
     pid_t child_ = 0;
 };
 

@@ -13,6 +13,7 @@
 #include <spdlog/sinks/null_sink.h>
 #include <unistd.h>
 
+#include "common/temporary_folder.h"
 #include "common/tls.h"
 #include "coordinator/server.h"
 
@@ -25,9 +26,9 @@ using asio::ip::tcp;
 
 class Stage {
   public:
-    Stage() : folder_(make_folder()), log_("null", std::make_shared<spdlog::sinks::null_sink_mt>()) {
+    Stage() : log_("null", std::make_shared<spdlog::sinks::null_sink_mt>()) {
         server_.emplace(
-            io_, folder_, false, std::make_shared<spdlog::logger>(log_),
+            io_, folder_.path(), false, std::make_shared<spdlog::logger>(log_),
             [this](std::shared_ptr<Connection> connection, Hello) -> asio::awaitable<void> {
                 ++greeted_;
                 connection->send(Welcome{});
@@ -38,7 +39,6 @@ class Stage {
         access_ = read_access_file(server_->worker_access_file());
         greet();
     }
-    ~Stage() { std::filesystem::remove_all(folder_); }
 
     void send(std::span<const std::uint8_t> bytes, bool within_tls) {
         run([&]() -> asio::awaitable<void> {
@@ -79,11 +79,6 @@ class Stage {
     }
 
   private:
-    static std::filesystem::path make_folder() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "greeting-fuzz-XXXXXX").string();
-        return mkdtemp(pattern.data());
-    }
-
     template <class Work>
     void run(Work work) {
         bool done = false;
@@ -98,7 +93,7 @@ class Stage {
         }
     }
 
-    std::filesystem::path folder_;
+    TemporaryFolder folder_;
     spdlog::logger log_;
     asio::io_context io_;
     std::optional<Server> server_;

@@ -1,3 +1,4 @@
+#include "common/temporary_folder.h"
 #include "coordinator/job_store.h"
 
 #include <gmock/gmock.h>
@@ -11,12 +12,6 @@ namespace {
 
 class JobStoreTest : public testing::Test {
   protected:
-    JobStoreTest() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "orchestrate-store-XXXXXX").string();
-        folder_ = mkdtemp(pattern.data());
-    }
-    ~JobStoreTest() override { std::filesystem::remove_all(folder_); }
-
     std::filesystem::path file() const { return folder_ / "results.db"; }
 
     static Variant variant(const std::string& name, std::int64_t head_width,
@@ -63,7 +58,8 @@ class JobStoreTest : public testing::Test {
         return database.execAndGet(sql).getInt64();
     }
 
-    std::filesystem::path folder_;
+    TemporaryFolder temporary_;
+    const std::filesystem::path folder_ = temporary_.path();
     Stage stage_ = stage("ablation", StageKind::ablation);
     WorkerRecord worker_{0, "here-1", "host", 1, 1, "cpu", "/logs/here-1.log"};
 };

@@ -1,3 +1,4 @@
+#include "common/temporary_folder.h"
 #include "coordinator/model_retention.h"
 
 #include <fstream>
@@ -19,12 +20,6 @@ using testing::UnorderedElementsAre;
 // A stage of a baseline and variants with a validation macro F1 each, one seed, every model saved.
 class ModelRetentionTest : public testing::Test {
   protected:
-    ModelRetentionTest() {
-        std::string pattern = (fs::temp_directory_path() / "orchestrate-models-XXXXXX").string();
-        folder_ = mkdtemp(pattern.data());
-    }
-    ~ModelRetentionTest() override { fs::remove_all(folder_); }
-
     std::int64_t add_study(const std::string& name, const std::string& save_models, int best = 0) {
         const std::int64_t study = filled_.add_study(name);
         execute("UPDATE studies SET save_models = '" + save_models +
@@ -80,7 +75,8 @@ class ModelRetentionTest : public testing::Test {
     }
 
     FilledDatabase filled_;
-    fs::path folder_;
+    TemporaryFolder temporary_;
+    const fs::path folder_ = temporary_.path();
 };
 
 TEST_F(ModelRetentionTest, TheBaselineAndTheBestAreKept) {

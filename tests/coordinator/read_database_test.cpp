@@ -1,4 +1,5 @@
 // A database of an older version is read as one of today's, and stays as it is.
+#include "common/temporary_folder.h"
 #include "coordinator/read_database.h"
 
 #include <fstream>
@@ -19,9 +20,8 @@ std::string bytes_of(const std::filesystem::path& path) {
 }
 
 TEST(ReadDatabaseTest, AnOlderVersionIsReadWithoutBeingChanged) {
-    std::string pattern = (std::filesystem::temp_directory_path() / "orchestrate-read-XXXXXX").string();
-    const std::filesystem::path folder = mkdtemp(pattern.data());
-    const auto path = folder / "results.db";
+    const TemporaryFolder folder;
+    const auto path = folder.path() / "results.db";
     {
         SQLite::Database database(path.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
         database.exec("PRAGMA journal_mode = WAL");
@@ -45,10 +45,9 @@ TEST(ReadDatabaseTest, AnOlderVersionIsReadWithoutBeingChanged) {
         EXPECT_NE(text.find("75.0"), std::string::npos) << text;
     }
     EXPECT_EQ(bytes_of(path), before);
-    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    for (const auto& entry : std::filesystem::directory_iterator(folder.path())) {
         EXPECT_EQ(entry.path().filename().string().find("version"), std::string::npos);
     }
-    std::filesystem::remove_all(folder);
 }
 
 }  // namespace

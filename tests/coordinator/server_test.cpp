@@ -1,3 +1,4 @@
+#include "common/temporary_folder.h"
 #include "coordinator/server.h"
 
 #include <boost/asio/co_spawn.hpp>
@@ -24,11 +25,8 @@ using testing::HasSubstr;
 class ServerTest : public testing::Test {
   protected:
     ServerTest() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "orchestrate-server-XXXXXX").string();
-        folder_ = mkdtemp(pattern.data());
         start();
     }
-    ~ServerTest() override { std::filesystem::remove_all(folder_); }
 
     void start(const GreetingLimits& limits = {}) {
         const auto log =
@@ -95,7 +93,8 @@ class ServerTest : public testing::Test {
         return hello;
     }
 
-    std::filesystem::path folder_;
+    TemporaryFolder temporary_;
+    const std::filesystem::path folder_ = temporary_.path();
     asio::io_context io_;
     std::optional<Server> server_;
     std::vector<std::string> greeted_;

@@ -17,6 +17,7 @@
 #include "common/command_arguments.h"
 #include "common/error.h"
 #include "common/sha256.h"
+#include "common/temporary_folder.h"
 #include "worker/agent/command_process.h"
 #include "worker/agent/metric_lines.h"
 
@@ -29,29 +30,6 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kLook{100};  // how often a wish to stop is looked for
 constexpr std::size_t kErrorLinesKept = 5;       // of stderr, for the message
 constexpr std::size_t kMostMessageBytes = 2000;
-
-// A private folder that goes with its files.
-class TemporaryFolder {
-  public:
-    TemporaryFolder() {
-        std::string name = (fs::temp_directory_path() / "orchestrate-command-XXXXXX").string();
-        if (mkdtemp(name.data()) == nullptr) {
-            throw std::system_error(errno, std::generic_category(), "cannot make a folder '" + name + "'");
-        }
-        path_ = name;
-    }
-    ~TemporaryFolder() {
-        std::error_code ignored;
-        fs::remove_all(path_, ignored);
-    }
-    TemporaryFolder(const TemporaryFolder&) = delete;
-    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-    const fs::path& path() const { return path_; }
-
-  private:
-    fs::path path_;
-};
 
 // A named pipe that is always open for writing, so that no writer waits for a reader and none that leaves ends it.
 class NamedPipe {
@@ -184,8 +162,8 @@ class CommandRun {
         }
     }
 
-    std::map<std::string, std::string> environment() const {
-        auto variables = own_environment();
+    Environment environment() const {
+        auto variables = current_environment();
         std::erase_if(variables, [](const auto& variable) { return is_of_mpi(variable.first); });
         variables[kConfigVariable] = config_file().string();
         variables[kMetricsVariable] = (files_.path() / "metrics").string();

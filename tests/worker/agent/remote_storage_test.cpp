@@ -1,5 +1,6 @@
 // A worker that does not see the coordinator's folders, and the coordinator's side of it, joined by a wire that a test
 // cuts: whatever breaks, a file arrives as it was sent or not at all, and nothing is reported before it is there.
+#include "common/temporary_folder.h"
 #include "worker/agent/remote_storage.h"
 
 #include <deque>
@@ -54,8 +55,6 @@ std::string checkpoint_content(std::size_t size, unsigned seed) {
 class RemoteStorageTest : public testing::Test {
   protected:
     RemoteStorageTest() {
-        std::string pattern = (fs::temp_directory_path() / "orchestrate-remote-XXXXXX").string();
-        folder_ = mkdtemp(pattern.data());
         checkpoints_.emplace(folder_ / "state");
         restart_coordinator();
         storage_.emplace(
@@ -64,7 +63,6 @@ class RemoteStorageTest : public testing::Test {
             [this](const Message& message) { reported_.push_back(message); },
             [this](const Lease& lease) { begun_.push_back(lease); });
     }
-    ~RemoteStorageTest() override { fs::remove_all(folder_); }
 
     // What was under way there is forgotten.
     void restart_coordinator() { store_.emplace(*checkpoints_, *files_, folder_ / "state/models"); }
@@ -145,7 +143,8 @@ class RemoteStorageTest : public testing::Test {
         return checkpoints_->folder(attempt) / ("step-" + std::to_string(step) + ".safetensors");
     }
 
-    fs::path folder_;
+    TemporaryFolder temporary_;
+    const fs::path folder_ = temporary_.path();
     std::unique_ptr<DurableFiles> files_ = make_system_files();
     std::optional<CheckpointFolders> checkpoints_;
     std::optional<ParcelStore> store_;

@@ -12,6 +12,7 @@
 #include "common/error.h"
 #include "common/metrics.h"
 #include "common/sha256.h"
+#include "common/temporary_folder.h"
 #include "common/vocabulary.h"
 #include "golden.h"
 #include "worker/data/bpe_trainer.h"
@@ -248,8 +249,6 @@ TEST(Metrics, HarmonicMeanOfMacroAveragesIsNotMacroF1) {
 class Preparation : public testing::Test {
   protected:
     Preparation() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "preparation_test.XXXXXX").string();
-        folder_ = mkdtemp(pattern.data());
         std::ofstream file(folder_ / "data.csv");
         file << "genre,energy,name,id\n";
         for (std::uint64_t row = 0; row < 600; ++row) {
@@ -264,9 +263,9 @@ class Preparation : public testing::Test {
         data_.split.group_by = {{"id", ""}};
         paths_.data = folder_ / "data.csv";
     }
-    ~Preparation() override { std::filesystem::remove_all(folder_); }
 
-    std::filesystem::path folder_;
+    TemporaryFolder temporary_;
+    const std::filesystem::path folder_ = temporary_.path();
     DataConfig data_;
     TokenizerConfig tokenizer_;
     JobPaths paths_;

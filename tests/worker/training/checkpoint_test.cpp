@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/temporary_folder.h"
 #include "tests/worker/training/ablations.h"
 #include "tests/worker/training/checkpointed_attempt.h"
 
@@ -90,12 +91,6 @@ Attempt train_attempt(const fs::path& folder, std::vector<StoredCheckpoint> resu
 
 class CheckpointTest : public testing::Test {
   protected:
-    CheckpointTest() {
-        std::string pattern = (fs::temp_directory_path() / "orchestrate-checkpoints-XXXXXX").string();
-        folder_ = mkdtemp(pattern.data());
-    }
-    ~CheckpointTest() override { fs::remove_all(folder_); }
-
     fs::path subfolder(const std::string& name) {
         fs::create_directories(folder_ / name);
         return folder_ / name;
@@ -124,7 +119,8 @@ class CheckpointTest : public testing::Test {
         return status == 0 ? Json::parse(file) : Json();
     }
 
-    fs::path folder_;
+    TemporaryFolder temporary_;
+    const fs::path folder_ = temporary_.path();
     std::unique_ptr<DurableFiles> files_ = make_system_files();
 };
 
