@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <boost/describe.hpp>
@@ -57,6 +58,42 @@ std::optional<E> enum_from_name(const std::string& name) {
 
 }  // namespace orchestrate
 
+namespace orchestrate {
+
+template <class T>
+inline constexpr bool kIsVector = false;
+template <class T>
+inline constexpr bool kIsVector<std::vector<T>> = true;
+
+// As j.get_to(value), but a number with a fraction, or one that `value` has no room for, is no integer: to convert it
+// is undefined. Throws what nlohmann::json throws, or std::invalid_argument.
+template <class T>
+void read_field(const Json& j, T& value) {
+    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+        const bool fits = j.is_number_unsigned()  ? std::in_range<T>(j.get<std::uint64_t>())
+                          : j.is_number_integer() ? std::in_range<T>(j.get<std::int64_t>())
+                                                  : false;
+        if (!fits) {
+            throw std::invalid_argument("expected an integer of " + std::to_string(8 * sizeof(T)) +
+                                        " bits, found " + (j.is_number() ? j.dump() : j.type_name()));
+        }
+        j.get_to(value);
+    } else if constexpr (kIsVector<T>) {
+        if (!j.is_array()) {
+            throw std::invalid_argument("expected a list, found " + std::string(j.type_name()));
+        }
+        value.clear();
+        value.reserve(j.size());
+        for (const auto& element : j) {
+            read_field(element, value.emplace_back());
+        }
+    } else {
+        j.get_to(value);
+    }
+}
+
+}  // namespace orchestrate
+
 namespace nlohmann {
 
 template <class T>
@@ -72,7 +109,7 @@ struct adl_serializer<std::optional<T>> {
         if (j.is_null()) {
             value.reset();
         } else {
-            value = j.get<T>();
+            orchestrate::read_field(j, value.emplace());
         }
     }
 };
@@ -111,7 +148,7 @@ struct adl_serializer<T> {
         }
         boost::mp11::mp_for_each<Members>([&](auto member) {
             if (const auto found = j.find(member.name); found != j.end()) {
-                found->get_to(value.*member.pointer);
+                orchestrate::read_field(*found, value.*member.pointer);
             }
         });
     }

@@ -88,6 +88,25 @@ TEST(MessagesTest, NonsenseIsRefused) {
     EXPECT_THROW(decode_body({}), ProtocolError);
 }
 
+TEST(MessagesTest, ANumberThatIsNoIntegerOfItsFieldIsRefused) {
+    const auto decode = [](const Json& fields) {
+        return decode_body(Json::to_msgpack(Json::array({"attempt_ended", fields})));
+    };
+    const auto epoch = [](const Json& number) { return Json{{"epochs", {{{"epoch", number}}}}}; };
+    EXPECT_EQ(std::get<AttemptEnded>(decode(epoch(3))).epochs.at(0).epoch, 3);
+    for (const Json& number : {Json(-7.2e32), Json(1.5), Json(std::uint64_t{1} << 63), Json("3")}) {
+        EXPECT_THROW(decode(epoch(number)), ProtocolError) << number;
+    }
+    const auto rows = [](const Json& row) {
+        return Json{{"result", {{"test_predictions", {{"row", {1, row}}}}}}};
+    };
+    EXPECT_EQ(std::get<AttemptEnded>(decode(rows(2))).result->test_predictions.row.at(1), 2);
+    EXPECT_THROW(decode(rows(1e30)), ProtocolError);
+    EXPECT_THROW(
+        decode_body(Json::to_msgpack(Json::array({"lease", {{"resources", {{"ranks", 1LL << 40}}}}}))),
+        ProtocolError);
+}
+
 TEST(MessagesTest, AMessageOfANewerReleaseIsToldApart) {
     const auto arrived = decode_body(Json::to_msgpack(Json::array({"invented_later", {{"number", 5}}})));
     EXPECT_EQ(std::get<UnknownMessage>(arrived).type, "invented_later");
