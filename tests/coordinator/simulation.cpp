@@ -1,6 +1,7 @@
 #include "tests/coordinator/simulation.h"
 
 #include <algorithm>
+#include <atomic>
 #include <numeric>
 
 #include <SQLiteCpp/Backup.h>
@@ -16,9 +17,9 @@ namespace {
 constexpr const char* kSite = "here";
 constexpr int kSlots = 3;
 
-// An empty database with its schema, made once.
+// An empty database with its schema, made once for each thread.
 SQLite::Database& template_database() {
-    static SQLite::Database database = [] {
+    thread_local SQLite::Database database = [] {
         SQLite::Database made(":memory:", kOpen);
         prepare_schema(made);
         return made;
@@ -31,7 +32,7 @@ SQLite::Database& template_database() {
 Simulation::Simulation(std::uint64_t seed, DeliberateBug bug) : random_(seed), bug_(bug) {
     short_jobs_ = chance(0.5);
     poisoned_job_ = chance(0.3) ? between(1, 12) : 0;
-    static int made = 0;
+    static std::atomic<int> made = 0;
     database_name_ = fmt::format("file:simulation-{}?mode=memory&cache=shared", ++made);
     disk_ = std::make_unique<StoreDatabase>(database_name_, kOpen);
     SQLite::Backup(*disk_, template_database()).executeStep(-1);

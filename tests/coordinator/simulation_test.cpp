@@ -1,13 +1,19 @@
 // 10,000 lives of the simulation (ORCHESTRATE_SIMULATION_SEEDS), or as many as fit into the time
-// (ORCHESTRATE_SIMULATION_SECONDS, 110); and that it finds mistakes.
+// (ORCHESTRATE_SIMULATION_SECONDS, 110), on all cores; and that it finds mistakes.
 // One seed alone, with what happens: ORCHESTRATE_SIMULATION_SEED=7.
 #include "tests/coordinator/simulation.h"
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <iostream>
+#include <mutex>
+#include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 namespace orchestrate::test {
 namespace {
@@ -23,6 +29,30 @@ void print_story(const Simulation& simulation) {
     }
 }
 
+// Its statistics would have all threads wait for one lock at every allocation.
+const int kSqliteWithoutStatistics = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+
+// What simulations went through.
+struct Lived {
+    std::int64_t seeds = 0;
+    std::int64_t events = 0;
+    std::int64_t handed_back = 0;
+    std::int64_t drained = 0;
+    std::size_t most_held = 0;
+
+    void add(const Simulation& simulation) {
+        add(Lived{1, simulation.events(), simulation.handed_back(), simulation.drained(),
+                  simulation.most_held()});
+    }
+    void add(const Lived& other) {
+        seeds += other.seeds;
+        events += other.events;
+        handed_back += other.handed_back;
+        drained += other.drained;
+        most_held = std::max(most_held, other.most_held);
+    }
+};
+
 TEST(SimulationTest, NothingIsLostAndNothingIsDoneTwice) {
     if (const auto seed = number_from_environment("ORCHESTRATE_SIMULATION_SEED", 0); seed > 0) {
         Simulation simulation(static_cast<std::uint64_t>(seed));
@@ -32,31 +62,41 @@ TEST(SimulationTest, NothingIsLostAndNothingIsDoneTwice) {
     }
     const auto end = std::chrono::steady_clock::now() +
                      std::chrono::seconds(number_from_environment("ORCHESTRATE_SIMULATION_SECONDS", 110));
-    std::int64_t events = 0;
-    std::int64_t handed_back = 0;
-    std::int64_t drained = 0;
-    std::size_t most_held = 0;
-    std::uint64_t seed = 0;
     const auto most_seeds =
         static_cast<std::uint64_t>(number_from_environment("ORCHESTRATE_SIMULATION_SEEDS", 10'000));
-    while (seed < most_seeds && std::chrono::steady_clock::now() < end) {
-        Simulation simulation(++seed);
-        const std::string wrong = simulation.run();
-        events += simulation.events();
-        handed_back += simulation.handed_back();
-        drained += simulation.drained();
-        most_held = std::max(most_held, simulation.most_held());
-        if (!wrong.empty()) {
-            print_story(simulation);
+    std::atomic<std::uint64_t> next_seed = 1;
+    std::atomic<bool> failed = false;
+    std::mutex mutex;
+    Lived all;
+    ASSERT_EQ(kSqliteWithoutStatistics, SQLITE_OK);
+    const auto live = [&] {
+        Lived lived;
+        for (std::uint64_t seed = next_seed++;
+             seed <= most_seeds && !failed && std::chrono::steady_clock::now() < end; seed = next_seed++) {
+            Simulation simulation(seed);
+            const std::string wrong = simulation.run();
+            lived.add(simulation);
+            if (!wrong.empty() && !failed.exchange(true)) {
+                print_story(simulation);
+                ADD_FAILURE() << wrong << "; ORCHESTRATE_SIMULATION_SEED=" << seed << " repeats it";
+            }
         }
-        ASSERT_EQ(wrong, "") << "ORCHESTRATE_SIMULATION_SEED=" << seed << " repeats it";
+        const std::lock_guard lock(mutex);
+        all.add(lived);
+    };
+    {
+        std::vector<std::jthread> threads;
+        for (unsigned i = 0; i < std::max(1U, std::thread::hardware_concurrency()); ++i) {
+            threads.emplace_back(live);
+        }
     }
-    std::cout << seed << " seeds, " << events << " events, " << handed_back << " jobs handed back, at most "
-              << most_held << " held by a worker, " << drained << " workers drained\n";
-    EXPECT_GT(seed, 20U);
-    EXPECT_GT(handed_back, 0);
-    EXPECT_GT(drained, 0);
-    EXPECT_GT(most_held, 2U);
+    std::cout << all.seeds << " seeds, " << all.events << " events, " << all.handed_back
+              << " jobs handed back, at most " << all.most_held << " held by a worker, " << all.drained
+              << " workers drained\n";
+    EXPECT_GT(all.seeds, 20);
+    EXPECT_GT(all.handed_back, 0);
+    EXPECT_GT(all.drained, 0);
+    EXPECT_GT(all.most_held, 2U);
 }
 
 TEST(SimulationTest, OneSeedIsOneStory) {
