@@ -20,9 +20,9 @@
 #include "common/connection.h"
 #include "common/error.h"
 #include "common/host.h"
-#include "common/result_spool.h"
 #include "common/worker_exit.h"
 #include "worker/agent/remote_storage.h"
+#include "worker/agent/unacknowledged_results.h"
 
 namespace orchestrate {
 namespace {
@@ -77,7 +77,7 @@ class Agent {
 
     // Ends when nothing runs and nothing waits for an acknowledgement.
     void end_if_done() {
-        if (leaving_ && !running_ && unacknowledged_.empty()) {
+        if (leaving_ && !running_ && results_.own().empty()) {
             end(0);
         }
     }
@@ -137,14 +137,14 @@ class Agent {
         while (!ended_) {
             try {
                 const Access access = read_access_file(options_.access_file);
-                open_spool(access);
+                results_.open(spool_folder(options_.log_folder, access.certificate_fingerprint));
                 auto connected = co_await connect_to_coordinator(access, hello(), 10s);
                 backoff = 100ms;
                 co_await serve(std::move(connected));
                 reached_at = std::chrono::steady_clock::now();
             } catch (const UserError& error) {
                 options_.runner.log->error(error.what());
-                if (!unacknowledged_.empty() || running_) {
+                if (!results_.own().empty() || running_) {
                     options_.runner.log->warn(
                         "what runs here is lost after its last checkpoint; results are kept on disk");
                 }
@@ -185,12 +185,12 @@ class Agent {
         hello.log_folder = options_.log_folder.string();
         if (running_) {
             hello.running = running_;
-        } else if (!unacknowledged_.empty()) {
-            hello.running = unacknowledged_.front().attempt;
+        } else if (!results_.own().empty()) {
+            hello.running = results_.own().front().ended.attempt;
         }
         hello.lease_capacity = kLeaseCapacity;
-        for (const auto& ended : unacknowledged_) {
-            hello.held.push_back(ended.attempt);
+        for (const auto& report : results_.own()) {
+            hello.held.push_back(report.ended.attempt);
         }
         if (running_) {
             hello.held.push_back(*running_);
@@ -225,10 +225,10 @@ class Agent {
             connection_->send(message);
         }
         outbox_.clear();
-        for (const auto& ended : unacknowledged_) {
-            connection_->send(ended);
+        for (const auto& report : results_.own()) {
+            connection_->send(report.ended);
         }
-        for (const auto& ended : leftovers_) {
+        for (const auto& ended : results_.leftovers()) {
             connection_->send(ended);
         }
         end_if_done();
@@ -241,12 +241,14 @@ class Agent {
         }
         connection_->close();
         connection_.reset();
+        results_.save_all();
         remote_.disconnected();
     }
 
     asio::awaitable<void> beat(std::chrono::milliseconds interval) {
         while (!connection_->closed()) {
             look_after_ranks();
+            results_.save_old();
             connection_->send(Heartbeat{runner_->step(), runner_->advances() + remote_.advances()});
             heartbeat_.expires_after(interval);
             co_await heartbeat_.async_wait(use_awaitable);
@@ -311,12 +313,7 @@ class Agent {
         if (const auto* lease = std::get_if<Lease>(&message)) {
             take(*lease);
         } else if (const auto* acknowledged = std::get_if<Acknowledged>(&message)) {
-            forget_result(acknowledged->attempt);
-            for (auto* waiting : {&unacknowledged_, &leftovers_}) {
-                std::erase_if(*waiting, [&](const AttemptEnded& ended) {
-                    return ended.attempt == acknowledged->attempt;
-                });
-            }
+            results_.acknowledged(acknowledged->attempt);
             if (acknowledged->stale) {
                 options_.runner.log->warn(
                     "the result of job {} came too late: another attempt has taken over",
@@ -389,44 +386,12 @@ class Agent {
         return lease;
     }
 
-    // Results on disk that no coordinator has acknowledged are delivered by whichever worker comes next.
-    void open_spool(const Access& access) {
-        if (spool_) {
-            return;
-        }
-        try {
-            spool_.emplace(*files_, spool_folder(options_.log_folder, access.certificate_fingerprint));
-            auto found = spool_->leftovers();
-            for (const auto& reason : found.unreadable) {
-                options_.runner.log->error("a result on disk cannot be read: {}", reason);
-            }
-            leftovers_ = std::move(found.results);
-        } catch (const std::system_error& error) {
-            options_.runner.log->error("results are kept in memory only: {}", error.what());
-        }
-    }
-
     // On the runner's thread; or, if the model must travel before, once it has.
     void keep_result(const Message& message) {
         const auto* ended = std::get_if<AttemptEnded>(&message);
-        if (ended == nullptr || !ended->result || !spool_ ||
-            (ended->result->model && remote_.holds(ended->result->model->folder))) {
-            return;
-        }
-        try {
-            spool_->put(*ended);
-        } catch (const std::system_error& error) {
-            options_.runner.log->error("a result is kept in memory only: {}", error.what());
-        }
-    }
-
-    void forget_result(const AttemptId& attempt) {
-        try {
-            if (spool_) {
-                spool_->remove(attempt);
-            }
-        } catch (const std::system_error& error) {
-            options_.runner.log->error(error.what());
+        if (ended != nullptr &&
+            !(ended->result && ended->result->model && remote_.holds(ended->result->model->folder))) {
+            results_.save_if_costly(*ended);
         }
     }
 
@@ -435,12 +400,14 @@ class Agent {
             running_.reset();
             AttemptEnded ended = *reported;
             judge_silence(ended);
-            unacknowledged_.push_back(ended);
+            results_.add(ended);
             if (connection_) {
                 if (!runner_->usable()) {
                     connection_->send(Goodbye{"a rank was lost"});  // so that it gets no other job
                 }
                 connection_->send(ended);
+            } else {
+                results_.save_all();
             }
             if (!runner_->usable()) {
                 end(ended.cause == Cause::node_lost ? kExitRankLost : kExitOutOfStep);
@@ -460,7 +427,7 @@ class Agent {
     asio::steady_timer pause_{io_};
     asio::steady_timer heartbeat_{io_};
     const std::unique_ptr<DurableFiles> files_ = make_system_files();
-    std::optional<ResultSpool> spool_;  // there before the first lease
+    UnacknowledgedResults results_{*files_, options_.runner.log};
     RemoteStorage remote_{options_.scratch_folder, options_.runner.log,
                           [this](const Message& message) {
                               keep_result(message);
@@ -471,10 +438,8 @@ class Agent {
     std::shared_ptr<Connection> connection_;
     std::chrono::steady_clock::time_point last_heard_;
     std::optional<AttemptId> running_;
-    std::deque<Lease> queue_;  // to begin afterwards, in order
-    std::vector<AttemptEnded> unacknowledged_;
-    std::vector<AttemptEnded> leftovers_;  // of workers before this one
-    std::vector<Message> outbox_;          // epochs and checkpoints from while no coordinator was reached
+    std::deque<Lease> queue_;      // to begin afterwards, in order
+    std::vector<Message> outbox_;  // epochs and checkpoints from while no coordinator was reached
     bool leaving_ = false;
     std::string leaving_why_;
     bool rank_is_lost_ = false;

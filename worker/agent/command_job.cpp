@@ -71,6 +71,13 @@ void check_files(const CommandConfig& command, const fs::path& folder) {
     }
 }
 
+// Where the small files of a command that runs lie: in memory, if the host has a place for that. Making and removing
+// files on a disk costs more than starting a process.
+fs::path small_files_folder() {
+    const fs::path in_memory = "/dev/shm";
+    return access(in_memory.c_str(), W_OK | X_OK) == 0 ? in_memory : fs::temp_directory_path();
+}
+
 // Names below a folder with their sizes and times: whether something was added or changed.
 std::set<std::string> content_of(const std::string& folder) {
     std::set<std::string> content;
@@ -342,7 +349,7 @@ class CommandRun {
     const CommandJobOptions& options_;
     AttemptObserver& observer_;
     fs::path folder_;
-    TemporaryFolder files_;
+    TemporaryFolder files_{small_files_folder()};
     NamedPipe pipe_;
     LineSplitter output_lines_;
     LineSplitter error_lines_;
