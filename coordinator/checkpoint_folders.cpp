@@ -74,6 +74,9 @@ std::vector<StoredCheckpoint> CheckpointFolders::candidates(const AttemptId& att
     for (auto& checkpoint : stored) {
         checkpoint.file = folder({attempt.job, checkpoint.attempt}) / fs::path(checkpoint.file).filename();
     }
+    if (attempt.number == 1) {
+        return stored;  // there is nothing before it
+    }
     for (const auto& attempt_name : files_->list(job_folder(attempt.job))) {
         const auto number = number_in(attempt_name, "attempt-", "");
         if (!number || *number >= attempt.number) {

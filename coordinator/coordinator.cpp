@@ -5,6 +5,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <unistd.h>
@@ -110,9 +111,14 @@ void Coordinator::settle() {
     }
     if (store_.pending_changes() > 0 && !commit_is_due_) {
         commit_is_due_ = true;
-        commit_timer_.expires_after(dispatcher_.paused()    ? kStoreRetry
-                                    : last_group_ >= kCrowd ? kGroupWindow
-                                                            : 0ms);
+        if (!dispatcher_.paused() && last_group_ < kCrowd) {
+            asio::post(io_, [this] {
+                commit_is_due_ = false;
+                commit_now();
+            });
+            return;
+        }
+        commit_timer_.expires_after(dispatcher_.paused() ? kStoreRetry : kGroupWindow);
         commit_timer_.async_wait([this](boost::system::error_code error) {
             commit_is_due_ = false;
             if (!error) {

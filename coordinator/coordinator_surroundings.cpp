@@ -116,7 +116,9 @@ void Coordinator::accept_unacknowledged_results() {
 
 void Coordinator::remove_checkpoints(std::int64_t job) {
     checkpoints_.remove_job(job);
-    asio::post(parcel_thread_, [this, job] { parcels_.forget(job); });
+    if (!workers_with_parcels_.empty()) {
+        asio::post(parcel_thread_, [this, job] { parcels_.forget(job); });
+    }
 }
 
 CheckpointPlan Coordinator::plan_checkpoints(const AttemptId& attempt, std::vector<StoredCheckpoint> stored) {

@@ -1,14 +1,15 @@
 """How many no-op jobs a second are dispatched and completed: a whole `orchestrate run` with 8 workers over TLS, in memory
-(tmpfs) and durable; beside it what SQLite alone writes on the same disk, HyperQueue's Python binding and Ray; and how
-fast processes start. One row each, in one run.
+(tmpfs) and durable; beside it what SQLite alone writes on the same disk, HyperQueue's Python binding and Ray. Then jobs
+that are processes, and how fast this machine starts such processes without us. One row each, in one run.
 
-    build/release/bin must have orchestrate, fake-worker and libcount_syncs.so. Peers, in an environment of their own:
+    build/release/bin must have orchestrate, orchestrate-worker, fake-worker and libcount_syncs.so. Peers, in an environment of their own:
     python3 -m venv PEERS && PEERS/bin/pip install -r tests/benchmarks/dispatch_peers.txt
     PEERS/bin/python tests/benchmarks/dispatch_speed.py --folder FOLDER_ON_THE_DISK [--jobs 20000]
 """
 
 import argparse
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -34,10 +35,34 @@ features = ["energy", "tempo"]
 leave_one_out = ["energy"]
 """
 
+# As quick as `true`, but it says a metric, which every command job does.
+PROCESS = ["sh", "-c", """echo '{"metrics":{"accuracy":1}}' > $ORCHESTRATE_METRICS"""]
+PROCESS_STUDY = """
+[study]
+name = "processes"
+seeds = {jobs}
+
+[command]
+run = {run}
+metrics = ["accuracy"]
+
+[parameters]
+nothing = 0
+"""
+
 
 def processor_seconds(process):
     fields = pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def completed_per_second(folder, jobs):
+    """From the beginning of the first attempt to the end of the last."""
+    done, seconds = sqlite3.connect(folder / "results.db").execute(
+        "select count(*), 86400 * (max(julianday(ended_at)) - min(julianday(started_at))) from attempts "
+        "where cause = 'succeeded'").fetchone()
+    assert done == jobs, (done, jobs)
+    return done / seconds
 
 
 def ours(folder, jobs, workers):
@@ -64,17 +89,12 @@ def ours(folder, jobs, workers):
             time.sleep(0.02)
     if run.returncode != 0:
         sys.exit((folder / "output.txt").read_text()[-2000:])
-    database = sqlite3.connect(folder / "results.db")
-    done, seconds = database.execute(
-        "select count(*), 86400 * (max(julianday(ended_at)) - min(julianday(started_at))) from attempts "
-        "where cause = 'succeeded'").fetchone()
-    assert done == jobs, (done, jobs)
-    attempts = database.execute("select count(*) from attempts").fetchone()[0]
+    attempts = sqlite3.connect(folder / "results.db").execute("select count(*) from attempts").fetchone()[0]
     syncs = sum(int(line.split()[2]) for line in counts.read_text().splitlines() if line.startswith("orchestrate "))
-    return (done / seconds,
-            f"{done / (processor - expanded):,.0f} a processor second of the coordinator "
+    return (completed_per_second(folder, jobs),
+            f"{jobs / (processor - expanded):,.0f} a processor second of the coordinator "
             f"({expanded:.1f} s before, to expand and store the study), {syncs} syncs, "
-            f"{attempts - done} handed back or repeated")
+            f"{attempts - jobs} handed back or repeated")
 
 
 def sqlite_alone(folder, jobs, group):
@@ -123,10 +143,28 @@ def ray_tasks(jobs, workers):
     return rate
 
 
-def spawn_rate(jobs):
+def our_processes(folder, jobs, workers):
+    run = [word.replace("{", "{{").replace("}", "}}") for word in PROCESS]
+    (folder / "study.toml").write_text(PROCESS_STUDY.format(jobs=jobs, run=json.dumps(run)))
+    ran = subprocess.run([PROGRAMS / "orchestrate", "run", "study.toml", "--workers", str(workers)], cwd=folder, text=True,
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if ran.returncode != 0:
+        sys.exit(ran.stdout[-2000:])
+    return completed_per_second(folder, jobs)
+
+
+def spawn_rate(jobs, at_a_time):
+    environment = os.environ | {"ORCHESTRATE_METRICS": "/dev/null"}
     begin = time.monotonic()
-    for _ in range(jobs):
-        os.waitpid(os.posix_spawn("/bin/true", ["true"], os.environ), 0)
+    parents = []
+    for _ in range(at_a_time):
+        parents.append(os.fork())
+        if parents[-1] == 0:
+            for _ in range(jobs // at_a_time):
+                os.waitpid(os.posix_spawn("/bin/sh", PROCESS, environment), 0)
+            os._exit(0)
+    for parent in parents:
+        os.waitpid(parent, 0)
     return jobs / (time.monotonic() - begin)
 
 
@@ -145,6 +183,7 @@ def main():
     parser.add_argument("--folder", type=pathlib.Path, required=True, help="on the disk to measure")
     parser.add_argument("--jobs", type=int, default=20000)
     parser.add_argument("--peer-jobs", type=int, default=2000)
+    parser.add_argument("--process-jobs", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--only-ours", action="store_true")
     arguments = parser.parse_args()
@@ -153,6 +192,12 @@ def main():
     for name, folder in (("orchestrate, in memory", "/dev/shm"), ("orchestrate, durable", arguments.folder)):
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             row(name, lambda: ours(pathlib.Path(scratch), arguments.jobs, arguments.workers))
+    for name, folder in (("orchestrate, processes, in memory", "/dev/shm"),
+                         ("orchestrate, processes, durable", arguments.folder)):
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            row(name, lambda: our_processes(pathlib.Path(scratch), arguments.process_jobs, arguments.workers))
+    for count in (1, arguments.workers):
+        row(f"starting such processes, {count} at a time", lambda: spawn_rate(arguments.process_jobs, count))
     if arguments.only_ours:
         return
     for group in (1, 100):
@@ -162,7 +207,6 @@ def main():
                 lambda: sqlite_alone(pathlib.Path(scratch), count, group))
     row("HyperQueue, process tasks (true)", lambda: hyperqueue(arguments.peer_jobs, arguments.workers))
     row("Ray, no-op tasks", lambda: ray_tasks(arguments.peer_jobs * 5, arguments.workers))
-    row("starting processes, one after the other", lambda: spawn_rate(arguments.peer_jobs))
 
 
 if __name__ == "__main__":
