@@ -1,4 +1,3 @@
-#include "common/temporary_folder.h"
 #include "coordinator/checkpoint_folders.h"
 
 #include <fstream>
@@ -6,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
+
+#include "common/temporary_folder.h"
 
 namespace orchestrate {
 namespace {

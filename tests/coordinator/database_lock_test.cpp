@@ -1,5 +1,4 @@
 // Who may hold a database, told by the lock file: on this host by the kernel, on others by their heartbeat.
-#include "common/temporary_folder.h"
 #include "coordinator/database_lock.h"
 
 #include <csignal>
@@ -17,6 +16,7 @@
 #include "common/error.h"
 #include "common/host.h"
 #include "common/json.h"
+#include "common/temporary_folder.h"
 
 namespace orchestrate {
 namespace {

@@ -1,4 +1,3 @@
-#include "common/temporary_folder.h"
 #include "coordinator/job_store.h"
 
 #include <gmock/gmock.h>
@@ -6,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "common/temporary_folder.h"
 
 namespace orchestrate {
 namespace {

@@ -1,4 +1,3 @@
-#include "common/temporary_folder.h"
 #include "coordinator/model_retention.h"
 
 #include <fstream>
@@ -7,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "common/temporary_folder.h"
 #include "tests/results/filled_database.h"
 
 namespace orchestrate {

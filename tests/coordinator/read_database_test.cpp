@@ -1,5 +1,4 @@
 // A database of an older version is read as one of today's, and stays as it is.
-#include "common/temporary_folder.h"
 #include "coordinator/read_database.h"
 
 #include <fstream>
@@ -8,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "common/temporary_folder.h"
 #include "results/schema.h"
 #include "results/tables.h"
 

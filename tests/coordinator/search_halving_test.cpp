@@ -132,7 +132,8 @@ class SearchHalvingTest : public testing::Test {
     // The next lease takes its worker's attempt down.
     void crash() {
         const Lease& lease = hands_->leases.at(done_++);
-        dispatcher_->worker_said("hand-1", hands_, AttemptEnded{lease.attempt, Cause::worker_crashed, "", {}});
+        dispatcher_->worker_said("hand-1", hands_,
+                                 AttemptEnded{lease.attempt, Cause::worker_crashed, "", {}});
         halving_->advance();
     }
 

@@ -1,4 +1,3 @@
-#include "common/temporary_folder.h"
 #include "coordinator/server.h"
 
 #include <boost/asio/co_spawn.hpp>
@@ -12,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "common/error.h"
+#include "common/temporary_folder.h"
 #include "coordinator/database_lock.h"
 
 namespace orchestrate {
@@ -24,9 +24,7 @@ using testing::HasSubstr;
 
 class ServerTest : public testing::Test {
   protected:
-    ServerTest() {
-        start();
-    }
+    ServerTest() { start(); }
 
     void start(const GreetingLimits& limits = {}) {
         const auto log =

@@ -1,5 +1,4 @@
 // Attempts of commands: what they are told, what is made of what they say, and how they end. The commands are real.
-#include "common/temporary_folder.h"
 #include "worker/agent/command_job.h"
 
 #include <chrono>
@@ -14,6 +13,7 @@
 
 #include "common/error.h"
 #include "common/sha256.h"
+#include "common/temporary_folder.h"
 
 namespace orchestrate {
 namespace {

@@ -1,6 +1,5 @@
 // A worker that does not see the coordinator's folders, and the coordinator's side of it, joined by a wire that a test
 // cuts: whatever breaks, a file arrives as it was sent or not at all, and nothing is reported before it is there.
-#include "common/temporary_folder.h"
 #include "worker/agent/remote_storage.h"
 
 #include <deque>
@@ -15,6 +14,7 @@
 
 #include "common/host.h"
 #include "common/pretrained_config.h"
+#include "common/temporary_folder.h"
 #include "coordinator/parcel_store.h"
 
 namespace orchestrate {
