@@ -13,6 +13,7 @@
 #include "common/temporary_folder.h"
 #include "tests/worker/training/ablations.h"
 #include "tests/worker/training/checkpointed_attempt.h"
+#include "tests/worker/training/work_done_again.h"
 
 namespace orchestrate::test {
 namespace {
@@ -83,10 +84,11 @@ class KillingFiles final : public DurableFiles {
 Attempt train_attempt(const fs::path& folder, std::vector<StoredCheckpoint> resume_from, DurableFiles& files,
                       const std::function<void(std::int64_t, std::atomic<bool>&)>& after_step,
                       const JobConfig& config = test_job(), double interval_seconds = 0,
-                      std::int64_t pause_after_epoch = 0) {
+                      std::int64_t pause_after_epoch = 0,
+                      const std::function<void(TrainingDevice&)>& change_device = {}) {
     SingleRank alone;
     return test::train_attempt(folder, std::move(resume_from), files, alone, after_step, config,
-                               interval_seconds, pause_after_epoch);
+                               interval_seconds, pause_after_epoch, change_device);
 }
 
 class CheckpointTest : public testing::Test {
@@ -203,7 +205,6 @@ TEST_F(CheckpointTest, AStopAtAnyStepLeavesACheckpointThatGoesOnToTheSameBits) {
     }
 }
 
-// What is frozen and what is masked stands in no checkpoint: both come from the initial weights again.
 TEST_F(CheckpointTest, PausedAtRungsItGoesOnToTheSameBits) {
     // No checkpoint is due but those at the rungs. The second is asked for twice, as after a lost answer.
     constexpr double kNever = 1e9;
@@ -227,6 +228,7 @@ TEST_F(CheckpointTest, PausedAtRungsItGoesOnToTheSameBits) {
     EXPECT_EQ(whole.comparable(), straight.comparable());
 }
 
+// What is frozen and what is masked stands in no checkpoint: both come from the initial weights again.
 TEST_F(CheckpointTest, AnAblatedModelGoesOnToTheSameBits) {
     constexpr std::int64_t kStoppedAt = 4;
     for (const Ablation& ablation : ablations()) {
@@ -242,6 +244,36 @@ TEST_F(CheckpointTest, AnAblatedModelGoesOnToTheSameBits) {
         ASSERT_EQ(stopped.outcome.cause, Cause::preempted);
         const Attempt resumed = train_attempt(folder, stopped.observer.checkpoints, *files_, no_stop, config);
         EXPECT_EQ(resumed.observer.resumed_at, kStoppedAt);
+        EXPECT_EQ(resumed.comparable(), peace.comparable());
+    }
+}
+
+// As GPUs train: several steps are under way when a stop is seen, and the updates are a recording of their own.
+TEST_F(CheckpointTest, RecordedStepsGoOnToTheSameBits) {
+    constexpr double kNever = 1e9;
+    RecordedCounts counts;
+    const auto recording = [&counts](TrainingDevice& device) { record_by_doing_again(device, counts); };
+    const auto train = [&](const fs::path& folder, std::vector<StoredCheckpoint> resume_from,
+                           std::int64_t stop_at) {
+        return train_attempt(
+            folder, std::move(resume_from), *files_,
+            [&](std::int64_t done, std::atomic<bool>& stop) {
+                if (done == stop_at) {
+                    stop = true;
+                }
+            },
+            test_job(), kNever, 0, recording);
+    };
+    const Attempt peace = train(subfolder("peace"), {}, 0);
+    ASSERT_EQ(peace.outcome.cause, Cause::succeeded);
+    ASSERT_GT(counts.replayed, kTestSteps);
+    for (const std::int64_t step : {1, 2, 5, 9, 12, 16}) {
+        SCOPED_TRACE("stopped after step " + std::to_string(step));
+        const fs::path folder = subfolder("stopped-" + std::to_string(step));
+        const Attempt stopped = train(folder, {}, step);
+        ASSERT_EQ(stopped.outcome.cause, Cause::preempted);
+        const Attempt resumed = train(folder, stopped.observer.checkpoints, 0);
+        EXPECT_GE(resumed.observer.resumed_at, step);
         EXPECT_EQ(resumed.comparable(), peace.comparable());
     }
 }

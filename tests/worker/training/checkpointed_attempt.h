@@ -54,20 +54,26 @@ struct Attempt {
     Json comparable() const { return test::comparable(outcome, observer.epochs); }
 };
 
-// Trains the synthetic job; every step is a checkpoint. `after_step` may stop it or end the process.
+// Trains the synthetic job; every step is a checkpoint. `after_step` may stop it or end the process. With `change_device`
+// LibTorch's operations train on the device that it makes of the CPU.
 inline Attempt train_attempt(const std::filesystem::path& folder, std::vector<StoredCheckpoint> resume_from,
                              DurableFiles& files, Collective& collective,
                              const std::function<void(std::int64_t, std::atomic<bool>&)>& after_step,
                              const JobConfig& config, double interval_seconds = 0,
-                             std::int64_t pause_after_epoch = 0) {
+                             std::int64_t pause_after_epoch = 0,
+                             const std::function<void(TrainingDevice&)>& change_device = {}) {
     const PreparedData data = synthetic_data(kTrainRows);
-    const TrainingDevice device = cpu_device();
+    TrainingDevice device = cpu_device();
+    if (change_device) {
+        change_device(device);
+    }
     std::atomic<bool> stop{false};
     Attempt attempt;
     TrainerInputs inputs{config, data, device, collective, attempt.observer, stop};
     inputs.checkpoints = {1, folder.string(), interval_seconds, std::move(resume_from)};
     inputs.files = &files;
     inputs.pause_after_epoch = pause_after_epoch;
+    inputs.use_libtorch_kernels = static_cast<bool>(change_device);
     inputs.on_step = [&](std::int64_t step, double) { after_step(step, stop); };
     attempt.outcome = train(inputs);
     return attempt;
