@@ -188,6 +188,7 @@ void Dispatcher::tick() {
     }
     check_workers();
     check_stalls();
+    note_overdue();
     check_starting_workers();
     release_held_attempts();
     if (successes_unsaid_ > 0 && surroundings_.now() - successes_since_ >= 1s) {

@@ -77,8 +77,9 @@ class Dispatcher {
         std::optional<AttemptId> running;
         std::deque<AttemptId> queued;                    // leased to it, to begin afterwards
         std::chrono::steady_clock::time_point began_at;  // when the one that runs could begin
-        bool stalls = false;    // it has run for too long to have others wait behind it
-        bool draining = false;  // ends after what it holds
+        bool stalls = false;      // it has run for too long to have others wait behind it
+        bool is_overdue = false;  // what it runs takes much longer than its study expects, and that was said
+        bool draining = false;    // ends after what it holds
         TrainingProgress progress;
         std::string farewell;                // why it said goodbye
         std::optional<SiteWorkerExit> exit;  // its process has ended
@@ -116,6 +117,10 @@ class Dispatcher {
     // Lets a job be trained up to that epoch, ahead of those that have not begun.
     void promote(std::int64_t job, std::int64_t pause_after_epoch);
     void set_retry_limits(std::int64_t study, const RetryLimits& limits) { retry_limits_[study] = limits; }
+    // Of one job; those that take much longer are said. Zero: not known.
+    void set_expected_duration(std::int64_t study, std::chrono::milliseconds expected) {
+        expected_durations_[study] = expected;
+    }
     void set_study_priority(std::int64_t study, int priority) {
         scheduler_.set_study_priority(study, priority);
     }
@@ -200,6 +205,7 @@ class Dispatcher {
     bool end_attempt(AttemptEnded ended, const std::string& worker, bool began = true);
     void note_end(const AttemptEnded& ended, const Job& job, JobState state);
     void note_success(std::int64_t job, const std::string& line);
+    void note_overdue();
     void set_state(std::int64_t id, Job& job, JobState state);
     void on_exit(const std::string& site, const SiteWorkerExit& exit);
     void lose_worker(const std::string& name, LossEvidence evidence);
@@ -223,7 +229,8 @@ class Dispatcher {
     ShortJobs short_jobs_;
     WorkerHealth worker_health_;
     WorkerHealth site_health_;
-    std::map<std::int64_t, RetryLimits> retry_limits_;  // by study
+    std::map<std::int64_t, RetryLimits> retry_limits_;                      // by study
+    std::map<std::int64_t, std::chrono::milliseconds> expected_durations_;  // by study
     std::map<std::string, std::unique_ptr<Site>> sites_;
     std::map<std::string, Worker> workers_;
     std::map<std::string, std::chrono::steady_clock::time_point>

@@ -108,6 +108,7 @@ void Dispatcher::assign(std::int64_t id, const std::string& name) {
 void Dispatcher::begin_next(Worker& worker) {
     worker.began_at = surroundings_.now();
     worker.stalls = false;
+    worker.is_overdue = false;
     worker.progress = {};
     if (worker.queued.empty()) {
         progress_watch_.end(worker.record.name);

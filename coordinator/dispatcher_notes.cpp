@@ -15,6 +15,7 @@ namespace {
 // Thousands of lines a second would be read by nobody.
 constexpr int kSuccessesSaidPerSecond = 20;
 constexpr std::size_t kMetricsSaid = 4;  // of a command
+constexpr int kMuchLonger = 3;           // times what was expected
 
 std::string found_by(const AttemptResult& result) {
     if (!result.of_command) {
@@ -49,6 +50,28 @@ void Dispatcher::note_success(std::int64_t job, const std::string& line) {
         note_job(job, line);
     } else {
         ++successes_unsaid_;
+    }
+}
+
+void Dispatcher::note_overdue() {
+    const auto now = surroundings_.now();
+    for (auto& [name, worker] : workers_) {
+        if (!worker.running || worker.is_overdue) {
+            continue;
+        }
+        const std::int64_t id = worker.running->job;
+        const auto expected = expected_durations_.find(jobs_.at(id).study);
+        if (expected == expected_durations_.end() || expected->second.count() == 0 ||
+            now - worker.began_at <= kMuchLonger * expected->second) {
+            continue;
+        }
+        worker.is_overdue = true;
+        const std::string line =
+            fmt::format("job {}: {}: runs for {} on {}, expected were {} (study.expected_job_minutes)", id,
+                        jobs_.at(id).stored.title, duration_text(now - worker.began_at), name,
+                        duration_text(expected->second));
+        log_->warn(line);
+        note_job(id, line);
     }
 }
 

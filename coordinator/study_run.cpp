@@ -1,6 +1,7 @@
 #include "coordinator/study_run.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -99,6 +100,8 @@ bool StudyRun::begin_stage() {
     stage_name_ = stage.name;
     dispatcher_.set_study_priority(row_, study_.priority);
     dispatcher_.set_retry_limits(row_, retry_limits(study_.retries));
+    dispatcher_.set_expected_duration(
+        row_, std::chrono::milliseconds(std::llround(study_.expected_job_minutes * 60'000)));
     dispatcher_.add_jobs(stored_jobs, position, row_);
     take_jobs(stored_jobs);
     halving_.reset();

@@ -204,8 +204,7 @@ std::vector<Field> study_fields() {
             "So often a job is tried again that could not be trained as it is, such as with a file missing."),
         number("study.expected_job_minutes", "minutes", kNotNegative, AT(expected_job_minutes),
                "What a job takes, as far as you know; 0: not said. `plan` counts with it as long as the "
-               "database has no "
-               "job to go by."),
+               "database has no job to go by; a job that takes three times as long is named while it runs."),
         one_of<SaveModels>(
             "study.save_models", AT(save_models),
             "Whose trained model is kept, in `DATABASE.d/models`, as Hugging Face's transformers reads "

@@ -45,7 +45,7 @@ SQLite::Database empty_database() {
 
 class World final : public Surroundings, public StudyHost {
   public:
-    std::chrono::steady_clock::time_point now() override { return {}; }
+    std::chrono::steady_clock::time_point now() override { return clock; }
     void note(const std::string& line) override { notes.push_back(line); }
     bool has_ended(const std::string& /*host*/, std::int64_t /*process*/) override { return false; }
     CheckpointPlan plan_checkpoints(const AttemptId& /*attempt*/,
@@ -67,6 +67,7 @@ class World final : public Surroundings, public StudyHost {
         }
     }
 
+    std::chrono::steady_clock::time_point clock;
     std::vector<std::string> notes;
     int workers_needed = 0;
     bool has_no_workers = false;
@@ -84,8 +85,9 @@ class StudyRunTest : public ::testing::Test {
   protected:
     StudyRunTest() { begin(); }
 
-    void begin(OldFailures old_failures = OldFailures::ask_again) {
+    void begin(OldFailures old_failures = OldFailures::ask_again, double expected_job_minutes = 0) {
         Study study = folder_.load(kStudy);
+        study.expected_job_minutes = expected_job_minutes;
         const std::int64_t row = store_.begin_study(study, old_failures);
         run_.emplace(std::move(study), row, old_failures, store_, dispatcher_, world_, world_.now());
     }
@@ -188,6 +190,32 @@ TEST_F(StudyRunTest, RunAgainByAPersonItTriesWhatWasCancelled) {
     EXPECT_FALSE(run_->has_ended());
     work();
     EXPECT_EQ(run_->outcome(), StudyState::finished);
+}
+
+TEST_F(StudyRunTest, AJobThatTakesThreeTimesAsLongAsExpectedIsSaidOnce) {
+    begin(OldFailures::keep, 2);
+    run_->advance();
+    Hello hello;
+    hello.role = Role::worker;
+    hello.name = "by-hand";
+    const auto inbox = std::make_shared<Inbox>();
+    dispatcher_.worker_connected(inbox, hello);
+    const auto overdue = Contains(HasSubstr("expected were 2 min 00 s"));
+    const auto pass = [&](std::chrono::minutes time) {
+        for (auto passed = std::chrono::seconds(0); passed < time; passed += std::chrono::seconds(4)) {
+            world_.clock += std::chrono::seconds(4);
+            dispatcher_.worker_said("by-hand", inbox, Heartbeat{});
+            dispatcher_.tick();
+            settle();
+        }
+    };
+    pass(std::chrono::minutes(6));
+    EXPECT_THAT(world_.notes, Not(overdue));
+    pass(std::chrono::minutes(10));
+    EXPECT_THAT(world_.notes, overdue);
+    EXPECT_EQ(std::count_if(world_.notes.begin(), world_.notes.end(),
+                            [](const std::string& note) { return note.find("expected were") != note.npos; }),
+              1);
 }
 
 TEST_F(StudyRunTest, WhatItCannotHaveEndsItWithTheReason) {
