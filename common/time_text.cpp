@@ -20,6 +20,9 @@ std::string utc_now_text() {
 
 std::string duration_text(std::chrono::duration<double> duration) {
     const auto seconds = static_cast<long long>(std::llround(std::max(0.0, duration.count())));
+    if (duration.count() >= 0.05 && duration.count() < 0.95) {
+        return fmt::format("{:.1f} s", duration.count());
+    }
     if (seconds < 60) {
         return fmt::format("{} s", seconds);
     }

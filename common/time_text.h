@@ -10,7 +10,7 @@ namespace orchestrate {
 std::string utc_time_text(std::chrono::system_clock::time_point time);
 std::string utc_now_text();
 
-// "42 s", "3 min 05 s", "2 h 10 min", "3 d 4 h"
+// "0.4 s", "42 s", "3 min 05 s", "2 h 10 min", "3 d 4 h"
 std::string duration_text(std::chrono::duration<double> duration);
 
 }  // namespace orchestrate

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "common/error.h"
+#include "common/help_formatter.h"
 #include "coordinator/commands.h"
 #include "coordinator/control_command_line.h"
 #include "coordinator/control_commands.h"
@@ -18,13 +19,14 @@ namespace {
 using namespace orchestrate;
 
 constexpr const char* kAbout =
-    "Runs ablation studies and hyper-parameter searches: one TOML file in, one comparison\n"
-    "table out. What is done is kept in an SQLite database, so that the same command goes on\n"
-    "after an interruption and trains nothing twice.\n\n"
-    "    orchestrate plan grid.toml      what would be trained\n"
-    "    orchestrate run grid.toml       train it and print the table; a second one joins in\n"
-    "    orchestrate top                 watch it, from any terminal\n"
-    "    orchestrate table               the table of the newest study\n"
+    "Runs ablation studies and hyper-parameter searches: one TOML file in, one comparison table out. What is "
+    "done is "
+    "kept in an SQLite database, so that the same command goes on after an interruption and trains nothing "
+    "twice.\n\n"
+    "    orchestrate plan grid.toml    what would be trained\n"
+    "    orchestrate run grid.toml     train it and print the table, or join in\n"
+    "    orchestrate top               watch it, from any terminal\n"
+    "    orchestrate table             the table of the newest study\n"
     "    orchestrate query \"select * from comparison\"";
 
 constexpr const char* kAccess =
@@ -49,6 +51,7 @@ void add_formats(CLI::App& command, Formats& formats) {
 
 int run(int argc, char** argv) {
     CLI::App app(kAbout, "orchestrate");
+    app.formatter(std::make_shared<HelpFormatter>());
     app.set_version_flag("--version", "orchestrate " ORCHESTRATE_VERSION);
     app.require_subcommand(1);
 

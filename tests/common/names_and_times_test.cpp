@@ -23,6 +23,9 @@ TEST(NearestNameTest, FindsWhatWasMeant) {
 TEST(DurationTest, ReadsWell) {
     EXPECT_EQ(duration_text(0s), "0 s");
     EXPECT_EQ(duration_text(-5s), "0 s");
+    EXPECT_EQ(duration_text(40ms), "0 s");
+    EXPECT_EQ(duration_text(420ms), "0.4 s");
+    EXPECT_EQ(duration_text(960ms), "1 s");
     EXPECT_EQ(duration_text(59.4s), "59 s");
     EXPECT_EQ(duration_text(59.6s), "1 min 00 s");
     EXPECT_EQ(duration_text(3h + 7min), "3 h 07 min");

@@ -30,7 +30,10 @@ class CommandLineTest(ProgramTest):
             self.assertIn(command, text)
             own = self.run_program(command, "--help").stdout
             self.assertIn("Usage", own)
-        self.assertIn("--access", self.run_program("--help", program=WORKER).stdout)
+            text += own
+        text += self.run_program("--help", program=WORKER).stdout
+        self.assertIn("worker-access.json", text)
+        self.assertEqual([line for line in text.splitlines() if len(line) > 80], [])
 
     def test_unknown_command_and_option_exit_with_2(self):
         self.run_program("runn", expect=2)

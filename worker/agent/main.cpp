@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "common/error.h"
+#include "common/help_formatter.h"
 #include "common/host.h"
 #include "common/worker_exit.h"
 #include "worker/agent/agent.h"
@@ -99,10 +100,12 @@ int write_texts(const std::string& config_file, const std::string& data, const s
 
 int main(int argc, char** argv) {
     CLI::App app(
-        "Trains the jobs of an orchestrate study. Usually started by `orchestrate run` or inside a Slurm\n"
-        "allocation; start one by hand to lend another machine to a running study:\n\n"
+        "Trains the jobs of an orchestrate study. Usually started by `orchestrate run` or inside a Slurm "
+        "allocation; "
+        "start one by hand to lend another machine to a running study:\n\n"
         "    orchestrate-worker --access results.db.d/worker-access.json --threads 4",
         "orchestrate-worker");
+    app.formatter(std::make_shared<orchestrate::HelpFormatter>());
     app.set_version_flag("--version", "orchestrate-worker " ORCHESTRATE_VERSION);
     ServeOptions options;
     app.add_option("--access", options.access_file, "Access file for workers: DATABASE.d/worker-access.json");
