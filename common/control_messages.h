@@ -131,10 +131,12 @@ struct JobRow {
     std::optional<double> seconds;
     std::optional<double> accuracy;  // of the test part, fractions
     std::optional<double> macro_f1;
+    std::string metric;           // of a command job: the first that its stage declares
+    std::optional<double> value;  // of that metric, of the test part
 };
 BOOST_DESCRIBE_STRUCT(JobRow, (),
                       (job, identity, study, stage, title, state, attempts, cause, worker, seconds, accuracy,
-                       macro_f1))
+                       macro_f1, metric, value))
 
 struct JobsReply {
     static constexpr const char* kType = "jobs_reply";

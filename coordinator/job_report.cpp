@@ -21,6 +21,43 @@ std::string seconds_text(const std::optional<double>& seconds) {
     return seconds ? duration_text(std::chrono::duration<double>(*seconds)) : "";
 }
 
+// The metric that all jobs of the list have in common, or nothing if they are of several kinds.
+std::string common_metric(const std::vector<JobRow>& jobs) {
+    const std::string& first = jobs.front().metric;
+    const bool common =
+        std::all_of(jobs.begin(), jobs.end(), [&](const JobRow& job) { return job.metric == first; });
+    return !common ? "" : first.empty() ? "macro F1" : first;
+}
+
+std::string result_text(const JobRow& job, bool with_name) {
+    const std::string value = job.metric.empty() ? percent(job.macro_f1)
+                              : job.value        ? fmt::format("{:.4g}", *job.value)
+                                                 : "";
+    return value.empty() || !with_name ? value : (job.metric.empty() ? "macro F1" : job.metric) + " " + value;
+}
+
+// Of two lists, what one has and the other lacks: the rest is the same.
+std::string difference_text(const FieldDifference& difference) {
+    const Json job = Json::parse(difference.job, nullptr, false);
+    const Json baseline = Json::parse(difference.baseline, nullptr, false);
+    std::string text;
+    if (job.is_array() && baseline.is_array()) {
+        const auto add = [&](const char* word, const Json& of, const Json& lacking) {
+            for (const auto& element : of) {
+                if (std::find(lacking.begin(), lacking.end(), element) == lacking.end()) {
+                    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", word, element.dump());
+                }
+            }
+        };
+        add("without", baseline, job);
+        add("with", job, baseline);
+    }
+    if (text.empty()) {
+        text = difference.job + " instead of " + difference.baseline;
+    }
+    return difference.field + ": " + printable(text);
+}
+
 std::string quoted(const std::string& text) {
     if (text.find_first_of(",\"\n\r") == std::string::npos) {
         return text;
@@ -34,15 +71,15 @@ std::string quoted(const std::string& text) {
 
 std::string jobs_csv(const JobsReply& jobs) {
     std::string text =
-        "job,identity,study,stage,title,state,attempts,cause,worker,seconds,accuracy,macro_f1\n";
+        "job,identity,study,stage,title,state,attempts,cause,worker,seconds,accuracy,macro_f1,metric,value\n";
     const auto number = [](const std::optional<double>& value) {
         return value ? fmt::format("{}", *value) : "";
     };
     for (const auto& job : jobs.jobs) {
-        text +=
-            fmt::format("{},{},{},{},{},{},{},{},{},{},{},{}\n", job.job, job.identity, quoted(job.study),
-                        quoted(job.stage), quoted(job.title), job.state, job.attempts, job.cause,
-                        quoted(job.worker), number(job.seconds), number(job.accuracy), number(job.macro_f1));
+        text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", job.job, job.identity,
+                            quoted(job.study), quoted(job.stage), quoted(job.title), job.state, job.attempts,
+                            job.cause, quoted(job.worker), number(job.seconds), number(job.accuracy),
+                            number(job.macro_f1), quoted(job.metric), number(job.value));
     }
     return text;
 }
@@ -80,7 +117,9 @@ std::string render_jobs(const JobsReply& jobs, std::size_t max_width, OutputForm
     }
     const bool several = std::any_of(jobs.jobs.begin(), jobs.jobs.end(),
                                      [&](const JobRow& job) { return job.study != jobs.jobs.front().study; });
-    std::vector<std::string> header = {"job", "state", "what", "attempts", "worker", "time", "macro F1"};
+    const std::string metric = common_metric(jobs.jobs);
+    std::vector<std::string> header = {
+        "job", "state", "what", "attempts", "worker", "time", metric.empty() ? "result" : metric};
     if (several) {
         header.insert(header.begin() + 2, "study");
     }
@@ -94,7 +133,7 @@ std::string render_jobs(const JobsReply& jobs, std::size_t max_width, OutputForm
                std::to_string(job.attempts),
                job.worker,
                seconds_text(job.seconds),
-               percent(job.macro_f1)};
+               result_text(job, metric.empty())};
         if (several) {
             row.insert(row.begin() + 2, job.study);
         }
@@ -120,14 +159,12 @@ std::string render_job(const JobDetails& job, std::size_t max_width) {
     if (!job.differences.empty()) {
         text += "\ndiffers from its baseline in\n";
         for (const auto& difference : job.differences) {
-            text += wrapped(fmt::format("  {}: {} instead of {}", difference.field, printable(difference.job),
-                                        printable(difference.baseline)),
-                            max_width);
+            text += wrapped_note("  " + difference_text(difference), max_width);
         }
     }
     text += job.attempts.empty() ? "\nno attempt of it has begun\n" : "\nattempts\n";
     for (const auto& attempt : job.attempts) {
-        text += wrapped(attempt_line(attempt), max_width);
+        text += wrapped_note(attempt_line(attempt), max_width);
         if (!attempt.log_file.empty()) {
             text += "     " + attempt.log_file + "\n";
         }
@@ -135,7 +172,8 @@ std::string render_job(const JobDetails& job, std::size_t max_width) {
     if (!job.metrics.empty()) {
         text += "\nmetrics\n";
         for (const auto& metric : job.metrics) {
-            text += fmt::format("  {:<28} {:8.4f}\n", metric.part + " " + metric.name, metric.value);
+            text +=
+                fmt::format("  {:<28} {:>8.4f}\n", metric.part + " " + printable(metric.name), metric.value);
         }
     }
     return text;

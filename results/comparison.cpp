@@ -187,12 +187,13 @@ std::string render_comparison(SQLite::Database& database, const std::string& stu
     }
     const std::vector<VariantRow> variants = read_variants(database, found.stage_id);
     std::string text =
-        wrapped(fmt::format("{}, stage {}, {} variants", found.study, found.stage, variants.size()),
-                max_width) +
+        wrapped_note(fmt::format("{}, stage {}, {} variants", found.study, found.stage, variants.size()),
+                     max_width) +
         "\n";
     if (variants.empty()) {
-        return text + wrapped("This stage has no variants yet: it begins when the stage before it is done.",
-                              max_width);
+        return text +
+               wrapped_note("This stage has no variants yet: it begins when the stage before it is done.",
+                            max_width);
     }
     if (has_named_metrics(database, found.stage_id)) {
         text += metric_table(database, found.stage_id, max_width);
@@ -201,10 +202,11 @@ std::string render_comparison(SQLite::Database& database, const std::string& stu
         if (max_width > 0 && first_line_width(table) > max_width) {
             table = table_text(variants, true, max_width);
         }
-        text += table + "\n" + wrapped(legend(variants, repetition_of(database, found.stage_id)), max_width);
+        text +=
+            table + "\n" + wrapped_note(legend(variants, repetition_of(database, found.stage_id)), max_width);
     }
     for (const std::string& note : notes) {
-        text += wrapped(printable(note), max_width);
+        text += wrapped_note(printable(note), max_width);
     }
     return text;
 }

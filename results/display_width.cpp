@@ -167,4 +167,9 @@ std::string wrapped(std::string_view text, std::size_t width) {
     return result + line + "\n";
 }
 
+std::string wrapped_note(std::string_view text, std::size_t max_width) {
+    constexpr std::size_t kUsualWidth = 80;
+    return wrapped(text, max_width > 0 ? max_width : kUsualWidth);
+}
+
 }  // namespace orchestrate

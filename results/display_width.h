@@ -22,4 +22,8 @@ std::string printable(std::string_view text);
 // two. Words wider than a line stay whole. Ends with a newline.
 std::string wrapped(std::string_view text, std::size_t width);
 
+// For sentences beside a table that may be wider: lines as long as a terminal's of `max_width` columns, or, where that is
+// not known (0), of 80.
+std::string wrapped_note(std::string_view text, std::size_t max_width);
+
 }  // namespace orchestrate

@@ -61,13 +61,17 @@ constexpr const char* kRowColumns =
     "coalesce(attempts.worker, ''), results.total_seconds, test.accuracy, test.macro_f1, variants.name, "
     "variant_jobs.initialization_seed, variant_jobs.data_order_seed, "
     "coalesce(json_extract(jobs.config, '$.data.split.folds'), 0), "
-    "coalesce(json_extract(jobs.config, '$.data.split.fold'), 0), variants.change "
+    "coalesce(json_extract(jobs.config, '$.data.split.fold'), 0), variants.change, "
+    "coalesce(declared.name, ''), named.value "
     "FROM studies JOIN stages ON stages.study_id = studies.id JOIN variants ON variants.stage_id = stages.id "
     "JOIN variant_jobs ON variant_jobs.variant_id = variants.id JOIN jobs ON jobs.id = variant_jobs.job_id "
     "LEFT JOIN attempts ON attempts.job_id = jobs.id AND attempts.number = "
     "(SELECT max(number) FROM attempts AS newest WHERE newest.job_id = jobs.id) "
     "LEFT JOIN results ON results.job_id = jobs.id AND jobs.state = 'succeeded' "
-    "LEFT JOIN part_metrics AS test ON test.job_id = results.job_id AND test.part = 'test' ";
+    "LEFT JOIN part_metrics AS test ON test.job_id = results.job_id AND test.part = 'test' "
+    "LEFT JOIN stage_metrics AS declared ON declared.stage_id = stages.id AND declared.position = 0 "
+    "LEFT JOIN named_metrics AS named ON named.job_id = results.job_id AND named.part = 'test' "
+    "AND named.name = declared.name ";
 constexpr const char* kRowOrder =
     "ORDER BY studies.id, stages.position, variants.position, variants.id, variant_jobs.seed_index";
 
@@ -85,6 +89,8 @@ JobRow row_of(SQLite::Statement& query) {
     row.accuracy = optional_column<double>(query, 9);
     row.macro_f1 = optional_column<double>(query, 10);
     row.title = title_of(query, 11);
+    row.metric = query.getColumn(17).getString();
+    row.value = optional_column<double>(query, 18);
     return row;
 }
 
@@ -176,6 +182,16 @@ std::vector<NamedMetric> metrics_of(SQLite::Database& database, std::int64_t job
         for (const char* name : {"accuracy", "macro_precision", "macro_recall", "macro_f1"}) {
             metrics.push_back({part, name, query.getColumn(++column).getDouble()});
         }
+    }
+    SQLite::Statement named(
+        database,
+        "SELECT part, name, value FROM named_metrics WHERE job_id = ? ORDER BY part DESC, "
+        "(SELECT min(position) FROM stage_metrics WHERE stage_metrics.name = "
+        "named_metrics.name) NULLS LAST, name");
+    named.bind(1, job);
+    while (named.executeStep()) {
+        metrics.push_back(
+            {named.getColumn(0).getString(), named.getColumn(1).getString(), named.getColumn(2).getDouble()});
     }
     return metrics;
 }

@@ -175,7 +175,7 @@ std::string metric_table(SQLite::Database& database, std::int64_t stage_id, std:
     if (max_width > 0 && display_width(std::string_view(table).substr(0, table.find('\n'))) > max_width) {
         table = table_of(rows, metrics, true, max_width);
     }
-    return table + "\n" + wrapped(legend_of(rows, metrics.front()), max_width);
+    return table + "\n" + wrapped_note(legend_of(rows, metrics.front()), max_width);
 }
 
 }  // namespace orchestrate

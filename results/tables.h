@@ -27,7 +27,7 @@ std::string render_text_table(const std::vector<std::string>& header,
 // The comparison of the last stage of a study that has variants (or of `stage`): per variant accuracy, macro
 // precision, macro recall and macro F1 as mean +- standard deviation over seeds (in %), difference of macro
 // F1 to the baseline, jobs succeeded of all; with notes below (jobs not done, failed jobs, collapsed runs,
-// mixed device classes, leaks between parts). `max_width`: terminal columns; 0 shortens and wraps nothing.
+// mixed device classes, leaks between parts). `max_width`: terminal columns; 0 shortens nothing.
 // json: an object with study, stage, rows (as in the view `comparison`) and notes; csv: the rows of that
 // view. Throws UserError if there is no such study or stage, with the nearest name.
 std::string render_comparison(SQLite::Database& database, const std::string& study,

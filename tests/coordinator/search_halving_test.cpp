@@ -14,6 +14,7 @@
 namespace orchestrate {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -173,10 +174,9 @@ TEST_F(SearchHalvingTest, RungByRungTheBestGoOn) {
     EXPECT_EQ(best_variant(store_->mean_metric(study_, "search", SelectionMetric::macro_f1)), 4U);
     EXPECT_EQ(value("SELECT group_concat(cause) FROM attempts WHERE job_id = 5"), "paused,paused,succeeded");
     SQLite::Database database(kMemory, kOpen);
-    EXPECT_THAT(
-        render_comparison(database, "s", std::nullopt, 0, OutputFormat::table),
-        HasSubstr("5 of 6 jobs were stopped early: 4 after 1 epoch, 1 after 3 epochs; 16 of 54 epochs were "
-                  "trained."));
+    EXPECT_THAT(render_comparison(database, "s", std::nullopt, 0, OutputFormat::table),
+                AllOf(HasSubstr("5 of 6 jobs were stopped early: 4 after 1 epoch, 1 after 3 epochs"),
+                      HasSubstr("16 of 54")));
 }
 
 TEST_F(SearchHalvingTest, AQuarantinedTrialHoldsNobodyUp) {

@@ -85,7 +85,8 @@ class CommandStudyTest(ProgramTest):
         done = self.run_program("run", "any-command.toml", timeout=200)
         self.assertIn("best of search:", done.stdout)
         self.assertRegex(done.stdout, r"variant +accuracy +loss +difference +jobs")
-        self.assertIn("Difference: accuracy minus the baseline's with the same seed; higher is better.", done.stdout)
+        self.assertIn("Difference: accuracy minus the baseline's with the same seed; higher is better.",
+                      done.stdout.replace("\n  ", " "))
         rows = [line for line in done.stdout.splitlines() if re.match(r".*[0-9] ±.*[0-9]/[0-9]$", line)]
         self.assertLessEqual(max(map(len, rows)), 80)
         values = dict(self.query("select variant, value from metric_comparison where stage = 'ablation' "
@@ -103,6 +104,19 @@ class CommandStudyTest(ProgramTest):
         self.assertEqual(self.query("select count(*) from attempts"), attempts)
         rows = json.loads(self.run_program("table", "any-command", "--json").stdout)["rows"]
         self.assertEqual({row["metric"] for row in rows}, {"accuracy", "loss"})
+        notes = self.run_program("table", "any-command").stdout.rpartition("─")[2].partition("\n\n")[2]
+        self.assertIn("higher is better", notes)
+        self.assertLessEqual(max(map(len, notes.splitlines())), 80)
+        job, accuracy = self.query("select job_id, value from named_metrics join variant_jobs using (job_id) join variants "
+                                   "on variants.id = variant_id where part = 'test' and named_metrics.name = 'accuracy' "
+                                   "and variants.name = 'without energy' limit 1")[0]
+        told = self.run_program("job", str(job)).stdout
+        self.assertRegex(told, rf"test accuracy +{accuracy:.4f}\n")
+        self.assertIn('command.parameters.features: without "energy"\n', told)
+        self.assertRegex(self.run_program("jobs").stdout, rf"time +accuracy\n")
+        self.assertIn({"metric": "accuracy", "value": accuracy},
+                      [{key: row[key] for key in ("metric", "value")}
+                       for row in json.loads(self.run_program("jobs", "--json").stdout) if row["job"] == job])
 
     def test_ctrl_c_and_going_on(self):
         self.write()

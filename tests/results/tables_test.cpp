@@ -173,8 +173,8 @@ TEST(Comparison, SaysWhatItsRunsDifferIn) {
     FilledDatabase filled;
     add_punk_or_funk(filled);
     const auto text = [&] {
-        return render_comparison(filled.database(), "punk-or-funk-small", std::nullopt, 0,
-                                 OutputFormat::table);
+        return unwrapped(
+            render_comparison(filled.database(), "punk-or-funk-small", std::nullopt, 0, OutputFormat::table));
     };
     EXPECT_THAT(
         text(),
