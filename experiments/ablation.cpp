@@ -5,22 +5,14 @@
 #include <fmt/format.h>
 
 #include "experiments/ablation_names.h"
+#include "experiments/table_keys.h"
 
 namespace orchestrate {
 namespace {
 
-// Each of these makes variants of its own; those of kTogether in one table make one variant together.
-const std::vector<std::string> kSeveral = {"leave_one_out",
-                                           "leave_pairs_out",
-                                           "leave_groups_out",
-                                           "leave_subsets_out",
-                                           "keep_one",
-                                           "add_each",
-                                           "sweep",
-                                           "variants",
-                                           "cross"};
-const std::vector<std::string> kTogether = {"leave_out", "keep_only", "add", "set"};
-const std::vector<std::string> kAbout = {"name", "names", "seeds", "ranks", "stage"};
+const std::vector<std::string> kSeveral = keys_of("ablation", KeyRole::several);
+const std::vector<std::string> kTogether = keys_of("ablation", KeyRole::together);
+const std::vector<std::string> kAbout = keys_of("ablation", KeyRole::other);
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
     return std::find(names.begin(), names.end(), name) != names.end();

@@ -8,16 +8,12 @@
 
 #include "experiments/choice.h"
 #include "experiments/stages.h"
+#include "experiments/table_keys.h"
 
 namespace orchestrate {
 namespace {
 
 constexpr std::size_t kMostNamed = 4;
-
-const std::vector<std::string>& keys() {
-    static const std::vector<std::string> kKeys = {"members", "combine", "across_seeds", "stage", "name"};
-    return kKeys;
-}
 
 void read_members(const Value& value, EnsembleEntry& entry, Mistakes& mistakes) {
     entry.members_where = value.where;
@@ -284,9 +280,10 @@ EnsembleEntry read_ensemble(const Value& value, Mistakes& mistakes) {
             (key == "stage" ? ensemble.stage : ensemble.name) = *part.as_text();
             (key == "stage" ? entry.stage_where : entry.where) = part.where;
         } else {
-            mistakes.unknown_name(
-                key_where, "unknown key '" + key + "' in [[ensemble]]; expected " + join_alternatives(keys()),
-                key, keys());
+            mistakes.unknown_name(key_where,
+                                  "unknown key '" + key + "' in [[ensemble]]; expected " +
+                                      join_alternatives(keys_of("ensemble")),
+                                  key, keys_of("ensemble"));
         }
     }
     if (!has_members && mistakes.errors() == before) {

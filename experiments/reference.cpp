@@ -1,4 +1,4 @@
-// What the table of fields says of itself: the reference in README.md and `orchestrate explain`.
+// What the tables of fields and of keys say of themselves: the reference in README.md and `orchestrate explain`.
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -6,6 +6,7 @@
 #include "common/error.h"
 #include "common/nearest_name.h"
 #include "experiments/fields.h"
+#include "experiments/table_keys.h"
 
 namespace orchestrate {
 namespace {
@@ -55,6 +56,37 @@ std::string whole(const Field& field) {
     return text;
 }
 
+std::string whole(const TableKey& key) {
+    const auto table = std::find_if(keyed_tables().begin(), keyed_tables().end(),
+                                    [&](const KeyedTable& known) { return known.name == key.table; });
+    return fmt::format("{}\n  {}\n\n  type      {}\n\n  in {}:   {}\n", key.path(), plain(key.description),
+                       key.type, table->written, key.example);
+}
+
+std::string whole(const KeyedTable& table) {
+    std::string text = table.written + "\n  " + plain(table.description) + "\n\n";
+    for (const auto& name : keys_of(table.name)) {
+        text += fmt::format("  {:<30} {}\n", table.name + "." + name, table_key(table.name, name).type);
+    }
+    return text;
+}
+
+// A table in Markdown for each kind of table.
+std::string key_reference() {
+    std::string text;
+    for (const auto& table : keyed_tables()) {
+        text +=
+            fmt::format("\n### Keys of {}\n\n| key | type | meaning | example |\n| --- | --- | --- | --- |\n",
+                        table.written);
+        for (const auto& name : keys_of(table.name)) {
+            const TableKey& key = table_key(table.name, name);
+            text += fmt::format("| `{}` | {} | {} | `{}` |\n", key.name, markdown_cell(key.type),
+                                markdown_cell(key.description), markdown_cell(key.example));
+        }
+    }
+    return text;
+}
+
 }  // namespace
 
 std::string field_reference() {
@@ -73,12 +105,17 @@ std::string field_reference() {
                             field.default_text.empty() ? "" : "`" + field.default_text + "`",
                             markdown_cell(field.description));
     }
-    return text;
+    return text + key_reference();
 }
 
 std::string explain_field(const std::string& name) {
     if (const Field* field = find_field(name)) {
         return whole(*field);
+    }
+    for (const auto& table : keyed_tables()) {
+        if (table.name == name) {
+            return whole(table);
+        }
     }
     std::string below;
     std::string same_last_part;
@@ -90,6 +127,16 @@ std::string explain_field(const std::string& name) {
             below += one_line(field);
         } else if (last_part(field.path) == name) {
             same_last_part += (same_last_part.empty() ? "" : "\n") + whole(field);
+        }
+    }
+    for (const auto& key : table_keys()) {
+        names.push_back(key.path());
+        names.push_back(key.name);
+        if (key.path() == name) {
+            return whole(key);
+        }
+        if (key.name == name) {
+            same_last_part += (same_last_part.empty() ? "" : "\n") + whole(key);
         }
     }
     if (!below.empty()) {

@@ -1,8 +1,9 @@
-// The JSON Schema of study files, from the table of fields and the keys of [search.space] and [[ablation]].
+// The JSON Schema of study files, from the table of fields and that of keys.
 #include <functional>
 
 #include "experiments/field_kinds.h"
 #include "experiments/study.h"
+#include "experiments/table_keys.h"
 
 namespace orchestrate {
 namespace {
@@ -69,17 +70,25 @@ Json parameters_schema() {
     return {{"type", "object"}, {"minProperties", 1}, {"propertyNames", {{"pattern", names}}}};
 }
 
+// The properties of a table, each with what its key means.
+Json described(const std::string& table, Json properties) {
+    for (auto property = properties.begin(); property != properties.end(); ++property) {
+        property.value()["description"] = table_key(table, property.key()).description;
+    }
+    return properties;
+}
+
 Json distribution_schema(const Field& field) {
     const Json value = value_schema(field);
     const Json number = any_of({{{"type", "number"}}, reference_to("variable")});
     const Json range = {{"type", "array"}, {"minItems", 2}, {"maxItems", 2}, {"items", number}};
     const Json choices = any_of({list_schema(value), reference_to("variable")});
-    Json table = table_schema({{"choice", choices},
-                               {"uniform", range},
-                               {"log_uniform", range},
-                               {"integer", range},
-                               {"step", number},
-                               {"when", reference_to("condition")}});
+    Json table = table_schema(described("search.space", {{"choice", choices},
+                                                         {"uniform", range},
+                                                         {"log_uniform", range},
+                                                         {"integer", range},
+                                                         {"step", number},
+                                                         {"when", reference_to("condition")}}));
     Json one_kind = Json::array();
     for (const char* kind : {"choice", "uniform", "log_uniform", "integer"}) {
         one_kind.push_back({{"required", {kind}}});
@@ -99,10 +108,10 @@ Json with_description(Json schema, const char* description) {
 
 // The keys that make one variant together.
 Json edits() {
-    return {{"leave_out", with_description(list_of_names(), "One variant without these features.")},
-            {"keep_only", with_description(list_of_names(), "One variant with these features alone.")},
-            {"add", with_description(list_of_names(), "One variant with these columns as well.")},
-            {"set", reference_to("assignments")}};
+    return described("ablation", {{"leave_out", list_of_names()},
+                                  {"keep_only", list_of_names()},
+                                  {"add", list_of_names()},
+                                  {"set", reference_to("assignments")}});
 }
 
 // The keys that make several variants.
@@ -117,44 +126,39 @@ Json factors() {
     Json cross = list_schema(reference_to("factor"));
     cross["minItems"] = 2;
     Json properties = edits();
-    properties.update(Json{
-        {"leave_one_out", with_description(names, "One variant without each; \"data.features\": of all.")},
-        {"leave_pairs_out", with_description(names, "One variant without each two of them.")},
-        {"leave_groups_out", with_description(groups, "One variant without each named group.")},
-        {"leave_subsets_out", with_description(subsets, "One variant without each subset.")},
-        {"keep_one", with_description(names, "One variant with each feature alone.")},
-        {"add_each", with_description(names, "One variant with each column as well.")},
-        {"sweep", reference_to("sweep")},
-        {"variants", {{"type", "object"}, {"additionalProperties", table_schema(edits())}}},
-        {"cross", with_description(cross, "Every combination of these.")}});
-    return properties;
+    properties.update(
+        Json{{"leave_one_out", names},
+             {"leave_pairs_out", names},
+             {"leave_groups_out", groups},
+             {"leave_subsets_out", subsets},
+             {"keep_one", names},
+             {"add_each", names},
+             {"sweep", reference_to("sweep")},
+             {"variants", {{"type", "object"}, {"additionalProperties", table_schema(edits())}}},
+             {"cross", cross}});
+    return described("ablation", std::move(properties));
 }
 
 Json ablation() {
     const Json text = {{"type", "string"}, {"minLength", 1}};
     Json properties = factors();
-    properties.update(
-        Json{{"name", with_description(text, "Instead of the generated name, which {} stands for.")},
-             {"names", {{"type", "object"}, {"additionalProperties", text}}},
-             {"seeds", seeds_schema()},
-             {"stage", with_description(text, "The stage of [stages] that it belongs to.")},
-             {"ranks", integer_schema(1, 4096)}});
-    return table_schema(std::move(properties));
+    properties.update(Json{{"name", text},
+                           {"names", {{"type", "object"}, {"additionalProperties", text}}},
+                           {"seeds", seeds_schema()},
+                           {"stage", text},
+                           {"ranks", integer_schema(1, 4096)}});
+    return table_schema(described("ablation", std::move(properties)));
 }
 
 Json ensemble() {
     const Json text = {{"type", "string"}, {"minLength", 1}};
-    Json schema = table_schema(
-        {{"members",
-          with_description(
-              any_of({names_schema(), {{"type", "string"}, {"pattern", "^best( [1-9][0-9]*)? of .+$"}}}),
-              "Variants by name, or \"best 5 of search by validation macro_f1\".")},
-         {"combine", with_description({{"enum", enum_names<EnsembleRule>()}},
-                                      "The mean of probabilities, or a vote. Default: mean.")},
-         {"across_seeds", with_description({{"type", "boolean"}},
-                                           "All seeds together make one prediction. Default: each its own.")},
-         {"stage", with_description(text, "In whose table it stands. Default: that of its members.")},
-         {"name", with_description(text, "Instead of the generated name.")}});
+    Json schema = table_schema(described(
+        "ensemble", {{"members", any_of({names_schema(),
+                                         {{"type", "string"}, {"pattern", "^best( [1-9][0-9]*)? of .+$"}}})},
+                     {"combine", {{"enum", enum_names<EnsembleRule>()}}},
+                     {"across_seeds", {{"type", "boolean"}}},
+                     {"stage", text},
+                     {"name", text}}));
     schema["required"] = {"members"};
     return schema;
 }
@@ -198,9 +202,10 @@ std::string study_schema() {
     root["properties"]["stages"] = {
         {"type", "object"},
         {"additionalProperties",
-         table_schema(
+         table_schema(described(
+             "stages",
              {{"baseline", {{"type", "string"}, {"pattern", "^(the file|best of .+)$"}}},
-              {"rows", {{"type", "string"}, {"pattern", "^(top [1-9][0-9]*|significant) of .+$"}}}})}};
+              {"rows", {{"type", "string"}, {"pattern", "^(top [1-9][0-9]*|significant) of .+$"}}}}))}};
     root["properties"]["ablation"] = {{"type", "array"}, {"items", ablation()}};
     root["properties"]["ensemble"] = {{"type", "array"}, {"items", ensemble()}};
     root["$defs"] = definitions();

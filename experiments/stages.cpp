@@ -6,6 +6,7 @@
 
 #include "experiments/choice.h"
 #include "experiments/command_settings.h"
+#include "experiments/table_keys.h"
 
 namespace orchestrate {
 namespace {
@@ -62,10 +63,10 @@ class StageReader {
             } else if (key == "rows") {
                 read_rows(value, stage);
             } else {
-                mistakes_.unknown_name(
-                    key_where,
-                    "unknown key '" + key + "' in [stages." + stage.name + "]; expected baseline or rows",
-                    key, std::vector<std::string>{"baseline", "rows"});
+                mistakes_.unknown_name(key_where,
+                                       "unknown key '" + key + "' in [stages." + stage.name + "]; expected " +
+                                           join_alternatives(keys_of("stages")),
+                                       key, keys_of("stages"));
             }
         }
         made_.push_back(std::move(stage));

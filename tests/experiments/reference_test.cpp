@@ -1,8 +1,11 @@
 // What the study language says of itself: explain, schema, tree.
+#include <set>
+
 #include <gmock/gmock.h>
 
 #include "common/error.h"
 #include "common/json.h"
+#include "experiments/table_keys.h"
 #include "study_files.h"
 
 namespace orchestrate::testing {
@@ -24,6 +27,72 @@ TEST(Explain, FindsAFieldByItsLastPartAndListsSections) {
     EXPECT_THAT(explain_field("seed"), AllOf(HasSubstr("data.split.seed\n"), HasSubstr("search.seed\n")));
     EXPECT_THAT(explain_field("data.split"),
                 AllOf(HasSubstr("[data.split]"), HasSubstr("data.split.folds"), HasSubstr("default 0.8")));
+}
+
+TEST(Explain, KnowsTheKeysOfTablesThatAreNoFields) {
+    EXPECT_THAT(
+        explain_field("ablation.leave_one_out"),
+        AllOf(HasSubstr("One variant without each"), HasSubstr("in [[ablation]]:   leave_one_out = ")));
+    EXPECT_EQ(explain_field("leave_one_out"), explain_field("ablation.leave_one_out"));
+    EXPECT_THAT(explain_field("ensemble"),
+                AllOf(HasSubstr("[[ensemble]]"), HasSubstr("ensemble.across_seeds"), HasSubstr("boolean")));
+    EXPECT_THAT(explain_field("stages.rows"), HasSubstr("top 2 of ablation"));
+    EXPECT_THAT(explain_field("log_uniform"), HasSubstr("each order of magnitude as likely"));
+    EXPECT_THAT(explain_field("name"), AllOf(HasSubstr("study.name\n"), HasSubstr("ensemble.name\n")));
+    try {
+        explain_field("ablation.leave_one_ot");
+        FAIL() << "expected UserError";
+    } catch (const UserError& error) {
+        EXPECT_THAT(error.what(), HasSubstr("did you mean 'ablation.leave_one_out'?"));
+    }
+}
+
+// Nothing that the schema lets an editor offer is unknown to explain, and the other way round.
+TEST(Explain, KnowsWhatTheSchemaKnows) {
+    const Json schema = Json::parse(study_schema());
+    const Json& properties = schema["properties"];
+    const auto expect_same_keys = [](const Json& table, const std::string& name) {
+        std::set<std::string> keys;
+        for (const auto& [key, value] : table["properties"].items()) {
+            keys.insert(key);
+            EXPECT_FALSE(value.value("description", "").empty()) << name << "." << key;
+        }
+        const auto explained = keys_of(name);
+        EXPECT_EQ(keys, std::set<std::string>(explained.begin(), explained.end())) << name;
+    };
+    expect_same_keys(properties["ablation"]["items"], "ablation");
+    expect_same_keys(properties["ensemble"]["items"], "ensemble");
+    expect_same_keys(properties["stages"]["additionalProperties"], "stages");
+    const Json& space = properties["search"]["properties"]["space"]["anyOf"][0]["properties"];
+    expect_same_keys(space["train.learning_rate"]["anyOf"][1], "search.space");
+}
+
+// A study in which the example of a key stands.
+std::string study_with(const TableKey& key) {
+    const std::string ablation = "[[ablation]]\nleave_one_out = [\"energy\"]\n";
+    std::string text = kDataSection +
+                       "[study]\nname = \"s\"\n[search]\ntrials = 6\n[search.space]\n"
+                       "train.learning_rate_schedule = [\"linear\", \"constant\"]\n";
+    if (key.table == "search.space") {
+        text += key.example + "\n";
+    } else if (key.table == "ablation") {
+        text += key.name == "stage" ? "[stages.widths]\n" : "";
+        text += key.role == KeyRole::other ? ablation : "[[ablation]]\n";
+    } else if (key.table == "ensemble") {
+        text += ablation + "[[ensemble]]\n";
+        text += key.name == "members" ? "" : "members = [\"baseline\", \"without energy\"]\n";
+    } else {
+        text += ablation + "[stages.next]\n" + key.example +
+                "\n[[ablation]]\nstage = \"next\"\nset = { train.epochs = 2 }";
+    }
+    return key.table == "ablation" || key.table == "ensemble" ? text + key.example + "\n" : text + "\n";
+}
+
+TEST(Explain, GivesExamplesThatAreUnderstood) {
+    const StudyFolder folder;
+    for (const auto& key : table_keys()) {
+        EXPECT_THAT(folder.mistakes(study_with(key)), ::testing::IsEmpty()) << study_with(key);
+    }
 }
 
 TEST(Explain, NamesTheNearestField) {
