@@ -10,7 +10,18 @@ SearchHalving::SearchHalving(const Stage& stage, const std::vector<Variant>& tri
     auto jobs = store.jobs_of_variants(study_row, stage.name);
     for (std::size_t i = 0; i < trials.size(); ++i) {
         const auto& train = trials[i].config.train;
+        for (const std::int64_t job : jobs.at(i)) {
+            places_[job].push_back(i);
+        }
         trials_.push_back({std::move(jobs.at(i)), train.epochs, train.epoch_selection});
+        to_look_at_.insert(i);
+    }
+    seen_.resize(trials_.size());
+}
+
+void SearchHalving::job_changed(std::int64_t job) {
+    if (const auto found = places_.find(job); found != places_.end()) {
+        to_look_at_.insert(found->second.begin(), found->second.end());
     }
 }
 
@@ -58,21 +69,33 @@ TrialAtRungs SearchHalving::look_at(const Trial& trial) {
     return seen;
 }
 
+bool SearchHalving::runs(const Trial& trial) const {
+    return std::any_of(trial.jobs.begin(), trial.jobs.end(), [&](std::int64_t job) {
+        return dispatcher_.jobs().at(job).stored.state == JobState::running;
+    });
+}
+
+void SearchHalving::look_at_what_is_new() {
+    for (auto place = to_look_at_.begin(); place != to_look_at_.end();) {
+        const Trial& trial = trials_[*place];
+        seen_[*place] = look_at(trial);
+        place = runs(trial) ? std::next(place) : to_look_at_.erase(place);
+    }
+}
+
 bool SearchHalving::advance() {
     const auto& rungs = stage_.halving.rungs;
     for (bool any = false;; any = true) {
-        std::vector<TrialAtRungs> seen;
-        for (const auto& trial : trials_) {
-            seen.push_back(look_at(trial));
-        }
-        const auto promoted = promotions(stage_.halving, seen);
+        look_at_what_is_new();
+        const auto promoted = promotions(stage_.halving, seen_);
         if (promoted.empty()) {
             return any;
         }
         for (const std::size_t place : promoted) {
             const Trial& trial = trials_[place];
-            const std::size_t next = seen[place].released + 1;
+            const std::size_t next = seen_[place].released + 1;
             for (const std::int64_t job : trial.jobs) {
+                job_changed(job);
                 if (rungs_below(dispatcher_.jobs().at(job).stored.resources.pause_after_epoch) < next) {
                     dispatcher_.promote(job, next < rungs.size() ? rungs[next] : trial.epochs);
                 }

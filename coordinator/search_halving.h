@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
+#include <unordered_map>
 #include <vector>
 
 #include "coordinator/dispatcher.h"
@@ -17,8 +19,11 @@ class SearchHalving {
     SearchHalving(const Stage& stage, const std::vector<Variant>& trials, std::int64_t study_row,
                   JobStore& store, Dispatcher& dispatcher);
 
-    // To be called when the stage begins and whenever a job of it has changed. Whether jobs have got further to go.
-    // Errors: those of JobStore; then call again.
+    // The job's state is another one than at the last call of advance(). Jobs of other stages do not matter.
+    void job_changed(std::int64_t job);
+
+    // To be called when the stage begins and after jobs have changed. Whether jobs have got further to go. Reads of the
+    // trials that have changed or run, not of all. Errors: those of JobStore; then call again.
     bool advance();
 
   private:
@@ -28,12 +33,17 @@ class SearchHalving {
         EpochSelection selection = EpochSelection::last;
     };
     TrialAtRungs look_at(const Trial& trial);
+    void look_at_what_is_new();
+    bool runs(const Trial& trial) const;
     std::size_t rungs_below(std::int64_t pause_after_epoch) const;
 
     const Stage& stage_;
     JobStore& store_;
     Dispatcher& dispatcher_;
     std::vector<Trial> trials_;
+    std::unordered_map<std::int64_t, std::vector<std::size_t>> places_;  // of a job's trials
+    std::vector<TrialAtRungs> seen_;                                     // as of the last look
+    std::set<std::size_t> to_look_at_;  // trials that have changed since, or run
 };
 
 }  // namespace orchestrate

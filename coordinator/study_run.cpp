@@ -181,6 +181,9 @@ void StudyRun::job_changed(std::int64_t job) {
     for (auto& stage : stages_) {
         stage.update(job, state);
     }
+    if (halving_) {
+        halving_->job_changed(job);
+    }
 }
 
 void StudyRun::end(StudyState how) {

@@ -101,6 +101,16 @@ class SearchHalvingTest : public testing::Test {
         dispatcher_->worker_connected(hands_, hello);
     }
 
+    // As a study does after every event.
+    void advance() {
+        for (const std::int64_t job : dispatcher_->take_changed_jobs()) {
+            halving_->job_changed(job);
+        }
+        halving_->advance();
+        // One that looks at everything finds nothing to add.
+        EXPECT_FALSE(SearchHalving(stage_, trials_, study_, *store_, *dispatcher_).advance());
+    }
+
     // Takes the next lease and trains it to where it is to pause or end. False if there is none.
     bool work() {
         if (hands_->leases.size() == done_) {
@@ -126,7 +136,7 @@ class SearchHalvingTest : public testing::Test {
         worked_.push_back("trial " + std::to_string(trial + 1) + " to " +
                           std::to_string(ended.epochs.size()));
         dispatcher_->worker_said("hand-1", hands_, ended);
-        halving_->advance();
+        advance();
         return true;
     }
 
@@ -135,7 +145,7 @@ class SearchHalvingTest : public testing::Test {
         const Lease& lease = hands_->leases.at(done_++);
         dispatcher_->worker_said("hand-1", hands_,
                                  AttemptEnded{lease.attempt, Cause::worker_crashed, "", {}});
-        halving_->advance();
+        advance();
     }
 
     // Later trials are better, the first becomes the best of all late.
