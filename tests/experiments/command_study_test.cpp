@@ -210,6 +210,13 @@ INSTANTIATE_TEST_SUITE_P(
             "[[ablation]]\nset = { fast = false }\n[stages.more]\nrows = \"top 1 of ablation by test "
             "acuracy\"\n[[ablation]]\nstage = \"more\"\nset = { name = \"x\" }\n",
             "there is no metric 'acuracy'", "accuracy"},
+        CommandMistake{"rungs", "[search]\nrungs = [1, 3]\n[search.space]\nfast = [true, false]\n",
+                       "search.rungs is of the training that is built in", ""},
+        CommandMistake{"least_epochs", "[search]\nmin_epochs = 1\n[search.space]\nfast = [true, false]\n",
+                       "search.min_epochs is of the training that is built in", ""},
+        CommandMistake{"ensemble",
+                       "[[ablation]]\nset = { fast = false }\n[[ensemble]]\nmembers = [\"baseline\"]\n",
+                       "an ensemble combines predicted classes, and a command reports none", ""},
         CommandMistake{"no_run", "[command]\nmetrics = [\"x\"]\n", "command.run is not set", ""},
         CommandMistake{"no_metrics", "[command]\nrun = [\"true\"]\n", "command.metrics is not set", ""},
         CommandMistake{"unknown_key", "[command]\nrun = [\"true\"]\nmetrics = [\"x\"]\nmetric = [\"x\"]\n",
