@@ -2,11 +2,13 @@
 // restart.
 #include "coordinator/search_halving.h"
 
+#include <algorithm>
 #include <map>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <spdlog/sinks/null_sink.h>
+#include <sqlite3.h>
 
 #include "results/schema.h"
 #include "results/tables.h"
@@ -78,7 +80,9 @@ class SearchHalvingTest : public testing::Test {
     void open() {
         halving_.reset();
         dispatcher_.reset();
-        store_.emplace(SQLite::Database(kMemory, kOpen));
+        SQLite::Database database(kMemory, kOpen);
+        sqlite3_trace_v2(database.getHandle(), SQLITE_TRACE_STMT, &count_read_of_epochs, &reads_of_epochs_);
+        store_.emplace(std::move(database));
         const auto log =
             std::make_shared<spdlog::logger>("null", std::make_shared<spdlog::sinks::null_sink_st>());
         dispatcher_.emplace(DispatcherOptions{"", std::chrono::milliseconds(4000), {}, "/logs"}, *store_,
@@ -106,7 +110,12 @@ class SearchHalvingTest : public testing::Test {
         for (const std::int64_t job : dispatcher_->take_changed_jobs()) {
             halving_->job_changed(job);
         }
+        const std::int64_t before = reads_of_epochs_;
         halving_->advance();
+        most_reads_ = std::max(most_reads_, reads_of_epochs_ - before);
+        if (!compares_) {
+            return;
+        }
         // One that looks at everything finds nothing to add.
         EXPECT_FALSE(SearchHalving(stage_, trials_, study_, *store_, *dispatcher_).advance());
     }
@@ -148,6 +157,14 @@ class SearchHalvingTest : public testing::Test {
         advance();
     }
 
+    static int count_read_of_epochs(unsigned, void* count, void*, void* sql) {
+        if (std::string(static_cast<const char*>(sql)).find("FROM epochs WHERE job_id") !=
+            std::string::npos) {
+            ++*static_cast<std::int64_t*>(count);
+        }
+        return 0;
+    }
+
     // Later trials are better, the first becomes the best of all late.
     static double value_of(int trial, std::int64_t epoch) {
         return trial == 4 && epoch > 1 ? 0.99 : 0.1 * trial + 0.01 * static_cast<double>(epoch);
@@ -171,6 +188,9 @@ class SearchHalvingTest : public testing::Test {
     std::size_t done_ = 0;
     std::int64_t study_ = 0;
     std::vector<std::string> worked_;
+    std::int64_t reads_of_epochs_ = 0;
+    std::int64_t most_reads_ = 0;  // by one call of advance()
+    bool compares_ = true;         // what is decided with what a look at all trials decides
 };
 
 TEST_F(SearchHalvingTest, RungByRungTheBestGoOn) {
@@ -187,6 +207,26 @@ TEST_F(SearchHalvingTest, RungByRungTheBestGoOn) {
     EXPECT_THAT(render_comparison(database, "s", std::nullopt, 0, OutputFormat::table),
                 AllOf(HasSubstr("5 of 6 jobs were stopped early: 4 after 1 epoch, 1 after 3 epochs"),
                       HasSubstr("16 of 54")));
+}
+
+TEST_F(SearchHalvingTest, OfThousandsOfTrialsOnlyThoseThatChangedAreRead) {
+    constexpr int kTrials = 2000;
+    while (trials_.size() < kTrials) {
+        Variant trial = trials_.front();
+        trial.name = "trial " + std::to_string(trials_.size() + 1);
+        trial.config.model.head_width = 8 + static_cast<int>(trials_.size());
+        trials_.push_back(trial);
+    }
+    open();
+    compares_ = false;
+    reads_of_epochs_ = 0;
+    while (work()) {
+    }
+    EXPECT_GT(worked_.size(), static_cast<std::size_t>(kTrials));
+    // At an event: the trial that ended, the one that begins, and those that are promoted.
+    EXPECT_LE(most_reads_, 2 * kTrials / stage_.halving.reduction_factor);
+    EXPECT_LE(reads_of_epochs_, 8 * static_cast<std::int64_t>(worked_.size()));
+    RecordProperty("reads_of_epochs", static_cast<int>(reads_of_epochs_));
 }
 
 TEST_F(SearchHalvingTest, AQuarantinedTrialHoldsNobodyUp) {
