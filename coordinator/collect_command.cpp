@@ -10,6 +10,7 @@
 #include "coordinator/job_store.h"
 #include "coordinator/model_retention.h"
 #include "coordinator/read_database.h"
+#include "coordinator/stopped_checkpoints.h"
 
 namespace orchestrate {
 namespace {
@@ -39,6 +40,8 @@ int collect_models(const std::filesystem::path& database, bool remove) {
     const auto models = judge_models(connection);
     const auto unnamed = unnamed_folders(
         connection, std::filesystem::absolute(state_folder(database)) / "models", kUnnamedAge);
+    const auto stopped =
+        stopped_trials(connection, std::filesystem::absolute(state_folder(database)) / "checkpoints");
     std::int64_t kept = 0;
     std::int64_t kept_bytes = 0;
     std::int64_t lost = 0;
@@ -58,6 +61,13 @@ int collect_models(const std::filesystem::path& database, bool remove) {
         std::cout << fmt::format("no job    {:.44}  {:>10}\n",
                                  fmt::format("{:<44}", folder.filename().string()), megabytes(bytes));
     }
+    std::int64_t stopped_bytes = 0;
+    for (const auto& trial : stopped) {
+        stopped_bytes += trial.bytes;
+        std::cout << fmt::format("job {:<5} {:.44}  {:>10}  checkpoints\n", trial.job,
+                                 fmt::format("{:<44}", trial.title), megabytes(trial.bytes));
+    }
+    const auto stopped_count = static_cast<std::int64_t>(stopped.size());
     const auto unnamed_count = static_cast<std::int64_t>(unnamed.size());
     const auto line = [](const char* what, const std::string& count, std::int64_t bytes) {
         std::cout << fmt::format("{:<38}{:>12}{:>14}\n", what, count, megabytes(bytes));
@@ -69,10 +79,15 @@ int collect_models(const std::filesystem::path& database, bool remove) {
         line(remove ? "removed, as no job names them" : "that no job names", counted(unnamed_count, "folder"),
              unnamed_bytes);
     }
+    if (stopped_count > 0) {
+        line(remove ? "removed checkpoints, stopped early" : "checkpoints, stopped early",
+             counted(stopped_count, "job"), stopped_bytes);
+    }
     if (remove) {
         connection.setBusyTimeout(10'000);
         remove_models(connection, models, unnamed);
-    } else if (lost + unnamed_count > 0) {
+        remove_checkpoints(connection, stopped);
+    } else if (lost + unnamed_count + stopped_count > 0) {
         std::cout << "nothing was removed: that is done by `orchestrate collect --remove`\n";
     }
     return 0;

@@ -152,8 +152,10 @@ int run(int argc, char** argv) {
 
     const ControlCommandLine control(app);
 
-    auto* collect_command = add_database(app.add_subcommand(
-        "collect", "Show which saved models no study keeps any more; --remove removes them"));
+    auto* collect_command =
+        add_database(app.add_subcommand("collect",
+                                        "Show saved models that no study keeps, and checkpoints of trials "
+                                        "that were stopped early; --remove removes them"));
     bool remove_models = false;
     collect_command->add_flag("--remove", remove_models, "Remove them from the disk and the database");
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 
+#include "common/folder_size.h"
 #include "coordinator/stage_metrics.h"
 #include "experiments/study.h"
 
@@ -95,18 +96,6 @@ std::set<std::int64_t> kept_jobs(SQLite::Database& database) {
         }
     }
     return jobs;
-}
-
-std::int64_t bytes_in(const fs::path& folder) {
-    std::int64_t bytes = 0;
-    std::error_code error;
-    for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end;
-         entry.increment(error)) {
-        std::error_code ignored;
-        const auto size = entry->is_regular_file(ignored) ? entry->file_size(ignored) : 0;
-        bytes += ignored ? 0 : static_cast<std::int64_t>(size);
-    }
-    return bytes;
 }
 
 }  // namespace

@@ -28,11 +28,6 @@ void settle_rungs(Settings& settings, const GivenFields& given, const std::vecto
         }
         return;
     }
-    if (settings.job.command) {
-        mistakes.error(place_of(has_rungs ? "search.rungs" : "search.min_epochs"),
-                       "a command has no epochs to pause at; expected a search without rungs");
-        return;
-    }
     if (has_rungs && has_least) {
         mistakes.error(place_of("search.min_epochs"),
                        "search.min_epochs and search.rungs contradict each other; expected one of them");

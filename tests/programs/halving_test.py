@@ -3,6 +3,7 @@ with the same bits; and ensembles, computed again here from the stored probabili
 
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -101,6 +102,22 @@ class HalvingTest(ProgramTest):
         self.assertLess(set(self.query(results)), set(self.rows("whole.db", results)))
         checkpoints = [path for path in (self.folder / "results.db.d").rglob("*.safetensors")]
         self.assertEqual(len(checkpoints), len(self.query("select * from checkpoints")))
+
+        # They stay until a person wants the room; with a copy of the database that is tried first.
+        shutil.copytree(self.folder / "results.db.d", self.folder / "copy.db.d")
+        with sqlite3.connect(self.database) as source, sqlite3.connect(self.folder / "copy.db") as copy:
+            source.backup(copy)
+        shown = self.run_program("collect", "--db", "copy.db").stdout
+        self.assertRegex(shown, r"checkpoints, stopped early +5 jobs +[0-9.]+ MB\n")
+        self.assertIn("nothing was removed", shown)
+        self.assertRegex(self.run_program("collect", "--db", "copy.db", "--remove").stdout,
+                         r"removed checkpoints, stopped early +5 jobs")
+        self.assertEqual(self.rows("copy.db", "select count(*) from checkpoints"), [(0,)])
+        self.assertEqual(list((self.folder / "copy.db.d").rglob("*.safetensors")), [])
+        self.assertNotIn("stopped early", self.run_program("collect", "--db", "copy.db").stdout)
+        self.run_program("run", self.study("halving.toml"), "--db", "copy.db", timeout=300)
+        self.assertEqual(set(self.rows("copy.db", results)), set(self.rows("whole.db", results)))
+        halved = self.study("halving.toml", RUNGS)
 
         # Without rungs the same database trains what is left, from where it paused.
         self.run_program("run", self.study("halving.toml"), timeout=300)
