@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 
+from command_study_test import SLOW, STUDY as COMMAND_STUDY
 from programs import ORCHESTRATE, PROGRAMS, QUICKSTART, SOURCE, ProgramTest, main, processes_with, rank_of, skip
 
 FIXTURE = SOURCE / "tests/cluster/slurm-fixture"
@@ -81,6 +82,35 @@ class SlurmStudyTest(ProgramTest):
         self.assertEqual(self.query("select job_id, number, cause from attempts order by job_id, number"),
                          [(1, 1, "worker_crashed"), (1, 2, "succeeded"), (2, 1, "node_lost"), (2, 2, "succeeded")])
         self.assertEqual(self.query("select distinct ranks from results"), [(2,)])
+        self.wait_until(lambda: not processes_with(f"{self.folder}/"), 30, "a process is left")
+
+    def test_commands_go_on_from_their_checkpoints_when_the_allocation_is_taken_away(self):
+        (self.folder / "study.toml").write_text(COMMAND_STUDY)
+        (self.folder / "slow.py").write_text(SLOW.replace("0.05", "0.2"))
+        run = subprocess.Popen([ORCHESTRATE, "run", "study.toml", *ON_SLURM, "--heartbeat", "1"], cwd=self.folder,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        checkpoints = self.folder / "results.db.d/checkpoints"
+        try:
+            self.wait_until(lambda: len(list(checkpoints.glob("job-*/attempt-1/epoch"))) == 2, 120, "no checkpoints")
+            pilots = subprocess.run(["squeue", "-h", "-o", "%A"], check=True, capture_output=True, text=True).stdout.split()
+            self.assertEqual(len(pilots), 1)
+            subprocess.run(["scancel", *pilots], check=True)
+            output, _ = run.communicate(timeout=300)
+        finally:
+            if run.poll() is None:
+                run.kill()
+                run.communicate()
+        self.assertEqual(run.returncode, 0, output + self.logs())
+        self.assertEqual(output.count("submitted pilot"), 2, output)
+        self.assertEqual(self.query("select value from named_metrics where part = 'test' order by value"),
+                         [(0.26,), (0.27,), (0.51,), (0.52,)])
+        interrupted = self.query("select job_id, cause from attempts where number = 1 and cause <> 'succeeded'")
+        self.assertEqual(len(interrupted), 2, interrupted)
+        for job, cause in interrupted:
+            self.assertIn(cause, ("preempted", "node_lost"))
+            self.assertEqual(self.query(f"select cause, resumed_attempt from attempts where job_id = {job} and number = 2"),
+                             [("succeeded", 1)])
+        self.assertEqual(self.query("select distinct host from attempts order by host"), [("n0",), ("n1",)])
         self.wait_until(lambda: not processes_with(f"{self.folder}/"), 30, "a process is left")
 
     def trains(self, job):
