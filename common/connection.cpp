@@ -63,7 +63,8 @@ const char* replaceable_kind_of(const Message& message) {
 
 }  // namespace
 
-Connection::Connection(Stream stream) : stream_(std::move(stream)), stall_timer_(stream_.get_executor()) {}
+Connection::Connection(Stream stream, std::chrono::milliseconds stall_limit)
+    : stream_(std::move(stream)), stall_timer_(stream_.get_executor()), stall_limit_(stall_limit) {}
 
 asio::awaitable<Message> Connection::read(std::size_t limit) {
     while (true) {
@@ -165,12 +166,12 @@ asio::awaitable<void> Connection::write_queue() {
     }
 }
 
-// While much waits: whether anything was written since the last look.
+// While something waits: whether anything was written since the last look.
 void Connection::watch_for_stall() {
     if (std::exchange(watching_, true)) {
         return;
     }
-    stall_timer_.expires_after(kStallLimit);
+    stall_timer_.expires_after(stall_limit_);
     stall_timer_.async_wait(
         [weak = weak_from_this(), written = written_bytes_](boost::system::error_code error) {
             const auto self = weak.lock();
@@ -180,7 +181,7 @@ void Connection::watch_for_stall() {
             self->watching_ = false;
             if (self->writing_ && self->written_bytes_ == written) {
                 self->close();
-            } else if (self->queued_bytes_ > kCrowdedBytes) {
+            } else if (self->writing_) {
                 self->watch_for_stall();
             }
         });

@@ -23,7 +23,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     using Stream = boost::asio::ssl::stream<boost::asio::ip::tcp::socket>;
 
     // Takes a stream whose handshake is done.
-    explicit Connection(Stream stream);
+    explicit Connection(Stream stream, std::chrono::milliseconds stall_limit = kStallLimit);
 
     // The next message. Throws boost::system::system_error when the connection
     // ends, ProtocolError for nonsense and for a frame over `limit` bytes, for
@@ -34,7 +34,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     // it is dropped. For a peer that reads slowly, with more than kCrowdedBytes
     // waiting, a report that the next one of its kind replaces (progress,
     // heartbeats, status) takes the place of the one that waits; results are
-    // never dropped. A peer that has read nothing for kStallLimit, or for which
+    // never dropped. A peer that has read nothing for `stall_limit`, or for which
     // kMaximumQueuedBytes wait, is cut off.
     void send(const Message& message);
 
@@ -65,6 +65,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
     Stream stream_;
     boost::asio::steady_timer stall_timer_;
+    std::chrono::milliseconds stall_limit_;
     std::vector<std::uint8_t> input_;  // received, from input_begin_ to input_end_
     std::size_t input_begin_ = 0;
     std::size_t input_end_ = 0;

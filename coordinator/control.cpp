@@ -119,7 +119,8 @@ class Controls {
                                             ? fmt::format("; did you mean '{}'?", *nearest)
                                             : fmt::format(". Workers are: {}", fmt::join(workers, ", "))));
         }
-        return fmt::format("worker {} ends after what it runs, and its place stays empty", worker);
+        return fmt::format(
+            "worker {} ends after what it runs, and its place stays empty until the next start", worker);
     }
 
   private:

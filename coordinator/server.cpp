@@ -56,7 +56,7 @@ std::filesystem::path person_access_file(const std::filesystem::path& folder) {
 }
 
 Server::Server(asio::io_context& io, const std::filesystem::path& folder, bool all_addresses, Log log,
-               Handler handler, GreetingLimits limits)
+               Handler handler, ConnectionLimits limits)
     : io_(io),
       folder_(folder),
       log_(std::move(log)),
@@ -113,7 +113,7 @@ asio::awaitable<void> Server::greet(tcp::socket socket) {
     std::string peer = "unknown";
     ++half_open_;
     // Closing the socket ends whatever the greeting waits for.
-    asio::steady_timer limit(io_, limits_.time);
+    asio::steady_timer limit(io_, limits_.greeting);
     limit.async_wait([stream, connection](boost::system::error_code error) {
         if (error) {
             return;  // greeted in time
@@ -130,7 +130,7 @@ asio::awaitable<void> Server::greet(tcp::socket socket) {
         peer = stream->next_layer().remote_endpoint().address().to_string();
         stream->next_layer().set_option(tcp::no_delay(true));
         co_await stream->async_handshake(asio::ssl::stream_base::server, use_awaitable);
-        *connection = std::make_shared<Connection>(std::move(*stream));
+        *connection = std::make_shared<Connection>(std::move(*stream), limits_.stall);
         const Message first = co_await (*connection)->read(kMaximumHelloBytes);
         if (const auto* content = std::get_if<Hello>(&first)) {
             hello = *content;

@@ -19,9 +19,10 @@
 namespace orchestrate {
 
 // How much patience there is with peers that have not said who they are.
-struct GreetingLimits {
-    std::chrono::milliseconds time{10000};  // for handshake and hello together
-    int half_open = 1024;                   // so many at a time; more are dropped at once
+struct ConnectionLimits {
+    std::chrono::milliseconds greeting{10000};                  // for handshake and hello together
+    int half_open = 1024;                                       // so many at a time; more are dropped at once
+    std::chrono::milliseconds stall = Connection::kStallLimit;  // who reads nothing for so long is cut off
 };
 
 class Server {
@@ -33,7 +34,7 @@ class Server {
     // too if it is free) and listens: on the loopback address, or on all of this host's addresses. The port
     // can also be fixed by a preferred one. Throws UserError if it cannot listen, or if others can enter the folder.
     Server(boost::asio::io_context& io, const std::filesystem::path& folder, bool all_addresses, Log log,
-           Handler handler, GreetingLimits limits = {});
+           Handler handler, ConnectionLimits limits = {});
 
     // Accepts until closed.
     boost::asio::awaitable<void> accept();
@@ -55,7 +56,7 @@ class Server {
     std::string certificate_fingerprint_;
     boost::asio::ssl::context tls_;
     boost::asio::ip::tcp::acceptor acceptor_;
-    GreetingLimits limits_;
+    ConnectionLimits limits_;
     int half_open_ = 0;
 };
 

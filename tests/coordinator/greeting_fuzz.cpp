@@ -34,7 +34,7 @@ class Stage {
                 connection->send(Welcome{});
                 co_return;
             },
-            GreetingLimits{std::chrono::milliseconds(200), 1024});
+            ConnectionLimits{std::chrono::milliseconds(200), 1024});
         asio::co_spawn(io_, server_->accept(), asio::detached);
         access_ = read_access_file(server_->worker_access_file());
         greet();

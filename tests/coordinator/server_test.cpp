@@ -3,6 +3,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <gmock/gmock.h>
@@ -26,7 +27,7 @@ class ServerTest : public testing::Test {
   protected:
     ServerTest() { start(); }
 
-    void start(const GreetingLimits& limits = {}) {
+    void start(const ConnectionLimits& limits = {}) {
         const auto log =
             std::make_shared<spdlog::logger>("null", std::make_shared<spdlog::sinks::null_sink_mt>());
         server_.emplace(
@@ -147,6 +148,36 @@ TEST_F(ServerTest, ASlowReaderLosesOnlyWhatALaterReportReplaces) {
     EXPECT_LT(most_queued, Connection::kCrowdedBytes + 4096);
 }
 
+TEST_F(ServerTest, WhoStopsReadingIsCutOff) {
+    server_.reset();
+    ConnectionLimits limits;
+    limits.stall = 200ms;
+    start(limits);
+    std::shared_ptr<Connection> served;
+    after_welcome_ = [&](Connection& connection) {
+        served = connection.shared_from_this();
+        Goodbye large;
+        large.reason = std::string(30'000'000, 'x');  // more than sockets hold
+        connection.send(large);
+    };
+    asio::co_spawn(
+        io_,
+        [&]() -> asio::awaitable<void> {
+            const auto connected = co_await connect_to_coordinator(worker(), hello_as(Role::worker), 5s);
+            asio::steady_timer look(io_);
+            const auto limit = std::chrono::steady_clock::now() + 20s;
+            while (!(served && served->closed()) && std::chrono::steady_clock::now() < limit) {
+                look.expires_after(10ms);
+                co_await look.async_wait(asio::use_awaitable);
+            }
+            EXPECT_TRUE(served && served->closed());
+            connected.connection->close();
+        },
+        [&](std::exception_ptr) { io_.stop(); });
+    io_.run();
+    EXPECT_GT(served->queued_bytes(), 0U);
+}
+
 TEST_F(ServerTest, AStrangersFirstMessageMayNotBeLarge) {
     Hello hello = hello_as(Role::worker);
     hello.name = std::string(100'000, 'x');
@@ -244,7 +275,7 @@ Silence stay_silent(asio::io_context& io, std::uint16_t port, int connections) {
 
 TEST_F(ServerTest, WhoSaysNothingIsCutOff) {
     server_->close();
-    start({.time = 300ms, .half_open = 1024});
+    start({.greeting = 300ms, .half_open = 1024, .stall = 60s});
     const auto silence = stay_silent(io_, worker().port, 20);
     EXPECT_EQ(silence.closed, 20);
     EXPECT_GE(silence.took, 290ms);
@@ -253,7 +284,7 @@ TEST_F(ServerTest, WhoSaysNothingIsCutOff) {
 
 TEST_F(ServerTest, SilentConnectionsLeaveRoomForOthers) {
     server_->close();
-    start({.time = 60s, .half_open = 3});
+    start({.greeting = 60s, .half_open = 3, .stall = 60s});
     // The first three are waited for, the others dropped at once.
     const auto silence = stay_silent(io_, worker().port, 8);
     EXPECT_EQ(silence.closed, 5);
