@@ -103,6 +103,29 @@ class ControlTest(ProgramTest):
         self.wait_until(lambda: self.state_of("b") == "running" and len(self.busy()) == int(workers), "study b")
         return host, follower
 
+    def test_a_paused_study_lends_what_it_shares(self):
+        """Whichever of two studies is paused, the one that was there first or the one that came, the other gets on."""
+        self.write_study("a", seeds=12)
+        (self.folder / "b.toml").write_text(STUDY.format(name="b", seeds="10, 11, 12, 13, 14, 15, 16, 17", epochs=2))
+        for paused, other, jobs in (("a", "b", 16), ("b", "a", 24)):
+            with self.subTest(paused=paused):
+                for file in self.folder.glob("results.db*"):
+                    file.unlink() if file.is_file() else shutil.rmtree(file)
+                host = self.start("run", "a.toml", "--workers", "1", longest_job="200")
+                self.wait_until(lambda: self.state_of("a") == "running" and self.busy(), "study a")
+                follower = self.start("run", "b.toml")
+                self.wait_until(lambda: self.state_of("b") == "running", "study b")
+                self.do("pause", paused)
+                self.wait_until(lambda: len(self.in_state("succeeded", other)) == jobs, f"the end of study {other}")
+                self.assertGreater(len(self.in_state("waiting", paused)), 5)
+                self.do("resume", paused)
+                for run in (host, follower):
+                    output = run.communicate(timeout=60)[0]
+                    self.assertEqual(run.returncode, 0, output)
+                self.assertEqual(
+                    self.query("select count(*), count(distinct job_id) from attempts where cause = 'succeeded'"),
+                    [(34, 34)])
+
     def test_people_steer_what_runs(self):
         host, follower = self.begin_two()
         # The same again follows; leaving it lets it go on.
