@@ -114,11 +114,12 @@ int run(int argc, char** argv) {
         "Train one short job on this machine first (one epoch), to say what the study costs");
     plan_command
         ->add_option("--spread", plan_arguments.spread,
-                     "How far a difference of macro F1 varies from seed to seed, in points")
+                     "How far a difference varies from seed to seed: of macro F1 in points, of a command's "
+                     "first metric")
         ->check(CLI::PositiveNumber);
     plan_command
         ->add_option("--difference", plan_arguments.difference,
-                     "Say how many seeds find this difference, in points")
+                     "Say how many seeds find this difference; in points, or as the command reports it")
         ->check(CLI::PositiveNumber);
 
     auto* diff_command = add_database(

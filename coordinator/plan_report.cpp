@@ -14,6 +14,7 @@
 #include "coordinator/sites.h"
 #include "coordinator/stored_study.h"
 #include "results/cost_estimate.h"
+#include "results/display_width.h"
 #include "results/power.h"
 
 namespace orchestrate {
@@ -178,13 +179,18 @@ class PlanReport {
         if (!has_ablations_) {
             return;
         }
+        // Macro F1 in points; what a command reports, as it does.
+        const bool of_command = study_.is_of_command();
+        const double unit = of_command ? 1 : 100;
+        const std::string metric = of_command ? study_.stages.back().metrics.front().name : "macro F1";
+        const auto size = [&](double difference) {
+            return of_command ? fmt::format("{:.3g} of {}", difference, metric)
+                              : fmt::format("{:.1f} points of {}", difference, metric);
+        };
         const auto spread = arguments_.spread
-                                ? std::optional(DifferenceSpread{*arguments_.spread / 100, "given"})
+                                ? std::optional(DifferenceSpread{*arguments_.spread / unit, "given"})
                             : database_ ? difference_spread(*database_, study_)
                                         : std::nullopt;
-        if (study_.is_of_command() && pairs_ >= 2) {
-            return;  // what spread its metrics have, the table shows
-        }
         if (pairs_ < 2) {
             text_ += "differences: with one seed each nothing can be told from chance; use at least 3\n";
         } else if (!spread) {
@@ -192,17 +198,18 @@ class PlanReport {
                 "differences: how small ones can be found is unknown before seeds have been run; or give\n"
                 "  their spread: --spread 1.5\n";
         } else {
-            const double smallest = 100 * spread->deviation * *smallest_effect(pairs_);
-            text_ += fmt::format(
-                "differences: with {} a paired t-test (5 %, two-sided) finds {:.1f} points of macro\n"
-                "  F1 in 4 of 5 cases; spread of a difference {:.2f} points ({})\n",
-                counted(static_cast<std::size_t>(pairs_), "pair"), smallest, 100 * spread->deviation,
-                spread->basis);
+            text_ += wrapped(
+                fmt::format("differences: with {} a paired t-test (5 %, two-sided) finds {} in 4 of 5 cases; "
+                            "spread of a difference {:.3g}{} ({})",
+                            counted(static_cast<std::size_t>(pairs_), "pair"),
+                            size(unit * spread->deviation * *smallest_effect(pairs_)),
+                            unit * spread->deviation, of_command ? "" : " points", spread->basis),
+                80);
         }
         if (arguments_.difference && spread) {
-            const auto needed = pairs_needed(*arguments_.difference / 100 / spread->deviation);
+            const auto needed = pairs_needed(*arguments_.difference / unit / spread->deviation);
             text_ += fmt::format(
-                "  for {:.6g} points: {} needed\n", *arguments_.difference,
+                "  for {:.6g}{}: {} needed\n", *arguments_.difference, of_command ? "" : " points",
                 needed ? counted(static_cast<std::size_t>(*needed), "pair") : "over a million pairs");
         }
     }

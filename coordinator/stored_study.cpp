@@ -152,6 +152,20 @@ std::unordered_map<std::string, JobState> job_states(SQLite::Database& database)
 }
 
 std::optional<DifferenceSpread> difference_spread(SQLite::Database& database, const Study& study) {
+    if (study.is_of_command()) {
+        SQLite::Statement of_metric(
+            database,
+            "SELECT variant_id, difference FROM metric_result WHERE study = ? AND part = 'test' "
+            "AND metric = ? AND difference IS NOT NULL");
+        of_metric.bind(1, study.name);
+        of_metric.bind(2, study.stages.back().metrics.front().name);
+        const auto found = pooled(of_metric);
+        return !found.deviation() ? std::nullopt
+                                  : std::optional(DifferenceSpread{
+                                        *found.deviation(), fmt::format("{} of {} of this study",
+                                                                        counted(found.values(), "difference"),
+                                                                        counted(found.groups(), "variant"))});
+    }
     SQLite::Statement of_study(database,
                                "SELECT variant_id, difference FROM seed_result "
                                "WHERE study = ? AND is_ensemble = 0 AND difference IS NOT NULL");

@@ -33,7 +33,8 @@ struct DifferenceSpread {
 };
 
 // Of the study if it has differences over at least two seeds, pooled; else of all studies on the same data; else,
-// from the spread of single jobs there, as if seeds were independent. Nothing if there is none of these.
+// from the spread of single jobs there, as if seeds were independent. Nothing if there is none of these. Of macro F1, or,
+// of the study itself alone, of the first metric that its commands report.
 std::optional<DifferenceSpread> difference_spread(SQLite::Database& database, const Study& study);
 
 }  // namespace orchestrate

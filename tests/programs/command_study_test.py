@@ -104,6 +104,9 @@ class CommandStudyTest(ProgramTest):
         self.assertEqual(self.query("select count(*) from attempts"), attempts)
         rows = json.loads(self.run_program("table", "any-command", "--json").stdout)["rows"]
         self.assertEqual({row["metric"] for row in rows}, {"accuracy", "loss"})
+        self.assertRegex(" ".join(self.run_program("plan", "any-command.toml").stdout.split()),
+                         r"with 3 pairs a paired t-test .* finds [0-9.]+ of accuracy in 4 of 5 cases; spread of a "
+                         r"difference [0-9.]+ \(42 differences of 14 variants of this study\)")
         notes = self.run_program("table", "any-command").stdout.rpartition("─")[2].partition("\n\n")[2]
         self.assertIn("higher is better", notes)
         self.assertLessEqual(max(map(len, notes.splitlines())), 80)
@@ -197,6 +200,12 @@ class CommandStudyTest(ProgramTest):
         plan = self.run_program("plan", "study.toml").stdout
         self.assertIn("command: python3 slow.py", plan)
         self.assertIn("4 jobs in all", plan)
+        self.assertIn("differences: how small ones can be found is unknown", plan)
+        given = self.run_program("plan", "study.toml", "--spread", "0.02", "--difference", "0.05").stdout
+        # Two pairs find differences of 11.5 standard deviations with a power of 80 %, as with any study.
+        smallest = float(re.search(r"finds ([0-9.]+) of score in 4 of 5", " ".join(given.split()))[1])
+        self.assertAlmostEqual(smallest, 0.02 * 11.5, delta=0.01)
+        self.assertRegex(given, r"for 0\.05: [0-9] pairs needed\n")
         self.assertRegex(self.run_program("explain", "command.run").stdout, "The program and its arguments")
 
 
