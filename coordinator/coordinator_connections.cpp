@@ -138,6 +138,11 @@ asio::awaitable<void> Coordinator::serve_pilot(std::shared_ptr<Connection> conne
             const Message message = co_await connection->read();
             if (const auto* exited = std::get_if<WorkerExited>(&message)) {
                 site->on_exit(*exited);
+            } else if (const auto* goodbye = std::get_if<Goodbye>(&message)) {
+                log_->info("pilot {} leaves: {}", name, goodbye->reason);
+                note("pilot " + name + " leaves: " + goodbye->reason);
+                dispatcher_.site_leaves(name);
+                settle();
             } else if (std::holds_alternative<Heartbeat>(message)) {
                 connection->send(Heartbeat{});
             }

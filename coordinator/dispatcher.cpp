@@ -229,6 +229,10 @@ void Dispatcher::act() {
         } else if (const auto* back = std::get_if<HandBackJobs>(&action)) {
             hand_back(*back);
         } else if (const auto* site = std::get_if<SiteBroken>(&action)) {
+            if (const auto end = surroundings_.allocation_state(site->site); !end.empty()) {
+                log_->info("no worker comes up at {} any more: its allocation is {}", site->site, end);
+                continue;
+            }
             log_->error("no worker comes up at {}", site->site);
             const bool others = std::any_of(sites_.begin(), sites_.end(),
                                             [&](const auto& entry) { return entry.first != site->site; });

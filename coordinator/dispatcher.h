@@ -109,6 +109,8 @@ class Dispatcher {
     void recover();
     void add_site(const std::string& name, std::unique_ptr<Site> site, int slots);
     void remove_site(const std::string& name);
+    // Its workers are about to end, and none starts there any more, which is no fault of theirs.
+    void site_leaves(const std::string& name) { scheduler_.close_site(name); }
     const std::map<std::string, std::unique_ptr<Site>>& sites() const { return sites_; }
     // Jobs of a stage, as the store gives them; those that wait are scheduled by schedule(). Studies have equal shares of
     // the slots; within a study lower priorities go first.

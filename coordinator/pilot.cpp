@@ -54,6 +54,10 @@ class Pilot {
     asio::awaitable<void> watch_signals() {
         const int signal = co_await signals_.async_wait(use_awaitable);
         log_->warn("signal {}: stopping all workers", signal);
+        if (connection_) {
+            connection_->send(
+                Goodbye{"signal " + std::to_string(signal)});  // so that no worker is wanted here any more
+        }
         co_await end(0);
     }
 
@@ -134,6 +138,10 @@ class Pilot {
 
     void on_message(const Message& message) {
         if (const auto* start = std::get_if<StartWorker>(&message)) {
+            if (ending_) {
+                log_->info("not starting worker {}: ending", start->name);
+                return;
+            }
             log_->info("starting worker {} with {} rank(s)", start->name, start->ranks);
             site_.start(start->name, start->ranks);
         } else if (const auto* stop = std::get_if<StopWorker>(&message)) {

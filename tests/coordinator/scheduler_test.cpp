@@ -46,6 +46,22 @@ TEST(SchedulerTest, StartsAsManyWorkersAsSlotsAndJobsAllow) {
     EXPECT_EQ(act(scheduler), Texts{});
 }
 
+TEST(SchedulerTest, AClosedSiteIsNotBrokenByWorkersThatDoNotComeUp) {
+    Scheduler scheduler;
+    scheduler.add_site("going", 4);
+    for (int job = 1; job <= 4; ++job) {
+        scheduler.add_job({job, 1, 0});
+    }
+    EXPECT_EQ(act(scheduler).size(), 4U);
+    scheduler.close_site("going");
+    for (int worker = 1; worker <= 4; ++worker) {
+        scheduler.worker_gone("going-" + std::to_string(worker));
+    }
+    EXPECT_EQ(act(scheduler), Texts{});
+    scheduler.add_site("next", 1);
+    EXPECT_EQ(act(scheduler), Texts{"start 1 next-5"});
+}
+
 TEST(SchedulerTest, StartsNoMoreWorkersThanThereAreJobs) {
     Scheduler scheduler;
     scheduler.add_site("here", 8);
