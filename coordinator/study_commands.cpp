@@ -1,6 +1,7 @@
 #include "coordinator/study_commands.h"
 
 #include <iostream>
+#include <sstream>
 
 #include "common/error.h"
 #include "coordinator/calibration.h"
@@ -8,6 +9,8 @@
 #include "coordinator/plan_report.h"
 #include "coordinator/read_database.h"
 #include "coordinator/stored_study.h"
+#include "coordinator/terminal.h"
+#include "results/display_width.h"
 
 namespace orchestrate {
 namespace {
@@ -60,7 +63,10 @@ int diff_studies(const std::string& before, const std::string& after, const std:
 }
 
 int explain(const std::string& field) {
-    std::cout << explain_field(field);
+    std::istringstream lines(explain_field(field));
+    for (std::string line; std::getline(lines, line);) {
+        std::cout << wrapped_note(line, output_width());
+    }
     return 0;
 }
 

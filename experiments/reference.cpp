@@ -57,14 +57,13 @@ std::string whole(const Field& field) {
 }
 
 std::string whole(const TableKey& key) {
-    const auto table = std::find_if(keyed_tables().begin(), keyed_tables().end(),
-                                    [&](const KeyedTable& known) { return known.name == key.table; });
     return fmt::format("{}\n  {}\n\n  type      {}\n\n  in {}:   {}\n", key.path(), plain(key.description),
-                       key.type, table->written, key.example);
+                       key.type, keyed_table(key.table).written, key.example);
 }
 
 std::string whole(const KeyedTable& table) {
-    std::string text = table.written + "\n  " + plain(table.description) + "\n\n";
+    const bool has_keys = !keys_of(table.name).empty();
+    std::string text = table.written + "\n  " + plain(table.description) + "\n" + (has_keys ? "\n" : "");
     for (const auto& name : keys_of(table.name)) {
         text += fmt::format("  {:<30} {}\n", table.name + "." + name, table_key(table.name, name).type);
     }
@@ -75,6 +74,9 @@ std::string whole(const KeyedTable& table) {
 std::string key_reference() {
     std::string text;
     for (const auto& table : keyed_tables()) {
+        if (keys_of(table.name).empty()) {
+            continue;
+        }
         text +=
             fmt::format("\n### Keys of {}\n\n| key | type | meaning | example |\n| --- | --- | --- | --- |\n",
                         table.written);

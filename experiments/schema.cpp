@@ -101,7 +101,7 @@ Json list_of_names() {
     return any_of({names_schema(), reference_to("variable")});
 }
 
-Json with_description(Json schema, const char* description) {
+Json with_description(Json schema, const std::string& description) {
     schema["description"] = description;
     return schema;
 }
@@ -187,18 +187,12 @@ std::string study_schema() {
         place(root, field.path, value_schema(field));
     }
     place(root, "search.space", assignments_schema(distribution_schema));
-    const Json include = with_description(names_schema(), "Files to start from; this one's values win.");
+    const Json include = with_description(names_schema(), keyed_table("include").description);
     root["properties"]["include"] = include;
-    root["properties"]["variables"] = {
-        {"type", "object"},
-        {"description",
-         "Values with a name, used as \"${name}\"; { environment = \"NAME\", default = ... } reads "
-         "the environment."}};
-    root["properties"]["parameters"] = {
-        {"type", "object"},
-        {"description",
-         "What a command is given and a search or an ablation may change, by name. Types are those "
-         "of the values here."}};
+    root["properties"]["variables"] = {{"type", "object"},
+                                       {"description", keyed_table("variables").description}};
+    root["properties"]["parameters"] = {{"type", "object"},
+                                        {"description", keyed_table("parameters").description}};
     root["properties"]["stages"] = {
         {"type", "object"},
         {"additionalProperties",

@@ -25,6 +25,13 @@ const std::vector<KeyedTable>& keyed_tables() {
         {"ensemble", "[[ensemble]]", "A row that is not trained: it combines the predictions of others."},
         {"stages", "[stages.NAME]", "A stage after the search and the ablation."},
         {"search.space", "an entry of [search.space]", "What a field is drawn from; a list is its `choice`."},
+        {"include", "include", "A file or a list of files to start from; this one's values win."},
+        {"variables", "[variables]",
+         "Values with a name, used as \"${name}\"; { environment = \"NAME\", default = ... } reads the "
+         "environment."},
+        {"parameters", "[parameters]",
+         "What a command is given and a search or an ablation may change, by name. Types are those of the "
+         "values here."},
     };
     return kTables;
 }
@@ -119,6 +126,15 @@ const std::vector<TableKey>& table_keys() {
          "}"},
     };
     return kKeys;
+}
+
+const KeyedTable& keyed_table(const std::string& name) {
+    const auto found = std::find_if(keyed_tables().begin(), keyed_tables().end(),
+                                    [&](const KeyedTable& table) { return table.name == name; });
+    if (found == keyed_tables().end()) {
+        throw std::out_of_range("no table '" + name + "'");
+    }
+    return *found;
 }
 
 std::vector<std::string> keys_of(const std::string& table) {

@@ -30,14 +30,15 @@ struct KeyedTable {
     std::string description;
 };
 
-// In the order of the reference.
+// In the order of the reference. Tables whose keys the file itself names have none here.
 const std::vector<KeyedTable>& keyed_tables();
 const std::vector<TableKey>& table_keys();
 
 std::vector<std::string> keys_of(const std::string& table);
 std::vector<std::string> keys_of(const std::string& table, KeyRole role);
 
-// Throws std::out_of_range.
+// Both throw std::out_of_range.
+const KeyedTable& keyed_table(const std::string& name);
 const TableKey& table_key(const std::string& table, const std::string& name);
 
 }  // namespace orchestrate

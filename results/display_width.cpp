@@ -151,7 +151,9 @@ std::string printable(std::string_view text) {
 
 std::string wrapped(std::string_view text, std::size_t width) {
     std::string result;
-    std::string line;
+    const std::string indent(std::min(text.find_first_not_of(' '), text.size()), ' ');
+    std::string line = indent;
+    text.remove_prefix(indent.size());
     while (!text.empty()) {
         const std::size_t space = text.find(' ');
         const std::string_view word = text.substr(0, space);
@@ -159,7 +161,7 @@ std::string wrapped(std::string_view text, std::size_t width) {
         const bool begins_line = line.find_first_not_of(' ') == std::string::npos;
         if (!begins_line && width > 0 && display_width(line) + 1 + display_width(word) > width) {
             result.append(line).append("\n");
-            line.assign("  ").append(word);
+            line.assign(indent).append("  ").append(word);
         } else {
             line.append(begins_line ? "" : " ").append(word);
         }

@@ -19,7 +19,7 @@ std::string shortened(std::string_view text, std::size_t width);
 std::string printable(std::string_view text);
 
 // Sentences broken at spaces into lines of at most `width` columns (0: one line), continued lines indented by
-// two. Words wider than a line stay whole. Ends with a newline.
+// two more than the first. Words wider than a line stay whole. Ends with a newline.
 std::string wrapped(std::string_view text, std::size_t width);
 
 // For sentences beside a table that may be wider: lines as long as a terminal's of `max_width` columns, or, where that is

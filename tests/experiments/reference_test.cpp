@@ -38,6 +38,9 @@ TEST(Explain, KnowsTheKeysOfTablesThatAreNoFields) {
                 AllOf(HasSubstr("[[ensemble]]"), HasSubstr("ensemble.across_seeds"), HasSubstr("boolean")));
     EXPECT_THAT(explain_field("stages.rows"), HasSubstr("top 2 of ablation"));
     EXPECT_THAT(explain_field("log_uniform"), HasSubstr("each order of magnitude as likely"));
+    EXPECT_THAT(explain_field("variables"), HasSubstr("reads the environment"));
+    EXPECT_THAT(explain_field("include"), HasSubstr("files to start from"));
+    EXPECT_THAT(explain_field("parameters"), HasSubstr("What a command is given"));
     EXPECT_THAT(explain_field("name"), AllOf(HasSubstr("study.name\n"), HasSubstr("ensemble.name\n")));
     try {
         explain_field("ablation.leave_one_ot");
@@ -60,6 +63,9 @@ TEST(Explain, KnowsWhatTheSchemaKnows) {
         const auto explained = keys_of(name);
         EXPECT_EQ(keys, std::set<std::string>(explained.begin(), explained.end())) << name;
     };
+    for (const auto& [name, table] : properties.items()) {
+        EXPECT_NO_THROW(explain_field(name));
+    }
     expect_same_keys(properties["ablation"]["items"], "ablation");
     expect_same_keys(properties["ensemble"]["items"], "ensemble");
     expect_same_keys(properties["stages"]["additionalProperties"], "stages");
