@@ -15,6 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kMarkName = "this-folder";
+constexpr std::size_t kMostSpares = 1024;
 
 // The number in a name made of prefix, digits and suffix.
 std::optional<std::int64_t> number_in(std::string_view name, std::string_view prefix,
@@ -46,6 +47,18 @@ bool is_of_command(const std::string& name) {
     return !is_unfinished && !is_checkpoint_name(name);
 }
 
+// Whether there is a folder of the first attempt in it, without content, and nothing else.
+bool holds_nothing(const fs::path& job_folder) {
+    std::error_code error;
+    const fs::path first = job_folder / "attempt-1";
+    std::size_t entries = 0;
+    for (fs::directory_iterator entry(job_folder, error), end; !error && entry != end;
+         entry.increment(error)) {
+        entries += entry->path() == first ? 1 : 2;
+    }
+    return !error && entries == 1 && fs::is_empty(first, error) && !error;
+}
+
 }  // namespace
 
 bool is_checkpoint_name(const std::string& name) {
@@ -54,6 +67,13 @@ bool is_checkpoint_name(const std::string& name) {
 
 CheckpointFolders::CheckpointFolders(const fs::path& state_folder)
     : root_(fs::absolute(state_folder) / "checkpoints") {}
+
+CheckpointFolders::~CheckpointFolders() {
+    for (const auto& spare : spares_) {
+        std::error_code ignored;
+        fs::remove_all(spare, ignored);
+    }
+}
 
 fs::path CheckpointFolders::job_folder(std::int64_t job) const {
     return root_ / ("job-" + std::to_string(job));
@@ -64,8 +84,14 @@ fs::path CheckpointFolders::folder(const AttemptId& attempt) const {
 }
 
 void CheckpointFolders::begin(const AttemptId& attempt) {
-    if (attempt.number == 1) {
-        remove_job(attempt.job);
+    if (attempt.number != 1) {
+        return;
+    }
+    std::error_code ignored;
+    fs::remove_all(job_folder(attempt.job), ignored);
+    if (!spares_.empty()) {
+        fs::rename(spares_.back(), job_folder(attempt.job), ignored);  // else its worker makes one
+        spares_.pop_back();
     }
 }
 
@@ -140,7 +166,11 @@ void CheckpointFolders::remove(std::int64_t job, const StoredCheckpoint& checkpo
     fs::remove(folder({job, checkpoint.attempt}) / fs::path(checkpoint.file).filename(), ignored);
 }
 
-void CheckpointFolders::remove_job(std::int64_t job) const {
+void CheckpointFolders::remove_job(std::int64_t job) {
+    if (spares_.size() < kMostSpares && holds_nothing(job_folder(job))) {
+        spares_.push_back(job_folder(job));
+        return;
+    }
     std::error_code ignored;
     fs::remove_all(job_folder(job), ignored);
 }

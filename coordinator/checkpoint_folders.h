@@ -20,12 +20,17 @@ bool is_checkpoint_name(const std::string& name);
 class CheckpointFolders {
   public:
     explicit CheckpointFolders(const std::filesystem::path& state_folder);
+    ~CheckpointFolders();
+    CheckpointFolders(const CheckpointFolders&) = delete;
+    CheckpointFolders& operator=(const CheckpointFolders&) = delete;
 
     // Absolute; it need not exist.
     std::filesystem::path folder(const AttemptId& attempt) const;
 
     // An attempt begins, whose folder its worker makes when it has something to write: most short jobs have not, and each
     // folder would wait twice for the disk. What a first attempt finds there is of a database that was removed, and goes.
+    // An empty folder of a job that is done may become its own: some file systems make new ones slowly soon after others
+    // were removed, and short commands come by the thousand.
     void begin(const AttemptId& attempt);
 
     // The checkpoints to go on from, the best first: `stored`, which have names of files, and those of earlier
@@ -42,13 +47,16 @@ class CheckpointFolders {
 
     // Errors are ignored: what is left is removed with its job's folder.
     void remove(std::int64_t job, const StoredCheckpoint& checkpoint) const;
-    void remove_job(std::int64_t job) const;
+    // No attempt of the job may run any more.
+    void remove_job(std::int64_t job);
 
   private:
     std::filesystem::path job_folder(std::int64_t job) const;
 
     std::filesystem::path root_;
     SharedFolderMark mark_;  // once it was made
+    std::vector<std::filesystem::path>
+        spares_;  // folders of jobs that are done, with an empty one of their first attempt
     std::unique_ptr<DurableFiles> files_ = make_system_files();
 };
 

@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/temporary_folder.h"
@@ -49,6 +50,36 @@ TEST_F(CheckpointFoldersTest, AFirstAttemptFindsNothingOfARemovedDatabase) {
     write(folders, {7, 1}, "step-0000000100.safetensors");
     folders.begin({7, 1});
     EXPECT_FALSE(fs::exists(folders.folder({7, 1})));
+}
+
+TEST_F(CheckpointFoldersTest, AnEmptyFolderGoesOnToTheNextJob) {
+    {
+        CheckpointFolders folders(folder_);
+        const auto made = [&](std::int64_t job) {
+            fs::create_directories(folders.folder({job, 1}));  // as a worker does
+            struct stat status {};
+            EXPECT_EQ(stat(folders.folder({job, 1}).c_str(), &status), 0);
+            return status.st_ino;
+        };
+        folders.begin({7, 1});
+        const auto first = made(7);
+        folders.remove_job(7);
+        folders.begin({8, 1});
+        EXPECT_FALSE(fs::exists(folders.folder({7, 1})));
+        EXPECT_EQ(made(8), first);
+        // Not one with content, nor one of several attempts.
+        write(folders, {8, 1}, "step-0000000100.safetensors");
+        folders.remove_job(8);
+        made(9);
+        write(folders, {9, 2}, "step-0000000100.safetensors");
+        folders.remove_job(9);
+        EXPECT_EQ(folders.jobs(), std::vector<std::int64_t>{});
+        folders.begin({10, 1});
+        EXPECT_FALSE(fs::exists(folders.folder({10, 1})));
+        made(11);
+        folders.remove_job(11);
+    }
+    EXPECT_EQ(CheckpointFolders(folder_).jobs(), std::vector<std::int64_t>{});
 }
 
 TEST_F(CheckpointFoldersTest, RemovesOnlyInTheFolderOfTheAttempt) {
