@@ -99,7 +99,7 @@ class ProtocolTest(ProgramTest):
 
     def test_a_worker_that_knows_no_commands_is_told_to_leave(self):
         connection = self.connect("worker-access.json", role="worker", name="old-1", host="elsewhere", process_id=1,
-                                  device="cpu", log_folder="/tmp")
+                                  device="cpu", log_folder=str(self.folder))
         answer = self.hear(connection)
         self.assertIn(b"refused", answer)
         self.assertIn(b"this study runs commands, which orchestrate-worker 0.0.9 does not know of", answer)
