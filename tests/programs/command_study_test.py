@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 
 from programs import ORCHESTRATE, SOURCE, ProgramTest, main, processes_with
 
@@ -53,6 +52,8 @@ sweep = { rate = [0.25] }
 
 
 class CommandStudyTest(ProgramTest):
+    patience_seconds = 40
+
     def write(self, study=STUDY, script=SLOW):
         (self.folder / "study.toml").write_text(study)
         (self.folder / "slow.py").write_text(script)
@@ -61,12 +62,6 @@ class CommandStudyTest(ProgramTest):
         return subprocess.Popen([ORCHESTRATE, "run", "study.toml", "--heartbeat", "0.5", *arguments],
                                 cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                 stdin=subprocess.DEVNULL)
-
-    def wait_until(self, condition, what, seconds=40):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            self.assertLess(time.monotonic(), deadline, what + self.logs())
-            time.sleep(0.01)
 
     def checkpoints(self):
         return list((self.folder / "results.db.d/checkpoints").glob("job-*/attempt-*/epoch"))

@@ -72,12 +72,6 @@ class ControlTest(ProgramTest):
     def json(self, *arguments):
         return json.loads(self.do(*arguments, "--json").stdout)
 
-    def wait_until(self, condition, what, seconds=60):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            self.assertLess(time.monotonic(), deadline, f"never came: {what}\n{self.logs()}")
-            time.sleep(0.05)
-
     def status(self):
         reply = subprocess.run([self.program, "status", "--json"], cwd=self.folder, capture_output=True, text=True,
                                timeout=60)

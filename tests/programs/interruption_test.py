@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 
 from programs import ORCHESTRATE, QUICKSTART, ProgramTest, main, processes_with
 
@@ -21,6 +20,7 @@ YOUNG_JOB = """select a.job_id, a.number, max(w.process_id) from attempts a join
 class InterruptionTest(ProgramTest):
     epochs = 24  # so that a job takes some seconds
     ranks = 1
+    patience_seconds = 180
 
     def arguments(self):
         return [*ARGUMENTS, "--set", f"train.epochs={self.epochs}", "--set", f"study.ranks={self.ranks}"]
@@ -28,14 +28,6 @@ class InterruptionTest(ProgramTest):
     def start(self):
         return subprocess.Popen([ORCHESTRATE, *self.arguments()], cwd=self.folder, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, text=True)
-
-    def wait_until(self, condition, seconds=180):
-        """Polls until a condition on the outside world holds."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > deadline:
-                self.fail(self.logs())
-            time.sleep(0.02)
 
     def jobs_in(self, state):
         try:
@@ -60,7 +52,7 @@ class InterruptionTest(ProgramTest):
         self.run_program(*self.arguments(), timeout=240)
         self.assertEqual(self.jobs_in("succeeded"), JOBS)
         self.assertEqual(self.query("select count(*) from attempts where cause = 'succeeded'"), [(JOBS,)])
-        self.wait_until(lambda: not self.workers(), 10)
+        self.wait_until(lambda: not self.workers(), seconds=10)
         # What is done needs no checkpoint.
         self.assertEqual(self.query("select count(*) from checkpoints"), [(0,)])
         self.assertEqual(list((self.folder / "results.db.d/checkpoints").glob("job-*")), [])
@@ -161,7 +153,7 @@ class InterruptionTest(ProgramTest):
         run = self.start()
         job, attempt, worker = self.wait_for_work()
         os.kill(worker, number)
-        self.wait_until(lambda: worker not in self.workers(), 10)
+        self.wait_until(lambda: worker not in self.workers(), seconds=10)
         output, _ = run.communicate(timeout=240)
         self.assertEqual(run.returncode, 0, output)
         [(cause, message, left)] = self.query(

@@ -33,15 +33,6 @@ class LostRanksTest(ProgramTest):
         except Exception:  # it is not there yet
             return []
 
-    def wait_until(self, condition, seconds, what):
-        deadline = time.monotonic() + seconds
-        while True:
-            found = condition()
-            if found:
-                return found
-            self.assertLess(time.monotonic(), deadline, what + self.logs())
-            time.sleep(0.02)
-
     def ranks_of(self, database):
         """Processes of the worker that runs now, by rank."""
         found = {rank_of(process): process
@@ -68,12 +59,10 @@ class LostRanksTest(ProgramTest):
         jobs = len(disturbances)
         subprocess.run(self.arguments(ranks, jobs, "peace.db"), cwd=self.folder, env=environment, check=True,
                        stdout=subprocess.DEVNULL, timeout=300)
-        run = subprocess.Popen(self.arguments(ranks, jobs, "war.db"), cwd=self.folder, env=environment,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        try:
+        with self.started(*self.arguments(ranks, jobs, "war.db"), environment=environment) as run:
             for job, (rank, how) in enumerate(disturbances, start=1):
                 with self.subTest(mpirun=mpirun, ranks=ranks, rank=rank, signal=how.name):
-                    self.wait_until(lambda: self.training_attempt("war.db", job), 120, f"job {job} does not train")
+                    self.wait_until(lambda: self.training_attempt("war.db", job), f"job {job} does not train", 120)
                     worker = self.ranks_of("war.db")
                     self.assertEqual(sorted(worker), list(range(ranks)))
                     os.kill(worker[rank], how)
@@ -81,7 +70,7 @@ class LostRanksTest(ProgramTest):
                     cause, message = self.wait_until(
                         lambda: self.ask("war.db", f"select cause, message from attempts where job_id = {job} and "
                                                    "number = 1 and cause is not null"),
-                        60, f"{how.name} of rank {rank} was not noticed")[0]
+                        f"{how.name} of rank {rank} was not noticed", 60)[0]
                     noticed = time.monotonic() - struck_at
                     print(f"{mpirun}, {ranks} ranks, rank {rank}, {how.name}: {cause} after {noticed:.1f} s: {message}",
                           flush=True)
@@ -96,12 +85,8 @@ class LostRanksTest(ProgramTest):
                         self.assertIn("was silent for 3 s", message)
                     # Nothing of that worker stays, stopped or not.
                     self.wait_until(lambda: not any(os.path.exists(f"/proc/{process}") and rank_of(process) is not None
-                                                    for process in worker.values()), 15, "a rank is left")
+                                                    for process in worker.values()), "a rank is left", 15)
             output, _ = run.communicate(timeout=300)
-        finally:
-            if run.poll() is None:
-                run.kill()
-                run.communicate()
         self.assertEqual(run.returncode, 0, output)
         self.assertEqual(self.ask("war.db", "select job_id, number, cause from attempts where number = 2 order by 1"),
                          [(job, 2, "succeeded") for job in range(1, jobs + 1)])

@@ -1,5 +1,6 @@
 """What the tests of whole programs share: starting orchestrate, reading its database, skipping with a reason."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -8,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
@@ -34,6 +36,8 @@ def skip(reason):
 class ProgramTest(unittest.TestCase):
     """A test with a folder of its own, in which the programs run."""
 
+    patience_seconds = 60  # with what is waited for
+
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="orchestrate-programs-", dir=self.base_folder()))
         self.database = self.folder / "results.db"
@@ -50,6 +54,26 @@ class ProgramTest(unittest.TestCase):
                               stdin=subprocess.DEVNULL)
         self.assertEqual(done.returncode, expect, f"{arguments}\n{done.stdout}\n{done.stderr}{self.logs()}")
         return done
+
+    @contextlib.contextmanager
+    def started(self, *command, environment=None):
+        """A program that runs in the test's folder; killed if the test leaves it."""
+        run = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True)
+        try:
+            yield run
+        finally:
+            if run.poll() is None:
+                run.kill()
+                run.communicate()
+
+    def wait_until(self, condition, what="what was waited for", seconds=None):
+        """Polls until a condition on the outside world holds; gives what it found."""
+        deadline = time.monotonic() + (seconds or self.patience_seconds)
+        while not (found := condition()):
+            self.assertLess(time.monotonic(), deadline, f"not in time: {what}\n{self.logs()}")
+            time.sleep(0.01)
+        return found
 
     def logs(self):
         """The logs of coordinator and workers, for the message of a failed test."""

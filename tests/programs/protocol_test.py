@@ -7,7 +7,6 @@ import socket
 import ssl
 import struct
 import subprocess
-import time
 
 from programs import ORCHESTRATE, ProgramTest, main
 
@@ -42,10 +41,7 @@ class ProtocolTest(ProgramTest):
         (self.folder / "study.toml").write_text(STUDY)
         self.coordinator = subprocess.Popen([ORCHESTRATE, "run", "study.toml", "--workers", "1"], cwd=self.folder,
                                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 30
-        while not self.is_running():
-            self.assertLess(time.monotonic(), deadline, self.logs())
-            time.sleep(0.05)
+        self.wait_until(self.is_running, "a running job", 30)
 
     def tearDown(self):
         self.coordinator.terminate()

@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 
 from command_study_test import SLOW, STUDY as COMMAND_STUDY
 from programs import ORCHESTRATE, PROGRAMS, QUICKSTART, SOURCE, ProgramTest, main, processes_with, rank_of, skip
@@ -64,42 +63,30 @@ class SlurmStudyTest(ProgramTest):
         (self.folder / "study.toml").write_text(baseline)
         arguments = ["run", "study.toml", *ON_SLURM, "--heartbeat", "1", "--set", "study.ranks=2", "--set",
                      "study.seeds=2", "--set", "train.epochs=10"]
-        run = subprocess.Popen([ORCHESTRATE, *arguments], cwd=self.folder, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True)
-        try:
+        with self.started(ORCHESTRATE, *arguments) as run:
             for job, (rank, how) in enumerate([(1, signal.SIGKILL), (1, signal.SIGSTOP)], start=1):
-                self.wait_until(lambda: self.trains(job), 120, f"job {job} does not train")
+                self.wait_until(lambda: self.trains(job), f"job {job} does not train", 120)
                 worker = {rank_of(process): process for process in processes_with(f"{self.folder}/results.db.d/")}
                 os.kill(worker[rank], how)
                 self.wait_until(lambda: self.query("select 1 from attempts where number = 1 and cause is not null "
-                                                   f"and job_id = {job}"), 30, f"{how.name} was not noticed")
+                                                   f"and job_id = {job}"), f"{how.name} was not noticed", 30)
             output, _ = run.communicate(timeout=300)
-        finally:
-            if run.poll() is None:
-                run.kill()
-                run.communicate()
         self.assertEqual(run.returncode, 0, output + self.logs())
         self.assertEqual(self.query("select job_id, number, cause from attempts order by job_id, number"),
                          [(1, 1, "worker_crashed"), (1, 2, "succeeded"), (2, 1, "node_lost"), (2, 2, "succeeded")])
         self.assertEqual(self.query("select distinct ranks from results"), [(2,)])
-        self.wait_until(lambda: not processes_with(f"{self.folder}/"), 30, "a process is left")
+        self.wait_until(lambda: not processes_with(f"{self.folder}/"), "a process is left", 30)
 
     def test_commands_go_on_from_their_checkpoints_when_the_allocation_is_taken_away(self):
         (self.folder / "study.toml").write_text(COMMAND_STUDY)
         (self.folder / "slow.py").write_text(SLOW.replace("0.05", "0.2"))
-        run = subprocess.Popen([ORCHESTRATE, "run", "study.toml", *ON_SLURM, "--heartbeat", "1"], cwd=self.folder,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         checkpoints = self.folder / "results.db.d/checkpoints"
-        try:
-            self.wait_until(lambda: len(list(checkpoints.glob("job-*/attempt-1/epoch"))) == 2, 120, "no checkpoints")
+        with self.started(ORCHESTRATE, "run", "study.toml", *ON_SLURM, "--heartbeat", "1") as run:
+            self.wait_until(lambda: len(list(checkpoints.glob("job-*/attempt-1/epoch"))) == 2, "no checkpoints", 120)
             pilots = subprocess.run(["squeue", "-h", "-o", "%A"], check=True, capture_output=True, text=True).stdout.split()
             self.assertEqual(len(pilots), 1)
             subprocess.run(["scancel", *pilots], check=True)
             output, _ = run.communicate(timeout=300)
-        finally:
-            if run.poll() is None:
-                run.kill()
-                run.communicate()
         self.assertEqual(run.returncode, 0, output + self.logs())
         self.assertEqual(output.count("submitted pilot"), 2, output)
         self.assertEqual(self.query("select value from named_metrics where part = 'test' order by value"),
@@ -111,7 +98,7 @@ class SlurmStudyTest(ProgramTest):
             self.assertEqual(self.query(f"select cause, resumed_attempt from attempts where job_id = {job} and number = 2"),
                              [("succeeded", 1)])
         self.assertEqual(self.query("select distinct host from attempts order by host"), [("n0",), ("n1",)])
-        self.wait_until(lambda: not processes_with(f"{self.folder}/"), 30, "a process is left")
+        self.wait_until(lambda: not processes_with(f"{self.folder}/"), "a process is left", 30)
 
     def trains(self, job):
         """Whether a job's running attempt has finished an epoch."""
@@ -120,12 +107,6 @@ class SlurmStudyTest(ProgramTest):
         except Exception:  # the database is not there yet
             return False
         return any(os.path.exists(file) and "epoch 1:" in pathlib.Path(file).read_text() for (file,) in found)
-
-    def wait_until(self, condition, seconds, what):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            self.assertLess(time.monotonic(), deadline, what + self.logs())
-            time.sleep(0.05)
 
     def test_what_slurm_refuses_is_said(self):
         errors = self.run_program("run", "study.toml", *SHORT, *ON_SLURM, "--set", "cluster.partition=nowhere",

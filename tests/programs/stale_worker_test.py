@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 
 from programs import ORCHESTRATE, WORKER, ProgramTest, main, processes_with
 
@@ -74,6 +73,7 @@ class Cable:
 
 
 class StaleWorkerTest(ProgramTest):
+    patience_seconds = 120
     in_peace = None  # the numbers of a run without disturbances
 
     def setUp(self):
@@ -97,14 +97,6 @@ class StaleWorkerTest(ProgramTest):
 
     def arguments(self):
         return ["run", "study.toml", "--workers", "1", "--heartbeat", "1"]
-
-    def wait_until(self, condition, seconds=120):
-        deadline = time.monotonic() + seconds
-        while not (found := condition()):
-            if time.monotonic() > deadline:
-                self.fail(self.logs())
-            time.sleep(0.02)
-        return found
 
     def rows(self, sql):
         try:

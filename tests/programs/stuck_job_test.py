@@ -3,19 +3,11 @@ Here the data file becomes a named pipe that nobody writes to, once the study ha
 
 import os
 import shutil
-import subprocess
-import time
 
 from programs import ORCHESTRATE, QUICKSTART, ProgramTest, main, processes_with
 
 
 class StuckJobTest(ProgramTest):
-    def wait_until(self, condition, seconds, what):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            self.assertLess(time.monotonic(), deadline, what + self.logs())
-            time.sleep(0.01)
-
     def ended_attempts(self):
         try:
             return self.query("select cause, message from attempts where cause is not null")
@@ -27,24 +19,18 @@ class StuckJobTest(ProgramTest):
         study = QUICKSTART.read_text().replace("sample-tracks.csv", "tracks.csv")
         (self.folder / "study.toml").write_text(study[:study.index("[[ablation]]")])
         os.mkfifo(self.folder / "pipe")
-        run = subprocess.Popen([ORCHESTRATE, "run", "study.toml", "--workers", "1", "--heartbeat", "0.5", "--set",
-                                "study.seeds=1", "--set", "train.epochs=1", "--set", "study.progress_timeout=10"],
-                               cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        try:
+        with self.started(ORCHESTRATE, "run", "study.toml", "--workers", "1", "--heartbeat", "0.5", "--set",
+                          "study.seeds=1", "--set", "train.epochs=1", "--set", "study.progress_timeout=10") as run:
             # The study has been read; the worker has LibTorch to load before it reads the data.
-            self.wait_until((self.folder / "results.db.d/worker-access.json").exists, 60, "no coordinator")
+            self.wait_until((self.folder / "results.db.d/worker-access.json").exists, "no coordinator", 60)
             os.rename(self.folder / "tracks.csv", self.folder / "kept.csv")
             os.rename(self.folder / "pipe", self.folder / "tracks.csv")
-            self.wait_until(self.ended_attempts, 60, "nobody noticed")
+            self.wait_until(self.ended_attempts, "nobody noticed", 60)
             os.rename(self.folder / "kept.csv", self.folder / "tracks.csv")
             (cause, message), = self.ended_attempts()
             self.assertEqual(cause, "worker_crashed")
             self.assertIn("made no progress for 10 s (study.progress_timeout)", message)
             output, _ = run.communicate(timeout=120)
-        finally:
-            if run.poll() is None:
-                run.kill()
-                run.communicate()
         self.assertEqual(run.returncode, 0, output + self.logs())
         self.assertEqual(self.query("select number, cause from attempts order by number"),
                          [(1, "worker_crashed"), (2, "succeeded")])
