@@ -83,19 +83,21 @@ void SearchHalving::look_at_what_is_new() {
     }
 }
 
-bool SearchHalving::advance() {
+std::vector<std::int64_t> SearchHalving::advance() {
     const auto& rungs = stage_.halving.rungs;
-    for (bool any = false;; any = true) {
+    std::vector<std::int64_t> further;
+    while (true) {
         look_at_what_is_new();
         const auto promoted = promotions(stage_.halving, seen_);
         if (promoted.empty()) {
-            return any;
+            return further;
         }
         for (const std::size_t place : promoted) {
             const Trial& trial = trials_[place];
             const std::size_t next = seen_[place].released + 1;
             for (const std::int64_t job : trial.jobs) {
                 job_changed(job);
+                further.push_back(job);
                 if (rungs_below(dispatcher_.jobs().at(job).stored.resources.pause_after_epoch) < next) {
                     dispatcher_.promote(job, next < rungs.size() ? rungs[next] : trial.epochs);
                 }

@@ -22,9 +22,9 @@ class SearchHalving {
     // The job's state is another one than at the last call of advance(). Jobs of other stages do not matter.
     void job_changed(std::int64_t job);
 
-    // To be called when the stage begins and after jobs have changed. Whether jobs have got further to go. Reads of the
+    // To be called when the stage begins and after jobs have changed. The jobs that have got further to go. Reads of the
     // trials that have changed or run, not of all. Errors: those of JobStore; then call again.
-    bool advance();
+    std::vector<std::int64_t> advance();
 
   private:
     struct Trial {

@@ -76,8 +76,8 @@ bool StudyRun::stage_is_over() const {
 }
 
 void StudyRun::promote() {
-    if (halving_ && halving_->advance()) {
-        for (const std::int64_t job : jobs()) {
+    if (halving_) {
+        for (const std::int64_t job : halving_->advance()) {
             job_changed(job);
         }
     }
