@@ -24,8 +24,9 @@ class CheckpointFolders {
     CheckpointFolders(const CheckpointFolders&) = delete;
     CheckpointFolders& operator=(const CheckpointFolders&) = delete;
 
-    // Absolute; it need not exist.
+    // Absolute; they need not exist. That of a job holds those of its attempts.
     std::filesystem::path folder(const AttemptId& attempt) const;
+    std::filesystem::path job_folder(std::int64_t job) const;
 
     // An attempt begins, whose folder its worker makes when it has something to write: most short jobs have not, and each
     // folder would wait twice for the disk. What a first attempt finds there is of a database that was removed, and goes.
@@ -51,12 +52,10 @@ class CheckpointFolders {
     void remove_job(std::int64_t job);
 
   private:
-    std::filesystem::path job_folder(std::int64_t job) const;
-
     std::filesystem::path root_;
     SharedFolderMark mark_;  // once it was made
-    std::vector<std::filesystem::path>
-        spares_;  // folders of jobs that are done, with an empty one of their first attempt
+    // Folders of jobs that are done, each with an empty one of its first attempt.
+    std::vector<std::filesystem::path> spares_;
     std::unique_ptr<DurableFiles> files_ = make_system_files();
 };
 

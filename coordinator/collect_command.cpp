@@ -40,8 +40,7 @@ int collect_models(const std::filesystem::path& database, bool remove) {
     const auto models = judge_models(connection);
     const auto unnamed = unnamed_folders(
         connection, std::filesystem::absolute(state_folder(database)) / "models", kUnnamedAge);
-    const auto stopped =
-        stopped_trials(connection, std::filesystem::absolute(state_folder(database)) / "checkpoints");
+    const auto stopped = stopped_trials(connection, CheckpointFolders(state_folder(database)));
     std::int64_t kept = 0;
     std::int64_t kept_bytes = 0;
     std::int64_t lost = 0;

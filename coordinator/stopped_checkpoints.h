@@ -9,6 +9,8 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
+#include "coordinator/checkpoint_folders.h"
+
 namespace orchestrate {
 
 struct StoppedTrial {
@@ -18,10 +20,8 @@ struct StoppedTrial {
     std::int64_t bytes = 0;
 };
 
-// Those that have checkpoints and are of no study that runs or is to go on; in order of jobs. `checkpoints`: the folder
-// of all jobs' checkpoints. Reads only.
-std::vector<StoppedTrial> stopped_trials(SQLite::Database& database,
-                                         const std::filesystem::path& checkpoints);
+// Those that have checkpoints and are of no study that runs or is to go on; in order of jobs. Reads only.
+std::vector<StoppedTrial> stopped_trials(SQLite::Database& database, const CheckpointFolders& checkpoints);
 
 // From the database, then from the disk: such a trial would begin anew. The caller holds the database's lock. Throws
 // SQLite::Exception and std::filesystem::filesystem_error.
