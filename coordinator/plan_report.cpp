@@ -198,13 +198,13 @@ class PlanReport {
                 "differences: how small ones can be found is unknown before seeds have been run; or give\n"
                 "  their spread: --spread 1.5\n";
         } else {
-            text_ += wrapped(
+            text_ += wrapped_note(
                 fmt::format("differences: with {} a paired t-test (5 %, two-sided) finds {} in 4 of 5 cases; "
                             "spread of a difference {:.3g}{} ({})",
                             counted(static_cast<std::size_t>(pairs_), "pair"),
                             size(unit * spread->deviation * *smallest_effect(pairs_)),
                             unit * spread->deviation, of_command ? "" : " points", spread->basis),
-                80);
+                0);
         }
         if (arguments_.difference && spread) {
             const auto needed = pairs_needed(*arguments_.difference / unit / spread->deviation);

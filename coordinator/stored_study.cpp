@@ -62,6 +62,17 @@ std::string counted(std::size_t count, const std::string& what) {
     return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
+// Of rows (variant, difference); nothing if no variant has two.
+std::optional<DifferenceSpread> spread_of_differences(SQLite::Statement& query, const char* whose) {
+    const auto found = pooled(query);
+    const auto deviation = found.deviation();
+    if (!deviation) {
+        return std::nullopt;
+    }
+    return DifferenceSpread{*deviation, fmt::format("{} of {} {}", counted(found.values(), "difference"),
+                                                    counted(found.groups(), "variant"), whose)};
+}
+
 }  // namespace
 
 std::optional<StudyRecord> stored_record(SQLite::Database& database, const std::string& study) {
@@ -159,31 +170,22 @@ std::optional<DifferenceSpread> difference_spread(SQLite::Database& database, co
             "AND metric = ? AND difference IS NOT NULL");
         of_metric.bind(1, study.name);
         of_metric.bind(2, study.stages.back().metrics.front().name);
-        const auto found = pooled(of_metric);
-        return !found.deviation() ? std::nullopt
-                                  : std::optional(DifferenceSpread{
-                                        *found.deviation(), fmt::format("{} of {} of this study",
-                                                                        counted(found.values(), "difference"),
-                                                                        counted(found.groups(), "variant"))});
+        return spread_of_differences(of_metric, "of this study");
     }
     SQLite::Statement of_study(database,
                                "SELECT variant_id, difference FROM seed_result "
                                "WHERE study = ? AND is_ensemble = 0 AND difference IS NOT NULL");
     of_study.bind(1, study.name);
-    if (const auto found = pooled(of_study); found.deviation()) {
-        return DifferenceSpread{*found.deviation(),
-                                fmt::format("{} of {} of this study", counted(found.values(), "difference"),
-                                            counted(found.groups(), "variant"))};
+    if (auto found = spread_of_differences(of_study, "of this study")) {
+        return found;
     }
     SQLite::Statement of_data(database,
                               "SELECT seed_result.variant_id, difference FROM seed_result "
                               "JOIN results ON results.job_id = seed_result.job "
                               "WHERE results.data_sha256 = ? AND is_ensemble = 0 AND difference IS NOT NULL");
     of_data.bind(1, study.base.data.sha256);
-    if (const auto found = pooled(of_data); found.deviation()) {
-        return DifferenceSpread{*found.deviation(), fmt::format("{} of {} on the same data",
-                                                                counted(found.values(), "difference"),
-                                                                counted(found.groups(), "variant"))};
+    if (auto found = spread_of_differences(of_data, "on the same data")) {
+        return found;
     }
     SQLite::Statement of_jobs(database,
                               "SELECT variant_id, macro_f1 FROM seed_result "
