@@ -56,10 +56,6 @@ std::optional<E> enum_from_name(const std::string& name) {
     return std::nullopt;
 }
 
-}  // namespace orchestrate
-
-namespace orchestrate {
-
 template <class T>
 inline constexpr bool kIsVector = false;
 template <class T>

@@ -18,7 +18,7 @@
 
 namespace orchestrate {
 
-// How much patience there is with peers that have not said who they are.
+// How much patience there is with peers that have not said who they are, or do not read.
 struct ConnectionLimits {
     std::chrono::milliseconds greeting{10000};                  // for handshake and hello together
     int half_open = 1024;                                       // so many at a time; more are dropped at once

@@ -2,7 +2,8 @@
 (tmpfs) and durable; beside it what SQLite alone writes on the same disk, HyperQueue's Python binding and Ray. Then jobs
 that are processes, and how fast this machine starts such processes without us. One row each, in one run.
 
-    build/release/bin must have orchestrate, orchestrate-worker, fake-worker and libcount_syncs.so. Peers, in an environment of their own:
+    build/release/bin must have orchestrate, orchestrate-worker, fake-worker and libcount_syncs.so. Peers, in an
+    environment of their own:
     python3 -m venv PEERS && PEERS/bin/pip install -r tests/benchmarks/dispatch_peers.txt
     PEERS/bin/python tests/benchmarks/dispatch_speed.py --folder FOLDER_ON_THE_DISK [--jobs 20000]
 """
