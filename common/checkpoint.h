@@ -46,7 +46,11 @@ struct ResumePoint {
     std::int64_t step = 0;
     std::int64_t steps = 0;
     std::int64_t epochs = 0;  // finished, with their metrics
+    // Of the checkpoint. Empty: it is no single file, or the worker is older and does not say.
+    std::string file = {};
+    std::string sha256 = {};
+    std::int64_t bytes = 0;
 };
-BOOST_DESCRIBE_STRUCT(ResumePoint, (), (attempt, step, steps, epochs))
+BOOST_DESCRIBE_STRUCT(ResumePoint, (), (attempt, step, steps, epochs, file, sha256, bytes))
 
 }  // namespace orchestrate

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <optional>
 #include <random>
+#include <set>
 #include <system_error>
 
 #include <fmt/format.h>
@@ -161,9 +162,27 @@ std::vector<std::int64_t> CheckpointFolders::jobs() const {
     return found;
 }
 
-void CheckpointFolders::remove(std::int64_t job, const StoredCheckpoint& checkpoint) const {
-    std::error_code ignored;
-    fs::remove(folder({job, checkpoint.attempt}) / fs::path(checkpoint.file).filename(), ignored);
+void CheckpointFolders::keep(const AttemptId& current, const std::vector<StoredCheckpoint>& kept) const {
+    std::int64_t newest = 0;  // of the current attempt
+    std::set<fs::path> kept_files;
+    for (const auto& checkpoint : kept) {
+        newest = checkpoint.attempt == current.number ? std::max(newest, checkpoint.step) : newest;
+        kept_files.insert(folder({current.job, checkpoint.attempt}) / checkpoint.file);
+    }
+    for (std::int64_t number = 1; number <= current.number; ++number) {
+        const fs::path attempt_folder = folder({current.job, number});
+        for (const auto& name : files_->list(attempt_folder)) {
+            const auto step = number_in(name, "step-", ".safetensors");
+            const bool is_unfinished =
+                number_in(name, "step-", std::string(".safetensors") + kUnfinishedSuffix).has_value();
+            const bool is_needless =
+                number < current.number ? step || is_unfinished : step && *step <= newest;
+            if (is_needless && !kept_files.contains(attempt_folder / name)) {
+                std::error_code ignored;
+                fs::remove(attempt_folder / name, ignored);
+            }
+        }
+    }
 }
 
 void CheckpointFolders::remove_job(std::int64_t job) {

@@ -46,8 +46,10 @@ class CheckpointFolders {
     // Jobs that have a folder.
     std::vector<std::int64_t> jobs() const;
 
-    // Errors are ignored: what is left is removed with its job's folder.
-    void remove(std::int64_t job, const StoredCheckpoint& checkpoint) const;
+    // Removes checkpoints that are not among `kept`, which have names of files: whole and unfinished ones of earlier
+    // attempts, which have ended, and older ones of the current attempt, which may have written newer ones meanwhile. Errors are ignored: what
+    // is left is removed with its job's folder.
+    void keep(const AttemptId& current, const std::vector<StoredCheckpoint>& kept) const;
     // No attempt of the job may run any more.
     void remove_job(std::int64_t job);
 

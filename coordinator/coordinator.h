@@ -145,8 +145,8 @@ class Coordinator : private Surroundings, private StudyHost {
     void note_job(std::int64_t job, const std::string& line) override;
     bool has_ended(const std::string& host, std::int64_t process) override;
     CheckpointPlan plan_checkpoints(const AttemptId& attempt, std::vector<StoredCheckpoint> stored) override;
-    void remove_checkpoint(std::int64_t job, const StoredCheckpoint& checkpoint) override {
-        checkpoints_.remove(job, checkpoint);
+    void keep_checkpoints(const AttemptId& current, const std::vector<StoredCheckpoint>& kept) override {
+        checkpoints_.keep(current, kept);
     }
     void remove_checkpoints(std::int64_t job) override;
     std::vector<std::int64_t> jobs_with_checkpoints() override { return checkpoints_.jobs(); }

@@ -291,8 +291,7 @@ void Dispatcher::on_ended(Worker& worker, const AttemptEnded& ended) {
 void Dispatcher::on_checkpoint(Worker& worker, const CheckpointWritten& written) {
     StoredCheckpoint checkpoint = written.checkpoint;
     checkpoint.file = std::filesystem::path(checkpoint.file).filename().string();
-    const auto needless = store_.add_checkpoint(written.attempt, checkpoint);
-    if (!needless) {
+    if (!store_.add_checkpoint(written.attempt, checkpoint)) {
         log_->warn("job {}, attempt {}: its checkpoint at step {} is stale", written.attempt.job,
                    written.attempt.number, checkpoint.step);
         send(worker, StopAttempt{written.attempt});
@@ -300,16 +299,25 @@ void Dispatcher::on_checkpoint(Worker& worker, const CheckpointWritten& written)
     }
     log_->info("job {}, attempt {}: checkpoint at step {}, {} bytes", written.attempt.job,
                written.attempt.number, checkpoint.step, checkpoint.bytes);
-    for (const auto& old : *needless) {
-        after_commit([this, job = written.attempt.job, old] { surroundings_.remove_checkpoint(job, old); });
-    }
+    remove_needless_checkpoints(written.attempt);
+}
+
+void Dispatcher::remove_needless_checkpoints(const AttemptId& current) {
+    after_commit([this, current, kept = store_.checkpoints(current.job)] {
+        surroundings_.keep_checkpoints(current, kept);
+    });
 }
 
 void Dispatcher::on_resume(Worker& worker, const AttemptResumed& resumed) {
-    const auto& [attempt, point] = resumed;
+    const AttemptId& attempt = resumed.attempt;
+    ResumePoint point = resumed.point;
+    point.file = std::filesystem::path(point.file).filename().string();
     if (!store_.resume_attempt(attempt, point)) {
         send(worker, StopAttempt{attempt});
         return;
+    }
+    if (!point.file.empty()) {
+        remove_needless_checkpoints(attempt);
     }
     Job& job = jobs_[attempt.job];
     job.share_resumed =

@@ -50,7 +50,8 @@ class Surroundings {
     // What an attempt does about checkpoints; `stored` are those the database knows of its job.
     virtual CheckpointPlan plan_checkpoints(const AttemptId& attempt,
                                             std::vector<StoredCheckpoint> stored) = 0;
-    virtual void remove_checkpoint(std::int64_t job, const StoredCheckpoint& checkpoint) = 0;
+    // Of what the current attempt and earlier ones have written only `kept` is still needed.
+    virtual void keep_checkpoints(const AttemptId& current, const std::vector<StoredCheckpoint>& kept) = 0;
     virtual void remove_checkpoints(std::int64_t job) = 0;
     // Jobs that have checkpoints lying about.
     virtual std::vector<std::int64_t> jobs_with_checkpoints() = 0;
@@ -201,6 +202,7 @@ class Dispatcher {
     Worker& welcome_worker(const std::shared_ptr<Peer>& connection, const Hello& hello);
     void on_worker_message(Worker& worker, const Message& message);
     void on_checkpoint(Worker& worker, const CheckpointWritten& written);
+    void remove_needless_checkpoints(const AttemptId& current);
     void on_resume(Worker& worker, const AttemptResumed& resumed);
     // Ends an attempt by whatever cause and lets the job go on; false if it was not the current one.
     // `began`: not handed back.

@@ -13,6 +13,17 @@ namespace {
 
 constexpr std::ptrdiff_t kKeptCheckpoints = 2;
 
+// Whether an attempt goes on from `left` rather than from `right`.
+bool is_better(const StoredCheckpoint& left, const StoredCheckpoint& right) {
+    return std::pair(left.attempt, left.step) > std::pair(right.attempt, right.step);
+}
+
+void insert_checkpoint(StoreDatabase& database, std::int64_t job, const StoredCheckpoint& checkpoint,
+                       const std::string& at) {
+    execute(database, "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?)", job,
+            checkpoint.attempt, checkpoint.step, checkpoint.file, checkpoint.sha256, checkpoint.bytes, at);
+}
+
 std::int64_t last_row(StoreFile& file) {
     return file.read([](StoreDatabase& database) {
         return number_of(database, "SELECT coalesce(max(id), 0) FROM workers");
@@ -255,11 +266,10 @@ std::vector<StoredCheckpoint>& JobStore::checkpoints_of(std::int64_t job, JobRec
     return *record.checkpoints;
 }
 
-std::optional<std::vector<StoredCheckpoint>> JobStore::add_checkpoint(const AttemptId& attempt,
-                                                                      const StoredCheckpoint& checkpoint) {
+bool JobStore::add_checkpoint(const AttemptId& attempt, const StoredCheckpoint& checkpoint) {
     JobRecord* record = record_if_current(attempt);
     if (record == nullptr) {
-        return std::nullopt;
+        return false;
     }
     StoredCheckpoint added = checkpoint;
     added.attempt = attempt.number;
@@ -268,21 +278,18 @@ std::optional<std::vector<StoredCheckpoint>> JobStore::add_checkpoint(const Atte
         return old.attempt == added.attempt && old.step == added.step;
     });
     known.push_back(added);
-    std::sort(known.begin(), known.end(), [](const StoredCheckpoint& left, const StoredCheckpoint& right) {
-        return std::pair(left.attempt, left.step) > std::pair(right.attempt, right.step);
-    });
+    std::sort(known.begin(), known.end(), is_better);
     const auto first_needless = known.begin() + std::min<std::ptrdiff_t>(kKeptCheckpoints, std::ssize(known));
     const std::vector<StoredCheckpoint> needless(first_needless, known.end());
     known.erase(first_needless, known.end());
     change([job = attempt.job, added, needless, at = utc_now_text()](StoreDatabase& database) {
-        execute(database, "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?)", job,
-                added.attempt, added.step, added.file, added.sha256, added.bytes, at);
+        insert_checkpoint(database, job, added, at);
         for (const auto& old : needless) {
             execute(database, "DELETE FROM checkpoints WHERE job_id = ? AND attempt = ? AND step = ?", job,
                     old.attempt, old.step);
         }
     });
-    return needless;
+    return true;
 }
 
 std::vector<StoredCheckpoint> JobStore::checkpoints(std::int64_t job) {
@@ -291,10 +298,26 @@ std::vector<StoredCheckpoint> JobStore::checkpoints(std::int64_t job) {
 }
 
 bool JobStore::resume_attempt(const AttemptId& attempt, const ResumePoint& point) {
-    if (record_if_current(attempt) == nullptr) {
+    JobRecord* record = record_if_current(attempt);
+    if (record == nullptr) {
         return false;
     }
-    change([attempt, point](StoreDatabase& database) {
+    std::optional<StoredCheckpoint> unknown;
+    if (!point.file.empty()) {
+        auto& known = checkpoints_of(attempt.job, *record);
+        const bool is_known = std::any_of(known.begin(), known.end(), [&](const StoredCheckpoint& stored) {
+            return stored.attempt == point.attempt && stored.step == point.step;
+        });
+        if (!is_known) {
+            unknown = {point.attempt, point.step, point.file, point.sha256, point.bytes};
+            known.push_back(*unknown);
+            std::sort(known.begin(), known.end(), is_better);
+        }
+    }
+    change([attempt, point, unknown, at = utc_now_text()](StoreDatabase& database) {
+        if (unknown) {
+            insert_checkpoint(database, attempt.job, *unknown, at);
+        }
         execute(database,
                 "UPDATE attempts SET resumed_attempt = ?, resumed_step = ? WHERE job_id = ? AND number = ?",
                 point.attempt, point.step, attempt.job, attempt.number);

@@ -159,16 +159,15 @@ class JobStore {
     // False, and no change, if the attempt is not the job's current one.
     bool add_epoch(const AttemptId& attempt, const EpochMetrics& metrics);
 
-    // Stores a checkpoint (the file's name) and gives those that are needed no longer. Nothing, and no change, if
-    // the attempt is not the job's current one.
-    std::optional<std::vector<StoredCheckpoint>> add_checkpoint(const AttemptId& attempt,
-                                                                const StoredCheckpoint& checkpoint);
+    // Stores a checkpoint (the file's name) and forgets those that are needed no longer. False, and no change, if the
+    // attempt is not the job's current one.
+    bool add_checkpoint(const AttemptId& attempt, const StoredCheckpoint& checkpoint);
 
     // Of a job, the best to go on from first; with names of files.
     std::vector<StoredCheckpoint> checkpoints(std::int64_t job);
 
-    // The attempt goes on from a checkpoint: epochs after it are forgotten. False, and no change, if the attempt is
-    // not the job's current one.
+    // The attempt goes on from a checkpoint: epochs after it are forgotten. One that could not be reported when it was
+    // written is known from here on. False, and no change, if the attempt is not the job's current one.
     bool resume_attempt(const AttemptId& attempt, const ResumePoint& point);
 
     // The epochs of a job that have their metrics, in order.

@@ -36,7 +36,7 @@ class Nowhere final : public Surroundings {
     void note(const std::string&) override {}
     bool has_ended(const std::string&, std::int64_t) override { return true; }
     CheckpointPlan plan_checkpoints(const AttemptId&, std::vector<StoredCheckpoint>) override { return {}; }
-    void remove_checkpoint(std::int64_t, const StoredCheckpoint&) override {}
+    void keep_checkpoints(const AttemptId&, const std::vector<StoredCheckpoint>&) override {}
     void remove_checkpoints(std::int64_t) override {}
     std::vector<std::int64_t> jobs_with_checkpoints() override { return {}; }
     std::string allocation_state(const std::string&) override { return ""; }

@@ -44,6 +44,32 @@ TEST_F(CheckpointFoldersTest, CandidatesAreTheStoredOnesAndThoseThatCouldNotBeRe
     EXPECT_EQ(found, expected);
 }
 
+TEST_F(CheckpointFoldersTest, WhatIsNotKeptGoesButForWhatIsNewerOrOfLaterAttempts) {
+    CheckpointFolders folders(folder_);
+    const auto old = write(folders, {7, 1}, "step-0000000100.safetensors");
+    const auto kept = write(folders, {7, 1}, "step-0000000120.safetensors");
+    const auto unreported = write(folders, {7, 1}, "step-0000000130.safetensors");
+    const auto unfinished = write(folders, {7, 1}, "step-0000000140.safetensors.part");
+    const auto other = write(folders, {7, 1}, "notes.txt");
+    const auto older = write(folders, {7, 2}, "step-0000000125.safetensors");
+    const auto newest = write(folders, {7, 2}, "step-0000000130.safetensors");
+    const auto just_written = write(folders, {7, 2}, "step-0000000135.safetensors");
+    const auto being_written = write(folders, {7, 2}, "step-0000000140.safetensors.part");
+    const auto of_successor = write(folders, {7, 3}, "step-0000000100.safetensors");
+    const auto of_other_job = write(folders, {8, 1}, "step-0000000100.safetensors");
+    folders.keep({7, 2}, {{2, 130, "step-0000000130.safetensors", "aa", 6},
+                          {1, 120, "step-0000000120.safetensors", "bb", 6}});
+    for (const auto& file : {old, unreported, unfinished, older}) {
+        EXPECT_FALSE(fs::exists(file)) << file;
+    }
+    for (const auto& file : {kept, other, newest, just_written, being_written, of_successor, of_other_job}) {
+        EXPECT_TRUE(fs::exists(file)) << file;
+    }
+    folders.remove_job(8);
+    EXPECT_FALSE(fs::exists(of_other_job));
+    EXPECT_EQ(folders.jobs(), std::vector<std::int64_t>{7});
+}
+
 TEST_F(CheckpointFoldersTest, AFirstAttemptFindsNothingOfARemovedDatabase) {
     CheckpointFolders folders(folder_);
     folders.begin({7, 1});
@@ -80,21 +106,6 @@ TEST_F(CheckpointFoldersTest, AnEmptyFolderGoesOnToTheNextJob) {
         folders.remove_job(11);
     }
     EXPECT_EQ(CheckpointFolders(folder_).jobs(), std::vector<std::int64_t>{});
-}
-
-TEST_F(CheckpointFoldersTest, RemovesOnlyInTheFolderOfTheAttempt) {
-    CheckpointFolders folders(folder_);
-    folders.begin({7, 1});
-    folders.begin({8, 1});
-    const auto mine = write(folders, {7, 1}, "step-0000000100.safetensors");
-    const auto other = write(folders, {8, 1}, "step-0000000100.safetensors");
-    folders.remove(7, {1, 100, "../../job-8/attempt-1/step-0000000100.safetensors", "", 0});
-    EXPECT_FALSE(fs::exists(mine));
-    EXPECT_TRUE(fs::exists(other));
-    folders.remove_job(8);
-    EXPECT_FALSE(fs::exists(other));
-    EXPECT_TRUE(fs::exists(folders.folder({7, 1})));
-    EXPECT_EQ(folders.jobs(), std::vector<std::int64_t>{7});
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ class Nowhere final : public Surroundings {
         plan.resume_from = std::move(stored);
         return plan;
     }
-    void remove_checkpoint(std::int64_t, const StoredCheckpoint&) override {}
+    void keep_checkpoints(const AttemptId&, const std::vector<StoredCheckpoint>&) override {}
     void remove_checkpoints(std::int64_t job) override { removed.push_back(job); }
     std::vector<std::int64_t> jobs_with_checkpoints() override { return {}; }
     std::string allocation_state(const std::string&) override { return ""; }

@@ -52,7 +52,8 @@ class World final : public Surroundings, public StudyHost {
                                     std::vector<StoredCheckpoint> /*stored*/) override {
         return {};
     }
-    void remove_checkpoint(std::int64_t /*job*/, const StoredCheckpoint& /*checkpoint*/) override {}
+    void keep_checkpoints(const AttemptId& /*current*/,
+                          const std::vector<StoredCheckpoint>& /*kept*/) override {}
     void remove_checkpoints(std::int64_t /*job*/) override {}
     std::vector<std::int64_t> jobs_with_checkpoints() override { return {}; }
     std::string allocation_state(const std::string& /*site*/) override { return ""; }

@@ -175,6 +175,8 @@ std::optional<StoredCheckpoint> use_best_checkpoint(
             use(content);
             StoredCheckpoint used = candidate;
             used.step = content.step();
+            used.sha256 = content.sha256();
+            used.bytes = content.bytes();
             return used;
         } catch (const UserError& error) {
             say(std::string(error.what()) + "; passed over");

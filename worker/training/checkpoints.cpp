@@ -116,8 +116,9 @@ std::optional<TrainingState> Checkpoints::resume(const at::Tensor& values_like, 
                 ", this worker has " + place_text(in_.collective.size(), in_.device.device_class) +
                 ": numbers may differ in their last digits from those of an uninterrupted run");
         }
-        in_.observer.on_resume(
-            {used->attempt, state->step, steps_, static_cast<std::int64_t>(state->epochs.size())});
+        in_.observer.on_resume({used->attempt, state->step, steps_,
+                                static_cast<std::int64_t>(state->epochs.size()), used->file, used->sha256,
+                                used->bytes});
     }
     return state;
 }

@@ -284,6 +284,15 @@ TEST_F(CheckpointTest, TheIntervalIsKept) {
     EXPECT_TRUE(attempt.observer.checkpoints.empty());
 }
 
+TEST_F(CheckpointTest, ACheckpointKnownByItsFileAloneIsToldWithSizeAndChecksum) {
+    const auto stop_at_5 = [](std::int64_t done, std::atomic<bool>& stop) { stop = done == 5; };
+    const Attempt first = train_attempt(subfolder("a"), {}, *files_, stop_at_5);
+    ASSERT_FALSE(first.observer.checkpoints.empty());
+    const StoredCheckpoint& last = first.observer.checkpoints.back();
+    const StoredCheckpoint unreported{last.attempt, last.step, last.file, "", 0};
+    EXPECT_EQ(train_attempt(subfolder("b"), {unreported}, *files_, no_stop).observer.resumed_from, last);
+}
+
 TEST_F(CheckpointTest, ADamagedOrForeignCheckpointIsPassedOverWithItsReason) {
     const fs::path folder = subfolder("a");
     const auto stop_at_5 = [](std::int64_t done, std::atomic<bool>& stop) { stop = done == 5; };

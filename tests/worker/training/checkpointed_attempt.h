@@ -27,12 +27,16 @@ class RecordingObserver final : public AttemptObserver {
     void on_epoch(const EpochMetrics& metrics) override { epochs.push_back(metrics); }
     void on_log(const std::string& line) override { log += line + "\n"; }
     void on_checkpoint(const StoredCheckpoint& checkpoint) override { checkpoints.push_back(checkpoint); }
-    void on_resume(const ResumePoint& point) override { resumed_at = point.step; }
+    void on_resume(const ResumePoint& point) override {
+        resumed_at = point.step;
+        resumed_from = {point.attempt, point.step, point.file, point.sha256, point.bytes};
+    }
 
     std::vector<EpochMetrics> epochs;
     std::string log;
     std::vector<StoredCheckpoint> checkpoints;
     std::int64_t resumed_at = 0;
+    StoredCheckpoint resumed_from;
 };
 
 // Everything that must be equal, nothing that is measured with a clock.
