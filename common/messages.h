@@ -248,6 +248,13 @@ struct Goodbye {
 };
 BOOST_DESCRIBE_STRUCT(Goodbye, (), (reason))
 
+// Worker to coordinator: what the person who runs the study should see, in one line.
+struct WorkerNote {
+    static constexpr const char* kType = "worker_note";
+    std::string text;
+};
+BOOST_DESCRIBE_STRUCT(WorkerNote, (), (text))
+
 // Coordinator to pilot.
 struct StartWorker {
     static constexpr const char* kType = "start_worker";
@@ -283,8 +290,8 @@ BOOST_DESCRIBE_STRUCT(UnknownMessage, (), (type))
 using Message =
     std::variant<Hello, Welcome, Refused, Heartbeat, Lease, AttemptProgress, AttemptEpoch, AttemptResumed,
                  CheckpointWritten, AttemptEnded, Acknowledged, StopAttempt, HandBack, Retire, Goodbye,
-                 StartWorker, StopWorker, WorkerExited, StatusRequest, StatusReply, ParcelOffer, ParcelChunk,
-                 ParcelProgress, CheckpointRequest, CheckpointChunk, SubmitStudy, StudyAccepted,
+                 WorkerNote, StartWorker, StopWorker, WorkerExited, StatusRequest, StatusReply, ParcelOffer,
+                 ParcelChunk, ParcelProgress, CheckpointRequest, CheckpointChunk, SubmitStudy, StudyAccepted,
                  ControlRequest, JobsRequest, JobsReply, JobRequest, JobReply, WhyRequest, TableRequest,
                  LogRequest, LogReply, TextReply, UnknownMessage>;
 

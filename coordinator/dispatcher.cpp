@@ -271,6 +271,9 @@ void Dispatcher::on_worker_message(Worker& worker, const Message& message) {
     } else if (const auto* goodbye = std::get_if<Goodbye>(&message)) {
         worker.farewell = goodbye->reason.empty() ? "left" : goodbye->reason;
         scheduler_.worker_leaving(worker.record.name);
+    } else if (const auto* said = std::get_if<WorkerNote>(&message)) {
+        log_->warn("worker {}: {}", worker.record.name, said->text);
+        note("worker " + worker.record.name + ": " + said->text);
     }
 }
 

@@ -75,6 +75,25 @@ class HiddenFoldersTest(InterruptionTest):
                 workers = "".join(file.read_text() for file in (self.state / "logs").glob("local-*.log"))
                 self.assertIn("does not see", workers)
 
+    def test_a_person_is_told_that_commands_have_no_checkpoints_there(self):
+        (self.folder / "command.toml").write_text("""
+            [study]
+            seeds = [1, 2, 3]
+            [command]
+            run = ["sh", "command.sh"]
+            files = ["command.sh"]
+            metrics = ["folder"]
+            """)
+        (self.folder / "command.sh").write_text(
+            'folder=$([ -n "$ORCHESTRATE_CHECKPOINTS" ] && echo 1 || echo 0)\n'
+            'echo "{\\"metrics\\": {\\"folder\\": $folder}}" > "$ORCHESTRATE_METRICS"\n')
+        self.hide = True
+        said = self.run_program("run", "command.toml", "--workers", "1").stdout
+        self.assertEqual(self.query("select distinct value from metric_result"), [(0.0,)])
+        text = " ".join(said.split())
+        self.assertEqual(text.count("its commands run without checkpoints"), 1, said)
+        self.assertIn(f"this host does not see '{self.state}/checkpoints'", text)
+
     def test_a_coordinator_that_is_killed_is_sent_what_it_lacks(self):
         self.hide = True
         run = self.start()

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <deque>
+#include <filesystem>
 #include <optional>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/co_spawn.hpp>
@@ -356,8 +358,17 @@ class Agent {
             runner_->start(lease);
         } else if (lease.config.command) {
             // Its files do not travel.
-            options_.runner.log->warn("job {} runs without checkpoints: this host does not see '{}'",
-                                      lease.attempt.job, lease.checkpoints.folder);
+            if (!std::exchange(said_unseen_, true)) {
+                const std::string why =
+                    "its commands run without checkpoints, and begin at the beginning if they are "
+                    "interrupted: "
+                    "this host does not see '" +
+                    std::filesystem::path(lease.checkpoints.mark.file).parent_path().string() + "'";
+                options_.runner.log->warn("{}", why);
+                if (connection_) {
+                    connection_->send(WorkerNote{why});
+                }
+            }
             Lease without = lease;
             without.checkpoints.folder.clear();
             without.checkpoints.resume_from.clear();
@@ -443,7 +454,8 @@ class Agent {
     bool leaving_ = false;
     std::string leaving_why_;
     bool rank_is_lost_ = false;
-    int signal_ = 0;  // that asked this process to end; 0: none did
+    bool said_unseen_ = false;  // that commands have no checkpoints here
+    int signal_ = 0;            // that asked this process to end; 0: none did
     bool ended_ = false;
     int exit_code_ = 0;
 };
