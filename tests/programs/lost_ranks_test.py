@@ -77,7 +77,10 @@ class LostRanksTest(ProgramTest):
                     self.assertLess(noticed, NOTICED_WITHIN)
                     self.assertEqual(cause, "worker_crashed" if how == signal.SIGKILL else "node_lost")
                     if how == signal.SIGKILL:
-                        self.assertIn("killed by signal 9", message)
+                        # Debian's MPICH sends through UCX, which aborts a rank that is just reading the memory of the
+                        # killed one; the launcher tells of the rank that it saw end first.
+                        signals = "9|6" if "mpich" in mpirun else "9"
+                        self.assertRegex(message, f"killed by signal ({signals})\\b")
                     elif rank == 0:  # the coordinator or another rank, whichever notices first
                         self.assertRegex(message, "was silent for 3 s|a rank gave no sign of life")
                     else:  # rank 0 says which
