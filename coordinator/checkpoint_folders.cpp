@@ -15,6 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kSuffix = ".safetensors";
 constexpr const char* kMarkName = "this-folder";
 constexpr std::size_t kMostSpares = 1024;
 
@@ -30,6 +31,11 @@ std::optional<std::int64_t> number_in(std::string_view name, std::string_view pr
     std::int64_t number = 0;
     const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
     return error == std::errc() && end == name.data() + name.size() ? std::optional(number) : std::nullopt;
+}
+
+// The step in the name of a checkpoint; `ending` follows a whole one's name.
+std::optional<std::int64_t> step_in(const std::string& name, const std::string& ending = "") {
+    return number_in(name, "step-", kSuffix + ending);
 }
 
 std::string random_text() {
@@ -48,6 +54,15 @@ bool is_of_command(const std::string& name) {
     return !is_unfinished && !is_checkpoint_name(name);
 }
 
+// None if they cannot be read.
+std::vector<std::string> names_in(DurableFiles& files, const fs::path& folder) {
+    try {
+        return files.list(folder);
+    } catch (const std::system_error&) {
+        return {};
+    }
+}
+
 // Whether there is a folder of the first attempt in it, without content, and nothing else.
 bool holds_nothing(const fs::path& job_folder) {
     std::error_code error;
@@ -63,7 +78,7 @@ bool holds_nothing(const fs::path& job_folder) {
 }  // namespace
 
 bool is_checkpoint_name(const std::string& name) {
-    return number_in(name, "step-", ".safetensors").has_value();
+    return step_in(name).has_value();
 }
 
 CheckpointFolders::CheckpointFolders(const fs::path& state_folder)
@@ -112,7 +127,7 @@ std::vector<StoredCheckpoint> CheckpointFolders::candidates(const AttemptId& att
         bool has_files_of_command = false;
         for (const auto& name : files_->list(job_folder(attempt.job) / attempt_name)) {
             has_files_of_command = has_files_of_command || is_of_command(name);
-            const auto step = number_in(name, "step-", ".safetensors");
+            const auto step = step_in(name);
             const std::string file = job_folder(attempt.job) / attempt_name / name;
             const bool known = std::any_of(stored.begin(), stored.end(),
                                            [&](const auto& checkpoint) { return checkpoint.file == file; });
@@ -170,13 +185,12 @@ void CheckpointFolders::keep(const AttemptId& current, const std::vector<StoredC
         kept_files.insert(folder({current.job, checkpoint.attempt}) / checkpoint.file);
     }
     for (std::int64_t number = 1; number <= current.number; ++number) {
+        const bool is_earlier = number < current.number;
         const fs::path attempt_folder = folder({current.job, number});
-        for (const auto& name : files_->list(attempt_folder)) {
-            const auto step = number_in(name, "step-", ".safetensors");
-            const bool is_unfinished =
-                number_in(name, "step-", std::string(".safetensors") + kUnfinishedSuffix).has_value();
+        for (const auto& name : names_in(*files_, attempt_folder)) {
+            const auto step = step_in(name);
             const bool is_needless =
-                number < current.number ? step || is_unfinished : step && *step <= newest;
+                is_earlier ? step || step_in(name, kUnfinishedSuffix) : step && *step <= newest;
             if (is_needless && !kept_files.contains(attempt_folder / name)) {
                 std::error_code ignored;
                 fs::remove(attempt_folder / name, ignored);

@@ -70,6 +70,14 @@ TEST_F(CheckpointFoldersTest, WhatIsNotKeptGoesButForWhatIsNewerOrOfLaterAttempt
     EXPECT_EQ(folders.jobs(), std::vector<std::int64_t>{7});
 }
 
+TEST_F(CheckpointFoldersTest, AFolderThatCannotBeReadKeepsNothingElseFromBeingRemoved) {
+    CheckpointFolders folders(folder_);
+    const auto needless = write(folders, {7, 2}, "step-0000000100.safetensors");
+    std::ofstream(folders.folder({7, 1})) << "no folder";
+    folders.keep({7, 3}, {});
+    EXPECT_FALSE(fs::exists(needless));
+}
+
 TEST_F(CheckpointFoldersTest, AFirstAttemptFindsNothingOfARemovedDatabase) {
     CheckpointFolders folders(folder_);
     folders.begin({7, 1});

@@ -132,18 +132,20 @@ TEST_F(JobStoreTest, EpochsOfALaterAttemptReplaceThoseOfAnEarlierOne) {
     EXPECT_EQ(count("SELECT attempt FROM epochs"), 2);
 }
 
+// Of first attempts.
+const StoredCheckpoint kAt10{1, 10, "step-10", "aa", 100};
+const StoredCheckpoint kAt20{1, 20, "step-20", "bb", 100};
+
 TEST_F(JobStoreTest, KeepsTheNewestTwoCheckpointsOfTheCurrentAttempt) {
     JobStore store(file());
     const auto row = store.begin_study(study());
     const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
     const auto first = store.begin_attempt(jobs[0].id, worker_, "/logs").id;
-    const StoredCheckpoint at_10{1, 10, "step-10", "aa", 100};
-    const StoredCheckpoint at_20{1, 20, "step-20", "bb", 100};
     const StoredCheckpoint at_30{1, 30, "step-30", "cc", 100};
-    EXPECT_TRUE(store.add_checkpoint(first, at_10));
-    EXPECT_TRUE(store.add_checkpoint(first, at_20));
+    EXPECT_TRUE(store.add_checkpoint(first, kAt10));
+    EXPECT_TRUE(store.add_checkpoint(first, kAt20));
     EXPECT_TRUE(store.add_checkpoint(first, at_30));
-    EXPECT_THAT(store.checkpoints(jobs[0].id), testing::ElementsAre(at_30, at_20));
+    EXPECT_THAT(store.checkpoints(jobs[0].id), testing::ElementsAre(at_30, kAt20));
 
     store.end_attempt({first, Cause::preempted, "", {}});
     EXPECT_FALSE(store.add_checkpoint(first, {1, 40, "step-40", "dd", 100}));
@@ -184,19 +186,17 @@ TEST_F(JobStoreTest, ACheckpointThatCouldNotBeReportedIsKnownOnceAnAttemptGoesOn
     const auto row = store.begin_study(study());
     const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
     const auto first = store.begin_attempt(jobs[0].id, worker_, "/logs").id;
-    const StoredCheckpoint at_10{1, 10, "step-10", "aa", 100};
-    const StoredCheckpoint at_20{1, 20, "step-20", "bb", 100};
-    store.add_checkpoint(first, at_10);
+    store.add_checkpoint(first, kAt10);
     store.end_attempt({first, Cause::node_lost, "", {}});
     const auto second = store.begin_attempt(jobs[0].id, worker_, "/logs").id;
     EXPECT_FALSE(store.resume_attempt(first, {1, 20, 40, 1, "step-20", "bb", 100}));
     EXPECT_TRUE(store.resume_attempt(second, {1, 20, 40, 1, "step-20", "bb", 100}));
-    EXPECT_THAT(store.checkpoints(jobs[0].id), testing::ElementsAre(at_20, at_10));
+    EXPECT_THAT(store.checkpoints(jobs[0].id), testing::ElementsAre(kAt20, kAt10));
     EXPECT_EQ(count("SELECT count(*) FROM checkpoints WHERE step = 20 AND sha256 = 'bb' AND attempt = 1"), 1);
     // What is known stays as it is; an older worker does not say which file it was.
     EXPECT_TRUE(store.resume_attempt(second, {1, 10, 40, 1, "step-10", "aa", 100}));
     EXPECT_TRUE(store.resume_attempt(second, {1, 15, 40, 1}));
-    EXPECT_THAT(store.checkpoints(jobs[0].id), testing::ElementsAre(at_20, at_10));
+    EXPECT_THAT(store.checkpoints(jobs[0].id), testing::ElementsAre(kAt20, kAt10));
 }
 
 TEST_F(JobStoreTest, AResultOfAnotherJobIsRefused) {

@@ -361,8 +361,7 @@ class Agent {
             if (!std::exchange(said_unseen_, true)) {
                 const std::string why =
                     "its commands run without checkpoints, and begin at the beginning if they are "
-                    "interrupted: "
-                    "this host does not see '" +
+                    "interrupted: this host does not see '" +
                     std::filesystem::path(lease.checkpoints.mark.file).parent_path().string() + "'";
                 options_.runner.log->warn("{}", why);
                 if (connection_) {

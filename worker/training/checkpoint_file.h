@@ -64,9 +64,9 @@ class CheckpointContent {
     Json state_;
 };
 
-// The first of `candidates` that is whole, of this job, and the file that was stored; with its checksum and size. `say` is told why others were
-// passed over. `use` takes it in, or throws UserError for one that does not fit, which is passed over as well.
-// Nothing if none is left.
+// The first of `candidates` that is whole, of this job, and the file that was stored; with its checksum and size.
+// `say` is told why others were passed over. `use` takes it in, or throws UserError for one that does not fit, which is
+// passed over as well. Nothing if none is left.
 std::optional<StoredCheckpoint> use_best_checkpoint(DurableFiles& files,
                                                     std::span<const StoredCheckpoint> candidates,
                                                     const std::string& job_identity,
