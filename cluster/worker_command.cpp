@@ -133,9 +133,13 @@ Environment worker_environment(const WorkerSpec& spec, Environment inherited) {
     const std::string threads = std::to_string(spec.threads_per_rank);
     inherited["OMP_NUM_THREADS"] = threads;
     inherited["MKL_NUM_THREADS"] = threads;
-    // A thread that waits for work otherwise spins, and takes the core from the thread that it waits for where machines
-    // are shared. What the person has said stands.
-    inherited.emplace("OMP_WAIT_POLICY", "passive");
+    // A thread that waits for work otherwise spins for long, and takes the core from the thread that it waits for where
+    // machines are shared; one that sleeps at once wakes too late. So it spins for some ten microseconds, then sleeps.
+    // What the person has said stands.
+    if (!inherited.contains("OMP_WAIT_POLICY") && !inherited.contains("GOMP_SPINCOUNT")) {
+        inherited["OMP_WAIT_POLICY"] = "passive";
+        inherited["GOMP_SPINCOUNT"] = "5000";
+    }
     if (!spec.cuda_devices.empty()) {
         inherited["CUDA_VISIBLE_DEVICES"] = boost::algorithm::join(spec.cuda_devices, ",");
     }

@@ -16,7 +16,7 @@
 namespace orchestrate {
 
 // Raised whenever the arithmetic of training changes, so that old results are not taken for new ones.
-inline constexpr int kNumericsVersion = 2;
+inline constexpr int kNumericsVersion = 3;
 
 // How a row's features become a text. Each feature contributes "<name> <value>", joined by ", ".
 enum class TextForm {

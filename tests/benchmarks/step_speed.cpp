@@ -51,8 +51,9 @@ class Stopwatch {
     Spent begin_;
 };
 
-// The products with weights of one step's forward and backward passes, as the engine needs them: the last layer
-// beyond its keys and values, and the head, for the first token of each text alone. Attention's are left out.
+// The matrix products of one step's forward and backward passes, as the engine needs them: the last layer beyond its keys
+// and values, and the head, for the first token of each text alone. Attention's, which are small ones of each text, are
+// done here for all texts of one head together, which is quicker.
 class StepProducts {
   public:
     StepProducts(const ModelConfig& model, std::int64_t tokens, std::int64_t texts) {
@@ -66,6 +67,11 @@ class StepProducts {
                 add(tokens, hidden, 2 * hidden);
             } else {
                 add(tokens, hidden, 3 * hidden);
+            }
+            for (std::int64_t head = 0; head < model.num_attention_heads; ++head) {
+                const std::int64_t size = hidden / model.num_attention_heads;
+                add(rows, size, tokens / texts);  // queries by keys
+                add(rows, tokens / texts, size);  // probabilities by values
             }
             add(rows, hidden, hidden);
             add(rows, hidden, inner);
@@ -113,7 +119,7 @@ void multiply_by_libtorch(const at::Tensor& result, const ProductSide& left, con
 }
 
 void multiply_by_engine(const at::Tensor& result, const ProductSide& left, const ProductSide& right) {
-    multiply_into(result, left, right, false, Precision::fp32);
+    multiply_into(result, left, right, Precision::fp32);
 }
 
 // Ten audio features, key, time signature and duration, as raw numbers: about 72 tokens of RoBERTa's vocabulary.

@@ -56,10 +56,10 @@ def machine():
     return f"{cpu}, {os.cpu_count()} cores, {' '.join(known)}; load {os.getloadavg()[0]:.1f}"
 
 
-def run(command, threads, passive=False):
+def run(command, threads, as_worker=False):
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
-    if passive:
-        environment["OMP_WAIT_POLICY"] = "passive"
+    if as_worker:  # what a worker gets (cluster/worker_command.cpp)
+        environment |= {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "5000"}
     done = subprocess.run([str(part) for part in command], env=environment, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{' '.join(map(str, command))}\nended with {done.returncode}:\n{done.stderr[-2000:]}")

@@ -42,13 +42,15 @@ TEST(WorkerEnvironment, LosesWhatAnEnclosingLauncherSetAndKeepsTheRest) {
                                                                    {"OMPI_MCA_btl_tcp_if_include", "ib0"},
                                                                    {"HOME", "/home/lab"},
                                                                    {"OMP_NUM_THREADS", "64"}});
-    EXPECT_THAT(
-        environment,
-        AllOf(Contains(Pair("SLURM_CONF", "/etc/slurm.conf")), Contains(Pair("HOME", "/home/lab")),
-              Contains(Pair("OMPI_MCA_btl_tcp_if_include", "ib0")), Contains(Pair("OMP_NUM_THREADS", "4")),
-              Contains(Pair("MKL_NUM_THREADS", "4")), Contains(Pair("OMP_WAIT_POLICY", "passive"))));
+    EXPECT_THAT(environment,
+                AllOf(Contains(Pair("SLURM_CONF", "/etc/slurm.conf")), Contains(Pair("HOME", "/home/lab")),
+                      Contains(Pair("OMPI_MCA_btl_tcp_if_include", "ib0")),
+                      Contains(Pair("OMP_NUM_THREADS", "4")), Contains(Pair("MKL_NUM_THREADS", "4")),
+                      Contains(Pair("OMP_WAIT_POLICY", "passive")), Contains(Key("GOMP_SPINCOUNT"))));
     EXPECT_THAT(worker_environment(worker(1), {{"OMP_WAIT_POLICY", "active"}}),
-                Contains(Pair("OMP_WAIT_POLICY", "active")));
+                AllOf(Contains(Pair("OMP_WAIT_POLICY", "active")), Not(Contains(Key("GOMP_SPINCOUNT")))));
+    EXPECT_THAT(worker_environment(worker(1), {{"GOMP_SPINCOUNT", "7"}}),
+                AllOf(Contains(Pair("GOMP_SPINCOUNT", "7")), Not(Contains(Key("OMP_WAIT_POLICY")))));
     EXPECT_THAT(environment, Not(Contains(Key("SLURM_JOB_ID"))));
     EXPECT_THAT(environment, Not(Contains(Key("SLURM_MEM_PER_CPU"))));
     EXPECT_THAT(environment, Not(Contains(Key("PMIX_RANK"))));

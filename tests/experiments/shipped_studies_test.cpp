@@ -158,12 +158,12 @@ set = { "model.head_width" = "none", "train.learning_rate" = 0.0005 }
             identities.push_back(job_identity(job_of(variant, run)));
         }
     }
-    EXPECT_THAT(identities, ElementsAre("f3fc454b374241175958374bff008eb5e8c291a2c781fd2e02edb409f64dcb18",
-                                        "8c5edbf8887501758b0ca38684d0f7aabe4d440da1f6a476bd769bfaf5719ed9",
-                                        "722687f5da273d5c76001de5039737d0e504290ae37ca4c0c7e22e89d63e8cf4",
-                                        "49a0c8016bfc66292b44a6d64f475a618a24a4a37e97958261aecb9b307da0c3",
-                                        "72af6361eae933dcbaed22e1dbfe3a7d25a742dd472917a7d2faf9fb1ee99d7e",
-                                        "b479455cd200fc7e8bca8542265efd150d0839d6466968db127a2c070e952e36"));
+    EXPECT_THAT(identities, ElementsAre("02633cbf8fde401312a102b436a3efbf62885a20cfaedbc4cae7a3b9ee6157cc",
+                                        "5406e56eacdcb8aac514c1b431b911d0d8494ab239d897b32fcfc0469b825097",
+                                        "270fdf89244f51822ba26ba88d68e15b6fd1c7f5541551400970fdf7bfbed0d4",
+                                        "9a84dc7d195aa87a3f3ee6999d800e2775be97ee97a418646f999c041c5a02f3",
+                                        "f06362ae823b8962daf3b8a3a46e7f6991b69e0831202827f38e8c0d1a9f883f",
+                                        "4d9cf3d9f96376af147c072e31a200ce9a28a69a40632d1ab2d9e8ef93618574"));
 }
 
 TEST(AnyCommand, ComparesWhatAPlainScriptIsGiven) {

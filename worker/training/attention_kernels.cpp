@@ -1,6 +1,8 @@
-// Attention of one text and head at a time: small matrix products over zero-padded copies of its rows.
+// Attention of one text and head at a time: small matrix products over its columns, in place where they fit the tiles.
 #include "worker/training/attention_kernels.h"
 
+#include "worker/training/kernel_random.h"
+#include "worker/training/kernel_transpose.h"
 #include "worker/training/product_tile.h"
 
 namespace orchestrate::ORCHESTRATE_KERNEL_SET {
@@ -20,7 +22,7 @@ void multiply(Index rows, Index columns, Index depth, const float* a, Index a_st
             for (Index row = 0; row < rows; row += kTileRows) {
                 multiply_tile_of<2, left>(rows - row < kTileRows ? rows - row : kTileRows, depth,
                                           a + row * a_row, a_stride, b + column, b_stride,
-                                          c + row * c_stride + column, c_stride, false);
+                                          c + row * c_stride + column, c_stride, Addend{});
             }
         }
     }
@@ -28,22 +30,38 @@ void multiply(Index rows, Index columns, Index depth, const float* a, Index a_st
         for (Index row = 0; row < rows; row += kTileRows) {
             multiply_tile_of<kNarrow, left>(rows - row < kTileRows ? rows - row : kTileRows, depth,
                                             a + row * a_row, a_stride, b + column, b_stride,
-                                            c + row * c_stride + column, c_stride, false);
+                                            c + row * c_stride + column, c_stride, Addend{});
         }
     }
 }
 
-// One head of one text in scratch memory; `wide` is its rows and `deep` its head size, rounded up to 16.
+// Rows of one head.
+struct HeadRows {
+    const float* values;
+    Index stride;
+};
+struct HeadTarget {
+    float* values;
+    Index stride;
+};
+
+// Whether the tiles can read and write a head's columns where they are.
+bool works_in_place(Index head_size) {
+    return head_size % kTileColumns == 0;
+}
+
+// Of one text; `wide` is its rows and `deep` its head size, rounded up to 16. The copies are used if a head's columns
+// cannot be worked on in place.
 struct HeadScratch {
-    float* query;     // [queries x deep], times 1 / sqrt(head_size)
-    float* key;       // [rows x deep]
-    float* key_t;     // [deep x wide]
-    float* value;     // [rows x deep]
-    float* value_t;   // [deep x wide]
-    float* scores;    // [queries x wide]
-    float* grad_out;  // [queries x deep]
-    float* result;    // [rows x deep]
-    float* mask;      // [wide rounded up to 64]
+    float* transposed;  // [deep x wide]
+    float* scores;      // [queries x wide]
+    float* dropped;     // [queries x wide]
+    float* mask;        // [wide rounded up to 64]
+    float* query;       // [queries x deep]
+    float* key;         // [rows x deep]
+    float* value;       // [rows x deep]
+    float* grad_out;    // [queries x deep]
+    float* result;      // [rows x deep]
 };
 
 HeadScratch divide_scratch(const AttentionShape& shape, float* scratch) {
@@ -51,93 +69,114 @@ HeadScratch divide_scratch(const AttentionShape& shape, float* scratch) {
     const Index deep = rounded_up(shape.head_size, kTileColumns);
     const Index matrix = wide * deep;
     HeadScratch parts;
-    parts.query = scratch;
+    parts.transposed = scratch;
+    parts.query = parts.transposed + matrix;
     parts.key = parts.query + matrix;
-    parts.key_t = parts.key + matrix;
-    parts.value = parts.key_t + matrix;
-    parts.value_t = parts.value + matrix;
-    parts.grad_out = parts.value_t + matrix;
+    parts.value = parts.key + matrix;
+    parts.grad_out = parts.value + matrix;
     parts.result = parts.grad_out + matrix;
     parts.scores = parts.result + matrix;
-    parts.mask = parts.scores + wide * wide;
+    parts.dropped = parts.scores + wide * wide;
+    parts.mask = parts.dropped + wide * wide;
     return parts;
 }
 
-void copy_head(Index rows, Index size, Index deep, const BiasedColumns& from, Index first_row,
-               Index first_column, float factor, float* to) {
+// [rows x size rounded up to 16], in place or copied.
+HeadRows rows_of_head(Index rows, Index size, const ColumnsOf& from, Index first_row, Index first_column,
+                      float* copy) {
+    const float* const source = from.values + first_row * from.stride + first_column;
+    if (works_in_place(size)) {
+        return {source, from.stride};
+    }
+    const Index deep = rounded_up(size, kTileColumns);
     for (Index row = 0; row < rows; ++row) {
-        const float* const source = from.values + (first_row + row) * from.stride + first_column;
-        float* const target = to + row * deep;
-        if (from.bias != nullptr) {
-            const float* const bias = from.bias + first_column;
-            for (Index i = 0; i < size; ++i) {
-                target[i] = (source[i] + bias[i]) * factor;
-            }
-        } else {
-            for (Index i = 0; i < size; ++i) {
-                target[i] = source[i] * factor;
-            }
-        }
-        for (Index i = size; i < deep; ++i) {
-            target[i] = 0.0F;
+        for (Index i = 0; i < deep; ++i) {
+            copy[row * deep + i] = i < size ? source[row * from.stride + i] : 0.0F;
         }
     }
+    return {copy, deep};
 }
 
-void transpose(Index rows, Index wide, Index deep, const float* from, float* to) {
-    for (Index column = 0; column < deep; ++column) {
-        float* const target = to + column * wide;
+// Where such rows are written; finish() then brings them to where they belong.
+class HeadResult {
+  public:
+    HeadResult(Index size, float* values, Index stride, float* copy)
+        : size_(size),
+          place_{values, stride},
+          written_(works_in_place(size) ? place_ : HeadTarget{copy, rounded_up(size, kTileColumns)}) {}
+
+    HeadTarget target() const { return written_; }
+
+    void finish(Index rows) const {
+        if (written_.values == place_.values) {
+            return;
+        }
         for (Index row = 0; row < rows; ++row) {
-            target[row] = from[row * deep + column];
-        }
-        for (Index row = rows; row < wide; ++row) {
-            target[row] = 0.0F;
+            memcpy(place_.values + row * place_.stride, written_.values + row * written_.stride,
+                   static_cast<std::size_t>(size_) * sizeof(float));
         }
     }
+
+  private:
+    Index size_;
+    HeadTarget place_;
+    HeadTarget written_;
+};
+
+// c = a b, or a^T b, of one head.
+template <Left left>
+void multiply_head(Index rows, Index columns, Index depth, const HeadRows& a, const HeadRows& b,
+                   const HeadTarget& c) {
+    multiply<left>(rows, columns, depth, a.values, a.stride, b.values, b.stride, c.values, c.stride);
 }
 
-void softmax_row(Index count, Index wide, float* row) {
+// softmax(factor * row) of the first `count` of `wide` columns; the others become 0.
+void softmax_row(Index count, Index wide, float factor, float* row) {
+    constexpr float kLowest = -1e30F;
+    for (Index i = count; i < wide; ++i) {
+        row[i] = kLowest;
+    }
     float largest = row[0];
-    for (Index i = 1; i < count; ++i) {
+    for (Index i = 0; i < wide; ++i) {
         largest = row[i] > largest ? row[i] : largest;
     }
     float sum = 0.0F;
-    for (Index i = 0; i < count; ++i) {
-        const float weight = exponential(row[i] - largest);
+    for (Index i = 0; i < wide; ++i) {
+        const float weight = exponential(factor * (row[i] - largest));
         row[i] = weight;
         sum += weight;
     }
     const float inverse = 1.0F / sum;
-    for (Index i = 0; i < count; ++i) {
+    for (Index i = 0; i < wide; ++i) {
         row[i] *= inverse;
-    }
-    for (Index i = count; i < wide; ++i) {
-        row[i] = 0.0F;
     }
 }
 
-void store_head_gradient(Index rows, Index size, Index deep, const float* from, Index first_row,
-                         Index first_column, float factor, const BiasedColumnsGradient& to) {
+// Writes one head's gradient: a b or a^T b. Adds its rows up.
+template <Left left>
+void write_gradient(Index rows, Index size, Index depth, const HeadRows& a, const HeadRows& b,
+                    const GradientOfColumns& to, Index first_row, Index first_column, float* copy) {
+    const HeadResult result(size, to.values + first_row * to.stride + first_column, to.stride, copy);
+    const HeadTarget target = result.target();
+    multiply_head<left>(rows, rounded_up(size, kTileColumns), depth, a, b, target);
+    result.finish(rows);
+    if (to.sums == nullptr) {
+        return;
+    }
+    float* const sums = to.sums + first_column;
     for (Index row = 0; row < rows; ++row) {
-        const float* const source = from + row * deep;
-        float* const target = to.values + (first_row + row) * to.stride + first_column;
+        const float* const from = target.values + row * target.stride;
         for (Index i = 0; i < size; ++i) {
-            target[i] = source[i] * factor;
-        }
-        if (to.bias != nullptr) {
-            float* const bias = to.bias + first_column;
-            for (Index i = 0; i < size; ++i) {
-                bias[i] += source[i] * factor;
-            }
+            sums[i] += from[i];
         }
     }
 }
 
 }  // namespace
 
-void attention(RowRange texts, const AttentionShape& shape, const Dropout& dropout,
-               const BiasedColumns& query, const BiasedColumns& key, const BiasedColumns& value,
-               float* weights, float* output, Index output_stride, float* scratch) {
+void attention(RowRange texts, const AttentionShape& shape, const Dropout& dropout, const ColumnsOf& query,
+               const ColumnsOf& key, const ColumnsOf& value, float* weights, float* output,
+               Index output_stride, float* scratch) {
     const HeadScratch part = divide_scratch(shape, scratch);
     const Index size = shape.head_size;
     const Index deep = rounded_up(size, kTileColumns);
@@ -150,45 +189,43 @@ void attention(RowRange texts, const AttentionShape& shape, const Dropout& dropo
         const Index first_query = shape.first_query_only ? text : first_row;
         for (Index head = 0; head < shape.heads; ++head) {
             const Index column = head * size;
-            copy_head(queries, size, deep, query, first_query, column, factor, part.query);
-            copy_head(rows, size, deep, key, first_row, column, 1.0F, part.key);
-            copy_head(rows, size, deep, value, first_row, column, 1.0F, part.value);
-            transpose(rows, wide, deep, part.key, part.key_t);
+            const HeadRows q = rows_of_head(queries, size, query, first_query, column, part.query);
+            const HeadRows k = rows_of_head(rows, size, key, first_row, column, part.key);
+            const HeadRows v = rows_of_head(rows, size, value, first_row, column, part.value);
+            transpose(rows, deep, k.values, k.stride, part.transposed, wide);
             float* const softmax = weights + shape.weight_offsets[text] + head * queries * wide;
-            multiply<Left::by_row>(queries, wide, deep, part.query, deep, part.key_t, wide, softmax, wide);
-            const float* applied = softmax;
+            multiply_head<Left::by_row>(queries, wide, deep, q, {part.transposed, wide}, {softmax, wide});
             for (Index i = 0; i < queries; ++i) {
-                softmax_row(rows, wide, softmax + i * wide);
+                float* const row = softmax + i * wide;
+                softmax_row(rows, wide, factor, row);
                 if (dropout.enabled()) {
                     fill_mask(dropout, shape.example[text],
                               attention_row(static_cast<std::uint32_t>(head), static_cast<std::uint32_t>(i)),
-                              rows, part.mask);
-                    float* const dropped = part.scores + i * wide;
-                    for (Index j = 0; j < rows; ++j) {
-                        dropped[j] = softmax[i * wide + j] * part.mask[j];
+                              wide, part.mask);
+                    float* const dropped = part.dropped + i * wide;
+                    for (Index j = 0; j < wide; ++j) {
+                        dropped[j] = row[j] * part.mask[j];
                     }
-                    applied = part.scores;
                 }
             }
-            multiply<Left::by_row>(queries, deep, rows, applied, wide, part.value, deep, part.result, deep);
-            for (Index i = 0; i < queries; ++i) {
-                memcpy(output + (first_query + i) * output_stride + column, part.result + i * deep,
-                       static_cast<std::size_t>(size) * sizeof(float));
-            }
+            const HeadResult result(size, output + first_query * output_stride + column, output_stride,
+                                    part.result);
+            multiply_head<Left::by_row>(
+                queries, deep, rows, {dropout.enabled() ? part.dropped : softmax, wide}, v, result.target());
+            result.finish(queries);
         }
     }
 }
 
 void attention_backward(RowRange texts, const AttentionShape& shape, const Dropout& dropout,
-                        const BiasedColumns& query, const BiasedColumns& key, const BiasedColumns& value,
+                        const ColumnsOf& query, const ColumnsOf& key, const ColumnsOf& value,
                         const float* weights, const float* grad_output, Index grad_output_stride,
-                        const BiasedColumnsGradient& grad_query, const BiasedColumnsGradient& grad_key,
-                        const BiasedColumnsGradient& grad_value, float* scratch) {
+                        const GradientOfColumns& grad_query, const GradientOfColumns& grad_key,
+                        const GradientOfColumns& grad_value, float* scratch) {
     const HeadScratch part = divide_scratch(shape, scratch);
     const Index size = shape.head_size;
     const Index deep = rounded_up(size, kTileColumns);
     const float factor = 1.0F / sqrtf(static_cast<float>(size));
-    float* const dropped = part.mask + rounded_up(shape.longest, kRandomChunk);
     for (Index text = texts.begin; text < texts.end; ++text) {
         const Index first_row = shape.offsets[text];
         const Index rows = shape.offsets[text + 1] - first_row;
@@ -197,48 +234,46 @@ void attention_backward(RowRange texts, const AttentionShape& shape, const Dropo
         const Index first_query = shape.first_query_only ? text : first_row;
         for (Index head = 0; head < shape.heads; ++head) {
             const Index column = head * size;
-            copy_head(queries, size, deep, query, first_query, column, factor, part.query);
-            copy_head(rows, size, deep, key, first_row, column, 1.0F, part.key);
-            copy_head(rows, size, deep, value, first_row, column, 1.0F, part.value);
-            transpose(rows, wide, deep, part.value, part.value_t);
-            const BiasedColumns upstream{grad_output, grad_output_stride, nullptr};
-            copy_head(queries, size, deep, upstream, first_query, column, 1.0F, part.grad_out);
+            const HeadRows q = rows_of_head(queries, size, query, first_query, column, part.query);
+            const HeadRows k = rows_of_head(rows, size, key, first_row, column, part.key);
+            const HeadRows v = rows_of_head(rows, size, value, first_row, column, part.value);
+            const HeadRows upstream = rows_of_head(queries, size, {grad_output, grad_output_stride},
+                                                   first_query, column, part.grad_out);
             const float* const softmax = weights + shape.weight_offsets[text] + head * queries * wide;
 
             // Gradient of the weights after dropout, then through dropout and softmax, row by row.
-            multiply<Left::by_row>(queries, wide, deep, part.grad_out, deep, part.value_t, wide, part.scores,
-                                   wide);
-            const float* applied = softmax;
+            transpose(rows, deep, v.values, v.stride, part.transposed, wide);
+            multiply_head<Left::by_row>(queries, wide, deep, upstream, {part.transposed, wide},
+                                        {part.scores, wide});
             for (Index i = 0; i < queries; ++i) {
                 const float* const weight = softmax + i * wide;
                 float* const gradient = part.scores + i * wide;
                 if (dropout.enabled()) {
                     fill_mask(dropout, shape.example[text],
                               attention_row(static_cast<std::uint32_t>(head), static_cast<std::uint32_t>(i)),
-                              rows, part.mask);
-                    float* const kept = dropped + i * wide;
-                    for (Index j = 0; j < rows; ++j) {
-                        kept[j] = weight[j] * part.mask[j];
+                              wide, part.mask);
+                    float* const dropped = part.dropped + i * wide;
+                    for (Index j = 0; j < wide; ++j) {
+                        dropped[j] = weight[j] * part.mask[j];
                         gradient[j] *= part.mask[j];
                     }
-                    applied = dropped;
                 }
                 float inner = 0.0F;
-                for (Index j = 0; j < rows; ++j) {
+                for (Index j = 0; j < wide; ++j) {
                     inner += gradient[j] * weight[j];
                 }
-                for (Index j = 0; j < rows; ++j) {
-                    gradient[j] = weight[j] * (gradient[j] - inner);
+                for (Index j = 0; j < wide; ++j) {
+                    gradient[j] = factor * weight[j] * (gradient[j] - inner);
                 }
             }
-            multiply<Left::by_depth>(rows, deep, queries, applied, wide, part.grad_out, deep, part.result,
-                                     deep);
-            store_head_gradient(rows, size, deep, part.result, first_row, column, 1.0F, grad_value);
-            multiply<Left::by_row>(queries, deep, rows, part.scores, wide, part.key, deep, part.result, deep);
-            store_head_gradient(queries, size, deep, part.result, first_query, column, factor, grad_query);
-            multiply<Left::by_depth>(rows, deep, queries, part.scores, wide, part.query, deep, part.result,
-                                     deep);
-            store_head_gradient(rows, size, deep, part.result, first_row, column, 1.0F, grad_key);
+            const HeadRows applied{dropout.enabled() ? part.dropped : softmax, wide};
+            const HeadRows scores{part.scores, wide};
+            write_gradient<Left::by_depth>(rows, size, queries, applied, upstream, grad_value, first_row,
+                                           column, part.result);
+            write_gradient<Left::by_row>(queries, size, rows, scores, k, grad_query, first_query, column,
+                                         part.result);
+            write_gradient<Left::by_depth>(rows, size, queries, scores, q, grad_key, first_row, column,
+                                           part.result);
         }
     }
 }

@@ -5,14 +5,14 @@
 
 namespace orchestrate::ORCHESTRATE_KERNEL_SET {
 
-void attention(RowRange texts, const AttentionShape& shape, const Dropout& dropout,
-               const BiasedColumns& query, const BiasedColumns& key, const BiasedColumns& value,
-               float* weights, float* output, std::int64_t output_stride, float* scratch);
+void attention(RowRange texts, const AttentionShape& shape, const Dropout& dropout, const ColumnsOf& query,
+               const ColumnsOf& key, const ColumnsOf& value, float* weights, float* output,
+               std::int64_t output_stride, float* scratch);
 
 void attention_backward(RowRange texts, const AttentionShape& shape, const Dropout& dropout,
-                        const BiasedColumns& query, const BiasedColumns& key, const BiasedColumns& value,
+                        const ColumnsOf& query, const ColumnsOf& key, const ColumnsOf& value,
                         const float* weights, const float* grad_output, std::int64_t grad_output_stride,
-                        const BiasedColumnsGradient& grad_query, const BiasedColumnsGradient& grad_key,
-                        const BiasedColumnsGradient& grad_value, float* scratch);
+                        const GradientOfColumns& grad_query, const GradientOfColumns& grad_key,
+                        const GradientOfColumns& grad_value, float* scratch);
 
 }  // namespace orchestrate::ORCHESTRATE_KERNEL_SET

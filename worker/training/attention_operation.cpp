@@ -16,9 +16,9 @@ struct AttentionInputs {
     std::int64_t hidden = 0;
     bool first_query_only = false;
     Dropout dropout;
-    Tensor query;      // [tokens, 3 hidden], or [texts, hidden] if first_query_only
-    Tensor key_value;  // the same tensor, or [tokens, 2 hidden]
-    Tensor bias;       // [3 hidden]
+    Tensor query;        // [tokens, 3 hidden], or [texts, hidden] if first_query_only
+    Tensor key_value;    // the same tensor, or [tokens, 2 hidden]
+    InputGradient bias;  // [3 hidden], part of the above
 
     void find_weight_offsets() {
         weight_offsets = {0};
@@ -40,13 +40,9 @@ struct AttentionInputs {
                 layout->batch.longest};
     }
     std::int64_t key_column() const { return first_query_only ? 0 : hidden; }
-    BiasedColumns query_columns() const { return {data(query), query.size(1), data(bias)}; }
-    BiasedColumns key_columns() const {
-        return {data(key_value) + key_column(), key_value.size(1), data(bias) + hidden};
-    }
-    BiasedColumns value_columns() const {
-        return {data(key_value) + key_column() + hidden, key_value.size(1), data(bias) + 2 * hidden};
-    }
+    ColumnsOf query_columns() const { return {data(query), query.size(1)}; }
+    ColumnsOf key_columns() const { return {data(key_value) + key_column(), key_value.size(1)}; }
+    ColumnsOf value_columns() const { return {data(key_value) + key_column() + hidden, key_value.size(1)}; }
 };
 
 struct AttentionBackward : Node {
@@ -74,9 +70,9 @@ struct AttentionBackward : Node {
                 scratch.of(chunk));
         });
         if (in.first_query_only) {
-            return {grad_query, grad_key_value, sums.total()};
+            return {grad_query, grad_key_value, in.bias.add(sums, 0)};
         }
-        return {grad_query, sums.total()};
+        return {grad_query, in.bias.add(sums, 0)};
     }
 };
 
@@ -118,7 +114,8 @@ Tensor Operations::attention(const BatchLayoutPtr& layout, const Tensor& qkv, co
     if (on_device_) {
         return on_device_->attention(tensors(layout), qkv, heads, dropout, probabilities);
     }
-    AttentionInputs in{layout, {}, heads, hidden, false, dropout, qkv.detach(), qkv.detach(), bias.detach()};
+    AttentionInputs in{
+        layout, {}, heads, hidden, false, dropout, qkv.detach(), qkv.detach(), InputGradient(bias)};
     in.find_weight_offsets();
     Tensor weights;
     const Tensor output = run_attention(in, weights);
@@ -141,8 +138,8 @@ Tensor Operations::first_token_attention(const BatchLayoutPtr& layout, const Ten
     if (on_device_) {
         return on_device_->first_token_attention(tensors(layout), query, key_value, heads, dropout);
     }
-    AttentionInputs in{layout,       {}, heads, hidden, true, dropout, query.detach(), key_value.detach(),
-                       bias.detach()};
+    AttentionInputs in{
+        layout, {}, heads, hidden, true, dropout, query.detach(), key_value.detach(), InputGradient(bias)};
     in.find_weight_offsets();
     Tensor weights;
     const Tensor output = run_attention(in, weights);

@@ -1,4 +1,5 @@
 #include <string_view>
+#include <vector>
 
 #include "worker/training/kernels.h"
 #include "worker/training/reduced_products.h"
@@ -20,7 +21,11 @@ std::int64_t attention_weight_floats(std::int64_t rows, std::int64_t heads, bool
 std::int64_t attention_scratch_floats(const AttentionShape& shape) {
     const std::int64_t wide = rounded_up(shape.longest, 16);
     const std::int64_t deep = rounded_up(shape.head_size, 16);
-    return 7 * wide * deep + 2 * wide * wide + rounded_up(shape.longest, 64);
+    return 6 * wide * deep + 2 * wide * wide + rounded_up(wide, 64);
+}
+
+std::int64_t random_scratch_floats(std::int64_t columns) {
+    return kRowsAtOnce * rounded_up(columns, 64);
 }
 
 std::int64_t packed_right_floats(const MatrixProduct& product) {
@@ -49,17 +54,27 @@ const ReducedProducts* reduced_products() {
     return nullptr;
 }
 
-const Kernels& best_kernels() {
+std::span<const Kernels* const> runnable_kernels() {
+    static const std::vector<const Kernels*> runnable = [] {
+        std::vector<const Kernels*> found;
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
-        return avx512::kernels();
-    }
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        return avx2::kernels();
-    }
+        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
+            found.push_back(&avx512::kernels());
+        }
+        if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+            found.push_back(&avx2::kernels());
+        }
 #endif
-    return generic::kernels();
+        found.push_back(&generic::kernels());
+        return found;
+    }();
+    return runnable;
+}
+
+const Kernels& best_kernels() {
+    static const Kernels& best = *runnable_kernels().front();
+    return best;
 }
 
 }  // namespace orchestrate

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "worker/training/keyed_random.h"
 
@@ -37,21 +38,26 @@ struct AttentionShape {
 // Floats that the attention of one text with this many rows stores for the backward pass.
 std::int64_t attention_weight_floats(std::int64_t rows, std::int64_t heads, bool first_query_only);
 
+// The kernels that go row by row take so many together: they wait less for sums, and read vectors once.
+inline constexpr std::int64_t kRowsAtOnce = 4;
+
+// Floats of scratch memory that such a kernel needs for its masks.
+std::int64_t random_scratch_floats(std::int64_t columns);
+
 // Floats of scratch memory that one call of an attention kernel needs.
 std::int64_t attention_scratch_floats(const AttentionShape& shape);
 
-// A matrix inside a wider one, and the bias of its columns (null: none).
-struct BiasedColumns {
+// A matrix inside a wider one.
+struct ColumnsOf {
     const float* values = nullptr;
     std::int64_t stride = 0;  // floats from one row to the next
-    const float* bias = nullptr;
 };
 
-// Where the gradient of BiasedColumns goes: `values` is written, `bias` (null: not wanted) accumulates.
-struct BiasedColumnsGradient {
+// Where the gradient of ColumnsOf goes: `values` is written; the sums over its rows accumulate in `sums`.
+struct GradientOfColumns {
     float* values = nullptr;
     std::int64_t stride = 0;
-    float* bias = nullptr;
+    float* sums = nullptr;
 };
 
 // y = LayerNorm(x) * gain + bias; `normalized` (without gain and bias) and `inverse_deviation` are what its
@@ -62,8 +68,9 @@ struct LayerNormParameters {
     float epsilon = 1e-5F;
 };
 
-// result = left right, or result += left right, with [rows x depth] and [depth x columns]. A transposed side lies in
-// memory the other way round: left as [depth x rows], right as [columns x depth]. Strides in floats.
+// result = left right + bias (of the columns; null: none), or result += left right, with [rows x depth] and
+// [depth x columns]. A transposed side lies in memory the other way round: left as [depth x rows], right as
+// [columns x depth]. Strides in floats.
 struct MatrixProduct {
     std::int64_t rows = 0;
     std::int64_t columns = 0;
@@ -77,6 +84,7 @@ struct MatrixProduct {
     float* result = nullptr;
     std::int64_t result_stride = 0;
     bool accumulate = false;
+    const float* bias = nullptr;
 };
 
 // How matrix products are cut into blocks.
@@ -102,7 +110,7 @@ struct Kernels {
     void (*multiply)(RowRange rows, const MatrixProduct& product, const float* packed, float* scratch);
 
     // normalized, inverse_deviation, output = dropout(LayerNorm(word[token] + position[...] + type[...])).
-    // `type_id` null: type 0 everywhere. `random` is scratch of columns rounded up to 64 floats; so in the two kernels below.
+    // `type_id` null: type 0 everywhere. `random` is scratch of random_scratch_floats(columns); so in the kernels below.
     void (*embed)(RowRange rows, std::int64_t columns, const std::int64_t* token,
                   const std::int64_t* position_id, const std::int64_t* type_id, const float* word,
                   const float* position, const float* type, const LayerNormParameters& norm,
@@ -128,24 +136,24 @@ struct Kernels {
                               float* grad_values, float* grad_bias, float* grad_gain, float* grad_norm_bias,
                               float* random);
 
-    // values += bias, output = gelu(values) (by the error function).
+    // output = gelu(values + bias) (by the error function); `values` becomes its derivative.
     void (*bias_gelu)(RowRange rows, std::int64_t columns, float* values, const float* bias, float* output);
 
-    // `biased` is what bias_gelu left in its values. grad_bias accumulates.
+    // `derivative` is what bias_gelu left in its values. grad_bias accumulates.
     void (*bias_gelu_backward)(RowRange rows, std::int64_t columns, const float* grad_output,
-                               const float* biased, float* grad_values, float* grad_bias);
+                               const float* derivative, float* grad_values, float* grad_bias);
 
     // Of the texts of `texts`: output = dropout(softmax(q k^T / sqrt(head_size))) v, heads side by side in
     // the columns. `weights` receives the softmax.
     void (*attention)(RowRange texts, const AttentionShape& shape, const Dropout& dropout,
-                      const BiasedColumns& query, const BiasedColumns& key, const BiasedColumns& value,
-                      float* weights, float* output, std::int64_t output_stride, float* scratch);
+                      const ColumnsOf& query, const ColumnsOf& key, const ColumnsOf& value, float* weights,
+                      float* output, std::int64_t output_stride, float* scratch);
 
     void (*attention_backward)(RowRange texts, const AttentionShape& shape, const Dropout& dropout,
-                               const BiasedColumns& query, const BiasedColumns& key,
-                               const BiasedColumns& value, const float* weights, const float* grad_output,
-                               std::int64_t grad_output_stride, const BiasedColumnsGradient& grad_query,
-                               const BiasedColumnsGradient& grad_key, const BiasedColumnsGradient& grad_value,
+                               const ColumnsOf& query, const ColumnsOf& key, const ColumnsOf& value,
+                               const float* weights, const float* grad_output,
+                               std::int64_t grad_output_stride, const GradientOfColumns& grad_query,
+                               const GradientOfColumns& grad_key, const GradientOfColumns& grad_value,
                                float* scratch);
 
     // mask[i * columns + j] = 0 or dropout.scale, for rows of the given keys.
@@ -156,7 +164,9 @@ struct Kernels {
     void (*normal)(std::uint64_t key, std::int64_t first, std::int64_t count, double deviation, float* out);
 };
 
-// The widest instruction set that this machine runs.
+// Those that this machine runs, the widest first.
+std::span<const Kernels* const> runnable_kernels();
+// The first of them.
 const Kernels& best_kernels();
 
 namespace generic {

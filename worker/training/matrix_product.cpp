@@ -15,8 +15,7 @@ at::Tensor view(const ProductSide& side) {
     return side.transposed ? side.matrix.t() : side.matrix;
 }
 
-MatrixProduct product_of(const Tensor& result, const ProductSide& left, const ProductSide& right,
-                         bool accumulate) {
+MatrixProduct product_of(const Tensor& result, const ProductSide& left, const ProductSide& right) {
     return {
         .rows = result.size(0),
         .columns = result.size(1),
@@ -29,18 +28,7 @@ MatrixProduct product_of(const Tensor& result, const ProductSide& left, const Pr
         .right_transposed = right.transposed,
         .result = mutable_data(result),
         .result_stride = result.stride(0),
-        .accumulate = accumulate,
     };
-}
-
-void multiply_by_libtorch(const Tensor& result, const ProductSide& left, const ProductSide& right,
-                          bool accumulate) {
-    Tensor target = result;
-    if (accumulate) {
-        target.addmm_(view(left), view(right));
-    } else {
-        at::mm_out(target, view(left), view(right));
-    }
 }
 
 // Packs the right side, then multiplies row by row, each shared by threads. `Kernel` has pack_right and multiply.
@@ -59,25 +47,50 @@ void multiply_by(const Kernel& kernel, const MatrixProduct& product, Number* pac
     });
 }
 
+// Whether the kernels did it.
+bool multiply_by_kernels(const MatrixProduct& product, Precision precision) {
+    constexpr std::int64_t kFloat = sizeof(float);
+    if (precision == Precision::bf16) {
+        const auto packed = PerChunk::scratch(1, reduced_right_bytes(product) / kFloat);
+        multiply_by(*reduced_products(), product, packed.of(0), reduced_scratch_bytes(product) / kFloat);
+        return true;
+    }
+    if (best_kernels().fast_products) {
+        const auto packed = PerChunk::scratch(1, packed_right_floats(product));
+        multiply_by(best_kernels(), product, packed.of(0), product_scratch_floats(product));
+        return true;
+    }
+    return false;
+}
+
 }  // namespace
 
 bool multiplies_bf16() {
     return reduced_products() != nullptr;
 }
 
-void multiply_into(const Tensor& result, const ProductSide& left, const ProductSide& right, bool accumulate,
-                   Precision precision) {
-    const MatrixProduct product = product_of(result, left, right, accumulate);
-    constexpr std::int64_t kFloat = sizeof(float);
-    if (precision == Precision::bf16) {
-        const Tensor packed = at::empty({reduced_right_bytes(product) / kFloat}, at::kFloat);
-        multiply_by(*reduced_products(), product, mutable_data(packed),
-                    reduced_scratch_bytes(product) / kFloat);
-    } else if (best_kernels().fast_products) {
-        const Tensor packed = at::empty({packed_right_floats(product)}, at::kFloat);
-        multiply_by(best_kernels(), product, mutable_data(packed), product_scratch_floats(product));
+void multiply_into(const Tensor& result, const ProductSide& left, const ProductSide& right,
+                   Precision precision, const Tensor& bias) {
+    MatrixProduct product = product_of(result, left, right);
+    product.bias = bias.defined() ? data(bias) : nullptr;
+    if (multiply_by_kernels(product, precision)) {
+        return;
+    }
+    Tensor target = result;
+    if (bias.defined()) {
+        at::addmm_out(target, bias, view(left), view(right));
     } else {
-        multiply_by_libtorch(result, left, right, accumulate);
+        at::mm_out(target, view(left), view(right));
+    }
+}
+
+void add_product_to(const Tensor& result, const ProductSide& left, const ProductSide& right,
+                    Precision precision) {
+    MatrixProduct product = product_of(result, left, right);
+    product.accumulate = true;
+    if (!multiply_by_kernels(product, precision)) {
+        Tensor target = result;
+        target.addmm_(view(left), view(right));
     }
 }
 

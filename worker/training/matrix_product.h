@@ -17,10 +17,14 @@ struct ProductSide {
 // Whether this CPU multiplies bf16 quicker than fp32.
 bool multiplies_bf16();
 
-// result = left right, or result += left right; sums are in fp32. The rows of `result` are contiguous. Uses LibTorch's
-// threads; each element is summed in an order that does not depend on their number where the kernels do it. bf16 needs
-// multiplies_bf16().
+// result = left right + bias; sums are in fp32. The rows of `result` are contiguous; `bias` is that of its columns, or
+// undefined. Uses LibTorch's threads; each element is summed in an order that does not depend on their number where the
+// kernels do it. bf16 needs multiplies_bf16().
 void multiply_into(const at::Tensor& result, const ProductSide& left, const ProductSide& right,
-                   bool accumulate, Precision precision);
+                   Precision precision, const at::Tensor& bias = {});
+
+// result += left right.
+void add_product_to(const at::Tensor& result, const ProductSide& left, const ProductSide& right,
+                    Precision precision);
 
 }  // namespace orchestrate

@@ -2,7 +2,7 @@
 // the order or the rounding of operations: every instruction set gives the same bits.
 #include "worker/training/normal_kernels.h"
 
-#include "worker/training/kernel_math.h"
+#include "worker/training/kernel_random.h"
 
 namespace orchestrate::ORCHESTRATE_KERNEL_SET {
 

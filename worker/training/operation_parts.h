@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -42,34 +43,78 @@ void in_chunks(std::int64_t count, std::int64_t chunks, const Work& work) {
     });
 }
 
-// Memory with one row per chunk.
-class PerChunk {
-  public:
-    static PerChunk zeros(std::int64_t chunks, std::int64_t floats) {
-        return PerChunk(at::zeros({chunks, floats}, at::kFloat));
-    }
-    static PerChunk scratch(std::int64_t chunks, std::int64_t floats) {
-        return PerChunk(at::empty({chunks, floats}, at::kFloat));
-    }
-    float* of(std::int64_t chunk) const { return tensor_.data_ptr<float>() + chunk * tensor_.size(1); }
-    // In order of the chunks: the same bits whatever thread ran first.
-    Tensor total() const { return tensor_.size(0) == 1 ? tensor_.select(0, 0) : tensor_.sum(0); }
-
-  private:
-    explicit PerChunk(Tensor tensor) : tensor_(std::move(tensor)) {}
-    Tensor tensor_;
-};
-
-inline std::int64_t random_floats(std::int64_t columns) {
-    return (columns + 63) / 64 * 64;
-}
-
 inline const float* data(const Tensor& tensor) {
     return tensor.const_data_ptr<float>();
 }
 inline float* mutable_data(const Tensor& tensor) {
     return tensor.mutable_data_ptr<float>();
 }
+
+// Memory with one row per chunk.
+class PerChunk {
+  public:
+    static PerChunk zeros(std::int64_t chunks, std::int64_t floats) {
+        PerChunk memory = scratch(chunks, floats);
+        std::fill_n(memory.of(0), chunks * floats, 0.0F);
+        return memory;
+    }
+    static PerChunk scratch(std::int64_t chunks, std::int64_t floats) { return PerChunk(chunks, floats); }
+    float* of(std::int64_t chunk) const { return memory_.get() + chunk * floats_; }
+    std::int64_t chunks() const { return chunks_; }
+
+  private:
+    static constexpr std::align_val_t kAlignment{64};
+    struct Delete {
+        void operator()(float* memory) const { ::operator delete[](memory, kAlignment); }
+    };
+    PerChunk(std::int64_t chunks, std::int64_t floats)
+        : chunks_(chunks),
+          floats_(floats),
+          memory_(new (kAlignment) float[static_cast<std::size_t>(chunks * floats)]) {}
+
+    std::int64_t chunks_;
+    std::int64_t floats_;
+    std::unique_ptr<float[], Delete> memory_;
+};
+
+// Where the gradient of an operation's input goes: added straight to where a leaf's is collected, without a tensor and an
+// operation of its own, or given to what made the input.
+class InputGradient {
+  public:
+    InputGradient() = default;
+    explicit InputGradient(const Tensor& input)
+        : collected_(input.is_leaf() && input.requires_grad() ? input.grad() : Tensor()),
+          shape_(input.sizes().vec()) {}
+    // Of these rows of it.
+    InputGradient(const Tensor& input, RowRange rows) : InputGradient(input) {
+        if (collected_.defined()) {
+            collected_ = collected_.narrow(0, rows.begin, rows.end - rows.begin);
+        }
+        shape_[0] = rows.end - rows.begin;
+    }
+
+    bool is_collected() const { return collected_.defined(); }
+    // To add to; given to the graph by what the backward pass returns, undefined if it is collected.
+    Tensor sum() const { return is_collected() ? collected_ : at::zeros(shape_, at::kFloat); }
+    Tensor given(const Tensor& sum) const { return is_collected() ? Tensor() : sum; }
+
+    // The sums of the chunks from column `first` on, in order of the chunks: the same bits whatever thread ran first.
+    Tensor add(const PerChunk& sums, std::int64_t first) const {
+        const Tensor all = sum();
+        float* const to = mutable_data(all);
+        for (std::int64_t chunk = 0; chunk < sums.chunks(); ++chunk) {
+            const float* const from = sums.of(chunk) + first;
+            for (std::int64_t i = 0; i < all.numel(); ++i) {
+                to[i] += from[i];
+            }
+        }
+        return given(all);
+    }
+
+  private:
+    Tensor collected_;
+    std::vector<std::int64_t> shape_;
+};
 
 template <class NodeType, class... Inputs>
 void record(const std::shared_ptr<NodeType>& node, const Tensor& output, const Inputs&... inputs) {
@@ -99,7 +144,7 @@ inline Tensor on_device(const std::vector<std::int64_t>& values, at::Device devi
 inline Tensor make_mask(const std::vector<TokenKey>& keys, std::int64_t columns, const Dropout& dropout) {
     const auto rows = static_cast<std::int64_t>(keys.size());
     const Tensor mask = at::empty({rows, columns}, at::kFloat);
-    const auto random = PerChunk::scratch(1, random_floats(columns));
+    const auto random = PerChunk::scratch(1, random_scratch_floats(columns));
     best_kernels().dropout_mask({0, rows}, columns, dropout, keys.data(), mutable_data(mask), random.of(0));
     return mask;
 }

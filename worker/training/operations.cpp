@@ -17,9 +17,11 @@ struct EmbedBackward : Node {
     Tensor gain;
     Tensor normalized;
     Tensor inverse_deviation;
-    std::int64_t words = 0;
-    std::int64_t positions = 0;
-    std::int64_t types = 0;
+    InputGradient word;
+    InputGradient position;
+    InputGradient type;
+    InputGradient norm_gain;
+    InputGradient norm_bias;
 
     variable_list apply(variable_list&& upstream) override {
         const Tensor gradient = upstream[0].contiguous();
@@ -27,7 +29,7 @@ struct EmbedBackward : Node {
         const std::int64_t columns = gradient.size(1);
         const std::int64_t chunks = chunks_for(rows, kRowsPerChunk);
         const auto sums = PerChunk::zeros(chunks, 2 * columns);
-        const auto random = PerChunk::scratch(chunks, random_floats(columns));
+        const auto random = PerChunk::scratch(chunks, random_scratch_floats(columns));
         const Tensor grad_sum = at::empty_like(gradient);
         in_chunks(rows, chunks, [&](std::int64_t chunk, RowRange range) {
             best_kernels().embed_backward(range, columns, data(gradient), data(gain), dropout,
@@ -35,32 +37,31 @@ struct EmbedBackward : Node {
                                           data(inverse_deviation), mutable_data(grad_sum), sums.of(chunk),
                                           sums.of(chunk) + columns, random.of(chunk));
         });
-        const Tensor grad_word = at::zeros({words, columns}, at::kFloat);
-        const Tensor grad_position = at::zeros({positions, columns}, at::kFloat);
+        const Tensor grad_word = word.sum();
+        const Tensor grad_position = position.sum();
         const float* const from = data(grad_sum);
         for (std::int64_t row = 0; row < rows; ++row) {
             const auto at = static_cast<std::size_t>(row);
-            float* const word = mutable_data(grad_word) + layout->batch.token[at] * columns;
-            float* const position = mutable_data(grad_position) + layout->batch.position_id[at] * columns;
+            float* const of_word = mutable_data(grad_word) + layout->batch.token[at] * columns;
+            float* const of_position = mutable_data(grad_position) + layout->batch.position_id[at] * columns;
             for (std::int64_t i = 0; i < columns; ++i) {
-                word[i] += from[row * columns + i];
-                position[i] += from[row * columns + i];
+                of_word[i] += from[row * columns + i];
+                of_position[i] += from[row * columns + i];
             }
         }
-        const Tensor total = sums.total();
-        return {grad_word, grad_position, type_gradient(grad_sum, grad_position), total.narrow(0, 0, columns),
-                total.narrow(0, columns, columns)};
+        return {word.given(grad_word), position.given(grad_position), type_gradient(grad_sum),
+                norm_gain.add(sums, 0), norm_bias.add(sums, columns)};
     }
 
-    Tensor type_gradient(const Tensor& grad_sum, const Tensor& grad_position) const {
+    Tensor type_gradient(const Tensor& grad_sum) const {
+        const Tensor gradient = type.sum();
         const auto& type_id = layout->batch.type_id;
-        const Tensor gradient = at::zeros({types, grad_sum.size(1)}, at::kFloat);
         if (type_id.empty()) {
-            gradient.select(0, 0).copy_(grad_position.sum(0));
+            gradient.select(0, 0).add_(grad_sum.sum(0));
         } else {
             gradient.index_add_(0, at::tensor(at::ArrayRef<std::int64_t>(type_id)), grad_sum);
         }
-        return gradient;
+        return type.given(gradient);
     }
 };
 
@@ -73,6 +74,9 @@ struct AddNormBackward : Node {
     Tensor gain;
     Tensor normalized;
     Tensor inverse_deviation;
+    InputGradient values_bias;
+    InputGradient norm_gain;
+    InputGradient norm_bias;
 
     variable_list apply(variable_list&& upstream) override {
         const Tensor gradient = upstream[0].contiguous();
@@ -80,7 +84,7 @@ struct AddNormBackward : Node {
         const std::int64_t columns = gradient.size(1);
         const std::int64_t chunks = chunks_for(rows, kRowsPerChunk);
         const auto sums = PerChunk::zeros(chunks, 3 * columns);
-        const auto random = PerChunk::scratch(chunks, random_floats(columns));
+        const auto random = PerChunk::scratch(chunks, random_scratch_floats(columns));
         const Tensor grad_residual = at::empty_like(gradient);
         const Tensor grad_values = at::empty_like(gradient);
         in_chunks(rows, chunks, [&](std::int64_t chunk, RowRange range) {
@@ -90,16 +94,16 @@ struct AddNormBackward : Node {
                 data(normalized), data(inverse_deviation), mutable_data(grad_residual),
                 mutable_data(grad_values), sum, sum + columns, sum + 2 * columns, random.of(chunk));
         });
-        const Tensor total = sums.total();
-        return {grad_values, total.narrow(0, 0, columns), grad_residual, total.narrow(0, columns, columns),
-                total.narrow(0, 2 * columns, columns)};
+        return {grad_values, values_bias.add(sums, 0), grad_residual, norm_gain.add(sums, columns),
+                norm_bias.add(sums, 2 * columns)};
     }
 };
 
 // --- bias + GELU ---
 
 struct BiasGeluBackward : Node {
-    Tensor biased;
+    Tensor derivative;
+    InputGradient bias;
 
     variable_list apply(variable_list&& upstream) override {
         const Tensor gradient = upstream[0].contiguous();
@@ -109,10 +113,10 @@ struct BiasGeluBackward : Node {
         const auto sums = PerChunk::zeros(chunks, columns);
         const Tensor grad_values = at::empty_like(gradient);
         in_chunks(rows, chunks, [&](std::int64_t chunk, RowRange range) {
-            best_kernels().bias_gelu_backward(range, columns, data(gradient), data(biased),
+            best_kernels().bias_gelu_backward(range, columns, data(gradient), data(derivative),
                                               mutable_data(grad_values), sums.of(chunk));
         });
-        return {grad_values, sums.total()};
+        return {grad_values, bias.add(sums, 0)};
     }
 };
 
@@ -154,7 +158,7 @@ Tensor Operations::embed(const BatchLayoutPtr& layout, const Tensor& word, const
     const std::int64_t columns = word.size(1);
     const std::int64_t rows = batch.rows();
     const std::int64_t chunks = chunks_for(rows, kRowsPerChunk);
-    const auto random = PerChunk::scratch(chunks, random_floats(columns));
+    const auto random = PerChunk::scratch(chunks, random_scratch_floats(columns));
     const Tensor normalized = at::empty({rows, columns}, at::kFloat);
     const Tensor inverse_deviation = at::empty({rows}, at::kFloat);
     const Tensor output = at::empty({rows, columns}, at::kFloat);
@@ -172,9 +176,11 @@ Tensor Operations::embed(const BatchLayoutPtr& layout, const Tensor& word, const
         node->gain = norm.gain.detach();
         node->normalized = normalized;
         node->inverse_deviation = inverse_deviation;
-        node->words = word.size(0);
-        node->positions = position.size(0);
-        node->types = type.size(0);
+        node->word = InputGradient(word);
+        node->position = InputGradient(position);
+        node->type = InputGradient(type);
+        node->norm_gain = InputGradient(norm.gain);
+        node->norm_bias = InputGradient(norm.bias);
         record(node, output, word, position, type, norm.gain, norm.bias);
     }
     return output;
@@ -189,7 +195,7 @@ Tensor Operations::add_norm(const BatchLayoutPtr& layout, Rows rows_kind, const 
     const std::int64_t columns = values.size(1);
     const std::int64_t rows = values.size(0);
     const std::int64_t chunks = chunks_for(rows, kRowsPerChunk);
-    const auto random = PerChunk::scratch(chunks, random_floats(columns));
+    const auto random = PerChunk::scratch(chunks, random_scratch_floats(columns));
     const Tensor normalized = at::empty({rows, columns}, at::kFloat);
     const Tensor inverse_deviation = at::empty({rows}, at::kFloat);
     const Tensor output = at::empty({rows, columns}, at::kFloat);
@@ -206,6 +212,9 @@ Tensor Operations::add_norm(const BatchLayoutPtr& layout, Rows rows_kind, const 
         node->gain = norm.gain.detach();
         node->normalized = normalized;
         node->inverse_deviation = inverse_deviation;
+        node->values_bias = InputGradient(bias);
+        node->norm_gain = InputGradient(norm.gain);
+        node->norm_bias = InputGradient(norm.bias);
         record(node, output, values, bias, residual, norm.gain, norm.bias);
     }
     return output;
@@ -217,14 +226,15 @@ Tensor Operations::bias_gelu(const Tensor& values, const Tensor& bias) const {
     }
     const std::int64_t rows = values.size(0);
     const std::int64_t columns = values.size(1);
-    const Tensor biased = values.detach();
+    const Tensor overwritten = values.detach();
     const Tensor output = at::empty({rows, columns}, at::kFloat);
     in_chunks(rows, chunks_for(rows, kRowsPerChunk), [&](std::int64_t, RowRange range) {
-        best_kernels().bias_gelu(range, columns, mutable_data(biased), data(bias), mutable_data(output));
+        best_kernels().bias_gelu(range, columns, mutable_data(overwritten), data(bias), mutable_data(output));
     });
     if (wants_gradient({values, bias})) {
         auto node = std::make_shared<BiasGeluBackward>();
-        node->biased = biased;
+        node->derivative = overwritten;
+        node->bias = InputGradient(bias);
         record(node, output, values, bias);
     }
     return output;

@@ -69,7 +69,8 @@ class Operations {
 
     // x weight^T, without a bias (the operation that takes the product adds it).
     at::Tensor project(const at::Tensor& x, const at::Tensor& weight) const;
-    // For attention: these outputs alone. The bias is added where attention does not add it.
+    // For attention: these outputs alone, with the bias. Its gradient is given by the kernels' attention, which has the
+    // sums at hand, or else by this.
     at::Tensor project_for_attention(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                                      RowRange outputs) const;
 
@@ -113,7 +114,8 @@ class Operations {
 
   private:
     const BatchTensors& tensors(const BatchLayoutPtr& layout) const { return layout->tensors(device_); }
-    at::Tensor project_by_kernels(const at::Tensor& x, const at::Tensor& weight, RowRange outputs) const;
+    at::Tensor project_by_kernels(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                                  RowRange outputs) const;
 
     at::Device device_;
     Precision precision_ = Precision::fp32;

@@ -2,6 +2,7 @@
 // tiles of the result in registers (Goto and van de Geijn 2008).
 #include "worker/training/product_kernels.h"
 
+#include "worker/training/kernel_transpose.h"
 #include "worker/training/product_tile.h"
 
 namespace orchestrate::ORCHESTRATE_KERNEL_SET {
@@ -38,21 +39,22 @@ void pack_left(Index first_row, Index rows, Index first_depth, Index depth, cons
 // One tile of the result that may be narrower than a panel.
 template <Left left>
 void result_tile(Index rows, Index columns, Index depth, const float* a, Index a_stride, const float* panel,
-                 float* c, Index c_stride, bool accumulate) {
+                 float* c, Index c_stride, Addend addend) {
     if (columns == kPanelColumns) {
         multiply_tile_of<kPanelVectors, left>(rows, depth, a, a_stride, panel, kPanelColumns, c, c_stride,
-                                              accumulate);
+                                              addend);
         return;
     }
     float edge[kTileRows * kPanelColumns];
     const auto bytes = static_cast<std::size_t>(columns) * sizeof(float);
-    if (accumulate) {
+    if (addend.values != nullptr) {
         for (Index row = 0; row < rows; ++row) {
-            memcpy(edge + row * kPanelColumns, c + row * c_stride, bytes);
+            memcpy(edge + row * kPanelColumns, addend.values + row * addend.stride, bytes);
         }
+        addend = {edge, kPanelColumns};
     }
     multiply_tile_of<kPanelVectors, left>(rows, depth, a, a_stride, panel, kPanelColumns, edge, kPanelColumns,
-                                          accumulate);
+                                          addend);
     for (Index row = 0; row < rows; ++row) {
         memcpy(c + row * c_stride, edge + row * kPanelColumns, bytes);
     }
@@ -75,15 +77,10 @@ void pack_right(RowRange columns, const MatrixProduct& product, float* packed) {
                 memcpy(panel + k * kPanelColumns, product.right + k * product.right_stride + first, bytes);
             }
         } else {
-            constexpr Index kPiece = 16;  // so many lines of the panel stay in the first cache
-            for (Index begin = 0; begin < product.depth; begin += kPiece) {
-                const Index end = smaller(product.depth, begin + kPiece);
-                for (Index column = 0; column < width; ++column) {
-                    const float* const from = product.right + (first + column) * product.right_stride;
-                    for (Index k = begin; k < end; ++k) {
-                        panel[k * kPanelColumns + column] = from[k];
-                    }
-                }
+            for (Index column = 0; column < width; column += kTransposedRows) {
+                transpose(smaller(kTransposedRows, width - column), product.depth,
+                          product.right + (first + column) * product.right_stride, product.right_stride,
+                          panel + column, kPanelColumns);
             }
         }
         for (Index k = 0; k < product.depth && width < kPanelColumns; ++k) {
@@ -102,6 +99,12 @@ void multiply(RowRange rows, const MatrixProduct& product, const float* packed, 
         for (Index first_depth = 0; first_depth < product.depth; first_depth += depth_of_pass) {
             const Index depth = smaller(depth_of_pass, product.depth - first_depth);
             const bool accumulate = product.accumulate || first_depth > 0;
+            const auto addend_of = [&](const float* result, Index column) -> Addend {
+                if (accumulate) {
+                    return {result, product.result_stride};
+                }
+                return product.bias == nullptr ? Addend{} : Addend{product.bias + column, 0};
+            };
             if (product.left_transposed) {
                 pack_left(first_row, end_row - first_row, first_depth, depth, product, scratch);
             }
@@ -111,14 +114,14 @@ void multiply(RowRange rows, const MatrixProduct& product, const float* packed, 
                 for (Index row = first_row; row < end_row; row += kTileRows) {
                     const Index count = smaller(kTileRows, end_row - row);
                     float* const result = product.result + row * product.result_stride + column;
+                    const Addend addend = addend_of(result, column);
                     if (product.left_transposed) {
                         result_tile<Left::by_depth>(count, width, depth, scratch + (row - first_row) * depth,
-                                                    kTileRows, panel, result, product.result_stride,
-                                                    accumulate);
+                                                    kTileRows, panel, result, product.result_stride, addend);
                     } else {
                         result_tile<Left::by_row>(
                             count, width, depth, product.left + row * product.left_stride + first_depth,
-                            product.left_stride, panel, result, product.result_stride, accumulate);
+                            product.left_stride, panel, result, product.result_stride, addend);
                     }
                 }
             }

@@ -19,18 +19,30 @@ using Vector = float __attribute__((vector_size(kVectorFloats * sizeof(float)), 
 // Whether a[row, k] lies at a[row * stride + k] or at a[k * stride + row].
 enum class Left { by_row, by_depth };
 
-// c = a b, or c += a b: c is [Rows x Vectors * kVectorFloats], b row-major with that many columns.
+// What is added to a product, row by row: the result's own memory if it accumulates; stride 0: the same for all rows;
+// null: nothing.
+struct Addend {
+    const float* values = nullptr;
+    Index stride = 0;
+
+    Addend from_row(Index row) const {
+        return values == nullptr ? *this : Addend{values + row * stride, stride};
+    }
+};
+
+// c = a b + addend: c is [Rows x Vectors * kVectorFloats], b row-major with that many columns.
 template <int Rows, int Vectors, Left left>
 inline void multiply_tile(Index depth, const float* a, Index a_stride, const float* b, Index b_stride,
-                          float* c, Index c_stride, bool accumulate) {
+                          float* c, Index c_stride, Addend addend) {
     Vector sum[Rows][Vectors];
 #pragma GCC unroll 16
     for (int row = 0; row < Rows; ++row) {
 #pragma GCC unroll 4
         for (int i = 0; i < Vectors; ++i) {
-            sum[row][i] = accumulate
-                              ? *reinterpret_cast<const Vector*>(c + row * c_stride + i * kVectorFloats)
-                              : Vector{};
+            sum[row][i] = addend.values == nullptr
+                              ? Vector{}
+                              : *reinterpret_cast<const Vector*>(addend.values + row * addend.stride +
+                                                                 i * kVectorFloats);
         }
     }
     for (Index k = 0; k < depth; ++k) {
@@ -60,31 +72,32 @@ inline void multiply_tile(Index depth, const float* a, Index a_stride, const flo
 // The same for 1 to kTileRows rows.
 template <int Vectors, Left left>
 inline void multiply_tile_of(Index rows, Index depth, const float* a, Index a_stride, const float* b,
-                             Index b_stride, float* c, Index c_stride, bool accumulate) {
+                             Index b_stride, float* c, Index c_stride, Addend addend) {
     const Index a_row = left == Left::by_row ? a_stride : 1;
     const auto advance = [&](Index done) {
         a += done * a_row;
         c += done * c_stride;
+        addend = addend.from_row(done);
         rows -= done;
     };
     if (rows == kTileRows) {
-        multiply_tile<kTileRows, Vectors, left>(depth, a, a_stride, b, b_stride, c, c_stride, accumulate);
+        multiply_tile<kTileRows, Vectors, left>(depth, a, a_stride, b, b_stride, c, c_stride, addend);
         return;
     }
     if (rows >= 8 && kTileRows > 8) {
-        multiply_tile<8, Vectors, left>(depth, a, a_stride, b, b_stride, c, c_stride, accumulate);
+        multiply_tile<8, Vectors, left>(depth, a, a_stride, b, b_stride, c, c_stride, addend);
         advance(8);
     }
     if (rows >= 4) {
-        multiply_tile<4, Vectors, left>(depth, a, a_stride, b, b_stride, c, c_stride, accumulate);
+        multiply_tile<4, Vectors, left>(depth, a, a_stride, b, b_stride, c, c_stride, addend);
         advance(4);
     }
     if (rows >= 2) {
-        multiply_tile<2, Vectors, left>(depth, a, a_stride, b, b_stride, c, c_stride, accumulate);
+        multiply_tile<2, Vectors, left>(depth, a, a_stride, b, b_stride, c, c_stride, addend);
         advance(2);
     }
     if (rows >= 1) {
-        multiply_tile<1, Vectors, left>(depth, a, a_stride, b, b_stride, c, c_stride, accumulate);
+        multiply_tile<1, Vectors, left>(depth, a, a_stride, b, b_stride, c, c_stride, addend);
     }
 }
 

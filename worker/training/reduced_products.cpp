@@ -4,7 +4,8 @@
 
 #include <immintrin.h>
 
-#include "worker/training/kernel_math.h"
+#include "worker/training/kernel_transpose.h"
+#include "worker/training/product_tile.h"
 
 namespace orchestrate::ORCHESTRATE_KERNEL_SET {
 namespace {
@@ -13,7 +14,6 @@ using Pair = std::uint32_t;
 
 constexpr Index kLanes = 16;
 constexpr Index kPanelColumns = 2 * kLanes;
-constexpr int kTileRows = 12;
 constexpr Index kDepthOfPass = 2 * kProductDepth;
 static_assert(kProductColumns % kPanelColumns == 0);
 static_assert(kProductRows % kTileRows == 0);
@@ -56,16 +56,17 @@ inline void round_row(const float* from, Index count, Pair* to) {
     }
 }
 
-// c = a b, or c += a b, for a whole panel; a[row, k] lies at row * row_stride + k * pair_stride.
+// c = a b + addend (see product_tile.h) for a whole panel; a[row, k] lies at row * row_stride + k * pair_stride.
 template <int Rows>
 inline void multiply_tile(Index pairs, const Pair* a, Index row_stride, Index pair_stride, const Pair* panel,
-                          float* c, Index c_stride, bool accumulate) {
+                          float* c, Index c_stride, Addend addend) {
     __m512 left[Rows];
     __m512 right[Rows];
 #pragma GCC unroll 16
     for (int row = 0; row < Rows; ++row) {
-        left[row] = accumulate ? _mm512_loadu_ps(c + row * c_stride) : _mm512_setzero_ps();
-        right[row] = accumulate ? _mm512_loadu_ps(c + row * c_stride + kLanes) : _mm512_setzero_ps();
+        const float* const added = addend.values + row * addend.stride;
+        left[row] = addend.values != nullptr ? _mm512_loadu_ps(added) : _mm512_setzero_ps();
+        right[row] = addend.values != nullptr ? _mm512_loadu_ps(added + kLanes) : _mm512_setzero_ps();
     }
     for (Index k = 0; k < pairs; ++k) {
         const auto b_left = (__m512bh)_mm512_loadu_si512(panel + k * kPanelColumns);
@@ -117,11 +118,12 @@ LeftBlock pack_left(Index first_row, Index rows, Index first_depth, Index depth,
 }
 
 void multiply_rows(Index rows, Index pairs, const Pair* a, const LeftBlock& block, const Pair* panel,
-                   float* c, Index c_stride, bool accumulate) {
+                   float* c, Index c_stride, Addend addend) {
     const auto run = [&]<int Rows>() {
-        multiply_tile<Rows>(pairs, a, block.row_stride, block.pair_stride, panel, c, c_stride, accumulate);
+        multiply_tile<Rows>(pairs, a, block.row_stride, block.pair_stride, panel, c, c_stride, addend);
         a += Rows * block.row_stride;
         c += Rows * c_stride;
+        addend = addend.from_row(Rows);
         rows -= Rows;
     };
     if (rows == kTileRows) {
@@ -148,18 +150,18 @@ void pack_right(RowRange columns, const MatrixProduct& product, void* packed) {
         const Index width = smaller(kPanelColumns, columns.end - first);
         Pair* const panel = static_cast<Pair*>(packed) + first * pairs;
         if (product.right_transposed) {
-            constexpr Index kPiece = 16;  // so many lines of the panel stay in the first cache
+            constexpr Index kPiece = 16;
             for (Index begin = 0; begin < pairs; begin += kPiece) {
                 const Index count = smaller(kPiece, pairs - begin);
-                for (Index column = 0; column < kPanelColumns; ++column) {
-                    Pair row[kPiece] = {};
-                    if (column < width) {
-                        round_row(product.right + (first + column) * product.right_stride + 2 * begin,
-                                  smaller(2 * count, product.depth - 2 * begin), row);
-                    }
-                    for (Index k = 0; k < count; ++k) {
-                        panel[(begin + k) * kPanelColumns + column] = row[k];
-                    }
+                Pair rounded[kPanelColumns][kPiece] = {};
+                for (Index column = 0; column < width; ++column) {
+                    round_row(product.right + (first + column) * product.right_stride + 2 * begin,
+                              smaller(2 * count, product.depth - 2 * begin), rounded[column]);
+                }
+                for (Index column = 0; column < kPanelColumns; column += kTransposedRows) {
+                    transpose_block(kTransposedRows, count, reinterpret_cast<const float*>(rounded[column]),
+                                    kPiece, reinterpret_cast<float*>(panel + begin * kPanelColumns + column),
+                                    kPanelColumns);
                 }
             }
             continue;
@@ -187,6 +189,12 @@ void multiply(RowRange rows, const MatrixProduct& product, const void* packed, v
         for (Index first_depth = 0; first_depth < product.depth; first_depth += depth_of_pass) {
             const Index depth = smaller(depth_of_pass, product.depth - first_depth);
             const bool accumulate = product.accumulate || first_depth > 0;
+            const auto addend_of = [&](const float* result, Index column) -> Addend {
+                if (accumulate) {
+                    return {result, product.result_stride};
+                }
+                return product.bias == nullptr ? Addend{} : Addend{product.bias + column, 0};
+            };
             const LeftBlock block = pack_left(first_row, end_row - first_row, first_depth, depth, product,
                                               static_cast<Pair*>(scratch));
             for (Index column = 0; column < product.columns; column += kPanelColumns) {
@@ -197,17 +205,21 @@ void multiply(RowRange rows, const MatrixProduct& product, const void* packed, v
                     const Index count = smaller(kTileRows, end_row - row);
                     const Pair* const a = block.pairs + (row - first_row) * pairs_of(depth);
                     float* const c = product.result + row * product.result_stride + column;
+                    Addend addend = addend_of(c, column);
                     if (width == kPanelColumns) {
                         multiply_rows(count, pairs_of(depth), a, block, panel, c, product.result_stride,
-                                      accumulate);
+                                      addend);
                         continue;
                     }
                     float edge[kTileRows * kPanelColumns] = {};
                     const auto bytes = static_cast<std::size_t>(width) * sizeof(float);
-                    for (Index i = 0; accumulate && i < count; ++i) {
-                        memcpy(edge + i * kPanelColumns, c + i * product.result_stride, bytes);
+                    if (addend.values != nullptr) {
+                        for (Index i = 0; i < count; ++i) {
+                            memcpy(edge + i * kPanelColumns, addend.values + i * addend.stride, bytes);
+                        }
+                        addend = {edge, kPanelColumns};
                     }
-                    multiply_rows(count, pairs_of(depth), a, block, panel, edge, kPanelColumns, accumulate);
+                    multiply_rows(count, pairs_of(depth), a, block, panel, edge, kPanelColumns, addend);
                     for (Index i = 0; i < count; ++i) {
                         memcpy(c + i * product.result_stride, edge + i * kPanelColumns, bytes);
                     }

@@ -24,6 +24,7 @@ std::vector<float> random_values(std::int64_t count, std::uint64_t seed) {
 struct Case {
     std::int64_t rows, columns, depth;
     bool left_transposed, right_transposed, accumulate;
+    bool bias = false;
 };
 
 class Problem {
@@ -34,6 +35,7 @@ class Problem {
         left_ = random_values(left_stride * (shape.left_transposed ? shape.depth : shape.rows), 1);
         right_ = random_values(right_stride * (shape.right_transposed ? shape.columns : shape.depth), 2);
         before_ = random_values(shape.rows * result_stride(), 3);
+        bias_ = random_values(shape.columns, 4);
         product_ = {.rows = shape.rows,
                     .columns = shape.columns,
                     .depth = shape.depth,
@@ -44,7 +46,8 @@ class Problem {
                     .right_stride = right_stride,
                     .right_transposed = shape.right_transposed,
                     .result_stride = result_stride(),
-                    .accumulate = shape.accumulate};
+                    .accumulate = shape.accumulate,
+                    .bias = shape.bias ? bias_.data() : nullptr};
     }
 
     // The result of cutting the rows at `cuts` and the columns of the right side at a multiple of kProductColumns.
@@ -74,6 +77,7 @@ class Problem {
                 const auto at = static_cast<std::size_t>(row * result_stride() + column);
                 const bool inside = column < shape_.columns;
                 double expected = inside && !shape_.accumulate ? 0.0 : before_[at];
+                expected += inside && shape_.bias ? bias_[static_cast<std::size_t>(column)] : 0.0;
                 for (std::int64_t k = 0; inside && k < shape_.depth; ++k) {
                     expected += static_cast<double>(left(row, k)) * right(k, column);
                 }
@@ -115,17 +119,19 @@ class Problem {
     }
 
     Case shape_;
-    std::vector<float> left_, right_, before_;
+    std::vector<float> left_, right_, before_, bias_;
     MatrixProduct product_;
 };
 
 const std::vector<Case> kCases = {
-    {1, 1, 1, false, false, false},    {16, 64, 48, false, true, false}, {37, 70, 300, false, true, false},
-    {500, 33, 64, false, false, true}, {64, 96, 517, true, false, true}, {31, 40, 9, true, true, false},
+    {1, 1, 1, false, false, false},         {16, 64, 48, false, true, false},
+    {37, 70, 300, false, true, false},      {500, 33, 64, false, false, true},
+    {64, 96, 517, true, false, true},       {31, 40, 9, true, true, false},
+    {29, 96, 40, false, true, false, true}, {13, 45, 700, false, true, false, true},
 };
 
 TEST(ProductKernelsTest, EveryInstructionSetMultiplies) {
-    for (const Kernels* const kernels : {&generic::kernels(), &best_kernels()}) {
+    for (const Kernels* const kernels : runnable_kernels()) {
         for (const Case& shape : kCases) {
             Problem problem(shape);
             EXPECT_LT(problem.error(problem.solve(*kernels)), 1e-4)
