@@ -126,7 +126,7 @@ Tensor Operations::attention(const BatchLayoutPtr& layout, const Tensor& qkv, co
         auto node = std::make_shared<AttentionBackward>();
         node->in = std::move(in);
         node->weights = weights;
-        record(node, output, qkv, bias);
+        record(node, output, qkv, node->in.bias.edge(bias));
     }
     return output;
 }
@@ -147,7 +147,7 @@ Tensor Operations::first_token_attention(const BatchLayoutPtr& layout, const Ten
         auto node = std::make_shared<AttentionBackward>();
         node->in = std::move(in);
         node->weights = weights;
-        record(node, output, query, key_value, bias);
+        record(node, output, query, key_value, node->in.bias.edge(bias));
     }
     return output;
 }

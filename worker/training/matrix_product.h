@@ -1,10 +1,13 @@
-// Products of fp32 matrices on the CPU, by the kernels where they are quicker than LibTorch's; with operands rounded to
+// Products of fp32 matrices on the CPU, alone or with work on their rows, by the kernels where they are quicker than LibTorch's; with operands rounded to
 // bf16 if asked for.
 #pragma once
+
+#include <functional>
 
 #include <ATen/core/Tensor.h>
 
 #include "common/job_config.h"
+#include "worker/training/kernels.h"
 
 namespace orchestrate {
 
@@ -22,6 +25,18 @@ bool multiplies_bf16();
 // kernels do it. bf16 needs multiplies_bf16().
 void multiply_into(const at::Tensor& result, const ProductSide& left, const ProductSide& right,
                    Precision precision, const at::Tensor& bias = {});
+
+// What is done with some rows while they are in the cache: before the left side's are read and after the result's are
+// written; null: nothing. `chunk` is the part of all rows, of product_chunks(rows), that one thread works on.
+struct RowWork {
+    std::function<void(std::int64_t chunk, RowRange rows)> before;
+    std::function<void(std::int64_t chunk, RowRange rows)> after;
+};
+std::int64_t product_chunks(std::int64_t rows);
+
+// result = left right with such work.
+void multiply_by_rows(const at::Tensor& result, const ProductSide& left, const ProductSide& right,
+                      Precision precision, const RowWork& work);
 
 // result += left right.
 void add_product_to(const at::Tensor& result, const ProductSide& left, const ProductSide& right,

@@ -165,14 +165,14 @@ at::Tensor EncoderClassifier::encode_layer(const Pass& pass, const Layer& layer,
     const at::Tensor& bias = layer.query_key_value.bias;
     if (first_token_only) {
         residual = operations_.first_rows(layout, x);
-        const at::Tensor query = operations_.project_for_attention(residual, weight, bias, {0, hidden});
-        const at::Tensor key_value = operations_.project_for_attention(x, weight, bias, {hidden, 3 * hidden});
+        const at::Tensor query = operations_.project(residual, weight, bias, {0, hidden});
+        const at::Tensor key_value = operations_.project(x, weight, bias, {hidden, 3 * hidden});
         mixed = operations_.first_token_attention(layout, query, key_value, bias, heads, attention_dropout);
     } else {
         at::Tensor probabilities;
-        mixed = operations_.attention(
-            layout, operations_.project_for_attention(x, weight, bias, {0, 3 * hidden}), bias, heads,
-            attention_dropout, pass.inspection != nullptr ? &probabilities : nullptr);
+        mixed =
+            operations_.attention(layout, operations_.project(x, weight, bias, {0, 3 * hidden}), bias, heads,
+                                  attention_dropout, pass.inspection != nullptr ? &probabilities : nullptr);
         if (pass.inspection != nullptr) {
             pass.inspection->attentions.push_back(probabilities);
         }
@@ -180,18 +180,17 @@ at::Tensor EncoderClassifier::encode_layer(const Pass& pass, const Layer& layer,
     if (pass.unit_outputs != nullptr) {
         pass.unit_outputs->heads.push_back(observed(mixed, rows));
     }
-    const at::Tensor attended = operations_.add_norm(
-        layout, rows,
-        operations_.project(mixed, without_masked(layer.attention_output.weight, layer.kept_head_columns)),
+    const at::Tensor attended = operations_.project_add_norm(
+        layout, rows, mixed, without_masked(layer.attention_output.weight, layer.kept_head_columns),
         layer.attention_output.bias, residual, layer.attention_norm, output_dropout);
-    const at::Tensor inner = operations_.bias_gelu(operations_.project(attended, layer.intermediate.weight),
-                                                   layer.intermediate.bias);
+    const at::Tensor inner =
+        operations_.project_gelu(attended, layer.intermediate.weight, layer.intermediate.bias);
     if (pass.unit_outputs != nullptr) {
         pass.unit_outputs->neurons.push_back(observed(inner, rows));
     }
-    return operations_.add_norm(
-        layout, rows, operations_.project(inner, without_masked(layer.output.weight, layer.kept_neurons)),
-        layer.output.bias, attended, layer.output_norm, inner_dropout);
+    return operations_.project_add_norm(layout, rows, inner,
+                                        without_masked(layer.output.weight, layer.kept_neurons),
+                                        layer.output.bias, attended, layer.output_norm, inner_dropout);
 }
 
 at::Tensor EncoderClassifier::head(const Pass& pass, const at::Tensor& x) const {

@@ -65,61 +65,6 @@ struct EmbedBackward : Node {
     }
 };
 
-// --- residual + dropout + layer norm ---
-
-struct AddNormBackward : Node {
-    BatchLayoutPtr layout;
-    Rows rows_kind = Rows::tokens;
-    Dropout dropout;
-    Tensor gain;
-    Tensor normalized;
-    Tensor inverse_deviation;
-    InputGradient values_bias;
-    InputGradient norm_gain;
-    InputGradient norm_bias;
-
-    variable_list apply(variable_list&& upstream) override {
-        const Tensor gradient = upstream[0].contiguous();
-        const std::int64_t rows = gradient.size(0);
-        const std::int64_t columns = gradient.size(1);
-        const std::int64_t chunks = chunks_for(rows, kRowsPerChunk);
-        const auto sums = PerChunk::zeros(chunks, 3 * columns);
-        const auto random = PerChunk::scratch(chunks, random_scratch_floats(columns));
-        const Tensor grad_residual = at::empty_like(gradient);
-        const Tensor grad_values = at::empty_like(gradient);
-        in_chunks(rows, chunks, [&](std::int64_t chunk, RowRange range) {
-            float* const sum = sums.of(chunk);
-            best_kernels().add_norm_backward(
-                range, columns, data(gradient), data(gain), dropout, keys_of(*layout, rows_kind),
-                data(normalized), data(inverse_deviation), mutable_data(grad_residual),
-                mutable_data(grad_values), sum, sum + columns, sum + 2 * columns, random.of(chunk));
-        });
-        return {grad_values, values_bias.add(sums, 0), grad_residual, norm_gain.add(sums, columns),
-                norm_bias.add(sums, 2 * columns)};
-    }
-};
-
-// --- bias + GELU ---
-
-struct BiasGeluBackward : Node {
-    Tensor derivative;
-    InputGradient bias;
-
-    variable_list apply(variable_list&& upstream) override {
-        const Tensor gradient = upstream[0].contiguous();
-        const std::int64_t rows = gradient.size(0);
-        const std::int64_t columns = gradient.size(1);
-        const std::int64_t chunks = chunks_for(rows, kRowsPerChunk);
-        const auto sums = PerChunk::zeros(chunks, columns);
-        const Tensor grad_values = at::empty_like(gradient);
-        in_chunks(rows, chunks, [&](std::int64_t chunk, RowRange range) {
-            best_kernels().bias_gelu_backward(range, columns, data(gradient), data(derivative),
-                                              mutable_data(grad_values), sums.of(chunk));
-        });
-        return {grad_values, bias.add(sums, 0)};
-    }
-};
-
 // The extents of consecutive ranges.
 std::vector<std::int64_t> lengths_of(const std::vector<std::int64_t>& offsets) {
     std::vector<std::int64_t> lengths;
@@ -181,61 +126,8 @@ Tensor Operations::embed(const BatchLayoutPtr& layout, const Tensor& word, const
         node->type = InputGradient(type);
         node->norm_gain = InputGradient(norm.gain);
         node->norm_bias = InputGradient(norm.bias);
-        record(node, output, word, position, type, norm.gain, norm.bias);
-    }
-    return output;
-}
-
-Tensor Operations::add_norm(const BatchLayoutPtr& layout, Rows rows_kind, const Tensor& values,
-                            const Tensor& bias, const Tensor& residual, const NormTensors& norm,
-                            const Dropout& dropout) const {
-    if (on_device_) {
-        return on_device_->add_norm(tensors(layout), rows_kind, values, bias, residual, norm, dropout);
-    }
-    const std::int64_t columns = values.size(1);
-    const std::int64_t rows = values.size(0);
-    const std::int64_t chunks = chunks_for(rows, kRowsPerChunk);
-    const auto random = PerChunk::scratch(chunks, random_scratch_floats(columns));
-    const Tensor normalized = at::empty({rows, columns}, at::kFloat);
-    const Tensor inverse_deviation = at::empty({rows}, at::kFloat);
-    const Tensor output = at::empty({rows, columns}, at::kFloat);
-    in_chunks(rows, chunks, [&](std::int64_t chunk, RowRange range) {
-        best_kernels().add_norm(range, columns, data(values), data(bias), data(residual), raw(norm), dropout,
-                                keys_of(*layout, rows_kind), mutable_data(normalized),
-                                mutable_data(inverse_deviation), mutable_data(output), random.of(chunk));
-    });
-    if (wants_gradient({values, bias, residual, norm.gain, norm.bias})) {
-        auto node = std::make_shared<AddNormBackward>();
-        node->layout = layout;
-        node->rows_kind = rows_kind;
-        node->dropout = dropout;
-        node->gain = norm.gain.detach();
-        node->normalized = normalized;
-        node->inverse_deviation = inverse_deviation;
-        node->values_bias = InputGradient(bias);
-        node->norm_gain = InputGradient(norm.gain);
-        node->norm_bias = InputGradient(norm.bias);
-        record(node, output, values, bias, residual, norm.gain, norm.bias);
-    }
-    return output;
-}
-
-Tensor Operations::bias_gelu(const Tensor& values, const Tensor& bias) const {
-    if (on_device_) {
-        return on_device_->bias_gelu(values, bias);
-    }
-    const std::int64_t rows = values.size(0);
-    const std::int64_t columns = values.size(1);
-    const Tensor overwritten = values.detach();
-    const Tensor output = at::empty({rows, columns}, at::kFloat);
-    in_chunks(rows, chunks_for(rows, kRowsPerChunk), [&](std::int64_t, RowRange range) {
-        best_kernels().bias_gelu(range, columns, mutable_data(overwritten), data(bias), mutable_data(output));
-    });
-    if (wants_gradient({values, bias})) {
-        auto node = std::make_shared<BiasGeluBackward>();
-        node->derivative = overwritten;
-        node->bias = InputGradient(bias);
-        record(node, output, values, bias);
+        record(node, output, word, position, type, node->norm_gain.edge(norm.gain),
+               node->norm_bias.edge(norm.bias));
     }
     return output;
 }

@@ -67,15 +67,21 @@ class Operations {
     at::Tensor embed(const BatchLayoutPtr& layout, const at::Tensor& word, const at::Tensor& position,
                      const at::Tensor& type, const NormTensors& norm, const Dropout& dropout) const;
 
-    // x weight^T, without a bias (the operation that takes the product adds it).
-    at::Tensor project(const at::Tensor& x, const at::Tensor& weight) const;
-    // For attention: these outputs alone, with the bias. Its gradient is given by the kernels' attention, which has the
-    // sums at hand, or else by this.
-    at::Tensor project_for_attention(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                                     RowRange outputs) const;
+    // x weight^T + bias, these outputs alone, for attention. The gradient of the bias is given by the kernels' attention,
+    // which has its sums at hand, or else by this.
+    at::Tensor project(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                       RowRange outputs) const;
+
+    // gelu(x weight^T + bias).
+    at::Tensor project_gelu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) const;
+
+    // LayerNorm(residual + dropout(x weight^T + bias)).
+    at::Tensor project_add_norm(const BatchLayoutPtr& layout, Rows rows, const at::Tensor& x,
+                                const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& residual,
+                                const NormTensors& norm, const Dropout& dropout) const;
 
     // Attention of every text within itself. qkv [tokens, 3 hidden] (query, key, value side by side, from
-    // project_for_attention), bias [3 hidden] -> [tokens, hidden]. With `probabilities`, it becomes what softmax gave, padded with
+    // project), bias [3 hidden] -> [tokens, hidden]. With `probabilities`, it becomes what softmax gave, padded with
     // zeros: [texts, heads, longest, longest].
     at::Tensor attention(const BatchLayoutPtr& layout, const at::Tensor& qkv, const at::Tensor& bias,
                          std::int64_t heads, const Dropout& dropout,
@@ -87,14 +93,6 @@ class Operations {
     at::Tensor first_token_attention(const BatchLayoutPtr& layout, const at::Tensor& query,
                                      const at::Tensor& key_value, const at::Tensor& bias, std::int64_t heads,
                                      const Dropout& dropout) const;
-
-    // LayerNorm(residual + dropout(values + bias)).
-    at::Tensor add_norm(const BatchLayoutPtr& layout, Rows rows, const at::Tensor& values,
-                        const at::Tensor& bias, const at::Tensor& residual, const NormTensors& norm,
-                        const Dropout& dropout) const;
-
-    // gelu(values + bias). `values` is overwritten: nothing else may use it.
-    at::Tensor bias_gelu(const at::Tensor& values, const at::Tensor& bias) const;
 
     // x * mask, one row per text.
     at::Tensor dropout(const BatchLayoutPtr& layout, const at::Tensor& x, const Dropout& dropout) const;
@@ -114,9 +112,6 @@ class Operations {
 
   private:
     const BatchTensors& tensors(const BatchLayoutPtr& layout) const { return layout->tensors(device_); }
-    at::Tensor project_by_kernels(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                                  RowRange outputs) const;
-
     at::Device device_;
     Precision precision_ = Precision::fp32;
     std::shared_ptr<const DeviceOperations> on_device_;  // null: our kernels
