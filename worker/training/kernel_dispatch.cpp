@@ -1,6 +1,9 @@
+#include <cstdlib>
+#include <string>
 #include <string_view>
 #include <vector>
 
+#include "common/error.h"
 #include "worker/training/kernels.h"
 #include "worker/training/reduced_products.h"
 
@@ -10,6 +13,24 @@ namespace {
 
 constexpr std::int64_t rounded_up(std::int64_t value, std::int64_t multiple) {
     return (value + multiple - 1) / multiple * multiple;
+}
+
+// The widest, or those that the person names.
+const Kernels& chosen_kernels() {
+    const char* const name = std::getenv("ORCHESTRATE_INSTRUCTION_SET");
+    if (name == nullptr || *name == '\0') {
+        return *runnable_kernels().front();
+    }
+    std::string names;
+    for (const Kernels* const kernels : runnable_kernels()) {
+        if (kernels->instruction_set == std::string_view(name)) {
+            return *kernels;
+        }
+        names += names.empty() ? "" : ", ";
+        names += kernels->instruction_set;
+    }
+    throw UserError("ORCHESTRATE_INSTRUCTION_SET is '" + std::string(name) + "', but this machine runs " +
+                    names);
 }
 
 }  // namespace
@@ -73,7 +94,7 @@ std::span<const Kernels* const> runnable_kernels() {
 }
 
 const Kernels& best_kernels() {
-    static const Kernels& best = *runnable_kernels().front();
+    static const Kernels& best = chosen_kernels();
     return best;
 }
 
