@@ -35,8 +35,8 @@ def parse_arguments():
     parser.add_argument("--precisions", nargs="+", default=["fp32"], choices=["fp32", "bf16"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=20, help="timed steps of a round")
-    parser.add_argument("--passive", action="store_true",
-                        help="waiting threads sleep, in ours and the peer: for several threads on a busy machine")
+    parser.add_argument("--worker-threads", action="store_true",
+                        help="threads that wait do as a worker's, in ours and the peer: for a busy machine")
     parser.add_argument("--compile", action="store_true", help="a row with torch_compile too (minutes; needs g++)")
     return parser.parse_args()
 
@@ -75,9 +75,9 @@ def measure(arguments, shape, threads, precision, rows, ids):
     peer = [sys.executable, FOLDER / "trainer_peer.py", "--ids", ids, *common]
     rounds = []
     for _ in range(arguments.rounds):
-        results = {"ours": json.loads(run(ours, threads, arguments.passive))}
+        results = {"ours": json.loads(run(ours, threads, arguments.worker_threads))}
         for row in rows:
-            results[row] = json.loads(run([*peer, "--row", row], threads, arguments.passive).splitlines()[-1])
+            results[row] = json.loads(run([*peer, "--row", row], threads, arguments.worker_threads).splitlines()[-1])
         rounds.append(results)
     return rounds
 

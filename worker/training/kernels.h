@@ -166,8 +166,8 @@ struct Kernels {
 
 // Those that this machine runs, the widest first.
 std::span<const Kernels* const> runnable_kernels();
-// The first of them, or those that ORCHESTRATE_INSTRUCTION_SET names: so that machines of different age give the same
-// bits. UserError if this machine does not run them.
+// The first of them, or those that ORCHESTRATE_INSTRUCTION_SET names, for tests and to look for what differs between
+// machines. UserError if this machine does not run them.
 const Kernels& best_kernels();
 
 namespace generic {
