@@ -112,6 +112,7 @@ class Operations {
 
   private:
     const BatchTensors& tensors(const BatchLayoutPtr& layout) const { return layout->tensors(device_); }
+
     at::Device device_;
     Precision precision_ = Precision::fp32;
     std::shared_ptr<const DeviceOperations> on_device_;  // null: our kernels

@@ -98,13 +98,6 @@ void multiply(RowRange rows, const MatrixProduct& product, const float* packed, 
         const Index end_row = smaller(rows.end, first_row + kProductRows);
         for (Index first_depth = 0; first_depth < product.depth; first_depth += depth_of_pass) {
             const Index depth = smaller(depth_of_pass, product.depth - first_depth);
-            const bool accumulate = product.accumulate || first_depth > 0;
-            const auto addend_of = [&](const float* result, Index column) -> Addend {
-                if (accumulate) {
-                    return {result, product.result_stride};
-                }
-                return product.bias == nullptr ? Addend{} : Addend{product.bias + column, 0};
-            };
             if (product.left_transposed) {
                 pack_left(first_row, end_row - first_row, first_depth, depth, product, scratch);
             }
@@ -114,7 +107,7 @@ void multiply(RowRange rows, const MatrixProduct& product, const float* packed, 
                 for (Index row = first_row; row < end_row; row += kTileRows) {
                     const Index count = smaller(kTileRows, end_row - row);
                     float* const result = product.result + row * product.result_stride + column;
-                    const Addend addend = addend_of(result, column);
+                    const Addend addend = addend_of(product, first_depth, result, column);
                     if (product.left_transposed) {
                         result_tile<Left::by_depth>(count, width, depth, scratch + (row - first_row) * depth,
                                                     kTileRows, panel, result, product.result_stride, addend);

@@ -30,6 +30,14 @@ struct Addend {
     }
 };
 
+// What a pass over a part of the depth goes on from, at a column of the result.
+inline Addend addend_of(const MatrixProduct& product, Index first_depth, const float* result, Index column) {
+    if (product.accumulate || first_depth > 0) {
+        return {result, product.result_stride};
+    }
+    return product.bias == nullptr ? Addend{} : Addend{product.bias + column, 0};
+}
+
 // c = a b + addend: c is [Rows x Vectors * kVectorFloats], b row-major with that many columns.
 template <int Rows, int Vectors, Left left>
 inline void multiply_tile(Index depth, const float* a, Index a_stride, const float* b, Index b_stride,

@@ -188,13 +188,6 @@ void multiply(RowRange rows, const MatrixProduct& product, const void* packed, v
         const Index end_row = smaller(rows.end, first_row + kProductRows);
         for (Index first_depth = 0; first_depth < product.depth; first_depth += depth_of_pass) {
             const Index depth = smaller(depth_of_pass, product.depth - first_depth);
-            const bool accumulate = product.accumulate || first_depth > 0;
-            const auto addend_of = [&](const float* result, Index column) -> Addend {
-                if (accumulate) {
-                    return {result, product.result_stride};
-                }
-                return product.bias == nullptr ? Addend{} : Addend{product.bias + column, 0};
-            };
             const LeftBlock block = pack_left(first_row, end_row - first_row, first_depth, depth, product,
                                               static_cast<Pair*>(scratch));
             for (Index column = 0; column < product.columns; column += kPanelColumns) {
@@ -205,7 +198,7 @@ void multiply(RowRange rows, const MatrixProduct& product, const void* packed, v
                     const Index count = smaller(kTileRows, end_row - row);
                     const Pair* const a = block.pairs + (row - first_row) * pairs_of(depth);
                     float* const c = product.result + row * product.result_stride + column;
-                    Addend addend = addend_of(c, column);
+                    Addend addend = addend_of(product, first_depth, c, column);
                     if (width == kPanelColumns) {
                         multiply_rows(count, pairs_of(depth), a, block, panel, c, product.result_stride,
                                       addend);
