@@ -10,40 +10,36 @@ namespace {
 
 constexpr Index kTileColumns = 16;
 
-// c = a b, or a^T b; `columns` is a multiple of 16.
-template <Left left>
-void multiply(Index rows, Index columns, Index depth, const float* a, Index a_stride, const float* b,
-              Index b_stride, float* c, Index c_stride) {
-    constexpr int kNarrow = static_cast<int>(kTileColumns / kVectorFloats);
-    const Index a_row = left == Left::by_row ? a_stride : 1;
-    Index column = 0;
-    if constexpr (kNarrow == 1) {
-        for (; column + 2 * kTileColumns <= columns; column += 2 * kTileColumns) {
-            for (Index row = 0; row < rows; row += kTileRows) {
-                multiply_tile_of<2, left>(rows - row < kTileRows ? rows - row : kTileRows, depth,
-                                          a + row * a_row, a_stride, b + column, b_stride,
-                                          c + row * c_stride + column, c_stride, Addend{});
-            }
-        }
-    }
-    for (; column < columns; column += kTileColumns) {
-        for (Index row = 0; row < rows; row += kTileRows) {
-            multiply_tile_of<kNarrow, left>(rows - row < kTileRows ? rows - row : kTileRows, depth,
-                                            a + row * a_row, a_stride, b + column, b_stride,
-                                            c + row * c_stride + column, c_stride, Addend{});
-        }
-    }
-}
-
-// Rows of one head.
-struct HeadRows {
-    const float* values;
-    Index stride;
-};
+// Rows of one head that are written.
 struct HeadTarget {
     float* values;
     Index stride;
 };
+
+// c = a b, or a^T b; `columns` is a multiple of 16.
+template <Left left>
+void multiply(Index rows, Index columns, Index depth, const ColumnsOf& a, const ColumnsOf& b,
+              const HeadTarget& c) {
+    const Index a_row = left == Left::by_row ? a.stride : 1;
+    Index column = 0;
+    const auto multiply_columns = [&]<int Vectors>() {
+        for (Index row = 0; row < rows; row += kTileRows) {
+            multiply_tile_of<Vectors, left>(rows - row < kTileRows ? rows - row : kTileRows, depth,
+                                            a.values + row * a_row, a.stride, b.values + column, b.stride,
+                                            c.values + row * c.stride + column, c.stride, Addend{});
+        }
+        column += Vectors * kVectorFloats;
+    };
+    constexpr int kNarrow = static_cast<int>(kTileColumns / kVectorFloats);
+    if constexpr (kNarrow == 1) {
+        while (column + 2 * kTileColumns <= columns) {
+            multiply_columns.template operator()<2>();
+        }
+    }
+    while (column < columns) {
+        multiply_columns.template operator()<kNarrow>();
+    }
+}
 
 // Whether the tiles can read and write a head's columns where they are.
 bool works_in_place(Index head_size) {
@@ -82,8 +78,8 @@ HeadScratch divide_scratch(const AttentionShape& shape, float* scratch) {
 }
 
 // [rows x size rounded up to 16], in place or copied.
-HeadRows rows_of_head(Index rows, Index size, const ColumnsOf& from, Index first_row, Index first_column,
-                      float* copy) {
+ColumnsOf rows_of_head(Index rows, Index size, const ColumnsOf& from, Index first_row, Index first_column,
+                       float* copy) {
     const float* const source = from.values + first_row * from.stride + first_column;
     if (works_in_place(size)) {
         return {source, from.stride};
@@ -123,13 +119,6 @@ class HeadResult {
     HeadTarget written_;
 };
 
-// c = a b, or a^T b, of one head.
-template <Left left>
-void multiply_head(Index rows, Index columns, Index depth, const HeadRows& a, const HeadRows& b,
-                   const HeadTarget& c) {
-    multiply<left>(rows, columns, depth, a.values, a.stride, b.values, b.stride, c.values, c.stride);
-}
-
 // softmax(factor * row) of the first `count` of `wide` columns; the others become 0.
 void softmax_row(Index count, Index wide, float factor, float* row) {
     constexpr float kLowest = -1e30F;
@@ -154,15 +143,12 @@ void softmax_row(Index count, Index wide, float factor, float* row) {
 
 // Writes one head's gradient: a b or a^T b. Adds its rows up.
 template <Left left>
-void write_gradient(Index rows, Index size, Index depth, const HeadRows& a, const HeadRows& b,
+void write_gradient(Index rows, Index size, Index depth, const ColumnsOf& a, const ColumnsOf& b,
                     const GradientOfColumns& to, Index first_row, Index first_column, float* copy) {
     const HeadResult result(size, to.values + first_row * to.stride + first_column, to.stride, copy);
     const HeadTarget target = result.target();
-    multiply_head<left>(rows, rounded_up(size, kTileColumns), depth, a, b, target);
+    multiply<left>(rows, rounded_up(size, kTileColumns), depth, a, b, target);
     result.finish(rows);
-    if (to.sums == nullptr) {
-        return;
-    }
     float* const sums = to.sums + first_column;
     for (Index row = 0; row < rows; ++row) {
         const float* const from = target.values + row * target.stride;
@@ -189,12 +175,12 @@ void attention(RowRange texts, const AttentionShape& shape, const Dropout& dropo
         const Index first_query = shape.first_query_only ? text : first_row;
         for (Index head = 0; head < shape.heads; ++head) {
             const Index column = head * size;
-            const HeadRows q = rows_of_head(queries, size, query, first_query, column, part.query);
-            const HeadRows k = rows_of_head(rows, size, key, first_row, column, part.key);
-            const HeadRows v = rows_of_head(rows, size, value, first_row, column, part.value);
+            const ColumnsOf q = rows_of_head(queries, size, query, first_query, column, part.query);
+            const ColumnsOf k = rows_of_head(rows, size, key, first_row, column, part.key);
+            const ColumnsOf v = rows_of_head(rows, size, value, first_row, column, part.value);
             transpose(rows, deep, k.values, k.stride, part.transposed, wide);
             float* const softmax = weights + shape.weight_offsets[text] + head * queries * wide;
-            multiply_head<Left::by_row>(queries, wide, deep, q, {part.transposed, wide}, {softmax, wide});
+            multiply<Left::by_row>(queries, wide, deep, q, {part.transposed, wide}, {softmax, wide});
             for (Index i = 0; i < queries; ++i) {
                 float* const row = softmax + i * wide;
                 softmax_row(rows, wide, factor, row);
@@ -210,8 +196,8 @@ void attention(RowRange texts, const AttentionShape& shape, const Dropout& dropo
             }
             const HeadResult result(size, output + first_query * output_stride + column, output_stride,
                                     part.result);
-            multiply_head<Left::by_row>(
-                queries, deep, rows, {dropout.enabled() ? part.dropped : softmax, wide}, v, result.target());
+            multiply<Left::by_row>(queries, deep, rows, {dropout.enabled() ? part.dropped : softmax, wide}, v,
+                                   result.target());
             result.finish(queries);
         }
     }
@@ -234,17 +220,17 @@ void attention_backward(RowRange texts, const AttentionShape& shape, const Dropo
         const Index first_query = shape.first_query_only ? text : first_row;
         for (Index head = 0; head < shape.heads; ++head) {
             const Index column = head * size;
-            const HeadRows q = rows_of_head(queries, size, query, first_query, column, part.query);
-            const HeadRows k = rows_of_head(rows, size, key, first_row, column, part.key);
-            const HeadRows v = rows_of_head(rows, size, value, first_row, column, part.value);
-            const HeadRows upstream = rows_of_head(queries, size, {grad_output, grad_output_stride},
-                                                   first_query, column, part.grad_out);
+            const ColumnsOf q = rows_of_head(queries, size, query, first_query, column, part.query);
+            const ColumnsOf k = rows_of_head(rows, size, key, first_row, column, part.key);
+            const ColumnsOf v = rows_of_head(rows, size, value, first_row, column, part.value);
+            const ColumnsOf upstream = rows_of_head(queries, size, {grad_output, grad_output_stride},
+                                                    first_query, column, part.grad_out);
             const float* const softmax = weights + shape.weight_offsets[text] + head * queries * wide;
 
             // Gradient of the weights after dropout, then through dropout and softmax, row by row.
             transpose(rows, deep, v.values, v.stride, part.transposed, wide);
-            multiply_head<Left::by_row>(queries, wide, deep, upstream, {part.transposed, wide},
-                                        {part.scores, wide});
+            multiply<Left::by_row>(queries, wide, deep, upstream, {part.transposed, wide},
+                                   {part.scores, wide});
             for (Index i = 0; i < queries; ++i) {
                 const float* const weight = softmax + i * wide;
                 float* const gradient = part.scores + i * wide;
@@ -266,8 +252,8 @@ void attention_backward(RowRange texts, const AttentionShape& shape, const Dropo
                     gradient[j] = factor * weight[j] * (gradient[j] - inner);
                 }
             }
-            const HeadRows applied{dropout.enabled() ? part.dropped : softmax, wide};
-            const HeadRows scores{part.scores, wide};
+            const ColumnsOf applied{dropout.enabled() ? part.dropped : softmax, wide};
+            const ColumnsOf scores{part.scores, wide};
             write_gradient<Left::by_depth>(rows, size, queries, applied, upstream, grad_value, first_row,
                                            column, part.result);
             write_gradient<Left::by_row>(queries, size, rows, scores, k, grad_query, first_query, column,

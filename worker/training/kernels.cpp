@@ -26,18 +26,15 @@ inline void in_groups(RowRange rows, const Work& work) {
 }
 
 // Consecutive rows of a matrix.
-struct Group {
-    float* first;
+template <class Float>
+struct RowsOf {
+    Float* first;
     Index stride;
 
-    float* operator[](Index row) const { return first + row * stride; }
+    Float* operator[](Index row) const { return first + row * stride; }
 };
-struct ConstGroup {
-    const float* first;
-    Index stride;
-
-    const float* operator[](Index row) const { return first + row * stride; }
-};
+using Group = RowsOf<float>;
+using ConstGroup = RowsOf<const float>;
 
 // The masks of consecutive rows.
 template <Index Rows>

@@ -40,9 +40,9 @@ void run_if(const std::function<void(std::int64_t, RowRange)>& work, std::int64_
 // So many that what is written to them and what is read of them stay in the second cache, in whole tiles.
 std::int64_t rows_at_a_time(const MatrixProduct& product) {
     constexpr std::int64_t kFloatsOfBlock = 1 << 16;
-    constexpr std::int64_t kTiles = 12;
+    constexpr std::int64_t kTileRows = 12;
     const std::int64_t rows = kFloatsOfBlock / std::max<std::int64_t>({1, product.columns, product.depth});
-    return std::clamp<std::int64_t>(rows / kTiles, 1, kProductRows / kTiles) * kTiles;
+    return std::clamp<std::int64_t>(rows / kTileRows, 1, kProductRows / kTileRows) * kTileRows;
 }
 
 // Packs the right side, then multiplies row by row, each shared by threads. `Kernel` has pack_right and multiply.

@@ -1,5 +1,5 @@
-// Products of fp32 matrices on the CPU, alone or with work on their rows, by the kernels where they are quicker than LibTorch's; with operands rounded to
-// bf16 if asked for.
+// Products of fp32 matrices on the CPU, alone or with work on their rows: by the kernels where they are quicker than
+// LibTorch's, with operands rounded to bf16 if asked for.
 #pragma once
 
 #include <functional>

@@ -80,16 +80,15 @@ class Operations {
                                 const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& residual,
                                 const NormTensors& norm, const Dropout& dropout) const;
 
-    // Attention of every text within itself. qkv [tokens, 3 hidden] (query, key, value side by side, from
-    // project), bias [3 hidden] -> [tokens, hidden]. With `probabilities`, it becomes what softmax gave, padded with
-    // zeros: [texts, heads, longest, longest].
+    // Attention of every text within itself. qkv [tokens, 3 hidden] (query, key, value side by side, from project) has
+    // `bias` [3 hidden] in it, which is named for its gradient -> [tokens, hidden]. With `probabilities`, it becomes what
+    // softmax gave, padded with zeros: [texts, heads, longest, longest].
     at::Tensor attention(const BatchLayoutPtr& layout, const at::Tensor& qkv, const at::Tensor& bias,
                          std::int64_t heads, const Dropout& dropout,
                          at::Tensor* probabilities = nullptr) const;
 
-    // The same for the query of each text's first token alone. query [texts, hidden], key_value [tokens, 2
-    // hidden]
-    // -> [texts, hidden].
+    // The same for the query of each text's first token alone. query [texts, hidden], key_value [tokens, 2 hidden] ->
+    // [texts, hidden].
     at::Tensor first_token_attention(const BatchLayoutPtr& layout, const at::Tensor& query,
                                      const at::Tensor& key_value, const at::Tensor& bias, std::int64_t heads,
                                      const Dropout& dropout) const;
