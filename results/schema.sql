@@ -1,6 +1,29 @@
 -- Tables of the results database. Times are UTC, ISO 8601 with milliseconds. JSON columns hold the structs of
 -- common/ (job_config.h, attempt.h).
 
+-- Which database this is, and which file it was when a coordinator last opened it: one row, written by the first
+-- coordinator. A file that is found at another place is a copy and gets an id of its own.
+CREATE TABLE database_identity (
+    only_row      INTEGER PRIMARY KEY CHECK (only_row = 1),
+    id            TEXT NOT NULL,               -- 128 random bits, hexadecimal
+    created_at    TEXT NOT NULL,
+    copied_from   TEXT NOT NULL DEFAULT '',    -- id of the database that this one is a copy of
+    host          TEXT NOT NULL,               -- where it was opened
+    path          TEXT NOT NULL,               -- of the file, absolute, without symbolic links
+    device        INTEGER NOT NULL,            -- st_dev and st_ino of the file, on that host
+    inode         INTEGER NOT NULL
+);
+
+-- The coordinator that has the database: one row, none while no coordinator has it.
+CREATE TABLE database_owner (
+    only_row      INTEGER PRIMARY KEY CHECK (only_row = 1),
+    token         TEXT NOT NULL,               -- random, of this start of the coordinator
+    host          TEXT NOT NULL,
+    process_id    INTEGER NOT NULL,
+    started_at    TEXT NOT NULL,
+    heartbeat_at  TEXT NOT NULL                -- renewed every few seconds
+);
+
 CREATE TABLE studies (
     id            INTEGER PRIMARY KEY,
     name          TEXT NOT NULL UNIQUE,
@@ -37,6 +60,7 @@ CREATE TABLE variants (
     is_ensemble   INTEGER NOT NULL DEFAULT 0 CHECK (is_ensemble IN (0, 1)),  -- its jobs are computed from others
     UNIQUE (stage_id, name)
 );
+CREATE INDEX variants_by_stage ON variants (stage_id, is_baseline, hidden, position);
 
 -- One training to be done. Jobs are shared: two variants, of one study or of two, that would compute the same
 -- numbers have the same identity and so the same job.

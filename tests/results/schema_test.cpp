@@ -84,6 +84,31 @@ TEST_F(SchemaTest, EveryViewCanBeRead) {
     EXPECT_GE(count, 8);
 }
 
+TEST_F(SchemaTest, TheBaselineOfAStageIsFoundWithoutReadingItsOtherVariants) {
+    SQLite::Database database(path(), kReadWrite);
+    prepare_schema(database);
+    SQLite::Statement plan(
+        database,
+        "EXPLAIN QUERY PLAN SELECT id FROM variants WHERE stage_id = 1 AND is_baseline = 1 "
+        "AND hidden = 0 ORDER BY position");
+    ASSERT_TRUE(plan.executeStep());
+    EXPECT_THAT(plan.getColumn(3).getString(),
+                HasSubstr("variants_by_stage (stage_id=? AND is_baseline=? AND hidden=?)"));
+    EXPECT_FALSE(plan.executeStep());  // nothing is sorted
+}
+
+TEST_F(SchemaTest, ADatabaseHasOneIdentityAndOneOwner) {
+    SQLite::Database database(path(), kReadWrite);
+    prepare_schema(database);
+    const std::string identity =
+        "INSERT INTO database_identity (only_row, id, created_at, host, path, device, inode) VALUES ";
+    database.exec(identity + "(1, 'ab', 'now', 'here', '/r.db', 1, 2)");
+    EXPECT_THROW(database.exec(identity + "(2, 'cd', 'now', 'here', '/r.db', 1, 2)"), SQLite::Exception);
+    const std::string owner = "INSERT INTO database_owner VALUES ";
+    database.exec(owner + "(1, 'token', 'here', 7, 'now', 'now')");
+    EXPECT_THROW(database.exec(owner + "(2, 'token', 'here', 8, 'now', 'now')"), SQLite::Exception);
+}
+
 TEST_F(SchemaTest, KeepsAnExistingDatabaseByteForByte) {
     {
         SQLite::Database database(path(), kReadWrite);
