@@ -160,7 +160,7 @@ class CommandStudyTest(ProgramTest):
         self.write(script="import os\nopen(os.environ['ORCHESTRATE_METRICS'], 'a').write('{\"metrics\": {\"scor\": 1}}')\n")
         self.run_program("run", "study.toml", "--set", "study.seeds=1", expect=1)
         (message,), = self.query("select distinct message from attempts")
-        self.assertIn("without the metric 'test score'; reported: test scor", message)
+        self.assertIn("the metric 'test score' was not reported; reported: test scor", message)
 
     def test_a_changed_script_is_other_jobs(self):
         quick = SLOW.replace("range(done + 1, 4)", "range(0)")

@@ -1,124 +1,249 @@
 #include "worker/agent/command_process.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <system_error>
+#include <utility>
 
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/error.h"
+#include "common/machine_trouble.h"
+#include "worker/agent/command_supervisor.h"
+#include "worker/agent/process_mark.h"
 
 namespace orchestrate {
 namespace {
 
-constexpr std::size_t kMostAtATime = 1U << 20;       // bytes that are read from a pipe
-constexpr std::chrono::milliseconds kLookAgain{10};  // where an end cannot be waited for
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
 
-// A pipe whose reading end does not wait.
-std::array<int, 2> make_pipe() {
-    std::array<int, 2> ends{};
-    if (pipe2(ends.data(), O_CLOEXEC) != 0) {
-        throw std::system_error(errno, std::generic_category(), "cannot make a pipe");
+constexpr std::size_t kMaxAtATime = 1U << 20;  // bytes that are read from a pipe
+constexpr std::chrono::milliseconds kEndLimit{
+    5000};  // for the rest of the processes when this one is destroyed
+
+class Descriptor {
+  public:
+    Descriptor() = default;
+    explicit Descriptor(int number) : number_(number) {}
+    ~Descriptor() { close(); }
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+
+    int get() const { return number_; }
+    int release() { return std::exchange(number_, -1); }
+    void reset(int number) {
+        close();
+        number_ = number;
     }
-    fcntl(ends[0], F_SETFL, fcntl(ends[0], F_GETFL) | O_NONBLOCK);
-    return ends;
+    void close() {
+        if (number_ >= 0) {
+            ::close(std::exchange(number_, -1));
+        }
+    }
+
+  private:
+    int number_ = -1;
+};
+
+struct Pipe {
+    enum class Kind { pipe, socket };
+    Descriptor reader;
+    Descriptor writer;
+
+    // Both ends above standard error, so that a child can put them into its standard descriptors in any order.
+    explicit Pipe(Kind kind = Kind::pipe) {
+        std::array<int, 2> ends{};
+        const int failed = kind == Kind::pipe
+                               ? pipe2(ends.data(), O_CLOEXEC)
+                               : socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data());
+        if (failed != 0) {
+            throw MachineTrouble(errno, "cannot make a pipe");
+        }
+        reader.reset(ends[0]);
+        writer.reset(ends[1]);
+        for (Descriptor* end : {&reader, &writer}) {
+            if (end->get() <= STDERR_FILENO) {
+                const int moved = fcntl(end->get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+                if (moved < 0) {
+                    throw MachineTrouble(errno, "cannot make a pipe");
+                }
+                end->reset(moved);
+            }
+        }
+    }
+};
+
+void do_not_wait(int descriptor) {
+    fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK);
 }
 
-// What a child is started with; freed at the end.
-struct SpawnSettings {
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
+[[noreturn]] void cannot_run(const std::string& program, int why, const std::string& expected = "") {
+    throw UserError("cannot run '" + program + "': " + std::strerror(why) + expected);
+}
 
-    SpawnSettings() {
-        posix_spawn_file_actions_init(&actions);
-        posix_spawnattr_init(&attributes);
+bool is_program(const fs::path& path, int& why) {
+    std::error_code error;
+    if (!fs::is_regular_file(path, error)) {
+        return false;
     }
-    ~SpawnSettings() {
-        posix_spawn_file_actions_destroy(&actions);
-        posix_spawnattr_destroy(&attributes);
+    if (access(path.c_str(), X_OK) != 0) {
+        why = errno;
+        return false;
     }
-    SpawnSettings(const SpawnSettings&) = delete;
-    SpawnSettings& operator=(const SpawnSettings&) = delete;
-};
+    return true;
+}
+
+// The path of the program, as execve() in `directory` finds it.
+std::string find_program(const std::string& name, const CommandStart& start) {
+    if (name.find('/') != std::string::npos) {
+        return name;
+    }
+    const auto variable = start.environment.find("PATH");
+    const std::string places =
+        variable == start.environment.end() ? "/usr/local/bin:/usr/bin:/bin" : variable->second;
+    int why = ENOENT;
+    for (std::size_t begin = 0; begin <= places.size();) {
+        const std::size_t end = std::min(places.find(':', begin), places.size());
+        const fs::path place = places.substr(begin, end - begin);
+        if (is_program(start.directory / place / name, why)) {
+            return (start.directory / place / name).string();
+        }
+        begin = end + 1;
+    }
+    cannot_run(name, why,
+               why == ENOENT
+                   ? "; expected a program in PATH, or a path from '" + start.directory.string() + "'"
+                   : "");
+}
+
+bool is_shortage(int error_number) {
+    for (const int shortage : {EAGAIN, ENOMEM, EMFILE, ENFILE, EIO, ENOSPC, ETXTBSY}) {
+        if (error_number == shortage) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Returns if the command runs.
+void check_start(int failure_pipe, const CommandStart& start) {
+    StartFailure failure{};
+    ssize_t received = 0;
+    do {
+        received = read(failure_pipe, &failure, sizeof(failure));
+    } while (received < 0 && errno == EINTR);
+    if (received != static_cast<ssize_t>(sizeof(failure))) {
+        return;
+    }
+    const std::string& program = start.arguments[0];
+    if (failure.step == StartStep::directory && !is_shortage(failure.error_number)) {
+        throw UserError("the command's directory '" + start.directory.string() +
+                        "' cannot be entered: " + std::strerror(failure.error_number));
+    }
+    if (failure.step != StartStep::run || is_shortage(failure.error_number)) {
+        throw MachineTrouble(failure.error_number, "cannot start '" + program + "'");
+    }
+    const char* expected = "";
+    if (failure.error_number == ENOEXEC) {
+        expected =
+            "; expected a program of this machine, or a script that begins with #! and its interpreter";
+    } else if (failure.error_number == ENOENT && program.find('/') != std::string::npos) {
+        expected = "; neither it nor the interpreter that its first line names may be missing";
+    }
+    cannot_run(program, failure.error_number, expected);
+}
 
 }  // namespace
 
 CommandProcess::CommandProcess(const CommandStart& start) {
     std::error_code unknown;
-    if (!std::filesystem::is_directory(start.folder, unknown)) {
-        throw UserError("the command's folder '" + start.folder.string() +
-                        "' is no folder on this host; expected one that every worker sees");
+    if (!fs::is_directory(start.directory, unknown)) {
+        throw UserError("the command's directory '" + start.directory.string() +
+                        "' is not a directory on this host; expected one that every worker sees");
     }
+    const auto mark = start.environment.find(kProcessMarkVariable);
+    mark_ = mark == start.environment.end() ? "" : mark->second;
+    this->start(start, find_program(start.arguments.at(0), start));
+}
+
+void CommandProcess::start(const CommandStart& start, const std::string& program) {
     std::vector<std::string> arguments = start.arguments;
     std::vector<std::string> variables = environment_texts(start.environment);
-    const auto output = make_pipe();
-    const auto errors = make_pipe();
-    output_ = output[0];
-    errors_ = errors[0];
-
-    SpawnSettings settings;
-    posix_spawn_file_actions_addchdir_np(&settings.actions, start.folder.c_str());
-    posix_spawn_file_actions_addopen(&settings.actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&settings.actions, output[1], STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&settings.actions, errors[1], STDERR_FILENO);
-    posix_spawn_file_actions_addclosefrom_np(&settings.actions, STDERR_FILENO + 1);
-    sigset_t none;
-    sigset_t all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawnattr_setsigmask(&settings.attributes, &none);
-    posix_spawnattr_setsigdefault(&settings.attributes, &all);
-    posix_spawnattr_setpgroup(&settings.attributes, 0);
-    posix_spawnattr_setflags(&settings.attributes,
-                             POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-    const int why = posix_spawnp(&process_, arguments.at(0).c_str(), &settings.actions, &settings.attributes,
-                                 pointers_to(arguments).data(), pointers_to(variables).data());
-    close(output[1]);
-    close(errors[1]);
-    if (why != 0) {
-        close(output_);
-        close(errors_);
-        const std::string expected =
-            why == ENOENT ? "; expected a program in PATH, or a path from '" + start.folder.string() + "'"
-                          : "";
-        throw UserError("cannot run '" + start.arguments[0] + "': " + std::strerror(why) + expected);
+    const std::vector<char*> argument_pointers = pointers_to(arguments);
+    const std::vector<char*> variable_pointers = pointers_to(variables);
+    Pipe output;
+    Pipe errors;
+    Pipe failure;
+    Pipe control(Pipe::Kind::socket);  // so that a supervisor that is gone is no SIGPIPE
+    Pipe report;
+    SupervisedCommand supervised{
+        program.c_str(),          argument_pointers.data(),
+        variable_pointers.data(), start.directory.c_str(),
+        output.writer.get(),      errors.writer.get(),
+        failure.writer.get(),     control.reader.get(),
+        report.writer.get(),      start.scratch.empty() ? nullptr : start.scratch.c_str(),
+        {nullptr, nullptr}};
+    for (std::size_t i = 0; i < std::min<std::size_t>(2, start.scratch_files.size()); ++i) {
+        supervised.scratch_files[i] = start.scratch_files[i].c_str();
     }
-    descriptor_ = static_cast<int>(syscall(SYS_pidfd_open, process_, 0));
+    supervisor_ = fork();
+    if (supervisor_ == 0) {
+        supervise(supervised);
+    }
+    if (supervisor_ < 0) {
+        throw MachineTrouble(errno, "cannot start a process");
+    }
+    for (Descriptor* end :
+         {&output.writer, &errors.writer, &failure.writer, &control.reader, &report.writer}) {
+        end->close();
+    }
+    try {
+        check_start(failure.reader.get(), start);
+    } catch (...) {
+        control.writer.close();
+        while (waitpid(supervisor_, nullptr, 0) < 0 && errno == EINTR) {
+        }
+        throw;
+    }
+    for (const int reader : {output.reader.get(), errors.reader.get(), report.reader.get()}) {
+        do_not_wait(reader);
+    }
+    output_ = output.reader.release();
+    errors_ = errors.reader.release();
+    control_ = control.writer.release();
+    report_ = report.reader.release();
 }
 
 CommandProcess::~CommandProcess() {
-    if (!ended_) {
-        signal(SIGKILL);
-        while (waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {
-        }
+    close(control_);  // the supervisor kills what there is, and ends
+    wait_for_all(kEndLimit);
+    for (const int descriptor : {report_, output_, errors_}) {
+        close(descriptor);
     }
-    for (const int descriptor : {descriptor_, output_, errors_}) {
-        if (descriptor >= 0) {
-            close(descriptor);
-        }
+    // One that cannot end, since what it kills does not die, is left to end by itself.
+    while (waitpid(supervisor_, nullptr, all_ended_ ? 0 : WNOHANG) < 0 && errno == EINTR) {
     }
 }
 
 void CommandProcess::wait(int other, std::chrono::milliseconds limit) const {
-    std::array<pollfd, 4> all{pollfd{other, POLLIN, 0}, pollfd{descriptor_, POLLIN, 0},
+    std::array<pollfd, 4> all{pollfd{other, POLLIN, 0}, pollfd{report_, POLLIN, 0},
                               pollfd{output_, POLLIN, 0}, pollfd{errors_, POLLIN, 0}};
     for (auto& entry : all) {
         // A pipe that its writers have left would end every wait at once.
         pollfd alone = entry;
-        if (entry.fd >= 0 && ::poll(&alone, 1, 0) > 0 && (alone.revents & (POLLIN | POLLHUP)) == POLLHUP) {
+        if (entry.fd != report_ && entry.fd >= 0 && ::poll(&alone, 1, 0) > 0 &&
+            (alone.revents & (POLLIN | POLLHUP)) == POLLHUP) {
             entry.fd = -1;
         }
     }
-    const auto longest = descriptor_ < 0 ? std::min(limit, kLookAgain) : limit;
-    ::poll(all.data(), all.size(), static_cast<int>(longest.count()));
+    ::poll(all.data(), all.size(), static_cast<int>(limit.count()));
 }
 
 std::string CommandProcess::read_output() {
@@ -130,32 +255,60 @@ std::string CommandProcess::read_errors() {
 }
 
 std::optional<CommandExit> CommandProcess::poll() {
-    siginfo_t info{};
-    if (waitid(P_PID, static_cast<id_t>(process_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
-        info.si_pid == 0) {
+    CommandReport report{};
+    const ssize_t received = read(report_, &report, sizeof(report));
+    if (received < 0) {
         return std::nullopt;
     }
-    signal(SIGKILL);  // its number cannot be reused before the wait below
-    int status = 0;
-    rusage usage{};
-    while (wait4(process_, &status, 0, &usage) < 0 && errno == EINTR) {
-    }
-    ended_ = true;
     CommandExit exit;
-    exit.peak_memory_bytes = static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
-    (WIFSIGNALED(status) ? exit.signal : exit.code) =
-        WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+    if (received != static_cast<ssize_t>(sizeof(report))) {
+        // Somebody has killed the supervisor, and the kernel the command with it. What else it started has its mark.
+        all_ended_ = true;
+        kill_marked(mark_);
+        exit.signal = SIGKILL;
+        return exit;
+    }
+    exit.peak_memory_bytes = report.peak_memory_bytes;
+    (WIFSIGNALED(report.status) ? exit.signal : exit.code) =
+        WIFSIGNALED(report.status) ? WTERMSIG(report.status) : WEXITSTATUS(report.status);
     return exit;
 }
 
-void CommandProcess::signal(int signal) const {
-    kill(-process_, signal);
+bool CommandProcess::wait_for_all(std::chrono::milliseconds limit) {
+    const auto deadline = Clock::now() + limit;
+    while (!all_ended_) {
+        CommandReport report{};
+        const ssize_t received = read(report_, &report, sizeof(report));
+        if (received == 0) {
+            all_ended_ = true;
+        } else if (received < 0) {
+            const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+            if (left <= 0) {
+                return false;
+            }
+            pollfd entry{report_, POLLIN, 0};
+            ::poll(&entry, 1, static_cast<int>(left));
+        }
+    }
+    return true;
+}
+
+void CommandProcess::ask_to_end() const {
+    request(kAskToEnd);
+}
+
+void CommandProcess::kill() const {
+    request(kKillCommand);
+}
+
+void CommandProcess::request(char request) const {
+    [[maybe_unused]] const ssize_t sent = send(control_, &request, 1, MSG_NOSIGNAL);
 }
 
 std::string read_available(int descriptor) {
     std::string text;
     std::array<char, 16384> buffer{};
-    while (text.size() < kMostAtATime) {
+    while (text.size() < kMaxAtATime) {
         const ssize_t received = ::read(descriptor, buffer.data(), buffer.size());
         if (received > 0) {
             text.append(buffer.data(), static_cast<std::size_t>(received));

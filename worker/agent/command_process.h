@@ -1,4 +1,4 @@
-// A running command: a process group of its own, its output in pipes.
+// A running command: started and ended through a supervisor process (command_supervisor.h), its output in pipes.
 #pragma once
 
 #include <chrono>
@@ -14,9 +14,11 @@
 namespace orchestrate {
 
 struct CommandStart {
-    std::vector<std::string> arguments;  // the program is looked for in PATH
-    std::filesystem::path folder;        // it runs in
-    Environment environment;
+    std::vector<std::string> arguments;  // the program is searched for in PATH
+    std::filesystem::path directory;     // the working directory
+    Environment environment;             // holds a process mark, see process_mark.h
+    std::filesystem::path scratch;  // removed with `scratch_files` if this process is killed; empty: none
+    std::vector<std::filesystem::path> scratch_files;  // two at most
 };
 
 struct CommandExit {
@@ -28,32 +30,41 @@ struct CommandExit {
 // Not thread-safe.
 class CommandProcess {
   public:
-    // Throws UserError if it cannot be run: no such program, no such folder.
+    // Throws UserError if the command cannot be run: no such program, no such directory; MachineTrouble if this host has
+    // no room for it (processes, descriptors, memory).
     explicit CommandProcess(const CommandStart& start);
-    ~CommandProcess();  // what is left of it is killed
+    ~CommandProcess();  // whatever it has started is killed
     CommandProcess(const CommandProcess&) = delete;
     CommandProcess& operator=(const CommandProcess&) = delete;
 
-    pid_t group() const { return process_; }
-
-    // Waits until it writes, one of `other` can be read, or it has ended, but no longer than `limit`.
+    // Waits until it writes, `other` can be read, or it has ended, but no longer than `limit`.
     void wait(int other, std::chrono::milliseconds limit) const;
 
-    // What it has written since the last call.
+    // What it has written since the last call, a megabyte at most.
     std::string read_output();
     std::string read_errors();
 
-    // Its end, once. What it has started and left behind is killed then.
+    // The end of the command itself, once. What it has left running is being killed then.
     std::optional<CommandExit> poll();
 
-    void signal(int signal) const;
+    // Waits until everything that it has started has ended, no longer than `limit`. False if something still runs, such
+    // as a process that waits for a disk or belongs to another user.
+    bool wait_for_all(std::chrono::milliseconds limit);
+
+    void ask_to_end() const;  // SIGTERM to its process group
+    void kill() const;        // SIGKILL to everything that it has started
 
   private:
-    pid_t process_ = -1;
-    int descriptor_ = -1;  // can be read once it has ended; -1: the kernel has no such thing
+    void start(const CommandStart& start, const std::string& program);
+    void request(char request) const;
+
+    std::string mark_;
+    pid_t supervisor_ = -1;
+    int control_ = -1;
+    int report_ = -1;
     int output_ = -1;
     int errors_ = -1;
-    bool ended_ = false;
+    bool all_ended_ = false;
 };
 
 // What can be read now, without waiting: all of it, or the first megabyte.

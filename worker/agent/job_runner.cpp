@@ -1,10 +1,18 @@
 #include "worker/agent/job_runner.h"
 
+#include <cerrno>
+#include <filesystem>
 #include <span>
+#include <system_error>
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "common/error.h"
+#include "common/machine_trouble.h"
+#include "common/printable.h"
+#include "worker/agent/attempt_log.h"
 #include "worker/agent/shared_parts.h"
 
 namespace orchestrate {
@@ -12,6 +20,7 @@ namespace {
 
 // For the other ranks, which wait, to take a job.
 constexpr std::chrono::milliseconds kJobDeadline{60000};
+constexpr std::int64_t kMaxLogBytes = 64 << 20;
 
 AttemptRequest request_of(const Lease& lease, const JobRunnerOptions& options) {
     AttemptRequest request{lease.config,      lease.paths,         lease.resources,
@@ -35,42 +44,47 @@ AttemptRequest unpack(const std::vector<std::byte>& bytes) {
     return Json::from_msgpack(begin, begin + bytes.size()).get<AttemptRequest>();
 }
 
+// A command may report its progress as often as it likes; what is shown of it changes this often.
+constexpr std::chrono::milliseconds kProgressInterval{100};
+
 class ReportingObserver : public AttemptObserver {
   public:
-    ReportingObserver(AttemptId attempt, const JobRunner::Report& report, Log log,
+    ReportingObserver(AttemptId attempt, const JobRunner::Report& report, AttemptLog& log,
                       std::atomic<std::int64_t>& step, std::atomic<std::int64_t>& advances)
-        : attempt_(attempt), report_(report), log_(std::move(log)), step_(step), advances_(advances) {}
+        : attempt_(attempt), report_(report), log_(log), step_(step), advances_(advances) {}
 
     void on_advance() override { advances_.fetch_add(1, std::memory_order_relaxed); }
     void on_progress(const TrainingProgress& progress) override {
         step_ = progress.step;
-        report_(AttemptProgress{attempt_, progress});
+        const auto now = std::chrono::steady_clock::now();
+        if (!reported_at_ || now - *reported_at_ >= kProgressInterval) {
+            reported_at_ = now;
+            report_(AttemptProgress{attempt_, progress});
+        }
     }
     void on_epoch(const EpochMetrics& metrics) override {
-        if (!metrics.named.empty()) {
+        if (metrics.named.empty()) {
+            log_.add(fmt::format(
+                "epoch {}: train loss {:.4f}, validation loss {:.4f}, accuracy {:.4f}, macro F1 "
+                "{:.4f}, {:.1f} s, {:.0f} tokens/s",
+                metrics.epoch, metrics.train_loss, metrics.validation.loss, metrics.validation.accuracy,
+                metrics.validation.macro_f1, metrics.seconds, metrics.tokens_per_second));
+        } else {
             log_named(metrics);
-            epochs_.push_back(metrics);
-            report_(AttemptEpoch{attempt_, metrics});
-            return;
         }
-        log_->info(
-            "epoch {}: train loss {:.4f}, validation loss {:.4f}, accuracy {:.4f}, macro F1 {:.4f}, {:.1f} "
-            "s, "
-            "{:.0f} tokens/s",
-            metrics.epoch, metrics.train_loss, metrics.validation.loss, metrics.validation.accuracy,
-            metrics.validation.macro_f1, metrics.seconds, metrics.tokens_per_second);
         epochs_.push_back(metrics);
         report_(AttemptEpoch{attempt_, metrics});
     }
-    void on_log(const std::string& line) override { log_->info(line); }
+    void on_log(const std::string& line) override { log_.add(line); }
     void on_checkpoint(const StoredCheckpoint& checkpoint) override {
-        log_->info("checkpoint at step {}: {:.1f} MB", checkpoint.step,
-                   static_cast<double>(checkpoint.bytes) / 1e6);
+        log_.add(fmt::format("checkpoint at step {}: {:.1f} MB", checkpoint.step,
+                             static_cast<double>(checkpoint.bytes) / 1e6));
         report_(CheckpointWritten{attempt_, checkpoint});
     }
     void on_resume(const ResumePoint& point) override {
-        log_->info("goes on from the checkpoint of attempt {} at step {} of {}", point.attempt, point.step,
-                   point.steps);
+        log_.add(point.steps > 0 ? fmt::format("resumes from the checkpoint of attempt {} at step {} of {}",
+                                               point.attempt, point.step, point.steps)
+                                 : fmt::format("resumes from what attempt {} has left", point.attempt));
         report_(AttemptResumed{attempt_, point});
     }
 
@@ -83,16 +97,31 @@ class ReportingObserver : public AttemptObserver {
             text +=
                 fmt::format("{} {} {} {}", text.empty() ? "" : ",", metric.part, metric.name, metric.value);
         }
-        log_->info("epoch {}:{}", metrics.epoch, text);
+        log_.add(fmt::format("epoch {}:{}", metrics.epoch, text));
     }
 
     AttemptId attempt_;
     const JobRunner::Report& report_;
-    Log log_;
+    AttemptLog& log_;
     std::atomic<std::int64_t>& step_;
     std::atomic<std::int64_t>& advances_;
     std::vector<EpochMetrics> epochs_;
+    std::optional<std::chrono::steady_clock::time_point> reported_at_;
 };
+
+// A log that cannot be written for want of room or inodes is no fault of the job. The log library tells no reasons.
+void check_log_can_be_written(const std::string& file) {
+    std::error_code error;
+    const auto folder = std::filesystem::path(file).parent_path();
+    if (!folder.empty() && !std::filesystem::create_directories(folder, error) && error) {
+        throw MachineTrouble(error.value(), "cannot make the directory '" + folder.string() + "'");
+    }
+    const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (descriptor < 0) {
+        throw MachineTrouble(errno, "cannot write the log '" + file + "'");
+    }
+    ::close(descriptor);
+}
 
 class SilentObserver : public AttemptObserver {
   public:
@@ -176,11 +205,13 @@ AttemptEnded JobRunner::run_attempt(const Lease& lease) {
     ended.attempt = lease.attempt;
     ended.job_identity = job_identity(lease.config);
     try {
+        check_log_can_be_written(lease.log_file);
         const Log log = open_log("attempt", lease.log_file);
         log->info("job {}, attempt {}: {} rank(s), {} thread(s) each", lease.attempt.job,
                   lease.attempt.number, collective_->size(), options_.threads);
         log->info("configuration: {}", canonical_json(lease.config));
-        ReportingObserver observer(lease.attempt, report_, log, step_, advances_);
+        AttemptLog lines(log, kMaxLogBytes);
+        ReportingObserver observer(lease.attempt, report_, lines, step_, advances_);
         AttemptOutcome outcome =
             lease.config.command ? commands_.run(lease, observer, stop_) : train(lease, observer);
         ended.cause = outcome.cause == Cause::preempted ? stop_cause_.load() : outcome.cause;
@@ -191,6 +222,7 @@ AttemptEnded JobRunner::run_attempt(const Lease& lease) {
         if (outcome.cause == Cause::succeeded || outcome.cause == Cause::paused) {
             ended.epochs = observer.epochs();
         }
+        lines.finish();
         log->info("ended: {}{}{}", to_string(ended.cause), ended.message.empty() ? "" : ": ", ended.message);
     } catch (const PeerLost& error) {
         usable_ = false;
@@ -205,9 +237,13 @@ AttemptEnded JobRunner::run_attempt(const Lease& lease) {
         ended.message = error.what();
     } catch (const std::exception& error) {
         usable_ = collective_->size() == 1;  // the other ranks may wait for what will not come
-        ended.cause = Cause::worker_crashed;
-        ended.message = error.what();
+        const auto* of_system = dynamic_cast<const std::system_error*>(&error);
+        const bool is_of_machine = of_system != nullptr && is_machine_trouble(of_system->code());
+        ended.cause = is_of_machine ? Cause::node_lost : Cause::worker_crashed;
+        ended.message =
+            is_of_machine ? fmt::format("this host cannot run it: {}", error.what()) : error.what();
     }
+    ended.message = printable_lines(ended.message);
     options_.log->info("job {}, attempt {} ended: {} {}", lease.attempt.job, lease.attempt.number,
                        to_string(ended.cause), ended.message);
     return ended;

@@ -2,18 +2,24 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
 
 #include <fmt/format.h>
 
-#include "common/error.h"
 #include "common/nearest_name.h"
+#include "common/printable.h"
 #include "common/strict_json.h"
 
 namespace orchestrate {
 namespace {
 
 constexpr std::size_t kLongestName = 100;  // bytes
+constexpr std::size_t kMaxFound = 80;      // bytes of a value in a message
 constexpr const char* kName = "a line of metrics";
+// Begins a string that stands for a number which JSON cannot write; what was written follows.
+constexpr char kNotFinite = '\0';
 
 const std::vector<std::string>& known_keys() {
     static const std::vector<std::string> kKeys = {"step", "steps",   "epoch", "epochs",
@@ -27,106 +33,202 @@ std::string with_suggestion(const std::string& text, const std::string& found,
     return nearest ? text + "; did you mean '" + *nearest + "'?" : text;
 }
 
+bool is_not_finite(const Json& value) {
+    return value.is_string() && value.get_ref<const std::string&>().starts_with(kNotFinite);
+}
+
+// The value for a message.
+std::string found_text(const Json& value) {
+    if (is_not_finite(value)) {
+        return value.get_ref<const std::string&>().substr(1);
+    }
+    std::string text = printable(value.dump());
+    if (text.size() > kMaxFound) {
+        text = printable(text.substr(0, kMaxFound)) + "...";
+    }
+    return text;
+}
+
+// NaN, infinities and numbers beyond the largest double become strings that begin with kNotFinite.
+std::string with_marked_numbers(std::string_view text) {
+    constexpr std::string_view kOfWord = "+-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    std::string result;
+    for (std::size_t at = 0; at < text.size();) {
+        if (text[at] == '"') {
+            std::size_t end = at + 1;
+            while (end < text.size() && text[end] != '"') {
+                end += text[end] == '\\' ? 2 : 1;
+            }
+            end = std::min(end + 1, text.size());
+            result += text.substr(at, end - at);
+            at = end;
+            continue;
+        }
+        const std::size_t end = std::min(text.find_first_not_of(kOfWord, at), text.size());
+        if (end == at) {
+            result += text[at++];
+            continue;
+        }
+        const std::string word(text.substr(at, end - at));
+        char* rest = nullptr;
+        const double value = std::strtod(word.c_str(), &rest);
+        const bool is_number = rest == word.c_str() + word.size();
+        result += is_number && !std::isfinite(value) ? "\"\\u0000" + word + "\"" : word;
+        at = end;
+    }
+    return result;
+}
+
+[[noreturn]] void refuse(const std::string& message, bool may_hold_metrics) {
+    throw MetricLineError(message, may_hold_metrics);
+}
+
+// A line of these keys alone says nothing about metrics, whatever its values are.
+bool is_of_progress_only(const Json& line) {
+    for (const auto& [key, value] : line.items()) {
+        if (key == "metrics" || key == "part" ||
+            std::find(known_keys().begin(), known_keys().end(), key) == known_keys().end()) {
+            return false;
+        }
+    }
+    return true;
+}
+
 std::int64_t count_of(const Json& line, const std::string& key, std::int64_t least) {
     const auto found = line.find(key);
     if (found == line.end()) {
         return 0;
     }
-    if (!found->is_number_integer() || found->get<std::int64_t>() < least) {
-        throw UserError(fmt::format("{}: '{}' is {}, expected an integer of at least {}", kName, key,
-                                    found->dump(), least));
+    const bool is_count = found->is_number_unsigned()
+                              ? found->get<std::uint64_t>() <=
+                                    static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())
+                              : found->is_number_integer();
+    if (!is_count || found->get<std::int64_t>() < least) {
+        refuse(fmt::format("{}: '{}' is {}, expected an integer of at least {}", kName, key,
+                           found_text(*found), least),
+               !is_of_progress_only(line));
     }
     return found->get<std::int64_t>();
 }
 
-std::string text_of(const Json& line, const std::string& key) {
+std::string string_of(const Json& line, const std::string& key) {
     const auto found = line.find(key);
     if (found == line.end()) {
         return {};
     }
-    if (!found->is_string()) {
-        throw UserError(fmt::format("{}: '{}' is {}, expected a text", kName, key, found->dump()));
+    if (!found->is_string() || is_not_finite(*found)) {
+        refuse(fmt::format("{}: '{}' is {}, expected a string", kName, key, found_text(*found)),
+               !is_of_progress_only(line));
     }
     return found->get<std::string>();
 }
 
 std::string part_of(const Json& line, bool is_epoch) {
-    const std::string part = line.contains("part") ? text_of(line, "part") : is_epoch ? "validation" : "test";
+    const std::string part = line.contains("part") ? string_of(line, "part")
+                             : is_epoch            ? "validation"
+                                                   : "test";
     const std::vector<std::string> valid = {"validation", "test"};
     if (std::find(valid.begin(), valid.end(), part) == valid.end()) {
-        throw UserError(with_suggestion(
-            fmt::format("{}: part is '{}', expected validation or test", kName, part), part, valid));
+        refuse(with_suggestion(
+                   fmt::format("{}: part is '{}', expected validation or test", kName, printable(part)), part,
+                   valid),
+               true);
     }
     return part;
 }
 
-std::vector<NamedMetric> metrics_of(const Json& line, const std::string& part) {
-    const Json& metrics = line.at("metrics");
-    if (!metrics.is_object() || metrics.empty()) {
-        throw UserError(std::string(kName) + ": 'metrics' is " + metrics.dump() +
-                        R"(, expected numbers by name, e.g. {"accuracy": 0.9})");
+void add_metrics(const Json& line, const std::string& part, std::vector<NamedMetric>& metrics,
+                 std::vector<RefusedMetric>& refused) {
+    const Json& found = line.at("metrics");
+    if (!found.is_object() || found.empty()) {
+        refuse(std::string(kName) + ": 'metrics' is " + found_text(found) +
+                   R"(, expected numbers by name, e.g. {"accuracy": 0.9})",
+               true);
     }
-    std::vector<NamedMetric> result;
-    for (const auto& [name, value] : metrics.items()) {
+    for (const auto& [name, value] : found.items()) {
         if (name.empty() || name.size() > kLongestName) {
-            throw UserError(fmt::format("{}: a metric's name has {} bytes, expected 1 to {}", kName,
-                                        name.size(), kLongestName));
+            refuse(fmt::format("{}: a metric's name has {} bytes, expected 1 to {}", kName, name.size(),
+                               kLongestName),
+                   true);
         }
-        if (!value.is_number() || !std::isfinite(value.get<double>())) {
-            throw UserError(
-                fmt::format("{}: metric '{}' is {}, expected a finite number", kName, name, value.dump()));
+        if (printable(name) != name) {
+            refuse(fmt::format("{}: the metric's name '{}' has control characters", kName, printable(name)),
+                   true);
         }
-        result.push_back({part, name, value.get<double>()});
+        if (value.is_number()) {
+            metrics.push_back({part, name, value.get<double>()});
+        } else {
+            refused.push_back({part, name, found_text(value), is_not_finite(value)});
+        }
     }
-    return result;
+}
+
+// "step", "loss" and the like. A loss that is not finite is left out: it is for display.
+std::optional<TrainingProgress> progress_of(const Json& line, bool has_metrics_of_epoch) {
+    if (!line.contains("step") && !line.contains("loss") && !line.contains("phase") &&
+        (!line.contains("epoch") || has_metrics_of_epoch)) {
+        return std::nullopt;
+    }
+    TrainingProgress progress;
+    progress.epoch = count_of(line, "epoch", 0);
+    progress.epochs = count_of(line, "epochs", 0);
+    progress.step = count_of(line, "step", 0);
+    progress.steps = count_of(line, "steps", 0);
+    progress.phase = line.contains("phase") ? printable(string_of(line, "phase")) : "running";
+    if (const auto loss = line.find("loss"); loss != line.end() && !is_not_finite(*loss)) {
+        if (!loss->is_number()) {
+            refuse(fmt::format("{}: 'loss' is {}, expected a number", kName, found_text(*loss)),
+                   !is_of_progress_only(line));
+        }
+        progress.loss = loss->get<double>();
+    }
+    return progress;
+}
+
+Json parse(std::string_view text) {
+    if (text.size() >= kMaxLineBytes) {
+        refuse(fmt::format("{} has {} bytes or more, expected fewer", kName, kMaxLineBytes), true);
+    }
+    try {
+        return parse_strict_json(with_marked_numbers(text), kName, 4);
+    } catch (const UserError& error) {
+        refuse(error.what(), true);
+    }
 }
 
 }  // namespace
 
 MetricLine read_metric_line(std::string_view text) {
-    const Json line = parse_strict_json(text, kName, 4);
+    const Json line = parse(text);
     for (const auto& [key, value] : line.items()) {
         if (std::find(known_keys().begin(), known_keys().end(), key) == known_keys().end()) {
-            throw UserError(
-                with_suggestion(fmt::format("{} has the unknown key '{}'; expected {}", kName, key,
+            refuse(
+                with_suggestion(fmt::format("{} has the unknown key '{}'; expected {}", kName, printable(key),
                                             "step, steps, epoch, epochs, loss, metrics, part or phase"),
-                                key, known_keys()));
+                                key, known_keys()),
+                true);
         }
     }
-    const bool has_epoch = line.contains("epoch");
     MetricLine result;
+    result.is_of_epoch = line.contains("epoch");
     if (line.contains("metrics")) {
-        auto metrics = metrics_of(line, part_of(line, has_epoch));
-        if (has_epoch) {
-            EpochMetrics epoch;
-            epoch.epoch = count_of(line, "epoch", 1);
-            epoch.named = std::move(metrics);
-            result.epoch = std::move(epoch);
-        } else {
+        std::vector<NamedMetric> metrics;
+        add_metrics(line, part_of(line, result.is_of_epoch), metrics, result.refused);
+        if (!result.is_of_epoch) {
             result.result = std::move(metrics);
+        } else if (const std::int64_t number = count_of(line, "epoch", 1); !metrics.empty()) {
+            result.epoch.emplace();
+            result.epoch->epoch = number;
+            result.epoch->named = std::move(metrics);
         }
     } else if (line.contains("part")) {
-        throw UserError(std::string(kName) + " has 'part' without 'metrics'");
+        refuse(std::string(kName) + " has 'part' without 'metrics'", true);
     }
-    if (line.contains("step") || line.contains("loss") || line.contains("phase") ||
-        (has_epoch && !result.epoch)) {
-        TrainingProgress progress;
-        progress.epoch = count_of(line, "epoch", 0);
-        progress.epochs = count_of(line, "epochs", 0);
-        progress.step = count_of(line, "step", 0);
-        progress.steps = count_of(line, "steps", 0);
-        progress.phase = line.contains("phase") ? text_of(line, "phase") : "running";
-        if (const auto loss = line.find("loss"); loss != line.end()) {
-            if (!loss->is_number()) {
-                throw UserError(fmt::format("{}: 'loss' is {}, expected a number", kName, loss->dump()));
-            }
-            progress.loss = loss->get<double>();
-        }
-        result.progress = std::move(progress);
-    }
-    if (!result.progress && !result.epoch && result.result.empty()) {
-        throw UserError(std::string(kName) + " says nothing: it is " + line.dump() +
-                        ", expected step, epoch or metrics");
+    result.progress = progress_of(line, line.contains("metrics"));
+    if (!result.progress && !line.contains("metrics")) {
+        refuse(std::string(kName) + " says nothing: it is " + found_text(line) +
+                   ", expected step, epoch or metrics",
+               !is_of_progress_only(line));
     }
     return result;
 }
@@ -136,7 +238,7 @@ std::vector<std::string> LineSplitter::add(std::string_view bytes) {
     for (std::size_t begin = 0; begin < bytes.size();) {
         const std::size_t end = bytes.find('\n', begin);
         const std::string_view piece = bytes.substr(begin, end - begin);
-        line_.append(piece.substr(0, most_bytes_ - std::min(most_bytes_, line_.size())));
+        line_.append(piece.substr(0, max_bytes_ - std::min(max_bytes_, line_.size())));
         if (end == std::string_view::npos) {
             // A progress bar that is drawn over and over must not fill the memory.
             if (const std::size_t last = line_.rfind('\r');

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "common/machine_trouble.h"
 #include "common/sha256.h"
 #include "common/temporary_folder.h"
 
@@ -86,6 +87,23 @@ class CommandJob : public ::testing::Test {
         return jobs_.run(lease_, seen_, stop_);
     }
 
+    // Files of an earlier attempt; returns their directory.
+    std::string left_by_attempt_1(std::initializer_list<const char*> names) {
+        const auto directory = folder_.path() / "attempt-1";
+        for (const char* name : names) {
+            std::filesystem::create_directories((directory / name).parent_path());
+            std::ofstream(directory / name) << "state of attempt 1";
+        }
+        return directory.string();
+    }
+
+    // The process whose number a script has written into a file, once it is there.
+    pid_t process_in(const char* name) {
+        const auto file = folder_.path() / name;
+        EXPECT_TRUE(comes_true([&] { return content(file).ends_with("\n"); })) << name;
+        return std::stoi(content(file));
+    }
+
     TemporaryFolder folder_;
     Lease lease_;
     Recorder seen_;
@@ -116,7 +134,8 @@ TEST_F(CommandJob, SucceedsWithWhatItHasReported) {
 }
 
 TEST_F(CommandJob, IsToldItsConfiguration) {
-    lease_.checkpoints.resume_from = {{1, 0, "/earlier/attempt-1", "", 0}};
+    const std::string earlier = left_by_attempt_1({"weights"});
+    lease_.checkpoints.resume_from = {{1, 0, earlier, "", 0}};
     lease_.resources.ranks = 2;
     lease_.resources.metrics.clear();
     lease_.config.command->run = {"/bin/sh",
@@ -139,12 +158,12 @@ TEST_F(CommandJob, IsToldItsConfiguration) {
     EXPECT_EQ(config["seeds"], Json(lease_.config.seed));
     EXPECT_THAT(content(folder_.path() / "arguments"),
                 ::testing::MatchesRegex("0.5 \\[64,32\\] a b 3 /.*/config.json \\{\\}\n"));
-    EXPECT_THAT(content(folder_.path() / "environment"),
-                ::testing::AllOf(HasSubstr("ORCHESTRATE_CHECKPOINTS=" + lease_.checkpoints.folder + "\n"),
-                                 HasSubstr("ORCHESTRATE_RESUME=/earlier/attempt-1\n"),
-                                 HasSubstr("ORCHESTRATE_SEED=3\n"), HasSubstr("ORCHESTRATE_RANKS=2\n"),
-                                 HasSubstr("ORCHESTRATE_JOB=7\n"), HasSubstr("ORCHESTRATE_ATTEMPT=2\n"),
-                                 HasSubstr("OMP_NUM_THREADS=6\n")));
+    EXPECT_THAT(
+        content(folder_.path() / "environment"),
+        ::testing::AllOf(HasSubstr("ORCHESTRATE_CHECKPOINTS=" + lease_.checkpoints.folder + "\n"),
+                         HasSubstr("ORCHESTRATE_RESUME=" + earlier + "\n"), HasSubstr("ORCHESTRATE_SEED=3\n"),
+                         HasSubstr("ORCHESTRATE_RANKS=2\n"), HasSubstr("ORCHESTRATE_JOB=7\n"),
+                         HasSubstr("ORCHESTRATE_ATTEMPT=2\n"), HasSubstr("OMP_NUM_THREADS=6\n")));
     EXPECT_EQ(seen_.resumed, 1);
     EXPECT_THAT(content(folder_.path() / "input"), IsEmpty());
 }
@@ -168,9 +187,23 @@ TEST_F(CommandJob, KeepsWhatItPrintsInTheLog) {
 TEST_F(CommandJob, FailsWithItsLastWords) {
     const auto outcome = run("for i in 1 2 3 4 5 6 7; do echo line $i >&2; done; exit 3");
     EXPECT_EQ(outcome.cause, Cause::user_error);
-    EXPECT_EQ(outcome.message,
-              "the command ended with exit code 3; the last it said:\n  line 3\n  line 4\n  line 5\n  line "
-              "6\n  line 7");
+    EXPECT_EQ(
+        outcome.message,
+        "the command ended with exit code 3: line 7\nits last lines:\n  line 3\n  line 4\n  line 5\n  line "
+        "6\n  line 7");
+}
+
+TEST_F(CommandJob, FailsWithWhatItPrintedIfItSaidNoError) {
+    EXPECT_EQ(run("echo wrong input; printf '\\n \\n'; exit 3").message,
+              "the command ended with exit code 3: wrong input");
+    EXPECT_EQ(run("exit 3").message, "the command ended with exit code 3");
+}
+
+// What it prints is not obeyed by the terminal on which it is shown.
+TEST_F(CommandJob, ItsWordsAreShownAndNothingElse) {
+    const auto outcome = run("printf '\\033[31mred\\033[0m \\033]0;title\\007\\007end\\n' >&2; exit 3");
+    EXPECT_EQ(outcome.message, "the command ended with exit code 3: red \\x07end");
+    EXPECT_THAT(seen_.log, ::testing::AllOf(HasSubstr("! red "), Not(HasSubstr("\033"))));
 }
 
 TEST_F(CommandJob, ThatIsKilledHasCrashed) {
@@ -185,17 +218,73 @@ TEST_F(CommandJob, WithoutItsMetricHasNotSucceeded) {
         echo '{"metric": {"accuracy": 0.75}}' > $ORCHESTRATE_METRICS)");
     EXPECT_EQ(outcome.cause, Cause::user_error);
     EXPECT_THAT(outcome.message,
-                ::testing::AllOf(HasSubstr("without the metric 'test accuracy'"),
+                ::testing::AllOf(HasSubstr("the metric 'test accuracy' was not reported"),
                                  HasSubstr("reported: test acuracy"), HasSubstr("did you mean 'metrics'?")));
+}
+
+TEST_F(CommandJob, ThatDivergesHasNotSucceeded) {
+    const auto outcome = run(std::string(kReportAccuracy) +
+                             R"(; echo '{"metrics": {"accuracy": NaN}}' > $ORCHESTRATE_METRICS)");
+    EXPECT_EQ(outcome.cause, Cause::diverged);
+    EXPECT_THAT(outcome.message, HasSubstr("the last test accuracy is NaN (line 2 of the metrics)"));
+    EXPECT_EQ(run(R"(echo '{"metrics": {"accuracy": Infinity}}' > $ORCHESTRATE_METRICS; exit 1)").cause,
+              Cause::diverged);
+}
+
+TEST_F(CommandJob, ALastLineWithoutItsEndIsNoOlderValue) {
+    const auto outcome = run(std::string(kReportAccuracy) +
+                             R"(; printf '{"metrics": {"accuracy": 0.' > $ORCHESTRATE_METRICS)");
+    EXPECT_EQ(outcome.cause, Cause::user_error);
+    EXPECT_THAT(outcome.message, HasSubstr("line 2 of the metrics is not understood"));
 }
 
 TEST_F(CommandJob, MayAskToBeStartedAgain) {
     const auto again = run("echo state > $ORCHESTRATE_CHECKPOINTS/state; exit 75");
     EXPECT_EQ(again.cause, Cause::preempted);
-    // Without a checkpoint it would never get on: counted, so that it ends.
+}
+
+// It would be started for ever: counted, so that it ends.
+TEST_F(CommandJob, ThatWroteNothingNewIsNotStartedForEver) {
     const auto stuck = run("exit 75");
     EXPECT_EQ(stuck.cause, Cause::worker_crashed);
-    EXPECT_THAT(stuck.message, HasSubstr("written nothing to ORCHESTRATE_CHECKPOINTS"));
+    EXPECT_THAT(stuck.message, HasSubstr("no new finished file to ORCHESTRATE_CHECKPOINTS"));
+    for (const char* unfinished : {"x.tmp", "x.part", ".x"}) {
+        EXPECT_EQ(run(std::string("touch $ORCHESTRATE_CHECKPOINTS/") + unfinished + "; exit 75").cause,
+                  Cause::worker_crashed)
+            << unfinished;
+    }
+    EXPECT_EQ(
+        run("mkdir $ORCHESTRATE_CHECKPOINTS/x.tmp; touch $ORCHESTRATE_CHECKPOINTS/x.tmp/weights; exit 75")
+            .cause,
+        Cause::worker_crashed);
+    EXPECT_EQ(run("mkdir -p $ORCHESTRATE_CHECKPOINTS/empty/directory; exit 75").cause, Cause::worker_crashed);
+}
+
+TEST_F(CommandJob, ThatCopiedItsOldCheckpointHasWrittenNothingNew) {
+    lease_.checkpoints.resume_from = {{1, 0, left_by_attempt_1({"weights", "deep/state"}), "", 0}};
+    EXPECT_EQ(run("cp -r $ORCHESTRATE_RESUME/* $ORCHESTRATE_CHECKPOINTS/; exit 75").cause,
+              Cause::worker_crashed);
+    EXPECT_EQ(run("echo more >> $ORCHESTRATE_CHECKPOINTS/deep/state; exit 75").cause, Cause::preempted);
+}
+
+TEST_F(CommandJob, ResumesFromADirectory) {
+    const auto directory = left_by_attempt_1({"step-20.safetensors", "optimizer.bin"});
+    // A file of the name of the training's checkpoints comes as a file.
+    lease_.checkpoints.resume_from = {{1, 20, directory + "/step-20.safetensors", "", 0},
+                                      {1, 0, directory, "", 0}};
+    run("echo $ORCHESTRATE_RESUME > where");
+    EXPECT_EQ(content(folder_.path() / "where"), directory + "\n");
+}
+
+TEST_F(CommandJob, PassesOverAnEarlierAttemptWithoutFinishedFiles) {
+    std::filesystem::create_directories(folder_.path() / "attempt-9/model.tmp");
+    std::ofstream(folder_.path() / "attempt-9/model.tmp/weights") << "half";
+    const auto directory = left_by_attempt_1({"weights"});
+    lease_.checkpoints.resume_from = {{9, 0, (folder_.path() / "attempt-9").string(), "", 0},
+                                      {1, 0, directory, "", 0}};
+    run("echo $ORCHESTRATE_RESUME > where");
+    EXPECT_EQ(content(folder_.path() / "where"), directory + "\n");
+    EXPECT_EQ(seen_.resumed, 1);
 }
 
 TEST_F(CommandJob, EndsWhenItIsAsked) {
@@ -232,23 +321,131 @@ TEST_F(CommandJob, WhatItLeavesRunningIsKilledAtItsEnd) {
     EXPECT_TRUE(comes_true([&] { return !is_alive(child); }));
 }
 
-// A worker that is killed cannot end what it has started; its guard does.
+// A child in a session of its own, with no environment and another parent: found by nothing but its descent.
+constexpr const char* kEscape =
+    "setsid env -i /bin/sh -c '/bin/sleep 1000 & echo $! > part; mv part escaped'; ";
+
+TEST_F(CommandJob, WhatHasEscapedIsKilledAtItsEnd) {
+    const auto outcome = run(std::string(kEscape) + kReportAccuracy);
+    EXPECT_EQ(outcome.cause, Cause::succeeded) << outcome.message;
+    EXPECT_FALSE(is_alive(process_in("escaped")));  // at once: the attempt has waited for it
+}
+
+TEST_F(CommandJob, WhatHasEscapedIsKilledWithOneThatDoesNotEnd) {
+    std::thread asking([&] {
+        process_in("escaped");
+        stop_ = true;
+    });
+    const auto outcome = run(std::string("trap '' TERM; ") + kEscape + "while true; do sleep 0.02; done");
+    asking.join();
+    EXPECT_EQ(outcome.cause, Cause::preempted);
+    EXPECT_THAT(outcome.message, HasSubstr("killed, since it had not ended 0.3 s after it was asked to"));
+    EXPECT_FALSE(is_alive(process_in("escaped")));
+}
+
+// A child that holds its pipes, and writes without end, delays nothing and fills nothing.
+TEST_F(CommandJob, AChildThatHoldsItsPipesDoesNotKeepItFromEnding) {
+    for (const char* pipe : {"", ">&2", "> $ORCHESTRATE_METRICS"}) {
+        seen_.log.clear();
+        const auto outcome =
+            run(std::string(kReportAccuracy) + "; setsid yes " + pipe + " & echo $! > child; exit 3");
+        EXPECT_EQ(outcome.cause, Cause::user_error) << pipe;
+        EXPECT_FALSE(is_alive(process_in("child"))) << pipe;
+    }
+}
+
+// A worker that is killed cannot end what it has started; the command's supervisor does.
 TEST_F(CommandJob, DiesWithItsWorker) {
+    const auto scratch = folder_.path() / "scratch";
+    std::filesystem::create_directory(scratch);
     const pid_t worker = fork();
     if (worker == 0) {
-        CommandJobs jobs({.threads = 1, .device = DeviceKind::cpu, .stop_grace = 300ms});
-        lease_.config.command->run = {"/bin/sh", "-c",
-                                      "sleep 1000 & echo $! > part; mv part child; sleep 1000"};
+        CommandJobs jobs(
+            {.threads = 1, .device = DeviceKind::cpu, .stop_grace = 300ms, .scratch_places = {scratch}});
+        lease_.config.command->run = {
+            "/bin/sh", "-c",
+            std::string("sleep 1000 & echo $! > part; mv part child; ") + kEscape + "sleep 1000"};
         jobs.run(lease_, seen_, stop_);
         _exit(0);
     }
-    const auto child_file = folder_.path() / "child";
-    ASSERT_TRUE(comes_true([&] { return std::filesystem::exists(child_file); }));
-    const pid_t child = std::stoi(content(child_file));
+    const pid_t child = process_in("child");
+    const pid_t escaped = process_in("escaped");
     EXPECT_TRUE(is_alive(child));
+    EXPECT_TRUE(is_alive(escaped));
+    EXPECT_FALSE(std::filesystem::is_empty(scratch));
     kill(worker, SIGKILL);
     waitpid(worker, nullptr, 0);
     EXPECT_TRUE(comes_true([&] { return !is_alive(child); }));
+    EXPECT_TRUE(comes_true([&] { return !is_alive(escaped); }));
+    EXPECT_TRUE(comes_true([&] { return std::filesystem::is_empty(scratch); })) << "its files are left";
+}
+
+// Somebody kills the supervisor: the kernel ends the command, and its mark is on what it had started.
+TEST_F(CommandJob, DiesWithItsSupervisor) {
+    std::thread killing([&] { kill(process_in("supervisor"), SIGKILL); });
+    const auto outcome =
+        run("echo $PPID > part; setsid sleep 1000 & echo $! > child; mv part supervisor; sleep 1000");
+    killing.join();
+    EXPECT_EQ(outcome.cause, Cause::worker_crashed);
+    EXPECT_TRUE(comes_true([&] { return !is_alive(process_in("child")); }));
+}
+
+// A worker and its supervisor may be killed together. The next worker of this host ends what they have left.
+TEST_F(CommandJob, LeftoversOfOthersAreRemoved) {
+    const auto scratch = folder_.path() / "scratch";
+    std::filesystem::create_directory(scratch);
+    const CommandJobOptions options{
+        .threads = 1, .device = DeviceKind::cpu, .stop_grace = 300ms, .scratch_places = {scratch}};
+    const pid_t worker = fork();
+    if (worker == 0) {
+        CommandJobs jobs(options);
+        lease_.config.command->run = {
+            "/bin/sh", "-c",
+            "echo $PPID > supervisor; setsid sleep 1000 & echo $! > part; mv part child; sleep 1000"};
+        jobs.run(lease_, seen_, stop_);
+        _exit(0);
+    }
+    const pid_t child = process_in("child");
+    const pid_t supervisor = process_in("supervisor");
+    kill(worker, SIGSTOP);
+    kill(supervisor, SIGKILL);
+    kill(worker, SIGKILL);
+    waitpid(worker, nullptr, 0);
+    EXPECT_FALSE(std::filesystem::is_empty(scratch));
+    std::filesystem::create_directory(scratch / "orchestrate-command-of-somebody-else");
+    CommandJobs next(options);
+    lease_.config.command->run = {"/bin/true"};
+    next.run(lease_, seen_, stop_);
+    EXPECT_TRUE(comes_true([&] { return !is_alive(child); }));
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(scratch), {}), 1);
+    EXPECT_TRUE(std::filesystem::exists(scratch / "orchestrate-command-of-somebody-else"));
+}
+
+TEST_F(CommandJob, UsesAnotherPlaceIfOneHasNoRoom) {
+    CommandJobs jobs({.threads = 1,
+                      .device = DeviceKind::cpu,
+                      .stop_grace = 300ms,
+                      .scratch_places = {"/proc", "/no/such/place", folder_.path()}});
+    lease_.config.command->run = {"/bin/sh", "-c", "dirname $ORCHESTRATE_CONFIG > where"};
+    lease_.resources.metrics.clear();
+    EXPECT_EQ(jobs.run(lease_, seen_, stop_).cause, Cause::succeeded);
+    EXPECT_THAT(content(folder_.path() / "where"), HasSubstr(folder_.path().string()));
+}
+
+// Of what this host lacks no job is to blame.
+TEST_F(CommandJob, WithoutAnyPlaceItIsTheHostsTrouble) {
+    CommandJobs jobs({.threads = 1,
+                      .device = DeviceKind::cpu,
+                      .stop_grace = 300ms,
+                      .scratch_places = {"/proc", "/no/such/place"}});
+    try {
+        jobs.run(lease_, seen_, stop_);
+        FAIL() << "was run";
+    } catch (const MachineTrouble& trouble) {
+        EXPECT_THAT(trouble.what(), ::testing::AllOf(HasSubstr("'/proc'"), HasSubstr("'/no/such/place'")));
+    }
+    lease_.checkpoints.folder = "/proc/checkpoints";
+    EXPECT_THROW(run(kReportAccuracy), MachineTrouble);
 }
 
 TEST_F(CommandJob, RefusesFilesOfAnotherContent) {

@@ -32,6 +32,24 @@ TEST(MetricLines, AnEpochIsOfTheValidationPartAndTheEndOfTheTestPart) {
                 ElementsAre(NamedMetric{"validation", "f1", 1.0}));
 }
 
+TEST(MetricLines, NumbersThatJsonCannotWriteAreRefusedByName) {
+    const auto line = read_metric_line(R"({"metrics": {"a": NaN, "b": 1, "c": "x", "d NaN": -Infinity}})");
+    EXPECT_THAT(line.result, ElementsAre(NamedMetric{"test", "b", 1.0}));
+    ASSERT_EQ(line.refused.size(), 3U);
+    EXPECT_EQ(line.refused[0].found, "NaN");
+    EXPECT_TRUE(line.refused[0].is_not_finite);
+    EXPECT_EQ(line.refused[1].found, "\"x\"");
+    EXPECT_FALSE(line.refused[1].is_not_finite);
+    EXPECT_EQ(line.refused[2].name, "d NaN");
+    EXPECT_TRUE(line.refused[2].is_not_finite);
+}
+
+TEST(MetricLines, ALossThatIsNotFiniteLeavesTheProgress) {
+    const auto line = read_metric_line(R"({"step": 3, "loss": NaN})");
+    ASSERT_TRUE(line.progress);
+    EXPECT_EQ(line.progress->step, 3);
+}
+
 struct Mistake {
     const char* line;
     const char* message;
@@ -50,21 +68,23 @@ TEST_P(MistakenLine, IsExplained) {
 
 INSTANTIATE_TEST_SUITE_P(
     MetricLines, MistakenLine,
-    ::testing::Values(
-        Mistake{"accuracy: 0.5", "is no valid JSON"}, Mistake{"[1]", "expected a JSON object"},
-        Mistake{R"({"metrics": {"loss": NaN}})", "is no valid JSON"},
-        Mistake{R"({"metrics": {"loss": "0.5"}})", "metric 'loss' is \"0.5\", expected a finite number"},
-        Mistake{R"({"metrics": {"loss": true}})", "expected a finite number"},
-        Mistake{R"({"metrics": {}})", "expected numbers by name"},
-        Mistake{R"({"metrics": 0.5})", "expected numbers by name"},
-        Mistake{R"({"metrics": {"": 0.5}})", "a metric's name has 0 bytes"},
-        Mistake{R"({"metrcs": {"loss": 1}})", "did you mean 'metrics'?"},
-        Mistake{R"({"metrics": {"loss": 1}, "part": "tests"})", "did you mean 'test'?"},
-        Mistake{R"({"epoch": 0, "metrics": {"loss": 1}})", "'epoch' is 0, expected an integer of at least 1"},
-        Mistake{R"({"step": 1.5})", "'step' is 1.5"}, Mistake{R"({"step": -1})", "'step' is -1"},
-        Mistake{R"({"part": "test"})", "'part' without 'metrics'"},
-        Mistake{R"({"steps": 4})", "says nothing"}, Mistake{"{}", "says nothing"},
-        Mistake{R"({"step": 1, "step": 2})", "stands twice"}));
+    ::testing::Values(Mistake{"accuracy: 0.5", "is no valid JSON"}, Mistake{"[1]", "expected a JSON object"},
+                      Mistake{R"({"metrics": {"loss": nothing}})", "is no valid JSON"},
+                      Mistake{R"({"metrics": NaN})", "'metrics' is NaN, expected numbers by name"},
+                      Mistake{R"({"step": NaN})", "'step' is NaN, expected an integer"},
+                      Mistake{R"({"step": 99999999999999999999})", "expected an integer"},
+                      Mistake{R"({"metrics": {}})", "expected numbers by name"},
+                      Mistake{R"({"metrics": 0.5})", "expected numbers by name"},
+                      Mistake{R"({"metrics": {"": 0.5}})", "a metric's name has 0 bytes"},
+                      Mistake{R"({"metrcs": {"loss": 1}})", "did you mean 'metrics'?"},
+                      Mistake{R"({"metrics": {"loss": 1}, "part": "tests"})", "did you mean 'test'?"},
+                      Mistake{R"({"epoch": 0, "metrics": {"loss": 1}})",
+                              "'epoch' is 0, expected an integer of at least 1"},
+                      Mistake{R"({"step": 1.5})", "'step' is 1.5"},
+                      Mistake{R"({"step": -1})", "'step' is -1"},
+                      Mistake{R"({"part": "test"})", "'part' without 'metrics'"},
+                      Mistake{R"({"steps": 4})", "says nothing"}, Mistake{"{}", "says nothing"},
+                      Mistake{R"({"step": 1, "step": 2})", "stands twice"}));
 
 TEST(LineSplitter, CutsWhereverPiecesEnd) {
     const std::string text = "one\ntwo\r\n\nbar 1\rbar 2\rbar 3\nlast";
