@@ -1,19 +1,24 @@
 #include "results/comparison_notes.h"
 
+#include <algorithm>
 #include <functional>
+#include <limits>
+#include <map>
+#include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
 
 namespace orchestrate {
 namespace {
 
 constexpr int kJobsListed = 5;
 
-void for_each_row(SQLite::Database& database, const char* sql, std::int64_t stage_id,
+void for_each_row(SQLite::Database& database, const char* sql, std::int64_t id,
                   const std::function<void(SQLite::Statement&)>& visit) {
     SQLite::Statement query(database, sql);
-    query.bind(1, stage_id);
+    query.bind(1, id);
     while (query.executeStep()) {
         visit(query);
     }
@@ -24,31 +29,31 @@ std::string counted(std::int64_t count, const char* noun) {
 }
 
 // "3 of 14 jobs are not done: 2 waiting, 1 running."
-void note_unfinished(SQLite::Database& database, std::int64_t stage_id, std::vector<std::string>& notes) {
-    for_each_row(database,
-                 "SELECT count(*), coalesce(sum(state = 'waiting'), 0), coalesce(sum(state = 'running'), 0), "
-                 "coalesce(sum(state = 'cancelled'), 0) "
-                 "FROM (SELECT DISTINCT job, state FROM seed_result WHERE stage_id = ?)",
-                 stage_id, [&](SQLite::Statement& row) {
-                     std::vector<std::string> parts;
-                     std::int64_t unfinished = 0;
-                     const char* const states[] = {"waiting", "running", "cancelled"};
-                     for (int i = 0; i < 3; ++i) {
-                         if (const std::int64_t count = row.getColumn(i + 1).getInt64(); count > 0) {
-                             parts.push_back(fmt::format("{} {}", count, states[i]));
-                             unfinished += count;
-                         }
-                     }
-                     if (unfinished > 0) {
-                         notes.push_back(fmt::format("{} of {} {} not done: {}.", unfinished,
-                                                     counted(row.getColumn(0).getInt64(), "job"),
-                                                     unfinished == 1 ? "is" : "are", fmt::join(parts, ", ")));
-                     }
-                 });
+void note_unfinished(const StageRows& stage, std::vector<std::string>& notes) {
+    std::vector<std::string> parts;
+    std::int64_t unfinished = 0;
+    for (const char* state : {"waiting", "running", "cancelled"}) {
+        const auto count = std::count_if(stage.jobs.begin(), stage.jobs.end(),
+                                         [&](const StageJob& job) { return job.state == state; });
+        if (count > 0) {
+            parts.push_back(fmt::format("{} {}", count, state));
+            unfinished += count;
+        }
+    }
+    if (unfinished > 0) {
+        notes.push_back(fmt::format("{} of {} {} not done: {}.", unfinished,
+                                    counted(std::ssize(stage.jobs), "job"), unfinished == 1 ? "is" : "are",
+                                    fmt::join(parts, ", ")));
+    }
 }
 
 // "5 of 6 jobs were stopped early: 4 after 1 epoch, 1 after 3 epochs; 16 of 54 epochs were trained."
-void note_paused(SQLite::Database& database, std::int64_t stage_id, std::vector<std::string>& notes) {
+void note_paused(SQLite::Database& database, std::int64_t stage_id, const StageRows& stage,
+                 std::vector<std::string>& notes) {
+    if (std::none_of(stage.jobs.begin(), stage.jobs.end(),
+                     [](const StageJob& job) { return job.state == "paused"; })) {
+        return;
+    }
     std::vector<std::string> parts;
     std::int64_t paused = 0;
     for_each_row(
@@ -61,9 +66,6 @@ void note_paused(SQLite::Database& database, std::int64_t stage_id, std::vector<
             parts.push_back(fmt::format("{} after {}", row.getColumn(1).getInt64(),
                                         counted(row.getColumn(0).getInt64(), "epoch")));
         });
-    if (paused == 0) {
-        return;
-    }
     for_each_row(database,
                  "SELECT count(*), sum((SELECT count(*) FROM epochs WHERE job_id = job)), "
                  "sum((SELECT json_extract(config, '$.train.epochs') FROM jobs WHERE id = job)) "
@@ -91,30 +93,30 @@ void note_ensembles(SQLite::Database& database, std::int64_t stage_id, std::vect
                  });
 }
 
-void note_failed(SQLite::Database& database, std::int64_t stage_id, std::vector<std::string>& notes) {
-    int failed = 0;
+// Of the newest attempt: "out_of_memory, needed 20 GiB", on one line.
+std::string how_it_failed(SQLite::Database& database, std::int64_t job) {
+    std::string text = "unknown";
     for_each_row(database,
-                 "SELECT seeds.job, min(seeds.variant), min(seeds.initialization_seed), "
-                 "coalesce(attempts.cause, 'unknown'), "
-                 "coalesce(attempts.message, ''), max(seeds.state) "
-                 "FROM seed_result AS seeds "
-                 "LEFT JOIN attempts ON attempts.job_id = seeds.job AND attempts.number = "
-                 "(SELECT max(number) FROM attempts WHERE job_id = seeds.job) "
-                 "WHERE seeds.stage_id = ? AND seeds.state IN ('failed', 'quarantined') GROUP BY seeds.job "
-                 "ORDER BY seeds.job",
-                 stage_id, [&](SQLite::Statement& row) {
-                     if (++failed > kJobsListed) {
-                         return;
-                     }
-                     const auto job = row.getColumn(0).getInt64();
-                     std::string message = row.getColumn(4).getString();
+                 "SELECT coalesce(cause, 'unknown'), message FROM attempts WHERE job_id = ? "
+                 "ORDER BY number DESC LIMIT 1",
+                 job, [&](SQLite::Statement& row) {
+                     std::string message = row.getColumn(1).getString();
                      message.erase(std::min(message.find('\n'), message.size()));
-                     notes.push_back(fmt::format(
-                         "Job {} ({}, seed {}) {}: {}{}{}; see: orchestrate logs {}", job,
-                         row.getColumn(1).getString(), row.getColumn(2).getInt64(),
-                         row.getColumn(5).getString() == "failed" ? "failed" : "is quarantined",
-                         row.getColumn(3).getString(), message.empty() ? "" : ", ", message, job));
+                     text = row.getColumn(0).getString() + (message.empty() ? "" : ", ") + message;
                  });
+    return text;
+}
+
+void note_failed(SQLite::Database& database, const StageRows& stage, std::vector<std::string>& notes) {
+    int failed = 0;
+    for (const auto& job : stage.jobs) {
+        if ((job.state != "failed" && job.state != "quarantined") || ++failed > kJobsListed) {
+            continue;
+        }
+        notes.push_back(fmt::format(
+            "Job {} ({}, seed {}) {}: {}; see: orchestrate logs {}", job.job, job.variant, job.seed,
+            job.state == "failed" ? "failed" : "is quarantined", how_it_failed(database, job.job), job.job));
+    }
     if (failed > kJobsListed) {
         notes.push_back(
             fmt::format("{} more failed; see: orchestrate query \"select job, variant, cause, message from "
@@ -123,20 +125,14 @@ void note_failed(SQLite::Database& database, std::int64_t stage_id, std::vector<
     }
 }
 
-void note_collapsed(SQLite::Database& database, std::int64_t stage_id, std::vector<std::string>& notes) {
+void note_collapsed(const StageRows& stage, std::vector<std::string>& notes) {
     std::vector<std::string> jobs;
     std::int64_t collapsed = 0;
-    for_each_row(
-        database,
-        "SELECT seeds.job, min(seeds.variant), min(seeds.initialization_seed) FROM seed_result AS seeds "
-        "JOIN results ON results.job_id = seeds.job AND seeds.state = 'succeeded' "
-        "WHERE seeds.stage_id = ? AND results.collapsed = 1 GROUP BY seeds.job ORDER BY seeds.job",
-        stage_id, [&](SQLite::Statement& row) {
-            if (++collapsed <= kJobsListed) {
-                jobs.push_back(fmt::format("job {} ({}, seed {})", row.getColumn(0).getInt64(),
-                                           row.getColumn(1).getString(), row.getColumn(2).getInt64()));
-            }
-        });
+    for (const auto& job : stage.jobs) {
+        if (job.collapsed && ++collapsed <= kJobsListed) {
+            jobs.push_back(fmt::format("job {} ({}, seed {})", job.job, job.variant, job.seed));
+        }
+    }
     if (collapsed > 0) {
         notes.push_back(fmt::format(
             "{} collapsed (one class for over 90 % of the test rows, or a loss no better than guessing): "
@@ -145,36 +141,34 @@ void note_collapsed(SQLite::Database& database, std::int64_t stage_id, std::vect
     }
 }
 
-void note_device_classes(SQLite::Database& database, std::int64_t stage_id, std::vector<std::string>& notes) {
-    std::vector<std::string> classes;
-    for_each_row(
-        database,
-        "SELECT results.device_class, count(DISTINCT seeds.job) FROM seed_result AS seeds "
-        "JOIN results ON results.job_id = seeds.job AND seeds.state = 'succeeded' "
-        "WHERE seeds.stage_id = ? AND seeds.is_ensemble = 0 GROUP BY results.device_class ORDER BY 2 DESC, 1",
-        stage_id, [&](SQLite::Statement& row) {
-            classes.push_back(fmt::format("{} ({})", row.getColumn(0).getString(),
-                                          counted(row.getColumn(1).getInt64(), "job")));
-        });
-    if (classes.size() > 1) {
-        notes.push_back(fmt::format("Mixed devices: {}. Small differences may come from their arithmetic.",
-                                    fmt::join(classes, ", ")));
+void note_device_classes(const StageRows& stage, std::vector<std::string>& notes) {
+    std::map<std::string, std::int64_t> counts;
+    for (const auto& job : stage.jobs) {
+        if (job.device_class >= 0 && !job.is_ensemble) {
+            ++counts[stage.device_classes[static_cast<std::size_t>(job.device_class)]];
+        }
     }
+    if (counts.size() < 2) {
+        return;
+    }
+    std::vector<std::pair<std::string, std::int64_t>> classes(counts.begin(), counts.end());
+    std::stable_sort(classes.begin(), classes.end(),
+                     [](const auto& left, const auto& right) { return left.second > right.second; });
+    std::vector<std::string> texts;
+    for (const auto& [name, count] : classes) {
+        texts.push_back(fmt::format("{} ({})", name, counted(count, "job")));
+    }
+    notes.push_back(fmt::format("Mixed devices: {}. Small differences may come from their arithmetic.",
+                                fmt::join(texts, ", ")));
 }
 
-void note_different_data(SQLite::Database& database, std::int64_t stage_id, std::vector<std::string>& notes) {
-    for_each_row(
-        database,
-        "SELECT count(DISTINCT results.data_sha256) FROM seed_result AS seeds "
-        "JOIN results ON results.job_id = seeds.job AND seeds.state = 'succeeded' WHERE seeds.stage_id = ?",
-        stage_id, [&](SQLite::Statement& row) {
-            if (row.getColumn(0).getInt64() > 1) {
-                notes.push_back(
-                    fmt::format("The jobs were trained on {} different data files: their numbers "
-                                "cannot be compared.",
-                                row.getColumn(0).getInt64()));
-            }
-        });
+void note_different_data(const StageRows& stage, std::vector<std::string>& notes) {
+    if (stage.data_hashes.size() > 1) {
+        notes.push_back(
+            fmt::format("The jobs were trained on {} different data files: their numbers "
+                        "cannot be compared.",
+                        stage.data_hashes.size()));
+    }
 }
 
 std::string leak_in_words(const std::string& kind) {
@@ -190,43 +184,68 @@ std::string leak_in_words(const std::string& kind) {
     return fmt::format("are also found in the training part ({})", kind);
 }
 
-// A job that does not list a kind of leak has none of it, so the smallest share is then 0.
-void note_leaks(SQLite::Database& database, std::int64_t stage_id, std::vector<std::string>& notes) {
-    for_each_row(
-        database,
-        "WITH reports AS ("
-        "  SELECT DISTINCT results.job_id, results.data_report FROM seed_result AS seeds "
-        "  JOIN results ON results.job_id = seeds.job AND seeds.state = 'succeeded' "
-        "  WHERE seeds.stage_id = ? AND json_valid(results.data_report)), "
-        "leaks AS ("
-        "  SELECT reports.job_id, json_extract(leak.value, '$.part') AS part, "
-        "    json_extract(leak.value, '$.kind') AS kind, json_extract(leak.value, '$.rows') AS rows, "
-        "    json_extract(leak.value, '$.share') AS share "
-        "  FROM reports, json_each(reports.data_report, '$.leaks') AS leak) "
-        "SELECT part, kind, "
-        "  CASE WHEN count(DISTINCT job_id) < (SELECT count(*) FROM reports) THEN 0 ELSE min(share) END, "
-        "  max(share), max(rows) "
-        "FROM leaks GROUP BY part, kind HAVING max(rows) > 0 ORDER BY part, kind",
-        stage_id, [&](SQLite::Statement& row) {
-            const std::string least = fmt::format("{:.1f}", 100 * row.getColumn(2).getDouble());
-            const std::string most = fmt::format("{:.1f}", 100 * row.getColumn(3).getDouble());
-            notes.push_back(
-                fmt::format("Leak: {}{} % of the {} rows ({}{}) {}.", least == most ? "" : least + " to ",
-                            most, row.getColumn(0).getString(), least == most ? "" : "at most ",
-                            row.getColumn(4).getInt64(), leak_in_words(row.getColumn(1).getString())));
-        });
+struct Leak {
+    std::int64_t jobs = 0;
+    double least = std::numeric_limits<double>::infinity();  // shares
+    double most = 0;
+    std::int64_t rows = 0;  // at most
+};
+using Leaks = std::map<std::pair<std::string, std::string>, Leak>;  // by part and kind
+
+// The leaks that a report of the data lists, for so many jobs. False if it is no JSON.
+bool add_leaks(const std::string& report, std::int64_t jobs, Leaks& leaks) {
+    const auto json = nlohmann::json::parse(report, nullptr, false);
+    if (json.is_discarded()) {
+        return false;
+    }
+    const auto listed = json.is_object() ? json.find("leaks") : json.end();
+    if (listed == json.end() || !listed->is_array()) {
+        return true;
+    }
+    std::set<std::pair<std::string, std::string>> seen;
+    for (const auto& entry : *listed) {
+        const std::pair key(entry.value("part", ""), entry.value("kind", ""));
+        Leak& leak = leaks[key];
+        leak.jobs += seen.insert(key).second ? jobs : 0;
+        leak.least = std::min(leak.least, entry.value("share", 0.0));
+        leak.most = std::max(leak.most, entry.value("share", 0.0));
+        leak.rows = std::max(leak.rows, entry.value("rows", std::int64_t{0}));
+    }
+    return true;
 }
 
-void note_shared(SQLite::Database& database, std::int64_t stage_id, std::vector<std::string>& notes) {
-    for_each_row(database,
-                 "SELECT count(DISTINCT job) FROM seed_result WHERE stage_id = ? AND is_ensemble = 0 "
-                 "AND (SELECT count(*) FROM variant_jobs WHERE job_id = job) > 1",
-                 stage_id, [&](SQLite::Statement& row) {
-                     if (const std::int64_t shared = row.getColumn(0).getInt64(); shared > 0) {
-                         notes.push_back(fmt::format("{} {} shared with other variants and trained once.",
-                                                     counted(shared, "job"), shared == 1 ? "is" : "are"));
-                     }
-                 });
+// A job that does not list a kind of leak has none of it, so the smallest share is then 0.
+void note_leaks(const StageRows& stage, std::vector<std::string>& notes) {
+    std::vector<std::int64_t> jobs_of_report(stage.data_reports.size(), 0);
+    for (const auto& job : stage.jobs) {
+        if (job.data_report >= 0) {
+            ++jobs_of_report[static_cast<std::size_t>(job.data_report)];
+        }
+    }
+    Leaks leaks;
+    std::int64_t jobs = 0;
+    for (std::size_t i = 0; i < stage.data_reports.size(); ++i) {
+        jobs += add_leaks(stage.data_reports[i], jobs_of_report[i], leaks) ? jobs_of_report[i] : 0;
+    }
+    for (const auto& [key, leak] : leaks) {
+        if (leak.rows == 0) {
+            continue;
+        }
+        const std::string least = fmt::format("{:.1f}", leak.jobs < jobs ? 0 : 100 * leak.least);
+        const std::string most = fmt::format("{:.1f}", 100 * leak.most);
+        notes.push_back(fmt::format("Leak: {}{} % of the {} rows ({}{}) {}.",
+                                    least == most ? "" : least + " to ", most, key.first,
+                                    least == most ? "" : "at most ", leak.rows, leak_in_words(key.second)));
+    }
+}
+
+void note_shared(const StageRows& stage, std::vector<std::string>& notes) {
+    const auto shared = std::count_if(stage.jobs.begin(), stage.jobs.end(),
+                                      [](const StageJob& job) { return job.is_shared && !job.is_ensemble; });
+    if (shared > 0) {
+        notes.push_back(fmt::format("{} {} shared with other variants and trained once.",
+                                    counted(shared, "job"), shared == 1 ? "is" : "are"));
+    }
 }
 
 void note_hidden(SQLite::Database& database, std::int64_t stage_id, std::vector<std::string>& notes) {
@@ -241,16 +260,17 @@ void note_hidden(SQLite::Database& database, std::int64_t stage_id, std::vector<
 
 }  // namespace
 
-std::vector<std::string> comparison_notes(SQLite::Database& database, std::int64_t stage_id) {
+std::vector<std::string> comparison_notes(SQLite::Database& database, std::int64_t stage_id,
+                                          const StageRows& stage) {
     std::vector<std::string> notes;
-    note_unfinished(database, stage_id, notes);
-    note_paused(database, stage_id, notes);
-    note_failed(database, stage_id, notes);
-    note_collapsed(database, stage_id, notes);
-    note_different_data(database, stage_id, notes);
-    note_device_classes(database, stage_id, notes);
-    note_leaks(database, stage_id, notes);
-    note_shared(database, stage_id, notes);
+    note_unfinished(stage, notes);
+    note_paused(database, stage_id, stage, notes);
+    note_failed(database, stage, notes);
+    note_collapsed(stage, notes);
+    note_different_data(stage, notes);
+    note_device_classes(stage, notes);
+    note_leaks(stage, notes);
+    note_shared(stage, notes);
     note_ensembles(database, stage_id, notes);
     note_hidden(database, stage_id, notes);
     return notes;

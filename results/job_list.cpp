@@ -205,7 +205,7 @@ JobsReply list_jobs(SQLite::Database& database, const JobsRequest& wanted) {
     }
     SQLite::Statement query(database, std::string(kRowColumns) +
                                           "WHERE variants.hidden = 0 AND (?1 = '' OR studies.name = ?1) AND "
-                                          "(?2 = '[]' OR jobs.state IN (SELECT value FROM json_each(?2))) " +
+                                          "(?2 = '[]' OR +jobs.state IN (SELECT value FROM json_each(?2))) " +
                                           kRowOrder);
     query.bind(1, wanted.study);
     query.bind(2, Json(wanted.states).dump());
@@ -264,7 +264,7 @@ std::vector<std::int64_t> jobs_of_study(SQLite::Database& database, std::int64_t
         "SELECT DISTINCT jobs.id FROM stages JOIN variants ON variants.stage_id = stages.id "
         "JOIN variant_jobs ON variant_jobs.variant_id = variants.id JOIN jobs ON jobs.id = "
         "variant_jobs.job_id "
-        "WHERE stages.study_id = ?1 AND variants.hidden = 0 AND jobs.state IN (SELECT value FROM "
+        "WHERE stages.study_id = ?1 AND variants.hidden = 0 AND +jobs.state IN (SELECT value FROM "
         "json_each(?2)) "
         "AND NOT (?3 AND EXISTS (SELECT 1 FROM variant_jobs AS users "
         "JOIN variants AS other ON other.id = users.variant_id AND other.hidden = 0 "

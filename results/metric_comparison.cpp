@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
+#include <limits>
 #include <optional>
 
 #include <fmt/format.h>
@@ -16,63 +16,6 @@ namespace {
 
 constexpr int kDigits = 4;  // significant ones of the median mean of a column
 constexpr int kMostDecimals = 8;
-
-struct Metric {
-    std::string name;
-    bool is_better_high = true;
-};
-
-struct Row {
-    std::string name;
-    bool is_baseline = false;
-    std::string jobs;
-    std::map<std::string, Spread> values;  // by metric
-    Spread difference;                     // of the first metric
-    std::int64_t seeds = 0;
-};
-
-std::vector<Metric> read_metrics(SQLite::Database& database, std::int64_t stage_id) {
-    SQLite::Statement query(database,
-                            "SELECT name, goal FROM stage_metrics WHERE stage_id = ? ORDER BY position");
-    query.bind(1, stage_id);
-    std::vector<Metric> metrics;
-    while (query.executeStep()) {
-        metrics.push_back({query.getColumn(0).getString(), query.getColumn(1).getString() == "max"});
-    }
-    return metrics;
-}
-
-std::vector<Row> read_rows_of(SQLite::Database& database, std::int64_t stage_id,
-                              const std::string& first_metric) {
-    SQLite::Statement variants(database,
-                               "SELECT variant_id, variant, is_baseline, succeeded || '/' || jobs "
-                               "FROM variant_summary WHERE stage_id = ? "
-                               "ORDER BY is_baseline DESC, variant_position, variant_id");
-    variants.bind(1, stage_id);
-    std::vector<Row> rows;
-    std::map<std::int64_t, std::size_t> places;
-    while (variants.executeStep()) {
-        places[variants.getColumn(0).getInt64()] = rows.size();
-        Row& row = rows.emplace_back();
-        row.name = variants.getColumn(1).getString();
-        row.is_baseline = variants.getColumn(2).getInt() != 0;
-        row.jobs = variants.getColumn(3).getString();
-    }
-    SQLite::Statement values(database,
-                             "SELECT variant_id, metric, value, value_sd, difference, difference_sd, seeds "
-                             "FROM metric_comparison WHERE stage_id = ? AND part = 'test'");
-    values.bind(1, stage_id);
-    while (values.executeStep()) {
-        Row& row = rows.at(places.at(values.getColumn(0).getInt64()));
-        const std::string metric = values.getColumn(1).getString();
-        row.values[metric] = read_spread(values, 2);
-        if (metric == first_metric) {
-            row.difference = read_spread(values, 4);
-            row.seeds = values.getColumn(6).getInt64();
-        }
-    }
-    return rows;
-}
 
 // So many that the median mean has kDigits digits: 0.9123, 51.20, 1234. One outlier leaves the others readable.
 int decimals_of(const std::vector<Spread>& spreads) {
@@ -100,8 +43,9 @@ std::string number_text(double value, int decimals, bool with_sign) {
     return with_sign && !is_zero && value > 0 ? "+" + text : text;
 }
 
-std::string table_of(const std::vector<Row>& rows, const std::vector<Metric>& metrics, bool compact,
-                     std::size_t max_width) {
+std::string table_of(const StageRows& stage, bool compact, std::size_t max_width) {
+    const auto& rows = stage.variants;
+    const auto& metrics = stage.metrics;
     std::vector<std::string> header = {"variant"};
     std::vector<std::vector<std::string>> cells;
     for (const auto& row : rows) {
@@ -121,18 +65,18 @@ std::string table_of(const std::vector<Row>& rows, const std::vector<Metric>& me
     for (std::size_t place = 0; place < metrics.size(); ++place) {
         std::vector<Spread> spreads;
         for (const auto& row : rows) {
-            const auto found = row.values.find(metrics[place].name);
-            spreads.push_back(found == row.values.end() ? Spread{} : found->second);
+            spreads.push_back(summary_of(row, place).spread);
         }
         const int decimals = decimals_of(spreads);
         first_decimals = place == 0 ? decimals : first_decimals;
         add_column(metrics[place].name,
                    spread_column(spreads, blank, with_decimals(decimals), false, compact));
     }
-    if (std::any_of(rows.begin(), rows.end(), [](const Row& row) { return row.is_baseline; })) {
+    if (std::any_of(rows.begin(), rows.end(), [](const VariantRow& row) { return row.is_baseline; })) {
+        const auto differences = differences_to_baseline(stage, 0);
         std::vector<Spread> spreads;
         for (std::size_t i = 0; i < rows.size(); ++i) {
-            spreads.push_back(rows[i].difference);
+            spreads.push_back(differences[i].spread);
             blank[i] = rows[i].is_baseline;
         }
         add_column(compact ? "diff." : "difference",
@@ -140,22 +84,29 @@ std::string table_of(const std::vector<Row>& rows, const std::vector<Metric>& me
     }
     std::vector<std::string> jobs;
     for (const auto& row : rows) {
-        jobs.push_back(row.jobs);
+        jobs.push_back(fmt::format("{}/{}", row.succeeded(), row.seeds.size()));
     }
     add_column("jobs", jobs);
     return render_text_table(header, cells, max_width);
 }
 
-std::string legend_of(const std::vector<Row>& rows, const Metric& first) {
-    const auto [fewest, most] = std::minmax_element(
-        rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.seeds < b.seeds; });
-    if (most == rows.end() || most->seeds == 0) {
+std::string legend_of(const StageRows& stage) {
+    const StageMetric& first = stage.metrics.front();
+    std::int64_t fewest = std::numeric_limits<std::int64_t>::max();
+    std::int64_t most = 0;
+    for (const auto& row : stage.variants) {
+        const std::int64_t seeds = summary_of(row, 0).count;
+        fewest = std::min(fewest, seeds);
+        most = std::max(most, seeds);
+    }
+    if (most == 0) {
         return "No job has a result yet.";
     }
-    std::string text = "As the command reports them for the test part; " +
-                       spread_legend(fewest->seeds, most->seeds, "seed", "seeds");
-    if (std::any_of(rows.begin(), rows.end(),
-                    [](const Row& row) { return row.difference.mean.has_value(); })) {
+    std::string text =
+        "As the command reports them for the test part; " + spread_legend(fewest, most, "seed", "seeds");
+    const auto differences = differences_to_baseline(stage, 0);
+    if (std::any_of(differences.begin(), differences.end(),
+                    [](const Summary& difference) { return difference.spread.mean.has_value(); })) {
         text += fmt::format(" Difference: {} minus the baseline's with the same seed; {} is better.",
                             first.name, first.is_better_high ? "higher" : "lower");
     }
@@ -164,18 +115,12 @@ std::string legend_of(const std::vector<Row>& rows, const Metric& first) {
 
 }  // namespace
 
-bool has_named_metrics(SQLite::Database& database, std::int64_t stage_id) {
-    return !read_metrics(database, stage_id).empty();
-}
-
-std::string metric_table(SQLite::Database& database, std::int64_t stage_id, std::size_t max_width) {
-    const auto metrics = read_metrics(database, stage_id);
-    const auto rows = read_rows_of(database, stage_id, metrics.at(0).name);
-    std::string table = table_of(rows, metrics, false, 0);
+std::string metric_table(const StageRows& stage, std::size_t max_width) {
+    std::string table = table_of(stage, false, 0);
     if (max_width > 0 && display_width(std::string_view(table).substr(0, table.find('\n'))) > max_width) {
-        table = table_of(rows, metrics, true, max_width);
+        table = table_of(stage, true, max_width);
     }
-    return table + "\n" + wrapped_note(legend_of(rows, metrics.front()), max_width);
+    return table + "\n" + wrapped_note(legend_of(stage), max_width);
 }
 
 }  // namespace orchestrate

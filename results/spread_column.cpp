@@ -7,18 +7,6 @@
 #include "results/display_width.h"
 
 namespace orchestrate {
-namespace {
-
-std::optional<double> optional_real(const SQLite::Column& column) {
-    return column.isNull() ? std::nullopt : std::optional<double>(column.getDouble());
-}
-
-}  // namespace
-
-Spread read_spread(SQLite::Statement& row, int column) {
-    return {optional_real(row.getColumn(column)), optional_real(row.getColumn(column + 1))};
-}
-
 std::vector<std::string> spread_column(const std::vector<Spread>& spreads, const std::vector<bool>& blank,
                                        const NumberText& text, bool with_sign, bool compact) {
     std::vector<std::string> means;

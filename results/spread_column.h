@@ -7,8 +7,6 @@
 #include <string>
 #include <vector>
 
-#include <SQLiteCpp/SQLiteCpp.h>
-
 namespace orchestrate {
 
 // A mean over seeds with its sample standard deviation.
@@ -16,9 +14,6 @@ struct Spread {
     std::optional<double> mean;
     std::optional<double> deviation;
 };
-
-// From a column and the one after it; NULL is nothing.
-Spread read_spread(SQLite::Statement& row, int column);
 
 // How a number is written, with or without the sign of a positive one.
 using NumberText = std::function<std::string(double value, bool with_sign)>;

@@ -5,6 +5,9 @@
 -- as they were measured. Standard deviations are those of a sample (n - 1), computed in two passes around the mean,
 -- and null below two values. Differences are taken between jobs of equal seed_index and then averaged. Ensembles over all
 -- seeds have seed indices below 0: their difference is the one to the baseline's mean.
+--
+-- No view costs more than the rows that it reads (tests/results/views_cost_test.cpp): rows are found by their keys, and
+-- `+state` keeps SQLite from beginning with all jobs of the database that are in that state.
 
 -- One row per variant and seed: its job, that job's metrics on the test part, and the baseline's with the same seed.
 CREATE VIEW seed_result AS
@@ -161,7 +164,7 @@ SELECT seeds.study, seeds.stage, seeds.variant, seeds.seed_index, seeds.job, epo
        coalesce(epochs.epoch = results.selected_epoch, 0) AS selected
 FROM seed_result AS seeds
 JOIN epochs ON epochs.job_id = seeds.job
-LEFT JOIN results ON results.job_id = seeds.job AND seeds.state = 'succeeded'
+LEFT JOIN results ON results.job_id = seeds.job AND +seeds.state = 'succeeded'
 ORDER BY seeds.study_id, seeds.stage_position, seeds.is_baseline DESC, seeds.variant_position, seeds.variant_id,
          seeds.seed_index, epochs.epoch;
 
@@ -174,7 +177,7 @@ WITH measured AS (
            own.precision, own.recall, own.f1,
            CASE WHEN seeds.is_baseline = 0 THEN own.f1 - theirs.f1 END AS difference
     FROM seed_result AS seeds
-    JOIN class_metrics AS own ON own.job_id = seeds.job AND seeds.state = 'succeeded'
+    JOIN class_metrics AS own ON own.job_id = seeds.job AND +seeds.state = 'succeeded'
     LEFT JOIN jobs AS baseline_jobs ON baseline_jobs.id = seeds.baseline_job AND baseline_jobs.state = 'succeeded'
     LEFT JOIN class_metrics AS theirs ON theirs.job_id = baseline_jobs.id AND theirs.name = own.name
 ),
@@ -207,13 +210,12 @@ SELECT seeds.study, seeds.stage, seeds.variant, seeds.seed_index, seeds.job,
        json_extract(results.classes, '$[' || confusion.true_class || ']') AS true_class,
        json_extract(results.classes, '$[' || confusion.predicted_class || ']') AS predicted_class,
        confusion.count,
-       confusion.count * 1.0
-           / (SELECT sum(same.count)
-              FROM confusion AS same
-              WHERE same.job_id = confusion.job_id AND same.true_class = confusion.true_class) AS share
+       confusion.count * 1.0 / class_metrics.support AS share
 FROM seed_result AS seeds
-JOIN results ON results.job_id = seeds.job AND seeds.state = 'succeeded'
-JOIN confusion ON confusion.job_id = seeds.job;
+JOIN results ON results.job_id = seeds.job AND +seeds.state = 'succeeded'
+JOIN confusion ON confusion.job_id = seeds.job
+LEFT JOIN class_metrics
+    ON class_metrics.job_id = confusion.job_id AND class_metrics.class = confusion.true_class;
 
 -- Predictions on the test part with names; line: 1-based, in the data file. Unordered.
 CREATE VIEW prediction_named AS
@@ -222,7 +224,7 @@ SELECT seeds.study, seeds.stage, seeds.variant, seeds.seed_index, seeds.job, pre
        json_extract(results.classes, '$[' || predictions.predicted_class || ']') AS predicted_class,
        predictions.probability, predictions.true_class = predictions.predicted_class AS correct
 FROM seed_result AS seeds
-JOIN results ON results.job_id = seeds.job AND seeds.state = 'succeeded'
+JOIN results ON results.job_id = seeds.job AND +seeds.state = 'succeeded'
 JOIN predictions ON predictions.job_id = seeds.job;
 
 -- One row per stage: how many different jobs of it are in which state.
@@ -255,7 +257,7 @@ SELECT seeds.study_id, seeds.study, seeds.stage_id, seeds.stage_position, seeds.
        own.part, own.name AS metric, stage_metrics.position AS metric_position, stage_metrics.goal, own.value,
        CASE WHEN seeds.is_baseline = 0 THEN own.value - theirs.value END AS difference
 FROM seed_result AS seeds
-JOIN named_metrics AS own ON own.job_id = seeds.job AND seeds.state = 'succeeded'
+JOIN named_metrics AS own ON own.job_id = seeds.job AND +seeds.state = 'succeeded'
 LEFT JOIN stage_metrics ON stage_metrics.stage_id = seeds.stage_id AND stage_metrics.name = own.name
 LEFT JOIN jobs AS baseline_jobs ON baseline_jobs.id = seeds.baseline_job AND baseline_jobs.state = 'succeeded'
 LEFT JOIN named_metrics AS theirs

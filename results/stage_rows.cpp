@@ -1,0 +1,272 @@
+#include "results/stage_rows.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <unordered_map>
+
+namespace orchestrate {
+namespace {
+
+constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
+
+constexpr const char* kVariants =
+    "SELECT id, name, is_baseline, is_ensemble FROM variants WHERE stage_id = ? AND hidden = 0 "
+    "ORDER BY is_baseline DESC, position, id";
+constexpr const char* kColumns =
+    "SELECT seeds.variant_id, seeds.job_id, seeds.seed_index, seeds.initialization_seed, "
+    "seeds.data_order_seed, "
+    "jobs.state, EXISTS (SELECT 1 FROM variant_jobs AS users WHERE users.job_id = seeds.job_id AND "
+    "(users.variant_id <> "
+    "seeds.variant_id OR users.seed_index <> seeds.seed_index)), "
+    "results.device_class";
+constexpr const char* kTrainingColumns =
+    ", results.collapsed, results.data_sha256, results.data_report, test.accuracy, test.macro_precision, "
+    "test.macro_recall, test.macro_f1";
+constexpr int kFirstTestColumn = 11;
+// CROSS JOIN keeps SQLite from beginning with another table than that of the stage's variants.
+constexpr const char* kFrom =
+    " FROM variants CROSS JOIN variant_jobs AS seeds ON seeds.variant_id = variants.id "
+    "CROSS JOIN jobs ON jobs.id = seeds.job_id "
+    "LEFT JOIN results ON results.job_id = jobs.id AND jobs.state = 'succeeded'";
+constexpr const char* kFromTest =
+    " LEFT JOIN part_metrics AS test ON test.job_id = jobs.id AND test.part = 'test' AND jobs.state = "
+    "'succeeded'";
+constexpr const char* kWhere = " WHERE variants.stage_id = ? AND variants.hidden = 0";
+
+std::vector<StageMetric> declared_metrics(SQLite::Database& database, std::int64_t stage_id) {
+    SQLite::Statement query(database,
+                            "SELECT name, goal FROM stage_metrics WHERE stage_id = ? ORDER BY position");
+    query.bind(1, stage_id);
+    std::vector<StageMetric> metrics;
+    while (query.executeStep()) {
+        metrics.push_back({query.getColumn(0).getString(), query.getColumn(1).getString() == "max"});
+    }
+    return metrics;
+}
+
+// Texts that many rows share, by their places.
+class Places {
+  public:
+    explicit Places(std::vector<std::string>& texts) : texts_(texts) {}
+    int of(const SQLite::Column& column) {
+        if (column.isNull()) {
+            return -1;
+        }
+        const auto [found, is_new] = places_.try_emplace(column.getString(), static_cast<int>(texts_.size()));
+        if (is_new) {
+            texts_.push_back(found->first);
+        }
+        return found->second;
+    }
+
+  private:
+    std::vector<std::string>& texts_;
+    std::unordered_map<std::string, int> places_;
+};
+
+class Reader {
+  public:
+    Reader(SQLite::Database& database, std::int64_t stage_id) : database_(database) {
+        rows_.metrics = declared_metrics(database, stage_id);
+        rows_.of_commands = !rows_.metrics.empty();
+        if (!rows_.of_commands) {
+            rows_.metrics = {{"accuracy"}, {"macro precision"}, {"macro recall"}, {"macro F1"}};
+        }
+        read_variants(stage_id);
+        read_seeds(stage_id);
+        if (rows_.of_commands) {
+            read_named();
+        }
+        put_in_order();
+    }
+
+    StageRows rows() { return std::move(rows_); }
+
+  private:
+    void read_variants(std::int64_t stage_id) {
+        SQLite::Statement query(database_, kVariants);
+        query.bind(1, stage_id);
+        while (query.executeStep()) {
+            VariantRow& variant = rows_.variants.emplace_back();
+            variant.id = query.getColumn(0).getInt64();
+            variant.name = query.getColumn(1).getString();
+            variant.is_baseline = query.getColumn(2).getInt() != 0;
+            variant.is_ensemble = query.getColumn(3).getInt() != 0;
+            places_[variant.id] = rows_.variants.size() - 1;
+        }
+    }
+
+    void read_seeds(std::int64_t stage_id) {
+        SQLite::Statement query(database_, std::string(kColumns) +
+                                               (rows_.of_commands ? "" : kTrainingColumns) + kFrom +
+                                               (rows_.of_commands ? "" : kFromTest) + kWhere);
+        query.bind(1, stage_id);
+        while (query.executeStep()) {
+            const auto place = places_.find(query.getColumn(0).getInt64());
+            if (place == places_.end()) {
+                continue;  // it came between the two queries
+            }
+            VariantRow& variant = rows_.variants[place->second];
+            SeedRow& seed = variant.seeds.emplace_back();
+            seed.job = query.getColumn(1).getInt64();
+            seed.seed_index = query.getColumn(2).getInt64();
+            seed.initialization_seed = query.getColumn(3).getInt64();
+            seed.data_order_seed = query.getColumn(4).getInt64();
+            const std::string state = query.getColumn(5).getString();
+            seed.succeeded = state == "succeeded";
+            seed.values.assign(rows_.metrics.size(), kMissing);
+            for (std::size_t i = 0; !rows_.of_commands && i < seed.values.size(); ++i) {
+                const auto value = query.getColumn(kFirstTestColumn + static_cast<int>(i));
+                seed.values[i] = value.isNull() ? kMissing : value.getDouble();
+            }
+            add_job(query, variant, seed, state);
+        }
+    }
+
+    void add_job(SQLite::Statement& query, const VariantRow& variant, const SeedRow& seed,
+                 const std::string& state) {
+        const auto [found, is_new] = job_places_.try_emplace(seed.job, rows_.jobs.size());
+        if (!is_new) {
+            StageJob& job = rows_.jobs[found->second];
+            job.variant = std::min(job.variant, variant.name);
+            job.seed = std::min(job.seed, seed.initialization_seed);
+            job.is_ensemble = job.is_ensemble && variant.is_ensemble;
+            return;
+        }
+        StageJob& job = rows_.jobs.emplace_back();
+        job.job = seed.job;
+        job.state = state;
+        job.variant = variant.name;
+        job.seed = seed.initialization_seed;
+        job.is_ensemble = variant.is_ensemble;
+        job.is_shared = query.getColumn(6).getInt() != 0;
+        job.device_class = device_classes_.of(query.getColumn(7));
+        if (!rows_.of_commands) {
+            job.collapsed = query.getColumn(8).getInt() != 0;
+            job.data = data_.of(query.getColumn(9));
+            job.data_report = data_reports_.of(query.getColumn(10));
+        }
+    }
+
+    void read_named() {
+        std::unordered_map<std::string, std::size_t> places;
+        for (std::size_t i = 0; i < rows_.metrics.size(); ++i) {
+            places[rows_.metrics[i].name] = i;
+        }
+        SQLite::Statement query(database_,
+                                "SELECT name, value FROM named_metrics WHERE job_id = ? AND part = 'test'");
+        for (auto& variant : rows_.variants) {
+            for (auto& seed : variant.seeds) {
+                if (!seed.succeeded) {
+                    continue;
+                }
+                query.reset();
+                query.bind(1, seed.job);
+                while (query.executeStep()) {
+                    if (const auto place = places.find(query.getColumn(0).getString());
+                        place != places.end()) {
+                        seed.values[place->second] = query.getColumn(1).getDouble();
+                    }
+                }
+            }
+        }
+    }
+
+    void put_in_order() {
+        for (auto& variant : rows_.variants) {
+            std::sort(
+                variant.seeds.begin(), variant.seeds.end(),
+                [](const SeedRow& left, const SeedRow& right) { return left.seed_index < right.seed_index; });
+        }
+        std::sort(rows_.jobs.begin(), rows_.jobs.end(),
+                  [](const StageJob& left, const StageJob& right) { return left.job < right.job; });
+    }
+
+    SQLite::Database& database_;
+    StageRows rows_;
+    std::unordered_map<std::int64_t, std::size_t> places_;  // of variants
+    std::unordered_map<std::int64_t, std::size_t> job_places_;
+    Places device_classes_{rows_.device_classes};
+    Places data_{rows_.data_hashes};
+    Places data_reports_{rows_.data_reports};
+};
+
+// In two passes around the mean, as the views do.
+Summary summary(const std::vector<double>& values, std::size_t paired) {
+    Summary result;
+    result.count = static_cast<std::int64_t>(paired);
+    if (values.empty()) {
+        return result;
+    }
+    double sum = 0;
+    for (const double value : values) {
+        sum += value;
+    }
+    const double mean = sum / static_cast<double>(values.size());
+    result.spread.mean = mean;
+    if (paired > 1) {
+        double squares = 0;
+        for (std::size_t i = 0; i < paired; ++i) {
+            squares += (values[i] - mean) * (values[i] - mean);
+        }
+        result.spread.deviation = std::sqrt(squares / static_cast<double>(paired - 1));
+    }
+    return result;
+}
+
+}  // namespace
+
+std::int64_t VariantRow::succeeded() const {
+    return std::count_if(seeds.begin(), seeds.end(), [](const SeedRow& seed) { return seed.succeeded; });
+}
+
+StageRows read_stage_rows(SQLite::Database& database, std::int64_t stage_id) {
+    return Reader(database, stage_id).rows();
+}
+
+Summary summary_of(const VariantRow& variant, std::size_t metric) {
+    std::vector<double> values;
+    for (const auto& seed : variant.seeds) {
+        if (!std::isnan(seed.values[metric])) {
+            values.push_back(seed.values[metric]);
+        }
+    }
+    return summary(values, values.size());
+}
+
+std::vector<Summary> differences_to_baseline(const StageRows& rows, std::size_t metric) {
+    std::vector<Summary> differences(rows.variants.size());
+    if (rows.variants.empty() || !rows.variants.front().is_baseline) {
+        return differences;
+    }
+    const VariantRow& baseline = rows.variants.front();
+    const auto baseline_mean = summary_of(baseline, metric).spread.mean;
+    std::unordered_map<std::int64_t, double> of_seed;
+    for (const auto& seed : baseline.seeds) {
+        of_seed[seed.seed_index] = seed.values[metric];
+    }
+    for (std::size_t i = 0; i < rows.variants.size(); ++i) {
+        if (rows.variants[i].is_baseline) {
+            continue;
+        }
+        std::vector<double> paired;
+        std::vector<double> others;
+        for (const auto& seed : rows.variants[i].seeds) {
+            if (seed.seed_index < 0 && baseline_mean) {
+                others.push_back(seed.values[metric] - *baseline_mean);
+            } else if (const auto found = of_seed.find(seed.seed_index);
+                       seed.seed_index >= 0 && found != of_seed.end()) {
+                paired.push_back(seed.values[metric] - found->second);
+            }
+        }
+        std::erase_if(paired, [](double value) { return std::isnan(value); });
+        std::erase_if(others, [](double value) { return std::isnan(value); });
+        const std::size_t pairs = paired.size();
+        paired.insert(paired.end(), others.begin(), others.end());
+        differences[i] = summary(paired, pairs);
+    }
+    return differences;
+}
+
+}  // namespace orchestrate
