@@ -1,4 +1,5 @@
 #include <csignal>
+#include <optional>
 #include <set>
 
 #include "cluster/process_launcher.h"
@@ -32,7 +33,10 @@ class LocalLauncher : public ProcessLauncher {
         WorkerState& worker = workers_[spec.name];
         worker.under_mpirun = with_mpi;
         worker.expected_ranks = static_cast<std::size_t>(spec.ranks);
-        return {with_mpi ? mpirun_arguments(spec, find_mpirun()) : worker_arguments(spec),
+        if (with_mpi && !mpirun_) {
+            mpirun_ = find_mpirun();
+        }
+        return {with_mpi ? mpirun_arguments(spec, *mpirun_) : worker_arguments(spec),
                 worker_environment(spec, current_environment()),
                 spec.log_folder / (spec.name + ".out"),
                 {},
@@ -100,6 +104,7 @@ class LocalLauncher : public ProcessLauncher {
         std::set<pid_t> asked;  // those that got SIGTERM; mpirun may still be starting others
     };
     int parent_death_signal_;
+    std::optional<Mpirun> mpirun_;  // once it was needed
     std::map<std::string, WorkerState> workers_;
 };
 

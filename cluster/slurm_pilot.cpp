@@ -4,12 +4,14 @@
 #include <array>
 #include <cctype>
 #include <fstream>
+#include <sstream>
 #include <stdexcept>
 #include <string_view>
 
 #include <boost/algorithm/string/trim.hpp>
 
 #include "common/error.h"
+#include "common/printable.h"
 
 namespace orchestrate {
 
@@ -18,27 +20,48 @@ namespace {
 // What the pilot itself needs besides its workers.
 constexpr std::int64_t kPilotMemoryMib = 256;
 
+// As one line that a terminal can show, of a length that a user reads.
+std::string one_line(const std::string& text) {
+    constexpr std::size_t kMaxLength = 300;
+    std::string line = boost::algorithm::trim_copy(text).substr(0, kMaxLength);
+    std::replace_if(
+        line.begin(), line.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+    return printable(line);
+}
+
 std::string said(const CommandResult& result) {
-    const std::string errors = boost::algorithm::trim_copy(result.errors);
-    const std::string output = boost::algorithm::trim_copy(result.output);
+    if (!result.found) {
+        return "it is not in PATH";
+    }
+    if (result.timed_out) {
+        return "no answer in time";
+    }
+    const std::string errors = one_line(result.errors);
+    const std::string output = one_line(result.output);
     if (errors.empty() && output.empty()) {
         return "nothing (exit code " + std::to_string(result.exit_code) + ")";
     }
     return errors.empty() ? output : errors;
 }
 
-std::string missing(const std::string& program) {
-    return "there is no " + program +
-           " in PATH: run this where Slurm's commands are (a login node; on Debian they are in the package "
-           "slurm-client)";
-}
-
 bool unknown_job(const CommandResult& result) {
-    return said(result).find("Invalid job id") != std::string::npos;
+    return result.found && !result.timed_out && result.errors.find("Invalid job id") != std::string::npos;
 }
 
-CommandResult run_with_limit(const std::vector<std::string>& arguments) {
-    return run_command(arguments);
+bool is_job_id(std::string_view text) {
+    return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// What Slurm's commands say when the controller cannot be asked, or has no room at the moment.
+bool may_get_better(const CommandResult& result) {
+    constexpr std::array<std::string_view, 14> signs{
+        "timed out",         "Unable to contact", "Connection refused", "onnect failure",
+        "onnection failure", "Connection reset",  "Zero Bytes",         "not responding",
+        "temporarily",       "try again",         "Transport endpoint", "in standby mode",
+        "o route to host",   "submit limit"};
+    return result.timed_out || result.exit_code >= 126 ||
+           std::any_of(signs.begin(), signs.end(),
+                       [&](std::string_view sign) { return result.errors.find(sign) != std::string::npos; });
 }
 
 PilotState state_of(std::string_view slurm_state) {
@@ -63,7 +86,7 @@ PilotState state_of(std::string_view slurm_state) {
 
 PilotStatus status_from(const std::string& state, const std::string& reason) {
     const bool no_reason = reason.empty() || reason == "None";
-    return {state_of(state), no_reason ? state : state + " (" + reason + ")"};
+    return {state_of(state), one_line(no_reason ? state : state + " (" + reason + ")")};
 }
 
 // The value of KEY=value in what `scontrol show job` prints; empty if it is not there.
@@ -128,90 +151,113 @@ std::string pilot_script(const PilotSpec& spec) {
     return script + "\n";
 }
 
-std::string submit_pilot(const PilotSpec& spec) {
-    return submit_pilot(spec, run_with_limit);
+std::filesystem::path write_pilot_script(const PilotSpec& spec) {
+    const std::string script = pilot_script(spec);
+    std::filesystem::create_directories(spec.script_folder);
+    const std::filesystem::path file = spec.script_folder / (spec.name + ".sbatch");
+    std::ofstream stream(file, std::ios::binary);
+    stream << script;
+    stream.close();
+    if (!stream) {
+        throw std::runtime_error("cannot write the batch script '" + file.string() + "'");
+    }
+    return file;
 }
 
-std::string submit_pilot(const PilotSpec& spec, const CommandRunner& run) {
-    if (spec.command.empty()) {
-        throw std::runtime_error("pilot " + spec.name + " has no command to run");
-    }
-    const std::filesystem::path script_file = spec.script_folder / (spec.name + ".sbatch");
-    std::filesystem::create_directories(spec.script_folder);
-    std::ofstream script(script_file);
-    script << pilot_script(spec);
-    script.close();
-    if (!script) {
-        throw UserError("cannot write the batch script " + script_file.string());
-    }
-    const CommandResult result = run({"sbatch", "--parsable", script_file.string()});
-    if (!result.found) {
-        throw UserError("cannot submit the pilot " + spec.name + ": " + missing("sbatch"));
-    }
-    if (result.exit_code != 0) {
-        throw UserError(
-            "Slurm refused the pilot " + spec.name + ". sbatch said: " + said(result) +
-            "\nWhat was asked for stands in " + script_file.string() +
-            "; check partition, account, time limit, memory and GPUs under [cluster] in the study file "
-            "against `sinfo` and `scontrol show partition`");
+std::vector<std::string> submission_command(const std::filesystem::path& script) {
+    return {"sbatch", "--parsable", script.string()};
+}
+
+Submission read_submission(const CommandResult& sbatch) {
+    if (!sbatch.found || sbatch.timed_out || sbatch.exit_code != 0) {
+        const bool later = sbatch.found && may_get_better(sbatch);
+        return {later ? Submission::State::unavailable : Submission::State::refused, "", said(sbatch)};
     }
     // "123" or "123;cluster", after whatever a site's plugins print.
-    const std::string output = boost::algorithm::trim_copy(result.output);
+    const std::string output = boost::algorithm::trim_copy(sbatch.output);
     const std::string last_line = output.substr(output.find_last_of('\n') + 1);
     std::string id = last_line.substr(0, last_line.find(';'));
-    if (id.empty() || id.find_first_not_of("0123456789") != std::string::npos) {
-        throw std::runtime_error("sbatch accepted the pilot " + spec.name +
-                                 " but its answer has no job number: '" + output + "'");
+    if (!is_job_id(id)) {
+        return {Submission::State::unavailable, "",
+                "sbatch succeeded, but its answer has no job number: " + said(sbatch)};
     }
-    return id;
+    return {Submission::State::accepted, std::move(id), ""};
 }
 
-PilotStatus pilot_status(const std::string& slurm_job_id) {
-    return pilot_status(slurm_job_id, run_with_limit);
+std::vector<std::string> find_command(const std::string& pilot_name) {
+    return {"squeue", "--noheader", "--name=" + pilot_name, "--format=%A"};
 }
 
-PilotStatus pilot_status(const std::string& slurm_job_id, const CommandRunner& run) {
-    const CommandResult queue =
-        run({"squeue", "--noheader", "--states=all", "--jobs=" + slurm_job_id, "--format=%T|%r"});
-    if (!queue.found) {
-        throw UserError("cannot ask Slurm about job " + slurm_job_id + ": " + missing("squeue"));
+std::optional<std::vector<std::string>> read_found(const CommandResult& squeue) {
+    if (!squeue.found || squeue.timed_out || squeue.exit_code != 0) {
+        return std::nullopt;
     }
-    const std::string line = boost::algorithm::trim_copy(queue.output);
-    if (queue.exit_code == 0 && !line.empty()) {
-        const std::size_t bar = line.find('|');
-        const std::string reason =
-            bar == std::string::npos ? "" : line.substr(bar + 1, line.find('\n') - bar - 1);
-        return status_from(line.substr(0, bar), reason);
+    std::vector<std::string> jobs;
+    std::istringstream lines(squeue.output);
+    for (std::string line; std::getline(lines, line);) {
+        boost::algorithm::trim(line);
+        if (is_job_id(line)) {
+            jobs.push_back(line);
+        } else if (!line.empty()) {
+            return std::nullopt;
+        }
     }
-    if (queue.exit_code != 0 && !unknown_job(queue)) {
-        return {PilotState::unknown, said(queue)};
-    }
-    const CommandResult job = run({"scontrol", "show", "job", slurm_job_id});
-    const std::string state = field(job.output, "JobState");
-    if (job.exit_code == 0 && !state.empty()) {
-        return status_from(state, field(job.output, "Reason"));
-    }
-    if (unknown_job(job)) {
-        return {PilotState::ended, "Slurm knows it no more"};
-    }
-    return {PilotState::unknown, said(job)};
+    return jobs;
 }
 
-void cancel_pilot(const std::string& slurm_job_id) {
-    cancel_pilot(slurm_job_id, run_with_limit);
+std::vector<std::string> queue_command(const std::string& slurm_job_id) {
+    return {"squeue", "--noheader", "--states=all", "--jobs=" + slurm_job_id, "--format=%T|%r"};
 }
 
-void cancel_pilot(const std::string& slurm_job_id, const CommandRunner& run) {
-    const CommandResult result = run({"scancel", slurm_job_id});
-    if (!result.found) {
-        throw UserError("cannot cancel Slurm job " + slurm_job_id + ": " + missing("scancel"));
+std::optional<PilotStatus> read_queue(const CommandResult& squeue) {
+    const std::string line = boost::algorithm::trim_copy(squeue.output);
+    if (squeue.found && !squeue.timed_out && (squeue.exit_code == 0 ? line.empty() : unknown_job(squeue))) {
+        return std::nullopt;
     }
-    const bool over =
-        unknown_job(result) || said(result).find("already completing or completed") != std::string::npos;
-    if (result.exit_code != 0 && !over) {
-        throw std::runtime_error("cannot cancel Slurm job " + slurm_job_id +
-                                 ". scancel said: " + said(result));
+    if (!squeue.found || squeue.timed_out || squeue.exit_code != 0) {
+        return PilotStatus{PilotState::unknown, "squeue: " + said(squeue)};
     }
+    const std::size_t bar = line.find('|');
+    const PilotState state = state_of(line.substr(0, bar));
+    if (bar == std::string::npos || state == PilotState::unknown) {
+        return PilotStatus{PilotState::unknown, "squeue: " + said(squeue)};
+    }
+    return status_from(line.substr(0, bar), line.substr(bar + 1, line.find('\n') - bar - 1));
+}
+
+std::vector<std::string> controller_command(const std::string& slurm_job_id) {
+    return {"scontrol", "show", "job", slurm_job_id};
+}
+
+PilotStatus read_controller(const CommandResult& scontrol) {
+    if (unknown_job(scontrol)) {
+        return {PilotState::ended, "Slurm does not know this job any more"};
+    }
+    const std::string state = field(scontrol.output, "JobState");
+    if (scontrol.found && !scontrol.timed_out && scontrol.exit_code == 0 && !state.empty()) {
+        const PilotStatus status = status_from(state, field(scontrol.output, "Reason"));
+        if (status.state != PilotState::unknown) {
+            return status;
+        }
+    }
+    return {PilotState::unknown, "scontrol: " + said(scontrol)};
+}
+
+std::vector<std::string> cancel_command(const std::string& slurm_job_id) {
+    return {"scancel", slurm_job_id};
+}
+
+std::vector<std::string> cancel_by_name_command(const std::string& pilot_name) {
+    return {"scancel", "--name=" + pilot_name};
+}
+
+std::string read_cancellation(const CommandResult& scancel) {
+    if (scancel.found && !scancel.timed_out &&
+        (scancel.exit_code == 0 || unknown_job(scancel) ||
+         scancel.errors.find("already completing or completed") != std::string::npos)) {
+        return {};
+    }
+    return "scancel: " + said(scancel);
 }
 
 }  // namespace orchestrate

@@ -33,26 +33,47 @@ enum class PilotState { pending, running, ended, unknown };
 
 struct PilotStatus {
     PilotState state = PilotState::unknown;
-    std::string detail;  // Slurm's state and reason, for people: "PENDING (Resources)"
+    std::string
+        detail;  // Slurm's state and reason, or why it is unknown; one printable line: "PENDING (Resources)"
 };
 
-// Submits with sbatch and returns the Slurm job id. Throws UserError with sbatch's message and what to check
-// if it is refused or sbatch is not found.
-std::string submit_pilot(const PilotSpec& spec);
-
-// By squeue (and scontrol, where squeue knows it no more); works without an accounting database.
-PilotStatus pilot_status(const std::string& slurm_job_id);
-
-// scancel; harmless if it has ended. Slurm sends SIGTERM to the pilot and its steps, and kills what is left
-// after the cluster's KillWait.
-void cancel_pilot(const std::string& slurm_job_id);
-
-// The same with another way to run Slurm's commands.
-std::string submit_pilot(const PilotSpec& spec, const CommandRunner& run);
-PilotStatus pilot_status(const std::string& slurm_job_id, const CommandRunner& run);
-void cancel_pilot(const std::string& slurm_job_id, const CommandRunner& run);
-
-// The batch script that submit_pilot writes to script_folder/NAME.sbatch.
+// The batch script, written to script_folder/NAME.sbatch (returned). Throws UserError for an option that is not one line,
+// std::runtime_error if the file cannot be written.
 std::string pilot_script(const PilotSpec& spec);
+std::filesystem::path write_pilot_script(const PilotSpec& spec);
+
+// Each question or order to Slurm is a command line and what is made of its answer; who runs the command is the
+// caller's affair. Whatever was not understood is `unknown` or `unavailable`, never an end.
+
+struct Submission {
+    enum class State {
+        accepted,
+        refused,     // by Slurm: the same request will not be accepted later
+        unavailable  // Slurm did not answer, or not now; the job may exist nevertheless
+    };
+    State state = State::unavailable;
+    std::string job;   // Slurm's job id, if accepted
+    std::string text;  // otherwise: what sbatch said, one line
+};
+
+std::vector<std::string> submission_command(const std::filesystem::path& script);
+Submission read_submission(const CommandResult& sbatch);
+
+// The job ids of the pilots of a name that have not ended; for a submission without an answer. Empty optional: not known.
+std::vector<std::string> find_command(const std::string& pilot_name);
+std::optional<std::vector<std::string>> read_found(const CommandResult& squeue);
+
+// The queue does not know jobs that ended a while ago (empty optional): then the controller is asked. Works without an
+// accounting database.
+std::vector<std::string> queue_command(const std::string& slurm_job_id);
+std::optional<PilotStatus> read_queue(const CommandResult& squeue);
+std::vector<std::string> controller_command(const std::string& slurm_job_id);
+PilotStatus read_controller(const CommandResult& scontrol);
+
+// Slurm sends SIGTERM to the pilot and its steps, and kills what is left after the cluster's KillWait.
+std::vector<std::string> cancel_command(const std::string& slurm_job_id);
+std::vector<std::string> cancel_by_name_command(const std::string& pilot_name);
+// Why it could not be cancelled; empty if it was, or has ended.
+std::string read_cancellation(const CommandResult& scancel);
 
 }  // namespace orchestrate

@@ -2,6 +2,8 @@
 
 #include <array>
 #include <cstdlib>
+#include <filesystem>
+#include <optional>
 #include <string_view>
 
 #include <boost/algorithm/string/join.hpp>
@@ -37,6 +39,23 @@ bool left_by_a_launcher(const std::string& name, bool inside_mpirun) {
     return false;
 }
 
+// By the name of the file behind all symbolic links, so that no program is run to learn it.
+std::optional<MpiFamily> family_by_file(const std::string& path) {
+    std::error_code error;
+    const std::string file = std::filesystem::canonical(path, error).string();
+    for (const char* sign : {"openmpi", "orterun", "prterun"}) {
+        if (file.find(sign) != std::string::npos) {
+            return MpiFamily::open_mpi;
+        }
+    }
+    for (const char* sign : {"mpich", "hydra"}) {
+        if (file.find(sign) != std::string::npos) {
+            return MpiFamily::mpich;
+        }
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 Mpirun find_mpirun() {
@@ -61,7 +80,10 @@ Mpirun find_mpirun() {
                       "install Open MPI (on Debian: apt-get install openmpi-bin libopenmpi3), name another "
                       "mpirun by the variable ORCHESTRATE_MPIRUN, or give workers one rank"));
     }
-    const std::string version = run_command({path, "--version"}).output;
+    if (const auto family = family_by_file(path)) {
+        return {path, *family};
+    }
+    const std::string version = run_command({path, "--version"}, std::chrono::seconds(2)).output;
     return {path, version.find("HYDRA") != std::string::npos ? MpiFamily::mpich : MpiFamily::open_mpi};
 }
 

@@ -21,6 +21,8 @@ using asio::use_awaitable;
 namespace {
 
 constexpr auto kStopGrace = 10s;
+// For scancel, when the user asks a second time to end at once.
+constexpr auto kSecondSignalTimeout = 2s;
 constexpr auto kLockHeartbeat = 5s;
 // How long people who are connected may take to fetch how their study has ended.
 constexpr auto kFollowersGrace = 3s;
@@ -80,7 +82,7 @@ void Coordinator::run() {
         log_->error("the coordinator breaks off: {}", error.what());
         display_.clear();
         if (slurm_) {
-            slurm_->end();
+            slurm_->end_now(SlurmSites::kEndTimeout);
         }
         if (lock_is_ours_) {
             try {
@@ -240,7 +242,7 @@ asio::awaitable<void> Coordinator::tick() {
             beat_lock();
             dispatcher_.tick();
             if (slurm_ && !ending_) {
-                slurm_->tick(work_is_left());
+                keep_pilots();
             }
             if (broken_.empty() && !dispatcher_.broken().empty()) {
                 throw UserError(dispatcher_.broken());
@@ -289,7 +291,7 @@ asio::awaitable<void> Coordinator::watch_signals() {
         }
     }
     if (slurm_) {
-        slurm_->end();
+        slurm_->end_now(kSecondSignalTimeout);
     }
     try {
         end_studies();
@@ -329,6 +331,11 @@ asio::awaitable<void> Coordinator::dismiss_workers() {
     co_await wait_while(any_process);
     if (slurm_) {
         slurm_->end();
+        asio::steady_timer timer(io_);
+        while (!slurm_->finish()) {
+            timer.expires_after(20ms);
+            co_await timer.async_wait(use_awaitable);
+        }
     }
 }
 

@@ -105,6 +105,7 @@ class Coordinator : private Surroundings, private StudyHost {
     void note_study(const std::string& study, const std::string& line) override;
     void need_workers(const Study& study) override;
     void settle_progress_limit();
+    void keep_pilots();
 
     // coordinator_status.cpp
     StatusReply status(std::int64_t events_after) const;

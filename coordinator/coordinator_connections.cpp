@@ -125,7 +125,7 @@ asio::awaitable<void> Coordinator::serve_pilot(std::shared_ptr<Connection> conne
     auto owned = std::make_unique<PilotSite>(connection);
     PilotSite* site = owned.get();
     if (slurm_) {
-        slurm_->pilot_connected();
+        slurm_->pilot_connected(name);
     }
     Welcome welcome;
     welcome.program_version = options_.program_version;
@@ -152,6 +152,9 @@ asio::awaitable<void> Coordinator::serve_pilot(std::shared_ptr<Connection> conne
     }
     if (const auto found = dispatcher_.sites().find(name);
         found != dispatcher_.sites().end() && found->second.get() == site) {
+        if (slurm_) {
+            slurm_->pilot_disconnected(name);
+        }
         dispatcher_.remove_site(name);
     }
     settle();

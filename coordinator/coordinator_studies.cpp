@@ -200,10 +200,28 @@ void Coordinator::need_workers(const Study& study) {
     if (slurm) {
         slurm_ = std::make_unique<SlurmSites>(
             study.cluster, state_folder(options_.database), server_->worker_access_file(), log_,
-            options_.heartbeat_interval, [this](const std::string& line) { note(line); });
+            options_.heartbeat_interval,
+            SlurmEnvironment{[](const auto& command) { return start_command(command); },
+                             [this] { return now(); }, [this](const std::string& line) { note(line); }});
         slurm_->begin();
     } else {
         add_local_site(study);
+    }
+}
+
+// What Slurm refuses ends the studies that wait for it. The next one may ask for something else.
+void Coordinator::keep_pilots() {
+    try {
+        slurm_->tick(work_is_left());
+    } catch (const UserError&) {
+        for (const auto& run : runs_) {
+            if (!run->has_ended()) {
+                run->fail(std::current_exception());
+            }
+        }
+        slurm_.reset();
+        cluster_.reset();
+        wake();
     }
 }
 

@@ -21,6 +21,13 @@ inline CommandResult fails(std::string errors) {
     return result;
 }
 
+inline CommandResult hangs() {
+    CommandResult result;
+    result.timed_out = true;
+    result.exit_code = 137;
+    return result;
+}
+
 inline CommandResult is_missing() {
     CommandResult result;
     result.found = false;

@@ -1,6 +1,6 @@
 // Stands where a worker stands: takes a worker's arguments, meets its ranks over MPI, tells the test through
-// the named pipe LOG_FOLDER/events what it sees, and stays until SIGTERM (SIGUSR1 for a worker whose name
-// begins with "deaf").
+// the named pipe LOG_FOLDER/events what it sees, and stays until SIGTERM (SIGUSR1 for the worker
+// "deaf"). The worker "slow" takes two seconds to save its work then.
 #include <array>
 #include <csignal>
 #include <cstdlib>
@@ -63,6 +63,10 @@ int main(int argc, char** argv) {
     const timespec two_minutes{120, 0};
     const int signal = sigtimedwait(&ends, nullptr, &two_minutes);
     orchestrate::EventPipe::write_line(events, "down " + who + " by " + std::to_string(signal));
+    if (name == "slow") {
+        ::sleep(2);
+        orchestrate::EventPipe::write_line(events, "saved " + who);
+    }
     if (with_mpi) {
         MPI_Finalize();
     }

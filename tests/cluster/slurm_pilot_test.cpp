@@ -10,7 +10,9 @@
 
 #include "command_results.h"
 #include "common/error.h"
+#include "common/printable.h"
 #include "common/temporary_folder.h"
+#include "slurm_calls.h"
 
 namespace orchestrate {
 namespace {
@@ -64,7 +66,7 @@ TEST_F(SlurmPilotTest, SubmitsAScriptThatAsksForWhatWasPlanned) {
     with_all.time_limit = "2:00:00";
     with_all.sbatch_options = {"--constraint=h100"};
     slurm_.answers["sbatch"] = prints("42\n");
-    EXPECT_EQ(submit_pilot(with_all, slurm_.runner()), "42");
+    EXPECT_EQ(submit_pilot(with_all, slurm_.runner()).job, "42");
 
     const std::filesystem::path file = folder_.path() / "study-pilot-1.sbatch";
     EXPECT_THAT(slurm_.asked, ElementsAre(ElementsAre("sbatch", "--parsable", file.string())));
@@ -89,26 +91,47 @@ TEST_F(SlurmPilotTest, AsksForNothingThatWasNotSaid) {
 }
 
 TEST_F(SlurmPilotTest, UnderstandsTheJobNumberOfFederationsAndChattyClusters) {
-    slurm_.answers["sbatch"] = prints("42;east\n");
-    EXPECT_EQ(submit_pilot(spec(), slurm_.runner()), "42");
-    slurm_.answers["sbatch"] = prints("Welcome, you have 7 hours left.\n43\n");
-    EXPECT_EQ(submit_pilot(spec(), slurm_.runner()), "43");
-    slurm_.answers["sbatch"] = prints("accepted\n");
-    EXPECT_THAT([&] { submit_pilot(spec(), slurm_.runner()); },
-                ThrowsMessage<std::runtime_error>(HasSubstr("accepted")));
+    EXPECT_EQ(read_submission(prints("42;east\n")).job, "42");
+    EXPECT_EQ(read_submission(prints("Welcome, you have 7 hours left.\n43\n")).job, "43");
 }
 
-TEST_F(SlurmPilotTest, SaysWhySlurmCannotOrWillNot) {
-    slurm_.answers["sbatch"] = is_missing();
-    EXPECT_THAT([&] { submit_pilot(spec(), slurm_.runner()); },
-                ThrowsMessage<UserError>(HasSubstr("no sbatch in PATH")));
-    slurm_.answers["sbatch"] = fails(
-        "sbatch: error: invalid partition specified: gqu\nsbatch: error: Batch job "
-        "submission failed: Invalid partition name specified\n");
-    EXPECT_THAT(
-        [&] { submit_pilot(spec(), slurm_.runner()); },
-        ThrowsMessage<UserError>(::testing::AllOf(HasSubstr("invalid partition specified: gqu"),
-                                                  HasSubstr("study-pilot-1.sbatch"), HasSubstr("sinfo"))));
+TEST_F(SlurmPilotTest, ASubmissionThatSlurmRefusesIsToldApartFromOneWithoutAnAnswer) {
+    using State = Submission::State;
+    for (const char* text :
+         {"sbatch: error: invalid partition specified: gqu\nsbatch: error: Batch job submission failed: "
+          "Invalid partition "
+          "name specified\n",
+          "sbatch: error: Batch job submission failed: Requested node configuration is not available\n",
+          "sbatch: error: Batch job submission failed: Invalid account or account/partition combination "
+          "specified\n"}) {
+        EXPECT_EQ(read_submission(fails(text)).state, State::refused) << text;
+    }
+    for (const char* text :
+         {"sbatch: error: Batch job submission failed: Socket timed out on send/recv operation\n",
+          "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect "
+          "failure)\n",
+          "sbatch: error: slurm_receive_msg: Zero Bytes were transmitted or received\n",
+          "sbatch: error: Batch job submission failed: Resource temporarily unavailable\n",
+          "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, "
+          "user's size "
+          "and/or time limits)\n"}) {
+        EXPECT_EQ(read_submission(fails(text)).state, State::unavailable) << text;
+    }
+    EXPECT_EQ(read_submission(hangs()).state, State::unavailable);
+    EXPECT_EQ(read_submission(prints("accepted\n")).state, State::unavailable);
+    EXPECT_EQ(read_submission(prints("\x1b[31m\xff\n")).state, State::unavailable);
+    EXPECT_EQ(read_submission(is_missing()).state, State::refused);
+    EXPECT_THAT(read_submission(fails("sbatch: error: invalid partition specified: gqu\n")).text,
+                HasSubstr("invalid partition specified: gqu"));
+}
+
+TEST_F(SlurmPilotTest, FindsThePilotsOfAName) {
+    EXPECT_EQ(read_found(prints("")), std::vector<std::string>());
+    EXPECT_EQ(read_found(prints("  42\n43\n")), (std::vector<std::string>{"42", "43"}));
+    for (const CommandResult& answer :
+         {prints("42\nnonsense\n"), fails("squeue: error\n"), hangs(), is_missing()}) {
+        EXPECT_EQ(read_found(answer), std::nullopt);
+    }
 }
 
 TEST_F(SlurmPilotTest, RefusesAnOptionThatWouldEndTheHeader) {
@@ -146,28 +169,41 @@ TEST_F(SlurmPilotTest, AsksScontrolAboutAJobThatLeftTheQueue) {
     EXPECT_EQ(forgotten.state, PilotState::ended);
 }
 
-TEST_F(SlurmPilotTest, AControllerThatDoesNotAnswerIsNotAnEnd) {
+TEST_F(SlurmPilotTest, WhatIsNotAnAnswerIsNotAnEnd) {
     const std::string message = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)";
     const PilotStatus status = status_for(fails(message + "\n"));
     EXPECT_EQ(status.state, PilotState::unknown);
-    EXPECT_EQ(status.detail, message);
-    EXPECT_THAT([&] { status_for(is_missing()); }, ThrowsMessage<UserError>(HasSubstr("no squeue in PATH")));
+    EXPECT_THAT(status.detail, HasSubstr(message));
+    const CommandResult gone = fails("slurm_load_jobs error: Invalid job id specified\n");
+    for (const CommandResult& nonsense :
+         {hangs(), is_missing(), prints("COMPLETED"), prints("COMPLETED or not"),
+          prints("\x1b[2J\xff\xfe|\0"), prints("<html>502 Bad Gateway</html>|None\n"), fails(""),
+          prints("PENDINGCOMPLETED|None")}) {
+        EXPECT_EQ(status_for(nonsense).state, PilotState::unknown) << nonsense.output;
+        EXPECT_EQ(status_for(gone, nonsense).state, PilotState::unknown) << nonsense.output;
+    }
+}
+
+TEST_F(SlurmPilotTest, WhatSlurmSaysIsOnePrintableLine) {
+    for (const CommandResult& answer : {prints("PENDING|\x1b[31mred\x07\xff\n"), fails("a\x1b]0;b\nc\x80\n"),
+                                        prints("RUNNING|" + std::string(10000, 'x'))}) {
+        const std::string detail = status_for(answer).detail;
+        EXPECT_LT(detail.size(), 1000U);
+        EXPECT_EQ(printable(detail), detail);
+    }
 }
 
 TEST_F(SlurmPilotTest, CancellingAnEndedPilotIsHarmless) {
-    slurm_.answers["scancel"] = fails("scancel: error: Invalid job id 42\n");
-    cancel_pilot("42", slurm_.runner());
-    slurm_.answers["scancel"] =
-        fails("scancel: error: Kill job error on job id 42: Job/step already completing or completed\n");
-    cancel_pilot("42", slurm_.runner());
-    EXPECT_THAT(slurm_.asked.back(), ElementsAre("scancel", "42"));
-
-    slurm_.answers["scancel"] = fails("scancel: error: Access/permission denied\n");
-    EXPECT_THAT([&] { cancel_pilot("42", slurm_.runner()); },
-                ThrowsMessage<std::runtime_error>(HasSubstr("permission denied")));
-    slurm_.answers["scancel"] = is_missing();
-    EXPECT_THAT([&] { cancel_pilot("42", slurm_.runner()); },
-                ThrowsMessage<UserError>(HasSubstr("no scancel")));
+    EXPECT_THAT(cancel_command("42"), ElementsAre("scancel", "42"));
+    EXPECT_EQ(read_cancellation(prints("")), "");
+    EXPECT_EQ(read_cancellation(fails("scancel: error: Invalid job id 42\n")), "");
+    EXPECT_EQ(read_cancellation(fails(
+                  "scancel: error: Kill job error on job id 42: Job/step already completing or completed\n")),
+              "");
+    EXPECT_THAT(read_cancellation(fails("scancel: error: Access/permission denied\n")),
+                HasSubstr("permission denied"));
+    EXPECT_THAT(read_cancellation(hangs()), HasSubstr("no answer"));
+    EXPECT_NE(read_cancellation(is_missing()), "");
 }
 
 }  // namespace

@@ -8,9 +8,9 @@
 
 #include "cluster/command.h"
 #include "cluster/slurm_pilot.h"
-#include "common/error.h"
 #include "common/temporary_folder.h"
 #include "event_pipe.h"
+#include "slurm_calls.h"
 
 namespace orchestrate {
 namespace {
@@ -22,7 +22,20 @@ using ::testing::UnorderedElementsAre;
 constexpr int kSkipped = 77;
 
 CommandResult fixture(const std::string& command) {
-    return run_command({ORCHESTRATE_SOURCE_DIR "/tests/cluster/slurm-fixture", command});
+    return run_command({ORCHESTRATE_SOURCE_DIR "/tests/cluster/slurm-fixture", command},
+                       std::chrono::seconds(60));
+}
+
+Submission submit_pilot(const PilotSpec& spec) {
+    return orchestrate::submit_pilot(spec, [](const auto& arguments) { return run_command(arguments); });
+}
+
+PilotStatus pilot_status(const std::string& job) {
+    return orchestrate::pilot_status(job, [](const auto& arguments) { return run_command(arguments); });
+}
+
+void cancel_pilot(const std::string& job) {
+    EXPECT_EQ(read_cancellation(run_command(cancel_command(job))), "");
 }
 
 struct MpiLibrary {
@@ -72,8 +85,10 @@ class SlurmTest : public ::testing::TestWithParam<MpiLibrary> {
     }
 
     std::string submit(const PilotSpec& spec) {
-        submitted_.push_back(submit_pilot(spec));
-        return submitted_.back();
+        const Submission submission = submit_pilot(spec);
+        EXPECT_EQ(submission.state, Submission::State::accepted) << submission.text;
+        submitted_.push_back(submission.job);
+        return submission.job;
     }
 
     // Asks until it is so; each question to Slurm takes a while.
@@ -148,6 +163,17 @@ TEST_P(SlurmTest, APilotHoldsNarrowWorkersOnItsNodesAndThenAWideOneOverBoth) {
     wait_until(pilot, PilotState::ended);
 }
 
+// scancel exits with an error for a step that is not on all nodes of its allocation, though it signals it.
+TEST_P(SlurmTest, AStepOnOneOfTwoNodesIsGivenItsWholeGrace) {
+    submit(two_nodes("pilot"));
+    ASSERT_EQ(events_->next_line(), "pilot ready");
+    tell_pilot("start slow 1");
+    EXPECT_THAT(events_->next_line(), StartsWith("up slow 0/1")) << output_of("slow");
+    tell_pilot("stop slow 60000");
+    EXPECT_THAT(next_lines(3),
+                ::testing::ElementsAre("down slow 0/1 by 15", "saved slow 0/1", "exit slow code 0 signal 0"));
+}
+
 TEST_P(SlurmTest, AStepThatDoesNotStopIsKilled) {
     submit(two_nodes("pilot"));
     ASSERT_EQ(events_->next_line(), "pilot ready");
@@ -185,8 +211,9 @@ TEST_P(SlurmTest, APilotWithoutRoomWaitsAndSaysWhy) {
 TEST_P(SlurmTest, ARefusalIsToldInSlurmsWords) {
     PilotSpec wrong = two_nodes("wrong");
     wrong.partition = "gqu";
-    EXPECT_THAT([&] { submit_pilot(wrong); },
-                ::testing::ThrowsMessage<UserError>(HasSubstr("invalid partition specified: gqu")));
+    const Submission submission = submit_pilot(wrong);
+    EXPECT_EQ(submission.state, Submission::State::refused);
+    EXPECT_THAT(submission.text, HasSubstr("invalid partition specified: gqu"));
     EXPECT_EQ(pilot_status("999999").state, PilotState::ended);
 }
 

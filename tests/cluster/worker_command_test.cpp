@@ -1,12 +1,16 @@
 // Command lines and environments of workers, and where their ranks are put.
 #include "cluster/worker_command.h"
 
+#include <fstream>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "cluster/allocation.h"
+#include "cluster/srun_output.h"
 #include "command_results.h"
 #include "common/error.h"
+#include "common/temporary_folder.h"
 
 namespace orchestrate {
 namespace {
@@ -178,7 +182,56 @@ TEST(RunCommand, ReturnsBothOutputsAndTheExitCode) {
 }
 
 TEST(RunCommand, EndsWhatDoesNotEnd) {
-    EXPECT_EQ(run_command({"tail", "-f", "/dev/null"}, std::chrono::milliseconds(1)).exit_code, 137);
+    const CommandResult result = run_command({"tail", "-f", "/dev/null"}, std::chrono::milliseconds(1));
+    EXPECT_EQ(result.exit_code, 137);
+    EXPECT_TRUE(result.timed_out);
+}
+
+TEST(RunCommand, KeepsABoundedPartOfWhatNeverStops) {
+    const CommandResult result = run_command({"sh", "-c", "yes | head -c 20000000"});
+    EXPECT_FALSE(result.timed_out);
+    EXPECT_EQ(result.output.size(), kMaxCommandOutput);
+}
+
+TEST(RunCommand, SomethingThatHoldsItsOutputOpenDoesNotDelayItsEnd) {
+    const CommandResult result =
+        run_command({"sh", "-c", "setsid sleep 30 & echo done"}, std::chrono::seconds(20));
+    EXPECT_FALSE(result.timed_out);
+    EXPECT_EQ(result.output, "done\n");
+}
+
+TEST(RunCommand, WhatCannotBeStartedIsAResult) {
+    const TemporaryFolder folder;
+    const auto file = folder.path() / "not-a-program";
+    std::ofstream(file) << "#!/no/such/interpreter\n";
+    std::filesystem::permissions(file, std::filesystem::perms::owner_all);
+    const CommandResult result = run_command({file.string()});
+    EXPECT_TRUE(result.found);
+    EXPECT_NE(result.exit_code, 0);
+}
+
+TEST(StartCommand, IsPolledWithoutWaiting) {
+    const auto running = start_command({"tail", "-f", "/dev/null"}, std::chrono::hours(1));
+    EXPECT_EQ(running->poll(), std::nullopt);  // and it is killed with its handle
+}
+
+TEST(SrunOutput, TheTaskThatFailedFirstTells) {
+    EXPECT_EQ(
+        first_task_exit_code("1: this is a rank\n"
+                             "srun: error: n0: task 0: Exited with exit code 71\n"
+                             "srun: Terminating StepId=3.0\n"
+                             "slurmstepd-n1: error: *** STEP 3.0 ON n0 CANCELLED AT 2026-11-30T10:00:00 ***\n"
+                             "srun: error: n1: task 1: Killed\n"),
+        71);
+    EXPECT_EQ(first_task_exit_code("srun: error: n1: task 1: Killed\n"
+                                   "srun: error: n0: task 0: Exited with exit code 71\n"),
+              std::nullopt);
+    EXPECT_EQ(first_task_exit_code("srun: error: n[0-1]: tasks 0-1: Exited with exit code 2\n"), 2);
+    EXPECT_EQ(first_task_exit_code("0: srun: error: n0: task 0: Exited with exit code 71\n"), std::nullopt);
+    EXPECT_EQ(first_task_exit_code("srun: error: Unable to create step: Job/step already completing\n"),
+              std::nullopt);
+    EXPECT_EQ(first_task_exit_code("srun: error: n0: task 0: Exited with exit code \xff"), std::nullopt);
+    EXPECT_EQ(first_task_exit_code(""), std::nullopt);
 }
 
 }  // namespace

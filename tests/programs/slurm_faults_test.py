@@ -1,0 +1,123 @@
+"""Studies of commands on a real Slurm of two nodes that is disturbed: commands of Slurm that hang, an allocation that is
+taken back. The cluster is the project's own
+fixture, which ctest raises (needs root)."""
+
+import os
+import pathlib
+import subprocess
+
+from programs import ORCHESTRATE, SOURCE, ProgramTest, main, processes_with, skip
+
+FIXTURE = SOURCE / "tests/cluster/slurm-fixture"
+CLUSTER = pathlib.Path(os.environ.get("ORCHESTRATE_SLURM", "/srv/orchestrate-slurm"))
+
+check = subprocess.run([FIXTURE, "check"], capture_output=True, text=True)
+if check.returncode != 0:
+    skip(check.stderr.strip() or "no Slurm can be raised here")
+
+os.environ["SLURM_CONF"] = str(CLUSTER / "slurm.conf")
+
+STUDY = """
+[study]
+seeds = [1, 2]
+[cluster]
+kind = "slurm"
+slots = 1
+[command]
+run = ["python3", "job.py"]
+files = ["job.py"]
+metrics = ["score"]
+"""
+
+# Waits for a file; asked to end, it takes two seconds to save its work, as a large model does.
+JOB = """
+import json, os, pathlib, signal, sys, time
+ending = []
+signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
+metrics = open(os.environ["ORCHESTRATE_METRICS"], "a", buffering=1)
+go = pathlib.Path("FOLDER/go")
+pathlib.Path("FOLDER", "begun-{ORCHESTRATE_JOB}-{ORCHESTRATE_ATTEMPT}".format(**os.environ)).touch()
+step = 0
+while not go.exists():
+    time.sleep(0.05)
+    step += 1
+    metrics.write(json.dumps({"step": step, "steps": 100000}) + "\\n")
+    if ending:
+        time.sleep(2)
+        pathlib.Path(os.environ["ORCHESTRATE_CHECKPOINTS"], "saved").write_text(str(step))
+        sys.exit(75)
+metrics.write(json.dumps({"metrics": {"score": 1}}) + "\\n")
+"""
+
+
+class SlurmFaultsTest(ProgramTest):
+    def base_folder(self):
+        share = CLUSTER / "share"
+        share.mkdir(parents=True, exist_ok=True)
+        return share
+
+    def setUp(self):
+        super().setUp()
+        (self.folder / "study.toml").write_text(STUDY)
+        (self.folder / "job.py").write_text(JOB.replace("FOLDER", str(self.folder)))
+        (self.folder / "bin").mkdir()
+        self.environment = {**os.environ, "PATH": f"{self.folder}/bin:{os.environ['PATH']}"}
+
+    def tearDown(self):
+        queue = subprocess.run(["squeue", "-h", "-o", "%A"], capture_output=True, text=True, timeout=60).stdout.split()
+        if queue:
+            subprocess.run(["scancel", *queue], timeout=60)
+        super().tearDown()
+
+    def put_before(self, program, script):
+        """Puts a shell script in PATH before a program of Slurm; "$real" is that program."""
+        real = subprocess.run(["which", program], check=True, capture_output=True, text=True).stdout.strip()
+        file = self.folder / "bin" / program
+        file.write_text(f"#!/bin/sh\nreal={real}\n{script}\n")
+        file.chmod(0o755)
+
+    def run_study(self, *arguments):
+        return self.started(ORCHESTRATE, "run", "study.toml", "--heartbeat", "1", *arguments, environment=self.environment)
+
+    def wait_for_attempts(self, number):
+        self.wait_until(lambda: len(list(self.folder.glob(f"begun-*-{number}"))) == 2, f"attempts {number} of both jobs")
+
+    def pilots(self):
+        return subprocess.run(["squeue", "-h", "-o", "%A"], check=True, capture_output=True, text=True).stdout.split()
+
+    def finish(self, run, timeout=60):
+        (self.folder / "go").touch()
+        output, _ = run.communicate(timeout=timeout)
+        self.assertEqual(run.returncode, 0, output + self.logs())
+        self.assertEqual(self.query("select count(*) from jobs where state = 'succeeded'"), [(2,)])
+        return output
+
+    def test_slurm_that_does_not_answer_holds_nothing_up(self):
+        for program in ("squeue", "scancel"):
+            self.put_before(program, f'[ ! -e {self.folder}/hang ] || exec sleep 1000\nexec "$real" "$@"')
+        with self.run_study("--set", "cluster.nodes=2") as run:
+            self.wait_for_attempts(1)
+            (self.folder / "hang").touch()
+            self.wait_until(lambda: processes_with("sleep 1000"), "the coordinator asks squeue")
+            # Each answer would have to wait for squeue, and workers that hear nothing would be lost.
+            for _ in range(5):
+                self.assertIn("2 workers", self.run_program("status", timeout=5).stdout)
+            self.wait_until(lambda: not processes_with("sleep 1000"), "squeue is given up")
+            output = self.finish(run)
+        self.assertEqual(output.count("submitted pilot"), 1, output)
+        self.assertIn("could not be cancelled", output)
+        self.assertEqual(self.query("select distinct cause from attempts"), [("succeeded",)])
+
+    def test_work_is_saved_when_an_allocation_of_two_nodes_is_taken_back(self):
+        with self.run_study("--set", "cluster.nodes=2") as run:
+            self.wait_for_attempts(1)
+            subprocess.run(["scancel", "--batch", "--signal=TERM", *self.pilots()], check=True)
+            self.wait_for_attempts(2)
+            self.finish(run)
+        self.assertEqual(self.query("select cause, count(*) from attempts where number = 1 group by cause"),
+                         [("preempted", 2)])
+        self.assertEqual(self.query("select distinct resumed_attempt from attempts where number = 2"), [(1,)])
+
+
+if __name__ == "__main__":
+    main()
