@@ -118,11 +118,15 @@ ControlCommandLine::ControlCommandLine(CLI::App& app) : commands_(std::make_uniq
 
     all.logs_command = all.add_asking(app, "logs", "Print the logs of a job's attempts");
     all.logs_command->add_option("job", all.logs.job, kJob)->required()->type_name("JOB");
-    all.logs_command->add_flag("-f,--follow", all.logs.follow,
-                               "Print what is added, until the job has ended");
+    auto* follow = all.logs_command->add_flag("-f,--follow", all.logs.follow,
+                                              "Print what is added, until the job has ended");
     all.logs_command->add_option("--attempt", all.logs.attempt, "Only of this attempt")
-        ->check(CLI::Range(1, 1'000'000));
-    all.logs_command->add_flag("--paths", all.logs.only_paths, "Only the names of the files");
+        ->check(CLI::Range(1, 1'000'000))
+        ->excludes(follow);
+    auto* paths = all.logs_command->add_flag("--paths", all.logs.only_paths, "Only the names of the files");
+    paths->excludes(follow);
+    paths->excludes(all.logs_command->get_option("--json"));
+    all.logs_command->get_option("--json")->excludes(follow);
 
     all.why_command = all.add_asking(app, "why", "Why a job does not run, in one sentence");
     all.why_command->add_option("job", all.target, kJob)->required()->type_name("JOB");

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "common/printable.h"
 #include "coordinator/database_lock.h"
 #include "coordinator/job_report.h"
 #include "coordinator/offline_control.h"
@@ -143,33 +144,57 @@ LogReply log_piece(const Place& place, const LogRequest& wanted) {
 }
 
 void print_head(const LogReply& log) {
-    std::cout << fmt::format("==> attempt {} on {} ({}): {}\n", log.attempt, log.worker,
-                             log.cause.empty() ? "running" : log.cause, log.file);
+    std::cout << printable(fmt::format("==> attempt {} on {} ({}): {}", log.attempt, log.worker,
+                                       log.cause.empty() ? "running" : log.cause, log.file))
+              << "\n";
 }
 
-void print_bytes(const LogReply& log) {
-    std::cout.write(reinterpret_cast<const char*>(log.bytes.values.data()), std::ssize(log.bytes.values));
-    std::cout.flush();
-}
+// A log as it comes, piece by piece.
+class LogPrinter {
+  public:
+    // Returns the number of bytes taken.
+    std::int64_t print(const LogReply& log) {
+        const std::string_view bytes(reinterpret_cast<const char*>(log.bytes.values.data()),
+                                     log.bytes.values.size());
+        if (!bytes.empty()) {
+            ends_line_ = bytes.back() == '\n';
+        }
+        std::cout << bytes << std::flush;
+        return std::ssize(bytes);
+    }
+    // Before something else is printed.
+    void end() {
+        std::cout << (ends_line_ ? "" : "\n") << std::flush;
+        ends_line_ = true;
+    }
+
+  private:
+    bool ends_line_ = true;
+};
 
 // Until the job gets no further attempt, through those that come meanwhile.
 int follow_log(const Place& place, const LogsArguments& arguments) {
     SignalWatch signals;
+    LogPrinter printer;
     std::int64_t attempt = 0;
     std::int64_t offset = 0;
     while (true) {
         LogReply log = log_piece(place, {arguments.job, attempt, offset});
         if (log.attempt != attempt) {
+            printer.end();
             print_head(log);
             attempt = log.attempt;
         }
-        print_bytes(log);
-        offset += std::ssize(log.bytes.values);
+        offset += printer.print(log);
         if (!log.bytes.values.empty()) {
+            if (signals.wait(0ms)) {
+                return 130;
+            }
             continue;
         }
         if (!log.cause.empty()) {
             if (log.over) {
+                printer.end();
                 return 0;
             }
             // Its next attempt, once there is one.
@@ -185,6 +210,47 @@ int follow_log(const Place& place, const LogsArguments& arguments) {
     }
 }
 
+// Hands the log of one attempt to `take`, a piece at a time. False if it cannot be read here.
+template <class Take>
+bool read_whole_log(const Place& place, const std::string& job, std::int64_t attempt, Take take) {
+    std::int64_t offset = 0;
+    try {
+        while (true) {
+            const LogReply piece = log_piece(place, {job, attempt, offset});
+            if (piece.bytes.values.empty()) {
+                return true;
+            }
+            take(piece);
+            offset += std::ssize(piece.bytes.values);
+        }
+    } catch (const UserError&) {
+        return false;
+    }
+}
+
+bool print_log(const Place& place, const std::string& job, const AttemptDetails& attempt) {
+    print_head(
+        {attempt.number, attempt.worker, attempt.host, attempt.log_file, attempt.cause, false, {}, ""});
+    LogPrinter printer;
+    const bool readable =
+        read_whole_log(place, job, attempt.number, [&](const LogReply& piece) { printer.print(piece); });
+    printer.end();
+    if (!readable) {
+        std::cout << "(this file cannot be read here; it was written on the worker's host)\n";
+    }
+    return readable;
+}
+
+Json log_json(const Place& place, const std::string& job, const AttemptDetails& attempt, bool& readable) {
+    std::string text;
+    readable = read_whole_log(place, job, attempt.number, [&](const LogReply& piece) {
+        text.append(piece.bytes.values.begin(), piece.bytes.values.end());
+    });
+    return {{"attempt", attempt.number}, {"worker", attempt.worker},
+            {"host", attempt.host},      {"cause", attempt.cause},
+            {"file", attempt.log_file},  {"text", readable ? Json(text) : Json()}};
+}
+
 }  // namespace
 
 int show_logs(const Place& place, const LogsArguments& arguments) {
@@ -196,54 +262,39 @@ int show_logs(const Place& place, const LogsArguments& arguments) {
             find_job_logs(database, arguments.job);  // says what is wrong if there is none
             return JobReply{describe_job(database, arguments.job), ""};
         });
-    bool any = false;
+    bool any_log = false;
+    bool any_readable = false;
     Json all = Json::array();
     for (const auto& attempt : details.job.attempts) {
         if (attempt.log_file.empty() || (arguments.attempt > 0 && attempt.number != arguments.attempt)) {
             continue;
         }
+        any_log = true;
+        bool readable = true;
         if (arguments.only_paths) {
             std::cout << attempt.log_file << "\n";
-            any = true;
-            continue;
-        }
-        LogReply log{attempt.number, attempt.worker, attempt.host, attempt.log_file,
-                     attempt.cause,  false,          {},           ""};
-        std::string text;
-        bool readable = true;
-        if (!arguments.json) {
-            print_head(log);
-        }
-        try {
-            do {
-                log =
-                    log_piece(place, {arguments.job, attempt.number, static_cast<std::int64_t>(text.size())});
-                text.append(log.bytes.values.begin(), log.bytes.values.end());
-            } while (!log.bytes.values.empty());
-        } catch (const UserError&) {
-            readable = false;
-        }
-        any = any || readable;
-        if (arguments.json) {
-            all.push_back({{"attempt", attempt.number},
-                           {"worker", attempt.worker},
-                           {"host", attempt.host},
-                           {"cause", attempt.cause},
-                           {"file", attempt.log_file},
-                           {"text", readable ? Json(text) : Json()}});
-        } else if (readable) {
-            std::cout << text;
+        } else if (arguments.json) {
+            all.push_back(log_json(place, arguments.job, attempt, readable));
         } else {
-            std::cout << "(this file cannot be read here; it was written on the worker's host)\n";
+            readable = print_log(place, arguments.job, attempt);
         }
+        any_readable = any_readable || readable;
     }
-    if (arguments.json) {
+    if (!any_log) {
+        throw UserError(
+            arguments.attempt > 0
+                ? fmt::format("job {} has no log of attempt {}: it has {}", details.job.row.job,
+                              arguments.attempt,
+                              details.job.attempts.size() == 1
+                                  ? "1 attempt"
+                                  : fmt::format("{} attempts", details.job.attempts.size()))
+                : fmt::format("job {} has no log yet: it is {} and no attempt of it has written one",
+                              details.job.row.job, details.job.row.state));
+    }
+    if (arguments.json && !arguments.only_paths) {
         std::cout << all.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
-    } else if (details.job.attempts.empty()) {
-        throw UserError(fmt::format("job {} has no log yet: it is {} and no attempt of it has written one",
-                                    details.job.row.job, details.job.row.state));
     }
-    return any ? 0 : 1;
+    return any_readable ? 0 : 1;
 }
 
 }  // namespace orchestrate

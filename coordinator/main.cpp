@@ -6,11 +6,13 @@
 
 #include "common/error.h"
 #include "common/help_formatter.h"
+#include "coordinator/argument_check.h"
 #include "coordinator/commands.h"
 #include "coordinator/control_command_line.h"
 #include "coordinator/control_commands.h"
 #include "coordinator/pilot.h"
 #include "coordinator/run_commands.h"
+#include "coordinator/standard_output.h"
 #include "coordinator/study_commands.h"
 #include "experiments/study.h"
 
@@ -48,6 +50,14 @@ void add_formats(CLI::App& command, Formats& formats) {
     auto* json = command.add_flag("--json", formats.json, "Print JSON");
     command.add_flag("--csv", formats.csv, "Print CSV")->excludes(json);
 }
+
+constexpr const char* kExitCodes =
+    "Exit codes:\n"
+    "    0    all is well\n"
+    "    1    jobs failed, the output could not be written, or something broke\n"
+    "    2    an error of the user's: in the command line, in the study file, or a\n"
+    "         name that does not exist\n"
+    "    130  interrupted (Ctrl-C); the same command resumes";
 
 int run(int argc, char** argv) {
     CLI::App app(kAbout, "orchestrate");
@@ -187,6 +197,10 @@ int run(int argc, char** argv) {
     pilot_command->add_option("--heartbeat", pilot.heartbeat_seconds);
     pilot_command->add_option("--interface", pilot.interface);
 
+    app.footer(kExitCodes);
+    if (const auto unknown = unknown_argument(app, {argv + 1, argv + argc})) {
+        throw UserError(*unknown);
+    }
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -243,17 +257,32 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+namespace {
+
+void print_error(const std::string& text) {
+    std::cout.flush();
+    std::cerr << text << "\n";
+}
+
+int exit_code_of(int argc, char** argv) {
     try {
         return run(argc, argv);
     } catch (const StudyError& error) {
-        std::cerr << error.what() << "\n";
+        print_error(error.what());
         return 2;
     } catch (const UserError& error) {
-        std::cerr << "orchestrate: " << error.what() << "\n";
+        print_error(std::string("orchestrate: ") + error.what());
         return 2;
     } catch (const std::exception& error) {
-        std::cerr << "orchestrate: " << error.what() << "\n";
+        print_error(std::string("orchestrate: ") + error.what());
         return 1;
     }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    open_standard_descriptors();
+    StandardOutput output;
+    return output.finish(exit_code_of(argc, argv));
 }

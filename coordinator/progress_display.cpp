@@ -4,10 +4,11 @@
 #include <cmath>
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
+#include "common/printable.h"
 #include "common/time_text.h"
+#include "coordinator/terminal.h"
+#include "results/display_width.h"
 
 namespace orchestrate {
 namespace {
@@ -15,7 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 
 std::string fitted(const std::string& text, std::size_t columns) {
-    return text.size() <= columns ? text : text.substr(0, columns - 3) + "...";
+    return shortened(printable(text), columns);
 }
 
 std::string summary(const StudyStatus& status) {
@@ -45,19 +46,10 @@ std::string worker_line(const WorkerStatus& worker, std::size_t columns) {
                 progress.loss, progress.tokens_per_second / 1000);
         }
     }
-    const std::string name = fmt::format("  {:<9} ", worker.name);
-    const std::size_t taken = name.size() + doing.size() + 2;
+    const std::string name = "  " + padded(printable(worker.name), 9) + " ";
+    const std::size_t taken = display_width(name) + display_width(doing) + 2;
     const std::size_t room = std::max(kShortestTitle, columns > taken ? columns - taken : 0);
-    return name + fmt::format("{:<{}}  ", fitted(worker.job_title, room), std::min<std::size_t>(room, 28)) +
-           doing;
-}
-
-std::size_t terminal_columns(std::FILE* output) {
-    winsize size{};
-    if (ioctl(fileno(output), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
-        return size.ws_col;
-    }
-    return 80;
+    return name + padded(fitted(worker.job_title, room), std::min<std::size_t>(room, 28)) + "  " + doing;
 }
 
 }  // namespace
@@ -85,14 +77,15 @@ std::vector<std::string> render_progress(const StatusReply& status, std::size_t 
         lines.push_back(fitted(worker_line(status.workers[i], columns), columns));
     }
     if (status.workers.size() > kMaximumWorkers) {
-        lines.push_back(fmt::format("  and {} more workers", status.workers.size() - kMaximumWorkers));
+        lines.push_back(
+            fitted(fmt::format("  and {} more workers", status.workers.size() - kMaximumWorkers), columns));
     }
     return lines;
 }
 
 ProgressDisplay::ProgressDisplay(std::FILE* output)
     : output_(output),
-      terminal_(isatty(fileno(output)) == 1),
+      terminal_(can_repaint(fileno(output))),
       summarised_at_(std::chrono::steady_clock::now()) {}
 
 ProgressDisplay::~ProgressDisplay() {
@@ -111,8 +104,10 @@ void ProgressDisplay::clear() {
 
 void ProgressDisplay::update(const StatusReply& status) {
     if (terminal_) {
-        // The last column stays free: some terminals wrap there.
-        auto block = render_progress(status, terminal_columns(output_) - 1);
+        // The last column stays free: some terminals wrap there. What is above the screen cannot be painted over.
+        const TerminalSize size = terminal_size(fileno(output_));
+        auto block = render_progress(status, size.columns - 1);
+        block.resize(std::min(block.size(), size.lines - 1));
         if (block == last_block_) {
             return;
         }
@@ -137,7 +132,7 @@ void ProgressDisplay::update(const StatusReply& status) {
 
 void ProgressDisplay::note(const std::string& line) {
     clear();
-    std::fputs((line + "\n").c_str(), output_);
+    std::fputs((printable_lines(line) + "\n").c_str(), output_);
     std::fflush(output_);
 }
 

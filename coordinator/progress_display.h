@@ -22,7 +22,7 @@ class ProgressDisplay {
     // The state now. On a terminal it is shown at once; elsewhere a summary line every 30 s.
     void update(const StatusReply& status);
 
-    // A line that stays: a job has ended, a worker was lost.
+    // A line that stays: a job has ended, a worker was lost. Control characters in it are shown escaped.
     void note(const std::string& line);
 
     // Wipes the repainted block.

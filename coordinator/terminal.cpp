@@ -2,7 +2,10 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
+#include <cstdlib>
+#include <string_view>
 #include <system_error>
 
 #include <poll.h>
@@ -22,14 +25,37 @@ sigset_t watched_signals() {
     return signals;
 }
 
+std::size_t number_in_variable(const char* name, std::size_t otherwise) {
+    constexpr std::size_t kMaximum = 10'000;
+    const char* const text = std::getenv(name);
+    std::size_t number = 0;
+    if (text == nullptr) {
+        return otherwise;
+    }
+    const char* const end = text + std::string_view(text).size();
+    const auto parsed = std::from_chars(text, end, number);
+    return parsed.ec == std::errc() && parsed.ptr == end && number > 0 && number <= kMaximum ? number
+                                                                                             : otherwise;
+}
+
 }  // namespace
 
-std::size_t output_width() {
-    if (isatty(STDOUT_FILENO) != 1) {
-        return 0;
-    }
+TerminalSize terminal_size(int descriptor) {
+    TerminalSize result;
     winsize size{};
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+    const bool known = ioctl(descriptor, TIOCGWINSZ, &size) == 0;
+    result.columns = known && size.ws_col > 0 ? size.ws_col : number_in_variable("COLUMNS", result.columns);
+    result.lines = known && size.ws_row > 0 ? size.ws_row : number_in_variable("LINES", result.lines);
+    return result;
+}
+
+std::size_t output_width() {
+    return isatty(STDOUT_FILENO) == 1 ? terminal_size(STDOUT_FILENO).columns : 0;
+}
+
+bool can_repaint(int descriptor) {
+    const char* const kind = std::getenv("TERM");
+    return isatty(descriptor) == 1 && kind != nullptr && *kind != '\0' && std::string_view(kind) != "dumb";
 }
 
 SignalWatch::SignalWatch() {

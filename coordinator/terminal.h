@@ -1,4 +1,4 @@
-// The terminal that a command runs in: how wide it is, and Ctrl-C.
+// The terminal that a command runs in: what it is, how large, and Ctrl-C.
 #pragma once
 
 #include <chrono>
@@ -6,8 +6,19 @@
 
 namespace orchestrate {
 
+struct TerminalSize {
+    std::size_t columns = 80;
+    std::size_t lines = 24;
+};
+
+// What the terminal behind a file descriptor says, else the variables COLUMNS and LINES, else 80 x 24. At least 1 x 1.
+TerminalSize terminal_size(int descriptor);
+
 // Columns of the terminal that standard output is; 0 if it is none.
 std::size_t output_width();
+
+// Whether a file descriptor is a terminal where the cursor can be moved: not if TERM is unset, empty or "dumb".
+bool can_repaint(int descriptor);
 
 // While alive, SIGINT, SIGTERM and SIGHUP do not end the process but are told by wait(). For one thread.
 class SignalWatch {

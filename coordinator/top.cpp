@@ -5,10 +5,10 @@
 #include <iostream>
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include "common/printable.h"
 #include "coordinator/progress_display.h"
 #include "coordinator/terminal.h"
 #include "results/display_width.h"
@@ -22,19 +22,6 @@ namespace {
 constexpr auto kRefresh = 500ms;
 constexpr std::size_t kPipeColumns = 200;
 constexpr std::size_t kPipeLines = 1000;
-
-struct Size {
-    std::size_t columns = 80;
-    std::size_t lines = 24;
-};
-
-Size terminal_size() {
-    winsize size{};
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0) {
-        return {size.ws_col, size.ws_row};
-    }
-    return {};
-}
 
 // Keys come at once and are not echoed; the screen as it was comes back at the end.
 class FullScreen {
@@ -151,7 +138,7 @@ int show_top(const Place& place, bool json) {
         std::cout << Json(status).dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
         return 0;
     }
-    if (isatty(STDOUT_FILENO) != 1) {
+    if (!can_repaint(STDOUT_FILENO)) {
         auto lines = render_top(status, kPipeColumns, kPipeLines);
         lines.pop_back();  // there is no key to press
         for (const auto& line : lines) {
@@ -164,7 +151,7 @@ int show_top(const Place& place, bool json) {
         SignalWatch signals;
         FullScreen screen;
         while (!status.ending) {
-            const Size size = terminal_size();
+            const TerminalSize size = terminal_size(STDOUT_FILENO);
             FullScreen::draw(render_top(status, size.columns - 1, size.lines));
             const bool signalled =
                 screen.has_keys() ? signals.wait_for_input(kRefresh) : signals.wait(kRefresh);

@@ -191,7 +191,7 @@ std::string render_comparison(SQLite::Database& database, const std::string& stu
                 wrapped_note(legend(rows, repetition_of(database, found.stage_id, rows)), max_width);
     }
     for (const std::string& note : notes) {
-        text += wrapped_note(printable(note), max_width);
+        text += wrapped_note(escaped(note), max_width);
     }
     return text;
 }

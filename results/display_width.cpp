@@ -121,10 +121,38 @@ std::string shortened(std::string_view text, std::size_t width) {
     return result.append(kEllipsis);
 }
 
-std::string printable(std::string_view text) {
-    if (is_plain_ascii(text)) {
-        return std::string(text);
+namespace {
+
+// Characters that change how a terminal shows what follows them: controls, line separators, and those that change the
+// direction of a text.
+bool is_unsafe(UChar32 code_point) {
+    switch (u_charType(code_point)) {
+        case U_CONTROL_CHAR:
+        case U_LINE_SEPARATOR:
+        case U_PARAGRAPH_SEPARATOR:
+            return true;
+        default:
+            return (code_point >= 0x202A && code_point <= 0x202E) ||
+                   (code_point >= 0x2066 && code_point <= 0x2069) || code_point == 0x200E ||
+                   code_point == 0x200F || code_point == 0x061C;
     }
+}
+
+std::string escape_for(UChar32 code_point) {
+    switch (code_point) {
+        case '\n':
+            return "\\n";
+        case '\t':
+            return "\\t";
+        case '\r':
+            return "\\r";
+        default:
+            return code_point < 0x100 ? fmt::format("\\x{:02x}", static_cast<unsigned>(code_point))
+                                      : fmt::format("\\u{:04x}", static_cast<unsigned>(code_point));
+    }
+}
+
+std::string shown(std::string_view text, bool keeps_lines) {
     std::string result;
     const auto length = static_cast<std::int32_t>(text.size());
     for (std::int32_t position = 0; position < length;) {
@@ -133,20 +161,31 @@ std::string printable(std::string_view text) {
         U8_NEXT(text.data(), position, length, code_point);
         if (code_point < 0) {
             result += "\uFFFD";
-        } else if (code_point == '\n') {
-            result += "\\n";
-        } else if (code_point == '\t') {
-            result += "\\t";
-        } else if (code_point == '\r') {
-            result += "\\r";
-        } else if (u_charType(code_point) == U_CONTROL_CHAR) {
-            result += fmt::format("\\x{:02x}", static_cast<unsigned>(code_point));
+        } else if (keeps_lines && (code_point == '\n' || code_point == '\t')) {
+            result += static_cast<char>(code_point);
+        } else if (is_unsafe(code_point)) {
+            result += escape_for(code_point);
         } else {
             result +=
                 text.substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(position - begin));
         }
     }
     return result;
+}
+
+}  // namespace
+
+std::string escaped(std::string_view text) {
+    return is_plain_ascii(text) ? std::string(text) : shown(text, false);
+}
+
+std::string escaped_lines(std::string_view text) {
+    return shown(text, true);
+}
+
+std::string padded(std::string_view text, std::size_t width) {
+    const std::size_t taken = display_width(text);
+    return std::string(text) + std::string(width > taken ? width - taken : 0, ' ');
 }
 
 std::string wrapped(std::string_view text, std::size_t width) {

@@ -14,9 +14,16 @@ std::size_t display_width(std::string_view text);
 // `width`.
 std::string shortened(std::string_view text, std::size_t width);
 
-// One line that a terminal shows as it is: control characters as \n, \t, \x1b..., bytes that are not UTF-8 as
-// U+FFFD.
-std::string printable(std::string_view text);
+// A value as one line of a table, nothing of it left out (printable() of common/printable.h is for messages): control
+// characters and those that change the direction of text as \n, \t,
+// \x1b, \u202e..., bytes that are not UTF-8 as U+FFFD.
+std::string escaped(std::string_view text);
+
+// The same for a text of several lines: newlines and tabs stay.
+std::string escaped_lines(std::string_view text);
+
+// The text with spaces behind it, up to `width` columns.
+std::string padded(std::string_view text, std::size_t width);
 
 // Sentences broken at spaces into lines of at most `width` columns (0: one line), continued lines indented by
 // two more than the first. Words wider than a line stay whole. Ends with a newline.

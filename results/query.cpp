@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <sqlite3.h>
@@ -51,6 +53,8 @@ class ReadingOnly {
   public:
     explicit ReadingOnly(SQLite::Database& database) : handle_(database.getHandle()) {
         sqlite3_set_authorizer(handle_, allow_reading, nullptr);
+        // Else a mistyped name between double quotes would be a text.
+        sqlite3_db_config(handle_, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
     }
     ~ReadingOnly() { sqlite3_set_authorizer(handle_, nullptr, nullptr); }
     ReadingOnly(const ReadingOnly&) = delete;
@@ -69,38 +73,112 @@ bool is_blank(std::string_view text) {
     return text.find_first_not_of(" \t\r\n;") == std::string_view::npos;
 }
 
-std::vector<std::string> names_from(SQLite::Database& database, const char* sql) {
-    std::vector<std::string> names;
+// Rows of one query of the schema; empty if it fails, since a suggestion is not worth a second error.
+std::vector<std::vector<std::string>> schema_rows(SQLite::Database& database, const char* sql) {
+    std::vector<std::vector<std::string>> rows;
     try {
         SQLite::Statement query(database, sql);
         while (query.executeStep()) {
-            names.push_back(query.getColumn(0).getString());
+            auto& row = rows.emplace_back();
+            for (int i = 0; i < query.getColumnCount(); ++i) {
+                row.push_back(query.getColumn(i).getString());
+            }
         }
     } catch (const SQLite::Exception&) {
-        names.clear();  // a suggestion is not worth a second error
+        rows.clear();
     }
+    return rows;
+}
+
+std::vector<std::string> first_of(const std::vector<std::vector<std::string>>& rows) {
+    std::vector<std::string> names;
+    std::transform(rows.begin(), rows.end(), std::back_inserter(names),
+                   [](const auto& row) { return row.front(); });
     return names;
 }
 
-// "; did you mean 'comparison'?" for SQLite's message "no such table: comparsion"; empty if nothing is near.
-std::string suggestion(SQLite::Database& database, std::string_view message) {
-    constexpr std::string_view kNoTable = "no such table: ";
-    constexpr std::string_view kNoColumn = "no such column: ";
-    std::vector<std::string> candidates;
-    std::string_view name;
-    if (message.starts_with(kNoTable)) {
-        name = message.substr(kNoTable.size());
-        candidates = names_from(database, "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')");
-    } else if (message.starts_with(kNoColumn)) {
-        name = message.substr(kNoColumn.size());
-        name = name.substr(name.rfind('.') == std::string_view::npos ? 0 : name.rfind('.') + 1);
-        candidates = names_from(database,
-                                "SELECT DISTINCT columns.name FROM sqlite_schema AS relations, "
-                                "pragma_table_info(relations.name) AS columns "
-                                "WHERE relations.type IN ('table', 'view')");
+std::string lower_case(std::string_view text) {
+    std::string result(text);
+    std::transform(result.begin(), result.end(), result.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    return result;
+}
+
+// The words of a query: names of tables, columns and functions, keywords.
+std::set<std::string> words_of(std::string_view sql) {
+    std::set<std::string> words;
+    std::string word;
+    for (const char c : lower_case(sql) + " ") {
+        const bool in_name = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+        if (in_name) {
+            word += c;
+        } else if (!word.empty()) {
+            words.insert(std::exchange(word, {}));
+        }
     }
+    return words;
+}
+
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates) {
     const auto nearest = nearest_name(name, candidates);
     return nearest ? "; did you mean '" + *nearest + "'?" : "";
+}
+
+// Looks first among the columns of the tables and views that the query names, then in all others.
+std::string suggested_column(SQLite::Database& database, std::string_view name, std::string_view sql) {
+    constexpr std::size_t kMaxOwners = 5;
+    const auto words = words_of(sql);
+    std::vector<std::string> named;   // columns of what the query names
+    std::vector<std::string> others;  // "RELATION.COLUMN" of all else
+    std::vector<std::string> owners;  // of exactly this column
+    for (const auto& row : schema_rows(database,
+                                       "SELECT relations.name, columns.name FROM sqlite_schema AS relations, "
+                                       "pragma_table_info(relations.name) AS columns "
+                                       "WHERE relations.type IN ('table', 'view') "
+                                       "ORDER BY relations.type DESC, relations.name")) {
+        const bool is_named = words.contains(lower_case(row[0]));
+        if (is_named) {
+            named.push_back(row[1]);
+        } else {
+            others.push_back(row[1]);
+            if (lower_case(row[1]) == lower_case(name)) {
+                owners.push_back(row[0]);
+            }
+        }
+    }
+    if (!owners.empty()) {
+        std::string text;
+        for (std::size_t i = 0; i < std::min(owners.size(), kMaxOwners); ++i) {
+            text += (i == 0 ? "" : ", ") + owners[i];
+        }
+        return "; a column of that name is in " + text + (owners.size() > kMaxOwners ? ", ..." : "");
+    }
+    const std::string suggestion = did_you_mean(name, named);
+    return suggestion.empty() ? did_you_mean(name, others) : suggestion;
+}
+
+// "; did you mean 'comparison'?" for SQLite's message "no such table: comparsion"; empty if nothing is near.
+std::string suggestion(SQLite::Database& database, std::string_view message, std::string_view sql) {
+    constexpr std::string_view kNoTable = "no such table: ";
+    constexpr std::string_view kNoColumn = "no such column: ";
+    constexpr std::string_view kNoFunction = "no such function: ";
+    if (message.starts_with(kNoTable)) {
+        return did_you_mean(message.substr(kNoTable.size()),
+                            first_of(schema_rows(
+                                database, "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')")));
+    }
+    if (message.starts_with(kNoFunction)) {
+        return did_you_mean(
+            message.substr(kNoFunction.size()),
+            first_of(schema_rows(database, "SELECT DISTINCT name FROM pragma_function_list")));
+    }
+    if (message.starts_with(kNoColumn)) {
+        const std::string_view name = message.substr(kNoColumn.size());
+        const std::size_t point = name.rfind('.');
+        return suggested_column(database, point == std::string_view::npos ? name : name.substr(point + 1),
+                                sql);
+    }
+    return {};
 }
 
 // The line of the SQL that holds the byte `offset`, with a caret below it.
@@ -115,7 +193,11 @@ std::string pointed_at(const std::string& sql, int offset) {
     std::string margin = sql.substr(begin, position - begin);
     std::replace_if(
         margin.begin(), margin.end(), [](char c) { return c != '\t'; }, ' ');
-    return "\n  " + sql.substr(begin, end - begin) + "\n  " + margin + "^";
+    std::string line = sql.substr(begin, end - begin);
+    std::replace_if(
+        line.begin(), line.end(), [](char c) { return c != '\t' && static_cast<unsigned char>(c) < 0x20; },
+        '?');
+    return "\n  " + line + "\n  " + margin + "^";
 }
 
 void check_is_one_reading_statement(SQLite::Database& database, const std::string& sql) {
@@ -129,7 +211,7 @@ void check_is_one_reading_statement(SQLite::Database& database, const std::strin
     if (code != SQLITE_OK) {
         const std::string message = sqlite3_errmsg(database.getHandle());
         const int offset = sqlite3_error_offset(database.getHandle());
-        throw UserError("SQL: " + message + suggestion(database, message) + pointed_at(sql, offset));
+        throw UserError("SQL: " + message + suggestion(database, message, sql) + pointed_at(sql, offset));
     }
     if (!prepared) {
         throw UserError("SQL: the query is empty; try: select * from comparison");

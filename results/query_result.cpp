@@ -1,6 +1,7 @@
 #include "results/query_result.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <string_view>
 
@@ -43,11 +44,6 @@ std::string exact_real(double value) {
         text += ".0";
     }
     return text;
-}
-
-// What SQLite's own shell shows: 15 digits, so that 0.1 + 0.2 reads 0.3.
-std::string readable_real(double value) {
-    return exact_real(std::stod(fmt::format("{:.15g}", value)));
 }
 
 std::string csv_field(std::string_view text) {
@@ -114,20 +110,32 @@ nlohmann::ordered_json object_of(const std::vector<std::string>& names, const st
     return object;
 }
 
+std::string json_string(const std::string& text) {
+    return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+// JSON has no infinity, but a number that every parser of doubles reads as one.
+std::string json_text(const Cell& cell) {
+    if (const auto* real = std::get_if<double>(&cell)) {
+        return std::isinf(*real) ? (*real < 0 ? "-1e999" : "1e999") : exact_real(*real);
+    }
+    return json_cell(cell).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 // Each row as a block of "column  value" lines.
 std::string render_blocks(const std::vector<std::string>& header,
                           const std::vector<std::vector<std::string>>& rows, std::size_t max_width) {
     std::size_t name_width = 0;
     for (const std::string& name : header) {
-        name_width = std::max(name_width, display_width(printable(name)));
+        name_width = std::max(name_width, display_width(escaped(name)));
     }
     std::string text;
     for (std::size_t row = 0; row < rows.size(); ++row) {
         text += fmt::format("row {}\n", row + 1);
         for (std::size_t i = 0; i < header.size(); ++i) {
-            const std::string name = printable(header[i]);
+            const std::string name = escaped(header[i]);
             const std::string padding(name_width - display_width(name), ' ');
-            const std::string line = fmt::format("  {}{}  {}", name, padding, printable(rows[row][i]));
+            const std::string line = fmt::format("  {}{}  {}", name, padding, escaped(rows[row][i]));
             text.append(shortened(line, max_width)).append("\n");
         }
     }
@@ -156,7 +164,7 @@ std::string cell_text(const Cell& cell) {
         return "NULL";
     }
     if (const auto* real = std::get_if<double>(&cell)) {
-        return readable_real(*real);
+        return exact_real(*real);
     }
     if (const auto* text = std::get_if<std::string>(&cell)) {
         return *text;
@@ -175,9 +183,11 @@ std::string rows_json(const QueryResult& result) {
     const std::vector<std::string> names = distinct_names(result.columns);
     std::string text = "[";
     for (std::size_t row = 0; row < result.rows.size(); ++row) {
-        text += row == 0 ? "\n  " : ",\n  ";
-        text +=
-            object_of(names, result.rows[row]).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+        text += row == 0 ? "\n  {" : ",\n  {";
+        for (std::size_t i = 0; i < names.size(); ++i) {
+            text += (i == 0 ? "" : ",") + json_string(names[i]) + ":" + json_text(result.rows[row][i]);
+        }
+        text += "}";
     }
     return text + (result.rows.empty() ? "]\n" : "\n]\n");
 }

@@ -27,14 +27,15 @@ struct QueryResult {
 // Steps a prepared statement, its parameters bound, to its end.
 QueryResult read_rows(SQLite::Statement& statement);
 
-// As a person reads it: NULL, 0.3, x'00ff', the text itself.
+// As a table shows it: NULL, a real number with the fewest digits that read back as the same number, x'00ff', the text
+// itself.
 std::string cell_text(const Cell& cell);
 
 // One object, keys in order of the columns; of columns with equal names the later ones get a suffix ":1",
 // ":2"... Bytes become hexadecimal; what is not UTF-8 in a text is replaced when dumped.
 nlohmann::ordered_json row_json(const QueryResult& result, std::size_t row);
 
-// An array of objects, one per line.
+// An array of objects, one per line. Infinity is 1e999.
 std::string rows_json(const QueryResult& result);
 
 // RFC 4180 with a header line and "\n" line ends: fields with commas, quotes or line breaks are quoted; NULL

@@ -44,7 +44,7 @@ std::vector<Column> measured_columns(const std::vector<std::string>& header,
                                      const std::vector<std::vector<std::string>>& rows) {
     std::vector<Column> columns(header.size());
     for (std::size_t i = 0; i < header.size(); ++i) {
-        columns[i].title = printable(header[i]);
+        columns[i].title = escaped(header[i]);
         columns[i].width = display_width(columns[i].title);
     }
     for (const auto& row : rows) {
@@ -53,7 +53,7 @@ std::vector<Column> measured_columns(const std::vector<std::string>& header,
                                         std::to_string(header.size()));
         }
         for (std::size_t i = 0; i < header.size(); ++i) {
-            columns[i].cells.push_back(i < row.size() ? printable(row[i]) : std::string());
+            columns[i].cells.push_back(i < row.size() ? escaped(row[i]) : std::string());
             columns[i].width = std::max(columns[i].width, display_width(columns[i].cells.back()));
         }
     }

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "results/display_width.h"
+
 namespace orchestrate {
 namespace {
 
@@ -59,11 +61,42 @@ TEST(ProgressTest, ShowsEveryStudyThatRunsAndNoneThatHasEnded) {
 }
 
 TEST(ProgressTest, FitsTheTerminal) {
-    for (const std::size_t columns : {40U, 60U, 80U}) {
-        for (const auto& line : render_progress(busy_status(), columns)) {
-            EXPECT_LE(line.size(), columns) << line;
+    auto status = busy_status();
+    status.workers.resize(20, status.workers[0]);
+    status.workers[1].job_title =
+        "ohne M\u00e4rchen, \u97f3\u697d\u97f3\u697d\u97f3\u697d\u97f3\u697d, seed 1";
+    for (std::size_t columns = 0; columns <= 80; ++columns) {
+        for (const auto& line : render_progress(status, columns)) {
+            EXPECT_LE(display_width(line), columns) << line;
         }
     }
+}
+
+TEST(ProgressTest, AlignsTitlesOfEveryLanguage) {
+    auto status = busy_status();
+    status.workers[0].job_title = "M\u00e4rchen \u97f3\u697d";
+    status.workers[1].job_title = "plain ascii";
+    status.workers[1].state = "busy";
+    status.workers[1].progress = status.workers[0].progress;
+    const auto lines = render_progress(status, 100);
+    EXPECT_EQ(display_width(lines[2].substr(0, lines[2].find("epoch"))),
+              display_width(lines[3].substr(0, lines[3].find("epoch"))));
+}
+
+TEST(ProgressTest, NothingFromElsewhereControlsTheTerminal) {
+    auto status = busy_status();
+    status.workers[0].job_title = "x\x1b[2J\ny";
+    status.workers[1].name = "\x1b]0;w";
+    for (const auto& line : render_progress(status, 80)) {
+        EXPECT_EQ(line.find_first_of("\x1b\n"), std::string::npos) << line;
+    }
+    std::FILE* file = std::tmpfile();
+    ProgressDisplay(file).note("worker\x1b[2J said\nmore");
+    std::rewind(file);
+    std::string text(1000, '\0');
+    text.resize(std::fread(text.data(), 1, text.size(), file));
+    std::fclose(file);
+    EXPECT_EQ(text, "worker said\nmore\n");
 }
 
 TEST(ProgressTest, WritesPlainLinesToAPipe) {

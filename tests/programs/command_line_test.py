@@ -40,6 +40,22 @@ class CommandLineTest(ProgramTest):
         self.run_program("run", expect=2)
         self.run_program("run", "x.toml", "--nonsense", expect=2)
 
+    def test_a_mistyped_word_is_answered_with_the_nearest_one(self):
+        for arguments, nearest in ((["runn"], "run"), (["runn", "--help"], "run"), (["stauts", "--json"], "status"),
+                                   (["--hlep"], "--help"), (["run", "x.toml", "--worker", "3"], "--workers"),
+                                   (["table", "--jsn", "--help"], "--json"), (["logs", "1", "--folow"], "--follow"),
+                                   (["run", "x.toml", "--set", "a=1", "--hartbeat=2"], "--heartbeat")):
+            errors = self.run_program(*arguments, expect=2).stderr
+            self.assertIn(f"did you mean '{nearest}'?", errors, arguments)
+        # Values that look like options are values.
+        self.assertIn("none.toml", self.run_program("plan", "none.toml", "--set", "--jsn", expect=2).stderr)
+        self.assertEqual(self.run_program("pilott", expect=2).stderr.count("pilot'?"), 0)  # started by programs only
+
+    def test_help_names_the_exit_codes(self):
+        text = self.run_program("--help").stdout
+        for code in ("0 ", "1 ", "2 ", "130 "):
+            self.assertRegex(text, rf"(?m)^    {code} ")
+
     def test_all_mistakes_of_a_file_at_once_and_nothing_is_started(self):
         text = QUICKSTART.read_text().replace('"sample-tracks.csv"', f'"{SOURCE}/experiments/sample-tracks.csv"')
         text = text.replace("epochs = 20", "epoch = 20").replace("seeds = [1, 2]", "seeds = [1, 1]")

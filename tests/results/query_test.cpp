@@ -1,4 +1,6 @@
 // Queries that people type, and finding the logs of a job.
+#include <algorithm>
+#include <array>
 #include <functional>
 #include <string>
 
@@ -16,6 +18,7 @@ namespace orchestrate {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -44,7 +47,52 @@ class QueryTest : public ::testing::Test {
 
 TEST_F(QueryTest, ShowsValuesOfEveryType) {
     EXPECT_THAT(run("select 1 as i, 0.1 + 0.2 as r, 'text' as t, null as n, x'00ff' as b, 3.0 as whole"),
-                HasSubstr("1  0.3  text  NULL  x'00ff'    3.0\n"));
+                HasSubstr("1  0.30000000000000004  text  NULL  x'00ff'    3.0\n"));
+}
+
+TEST_F(QueryTest, ShowsNumbersExactlyInEveryFormat) {
+    const std::vector<std::pair<std::string, std::string>> numbers{
+        {"5e-324", "5e-324"},
+        {"1.7976931348623157e308", "1.7976931348623157e+308"},
+        {"1e-310", "1e-310"},
+        {"-0.0", "-0.0"},
+        {"1e16 + 0.0", "1e+16"},
+        {"0.1", "0.1"},
+        {"9007199254740993", "9007199254740993"},
+        {"9223372036854775807", "9223372036854775807"},
+        {"-9223372036854775807 - 1", "-9223372036854775808"}};
+    for (const auto& [sql, shown] : numbers) {
+        const std::string query = "select " + sql + " as n";
+        EXPECT_THAT(run(query), EndsWith("\n" + shown + "\n")) << sql;
+        EXPECT_EQ(run(query, 0, OutputFormat::csv), "n\n" + shown + "\n");
+        EXPECT_EQ(run(query, 0, OutputFormat::json), "[\n  {\"n\":" + shown + "}\n]\n");
+    }
+    for (const auto& [sql, shown, json] :
+         std::vector<std::array<std::string, 3>>{{"9e999", "inf", "1e999"}, {"-9e999", "-inf", "-1e999"}}) {
+        const std::string query = "select " + sql + " as n";
+        EXPECT_THAT(run(query), EndsWith("\n" + shown + "\n"));
+        EXPECT_EQ(run(query, 0, OutputFormat::csv), "n\n" + shown + "\n");
+        EXPECT_EQ(run(query, 0, OutputFormat::json), "[\n  {\"n\":" + json + "}\n]\n");
+    }
+}
+
+TEST_F(QueryTest, NoTextControlsTheTerminalOrBreaksTheTable) {
+    const std::string sql =
+        "select 'a' || char(0) || 'b' || char(10) || 'c' || char(27) || '[2J' as \"x\ny\", cast(x'ff41' as "
+        "text) as u, "
+        "char(0x202e) || 'd' || char(0x9b) || char(0x2028) as v, x'' as b";
+    const std::string table = run(sql);
+    EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 3);
+    EXPECT_THAT(table, AllOf(HasSubstr("a\\x00b\\nc\\x1b[2J"), HasSubstr("\uFFFDA"),
+                             HasSubstr("\\u202ed\\x9b\\u2028"), HasSubstr("x''"), HasSubstr("x\\ny")));
+    EXPECT_THAT(run(sql, 0, OutputFormat::json),
+                AllOf(HasSubstr("a\\u0000b\\nc\\u001b[2J"), HasSubstr("\uFFFDA")));
+}
+
+TEST_F(QueryTest, AlignsByColumnsOfTheTerminal) {
+    EXPECT_EQ(run("select 'm\u00fcller' as a, 1 as b union all select '\u97f3\u697d', 2"),
+              "a       b\n\u2500\u2500\u2500\u2500\u2500\u2500\u2500\u2500\u2500\nm\u00fcller  "
+              "1\n\u97f3\u697d    2\n");
 }
 
 TEST_F(QueryTest, SaysWhenThereAreNoRows) {
@@ -125,8 +173,20 @@ TEST_F(QueryTest, PointsAtMistakesAndSuggestsNames) {
         error("select macro_f1,\n  acuracy from comparison"),
         HasSubstr("no such column: acuracy; did you mean 'accuracy'?\n    acuracy from comparison\n    ^"));
     EXPECT_THAT(error("select c.acuracy from comparison c"), HasSubstr("did you mean 'accuracy'?"));
+    EXPECT_THAT(error("select 12 from comparison order by \"acuracy\""),
+                HasSubstr("did you mean 'accuracy'?"));
+    EXPECT_THAT(error("select medain(accuracy) from comparison"), HasSubstr("no such function: medain"));
+    EXPECT_THAT(error("select averge(1)"), Not(HasSubstr("''")));
     EXPECT_THAT(error("selct 1"), HasSubstr("syntax error"));
     EXPECT_THAT(error("select json_extract('{', '$')"), HasSubstr("malformed JSON"));
+}
+
+TEST_F(QueryTest, AColumnOfAnotherViewIsNamedWithIt) {
+    const std::string text = error("select accuracy from metric_comparison");
+    EXPECT_THAT(text, AllOf(HasSubstr("no such column: accuracy; a column of that name is in "),
+                            HasSubstr("comparison"), Not(HasSubstr("did you mean"))));
+    EXPECT_THAT(error("select m.Accuracy from metric_comparison m"),
+                HasSubstr("a column of that name is in"));
 }
 
 TEST_F(QueryTest, WritesJson) {

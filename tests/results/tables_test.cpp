@@ -82,8 +82,8 @@ TEST(Shortened, NeverGetsWiderThanAsked) {
 }
 
 TEST(Printable, EscapesWhatWouldSteerATerminal) {
-    EXPECT_EQ(printable("a\nb\tc\x1b[31m"), "a\\nb\\tc\\x1b[31m");
-    EXPECT_EQ(printable("bad \xff byte"), "bad \ufffd byte");
+    EXPECT_EQ(escaped("a\nb\tc\x1b[31m"), "a\\nb\\tc\\x1b[31m");
+    EXPECT_EQ(escaped("bad \xff byte"), "bad \ufffd byte");
 }
 
 TEST(TextTable, AlignsTextLeftAndNumbersRight) {
