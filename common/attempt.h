@@ -116,6 +116,14 @@ struct Leak {
 };
 BOOST_DESCRIBE_STRUCT(Leak, (), (part, kind, rows, share))
 
+// Classes of the study that have no row in one part.
+struct AbsentClasses {
+    std::string part;  // "train", "validation" or "test"
+    std::vector<std::string> classes;
+    bool operator==(const AbsentClasses&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(AbsentClasses, (), (part, classes))
+
 struct DataReport {
     std::string data_sha256;
     std::int64_t train_rows = 0;
@@ -126,11 +134,12 @@ struct DataReport {
     std::int64_t longest_text_tokens = 0;
     std::int64_t truncated_texts = 0;
     std::vector<Leak> leaks;
-    std::string example_text;  // of the first training row
+    std::string example_text;                        // of the first training row
+    std::vector<AbsentClasses> absent_classes = {};  // parts in which every class has a row are not listed
 };
 BOOST_DESCRIBE_STRUCT(DataReport, (),
                       (data_sha256, train_rows, validation_rows, test_rows, vocabulary_size, mean_tokens,
-                       longest_text_tokens, truncated_texts, leaks, example_text))
+                       longest_text_tokens, truncated_texts, leaks, example_text, absent_classes))
 
 // A trained model in a folder as Hugging Face's transformers reads it.
 struct SavedModel {
@@ -148,7 +157,7 @@ struct AttemptResult {
     std::int64_t peak_memory_bytes = 0;
     std::string device_class;  // e.g. "cpu avx2", "cuda H100"
     int ranks = 1;
-    bool collapsed = false;  // one class for over 90 % of the test rows, or a loss no better than guessing
+    bool collapsed = false;  // ConfusionMatrix::is_collapsed, or a loss no better than guessing
     std::vector<std::string> classes;
     PartMetrics validation;
     PartMetrics test;

@@ -22,9 +22,9 @@ struct CsvReader::Source {
     Sha256 hash;
 };
 
-CsvReader::CsvReader(const std::filesystem::path& path) : path_(path) {
+CsvReader::CsvReader(const std::filesystem::path& path, char delimiter) : path_(path) {
     if (std::filesystem::is_directory(path)) {
-        fail(0, "'" + path.string() + "' is a folder, expected a CSV or TSV file");
+        fail(0, "'" + path.string() + "' is a directory, expected a CSV or TSV file");
     }
     source_ = std::make_unique<Source>(Source{{gzopen(path.c_str(), "rb"), gzclose}, Sha256()});
     if (!source_->file) {
@@ -32,14 +32,22 @@ CsvReader::CsvReader(const std::filesystem::path& path) : path_(path) {
     }
     gzbuffer(source_->file.get(), kChunkBytes);
     refill();
-    skip_byte_order_mark();
+    refuse_other_formats();
+    if (std::string_view(buffer_.data(), size_).starts_with("\xEF\xBB\xBF")) {
+        position_ = 3;
+    }
 
     auto name = path.filename();
     if (name.extension() == ".gz") {
         name = name.stem();
     }
     const bool is_tsv = name.extension() == ".tsv" || name.extension() == ".tab";
-    delimiter_ = is_tsv ? '\t' : sniff_delimiter();
+    const char separator = read_separator_line();
+    detected_delimiter_ = separator != 0 ? separator : is_tsv ? '\t' : sniff_delimiter();
+    delimiter_ = delimiter != 0 ? delimiter : detected_delimiter_;
+    if (delimiter != 0) {
+        other_delimiters_.clear();
+    }
     if (!read_record()) {
         fail(0, "'" + path.string() + "' is empty, expected a header line with the names of the columns");
     }
@@ -52,20 +60,85 @@ void CsvReader::fail(std::int64_t line, const std::string& message) const {
     throw CsvError(line, message);
 }
 
-void CsvReader::skip_byte_order_mark() {
+// By the first bytes of the (uncompressed) content.
+void CsvReader::refuse_other_formats() const {
+    struct Format {
+        std::string_view begin;
+        const char* is;
+    };
+    using namespace std::string_view_literals;
+    static constexpr std::array kFormats = {
+        Format{"\xFF\xFE\0\0"sv, "UTF-32, expected UTF-8; convert it with: iconv -f UTF-32 -t UTF-8"},
+        Format{"\0\0\xFE\xFF"sv, "UTF-32, expected UTF-8; convert it with: iconv -f UTF-32 -t UTF-8"},
+        Format{"\xFE\xFF"sv, "UTF-16, expected UTF-8; convert it with: iconv -f UTF-16 -t UTF-8"},
+        Format{"\xFF\xFE"sv, "UTF-16, expected UTF-8; convert it with: iconv -f UTF-16 -t UTF-8"},
+        Format{"PK\x03\x04"sv,
+               "a zip archive (or a spreadsheet, such as .xlsx), expected a CSV or TSV file; extract "
+               "it with unzip, or save the sheet as CSV"},
+        Format{"\xD0\xCF\x11\xE0"sv, "an Excel workbook, expected a CSV or TSV file; save the sheet as CSV"},
+        Format{"BZh"sv, "compressed with bzip2, expected plain text or gzip; expand it with bunzip2"},
+        Format{"\xFD"
+               "7zXZ"sv,
+               "compressed with xz, expected plain text or gzip; expand it with unxz"},
+        Format{"\x28\xB5\x2F\xFD"sv,
+               "compressed with zstd, expected plain text or gzip; expand it with unzstd"},
+        Format{"7z\xBC\xAF"sv, "a 7z archive, expected a CSV or TSV file; extract it with: 7z x"},
+        Format{"Rar!"sv, "a RAR archive, expected a CSV or TSV file; extract it with: unrar x"},
+        Format{"PAR1"sv, "a Parquet file, expected a CSV or TSV file; convert it, e.g. with pandas"},
+        Format{"ARROW1"sv, "an Arrow file, expected a CSV or TSV file; convert it, e.g. with pandas"},
+        Format{"SQLite format 3"sv,
+               "an SQLite database, expected a CSV or TSV file; export the table as CSV"},
+        Format{"\x1F\x8B"sv, "compressed twice with gzip, expected once; expand it with gunzip"},
+        Format{"%PDF"sv, "a PDF document, expected a CSV or TSV file"},
+    };
     const std::string_view content(buffer_.data(), size_);
-    if (content.starts_with("\xFE\xFF") || content.starts_with("\xFF\xFE")) {
-        fail(1,
-             "'" + path_.string() + "' is UTF-16, expected UTF-8; convert it with: iconv -f UTF-16 -t UTF-8");
+    for (const auto& format : kFormats) {
+        if (content.starts_with(format.begin)) {
+            fail(1, "'" + path_.string() + "' is " + format.is);
+        }
     }
-    if (content.starts_with("\xEF\xBB\xBF")) {
-        position_ = 3;
+    constexpr std::size_t kTarMark = 257;
+    if (content.size() > kTarMark && content.substr(kTarMark).starts_with("ustar")) {
+        fail(1, "'" + path_.string() +
+                    "' is a tar archive, expected a CSV or TSV file; extract it with: tar xf");
+    }
+    constexpr std::size_t kLookedAt = 1U << 14;
+    const auto begin = content.substr(0, kLookedAt);
+    if (const auto at = begin.find('\0'); at != std::string_view::npos) {
+        const auto nulls = static_cast<std::size_t>(std::count(begin.begin(), begin.end(), '\0'));
+        fail(1, "'" + path_.string() +
+                    (3 * nulls > begin.size() ? "' looks like UTF-16 without a byte order mark, expected "
+                                                "UTF-8; convert it with: iconv "
+                                                "-f UTF-16LE (or UTF-16BE) -t UTF-8"
+                                              : "' holds a NUL byte (at byte " + std::to_string(at + 1) +
+                                                    "), expected a text file in UTF-8"));
     }
 }
 
-char CsvReader::sniff_delimiter() const {
-    constexpr std::array<char, 3> kCandidates = {',', ';', '\t'};
-    std::array<int, 3> counts{};
+// Skips a first line "sep=;", by which programs tell Excel the delimiter; 0 if there is none.
+char CsvReader::read_separator_line() {
+    const std::string_view content(buffer_.data() + position_, size_ - position_);
+    auto line = content.substr(0, content.find('\n'));
+    const std::size_t length = line.size();
+    if (line.ends_with('\r')) {
+        line.remove_suffix(1);
+    }
+    if (line.size() >= 2 && line.front() == '"' && line.back() == '"') {
+        line = line.substr(1, line.size() - 2);
+    }
+    constexpr std::string_view kKey = "sep=";
+    if (line.size() != kKey.size() + 1 || (!line.starts_with(kKey) && !line.starts_with("SEP="))) {
+        return 0;
+    }
+    const char separator = line.back();
+    position_ = std::min(position_ + length + 1, size_);
+    ++line_;
+    return separator;
+}
+
+char CsvReader::sniff_delimiter() {
+    constexpr std::array<char, 4> kCandidates = {',', ';', '\t', '|'};
+    std::array<int, kCandidates.size()> counts{};
     bool quoted = false;
     for (std::size_t i = position_; i < size_ && (quoted || buffer_[i] != '\n'); ++i) {
         if (buffer_[i] == '"') {
@@ -76,8 +149,25 @@ char CsvReader::sniff_delimiter() const {
             }
         }
     }
-    const auto most = std::max_element(counts.begin(), counts.end());
-    return kCandidates[static_cast<std::size_t>(most - counts.begin())];
+    const auto most =
+        static_cast<std::size_t>(std::max_element(counts.begin(), counts.end()) - counts.begin());
+    for (std::size_t k = 0; k < kCandidates.size(); ++k) {
+        if (k != most && counts[k] > 0) {
+            other_delimiters_ += kCandidates[k];
+        }
+    }
+    return kCandidates[most];
+}
+
+std::string CsvReader::wrong_field_count() const {
+    const std::string found = std::to_string(fields_.size()) + (fields_.size() == 1 ? " field" : " fields");
+    std::string text = "line " + std::to_string(record_line_) + " of '" + path_.string() + "' has " + found +
+                       ", expected " + std::to_string(header_.size()) + " as in the header; ";
+    if (fields_.size() == header_.size() + 1 && fields_.back().empty()) {
+        return text +
+               "the last one is empty: remove the delimiter at the end of the line, or add one to the header";
+    }
+    return text + "put fields that hold the delimiter in quotes";
 }
 
 bool CsvReader::next() {
@@ -86,16 +176,13 @@ bool CsvReader::next() {
         if (is_blank) {
             continue;
         }
-        const std::string where = "line " + std::to_string(record_line_) + " of '" + path_.string() + "'";
         if (text_after_quote_line_ > 0) {
             fail(record_line_,
                  "line " + std::to_string(text_after_quote_line_) + " of '" + path_.string() +
                      "' has text after a closing quote; a quote inside a quoted field is written twice");
         }
         if (fields_.size() != header_.size()) {
-            fail(record_line_, where + " has " + std::to_string(fields_.size()) + " fields, expected " +
-                                   std::to_string(header_.size()) +
-                                   " as in the header; put fields that hold the delimiter in quotes");
+            fail(record_line_, wrong_field_count());
         }
         return true;
     }

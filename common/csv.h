@@ -1,6 +1,6 @@
 // Reads tables of text line by line: CSV (RFC 4180) and TSV, plain or gzip, of any size in bounded memory.
-// The first record is the header. A byte order mark, CRLF line ends, quoted newlines and blank lines are
-// understood.
+// The first record is the header. A byte order mark, a first line "sep=;" (Excel), CRLF line ends, quoted newlines
+// and blank lines are understood; UTF-16, archives and other binary files are refused with what to do.
 #pragma once
 
 #include <cstddef>
@@ -28,15 +28,21 @@ class CsvError : public UserError {
 // Not thread-safe.
 class CsvReader {
   public:
-    // Opens the file and reads its header. The delimiter is a tab if the name ends in .tsv or .tab (.gz may
-    // follow); otherwise the one of comma, semicolon and tab that the header has most of. Throws CsvError.
-    explicit CsvReader(const std::filesystem::path& path);
+    // Opens the file and reads its header. The delimiter is the given one; without one (0) that of a line "sep=;"; a
+    // tab if the name ends in .tsv or .tab (.gz may follow); otherwise the one of comma, semicolon, tab and | that
+    // the header has most of. Throws CsvError.
+    explicit CsvReader(const std::filesystem::path& path, char delimiter = 0);
     ~CsvReader();
     CsvReader(const CsvReader&) = delete;
     CsvReader& operator=(const CsvReader&) = delete;
 
     const std::vector<std::string>& header() const { return header_; }
     char delimiter() const { return delimiter_; }
+    // What the delimiter would be if none were given.
+    char detected_delimiter() const { return detected_delimiter_; }
+    // Other characters that could have been the delimiter, since the header has some of them too; empty unless the
+    // delimiter was guessed by counting.
+    const std::string& other_delimiters() const { return other_delimiters_; }
 
     // Reads the next record; false at the end. Throws CsvError for a record with a wrong number of fields or
     // text after a closing quote (the next call goes on with the record after it), for a quote that is never
@@ -65,8 +71,10 @@ class CsvReader {
     bool scan_quoted(std::size_t& at, Span& span);
     void refill();
     void unescape();
-    void skip_byte_order_mark();
-    char sniff_delimiter() const;
+    void refuse_other_formats() const;
+    char read_separator_line();
+    char sniff_delimiter();
+    std::string wrong_field_count() const;
     [[noreturn]] void fail(std::int64_t line, const std::string& message) const;
 
     std::filesystem::path path_;
@@ -77,6 +85,8 @@ class CsvReader {
     std::size_t record_end_ = 0;  // after the scanned record and its line end
     bool source_ended_ = false;
     char delimiter_ = ',';
+    char detected_delimiter_ = ',';
+    std::string other_delimiters_;
     std::int64_t line_ = 1;  // on which the next record begins
     std::int64_t record_line_ = 0;
     std::int64_t record_newlines_ = 0;

@@ -52,9 +52,23 @@ struct SplitConfig {
     std::uint64_t seed = 0;
     std::int64_t folds = 0;  // above 0: the test part is one of so many equal parts, each row in exactly one
     std::int64_t fold = 0;   // which of them, from 0
+    // Column that names each row's part: train, validation or test. The fields above, groups and the seed of max_rows
+    // aside, then have no effect. Unset: rows are assigned by these fields.
+    std::optional<std::string> column = std::nullopt;
     bool operator==(const SplitConfig&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(SplitConfig, (), (train, validation, test, group_by, stratify, seed, folds, fold))
+BOOST_DESCRIBE_STRUCT(SplitConfig, (),
+                      (train, validation, test, group_by, stratify, seed, folds, fold, column))
+
+// What is done about missing cells of feature columns: empty ones, and in columns of numbers or truth values also
+// those that hold NA, NaN, null or the like (is_missing_word in common/cell_values.h).
+enum class MissingValues {
+    refuse,  // the data is refused
+    drop,    // rows without a value in one of DataConfig::complete_columns, or without a label, are left out
+    word,    // the text has the word "missing" in place of the value
+    median,  // of a number: the median of the training part; of truth values and strings: as `word`
+};
+BOOST_DESCRIBE_ENUM(MissingValues, refuse, drop, word, median)
 
 struct DataConfig {
     std::string sha256;                 // of the uncompressed content of the data file
@@ -64,9 +78,19 @@ struct DataConfig {
     std::int64_t max_rows = 0;          // 0: all; otherwise a seeded sample of that many rows (by split.seed)
     TextConfig text;
     SplitConfig split;
+    // Each unset where it makes no difference to this file, so that equal jobs have equal identities.
+    std::optional<MissingValues> missing = std::nullopt;  // unset: refuse
+    std::optional<std::vector<std::string>> complete_columns =
+        std::nullopt;  // of `drop`; unset: the features
+    std::optional<std::string> delimiter =
+        std::nullopt;  // one character; unset: by the file's name and header
+    std::optional<std::string> decimal =
+        std::nullopt;  // "." or ","; unset: ".", and other numbers are refused
     bool operator==(const DataConfig&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(DataConfig, (), (sha256, label, classes, features, max_rows, text, split))
+BOOST_DESCRIBE_STRUCT(DataConfig, (),
+                      (sha256, label, classes, features, max_rows, text, split, missing, complete_columns,
+                       delimiter, decimal))
 
 // Which files a vocabulary has: vocab.json and merges.txt (RoBERTa), or vocab.txt (BERT, uncased).
 enum class TokenizerKind { byte_level_bpe, word_piece };

@@ -1,6 +1,7 @@
 #include "common/metrics.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <stdexcept>
 
@@ -57,13 +58,68 @@ std::vector<ConfusionCount> ConfusionMatrix::sparse() const {
     return result;
 }
 
-bool ConfusionMatrix::is_collapsed() const {
-    std::vector<std::int64_t> predicted(classes_, 0);
+ConfusionMatrix::Totals ConfusionMatrix::totals() const {
+    Totals totals{std::vector<double>(classes_, 0), std::vector<double>(classes_, 0)};
     for (std::size_t i = 0; i < counts_.size(); ++i) {
-        predicted[i % classes_] += counts_[i];
+        const auto count = static_cast<double>(counts_[i]);
+        totals.actual[i / classes_] += count;
+        totals.predicted[i % classes_] += count;
+        totals.rows += count;
+        totals.hits += i / classes_ == i % classes_ ? count : 0;
     }
-    const auto most = predicted.empty() ? 0 : *std::max_element(predicted.begin(), predicted.end());
-    return static_cast<double>(most) > kCollapsedShare * static_cast<double>(rows());
+    return totals;
+}
+
+// Over the classes that have rows (balanced accuracy).
+double ConfusionMatrix::mean_recall(const Totals& totals) const {
+    double sum = 0;
+    double present = 0;
+    for (std::size_t i = 0; i < classes_; ++i) {
+        sum += ratio(static_cast<double>(count(i, i)), totals.actual[i]);
+        present += totals.actual[i] > 0 ? 1 : 0;
+    }
+    return ratio(sum, present);
+}
+
+bool ConfusionMatrix::is_collapsed() const {
+    const Totals all = totals();
+    if (all.rows == 0) {
+        return false;
+    }
+    const auto most = std::max_element(all.predicted.begin(), all.predicted.end());
+    if (*most <= kCollapsedShare * all.rows) {
+        return false;
+    }
+    const auto chosen = static_cast<std::size_t>(most - all.predicted.begin());
+    const auto present = static_cast<double>(
+        std::count_if(all.actual.begin(), all.actual.end(), [](double rows) { return rows > 0; }));
+    if (present < 2) {
+        return all.actual[chosen] == 0;
+    }
+    const double chance = 1 / present;
+    const double others_predicted = 1 - *most / all.rows;
+    const double others_actual = 1 - all.actual[chosen] / all.rows;
+    const bool is_nearly_one = others_predicted < (1 - kCollapsedShare) * others_actual / (1 - chance);
+    return is_nearly_one || mean_recall(all) <= chance;
+}
+
+bool ConfusionMatrix::agrees_beyond_chance() const {
+    constexpr double kFairAgreement = 0.2;  // Landis and Koch 1977
+    constexpr double kErrors = 3;
+    const Totals all = totals();
+    if (all.rows == 0) {
+        return false;
+    }
+    double expected = 0;
+    for (std::size_t i = 0; i < classes_; ++i) {
+        expected += all.actual[i] / all.rows * all.predicted[i] / all.rows;
+    }
+    if (expected >= 1) {
+        return false;
+    }
+    const double kappa = (all.hits / all.rows - expected) / (1 - expected);
+    const double error = std::sqrt(expected / ((1 - expected) * all.rows));
+    return kappa >= std::max(kFairAgreement, kErrors * error);
 }
 
 bool is_no_better_than(double loss_of_guessing, double loss) {

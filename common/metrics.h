@@ -29,10 +29,26 @@ class ConfusionMatrix {
     // The counts above 0, by true and then by predicted class.
     std::vector<ConfusionCount> sparse() const;
 
-    // One class is predicted for over 90 % of the rows.
+    // Nearly one class is predicted, and the labels do not justify it: that class for over 90 % of the rows, and either
+    // fewer rows of other classes than a tenth of what equally frequent classes would have, scaled by how many the labels
+    // have (so a class of 94 % may be predicted for 94 %), or recalls whose mean is no better than that of one class for
+    // all rows.
     bool is_collapsed() const;
 
+    // Predictions and labels agree beyond what their frequencies alone explain: Cohen's kappa is at least 0.2 and three
+    // times its standard error under independence.
+    bool agrees_beyond_chance() const;
+
   private:
+    struct Totals {
+        std::vector<double> actual;     // rows of each true class
+        std::vector<double> predicted;  // rows of each predicted class
+        double rows = 0;
+        double hits = 0;
+    };
+    Totals totals() const;
+    double mean_recall(const Totals& totals) const;
+
     std::size_t classes_;
     std::vector<std::int64_t> counts_;
 };

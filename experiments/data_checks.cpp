@@ -5,9 +5,9 @@
 
 #include <fmt/format.h>
 
-#include "common/dataset.h"
 #include "common/error.h"
 #include "common/nearest_name.h"
+#include "experiments/split_checks.h"
 
 namespace orchestrate {
 namespace {
@@ -36,25 +36,37 @@ SourceSpan place_of(const Value& value, const std::string& text) {
 
 class DataCheck {
   public:
-    DataCheck(const Settings& settings, const GivenFields& given, const SourceSpan& data_section,
-              Mistakes& mistakes)
-        : settings_(settings), given_(given), data_section_(data_section), mistakes_(mistakes) {}
+    DataCheck(Settings& settings, const GivenFields& given, const std::vector<ColumnMention>& features,
+              const SourceSpan& data_section, Mistakes& mistakes)
+        : settings_(settings),
+          given_(given),
+          features_(features),
+          data_section_(data_section),
+          mistakes_(mistakes) {}
 
-    DataFacts run(const std::vector<ColumnMention>& features) {
+    DataFacts run() {
         if (!file_is_there()) {
             return {};
         }
         try {
-            columns_ = read_column_names(settings_.paths.data);
-            const auto known_features = check_features(features);
-            auto config = known_part_of_config(known_features);
+            const auto& delimiter = settings_.job.data.delimiter;
+            columns_ = read_column_names(settings_.paths.data, delimiter ? delimiter->front() : '\0');
+            const auto known_features = check_features();
+            const auto config = known_part_of_config(known_features);
             if (config.label.empty()) {
                 return {};
             }
-            const auto dataset = read_dataset(settings_.paths.data, config, known_features);
-            warn_of_small_classes(dataset);
+            DatasetReport report;
+            const auto dataset = read_dataset(settings_.paths.data, config, known_features, &report);
+            for (const auto& warning : report.warnings) {
+                mistakes_.warning(place_of_column(warning.column), warning.message);
+            }
+            if (mistakes_.errors() == 0) {
+                check_splits(dataset, settings_, given_, place("data.path"), mistakes_);
+            }
+            unset_fields_without_effect(report);
             return {dataset.sha256, static_cast<std::int64_t>(dataset.rows()),
-                    static_cast<std::int64_t>(dataset.classes.size())};
+                    static_cast<std::int64_t>(dataset.classes.size()), report.columns, report.dropped_rows};
         } catch (const DatasetError& error) {
             for (const auto& problem : error.problems()) {
                 report(problem);
@@ -76,6 +88,41 @@ class DataCheck {
         return found == given_.end() ? data_section_ : place_of(found->second, text);
     }
 
+    // Where the study names a column: as a feature, or as the label.
+    SourceSpan place_of_column(const std::string& column) const {
+        const auto found =
+            std::find_if(features_.begin(), features_.end(),
+                         [&](const ColumnMention& mention) { return mention.column == column; });
+        if (found != features_.end()) {
+            return found->where;
+        }
+        return place(column.empty()                       ? "data.path"
+                     : column == settings_.job.data.label ? "data.label"
+                                                          : "data.split.group_by");
+    }
+
+    void unset_fields_without_effect(const DatasetReport& report) {
+        auto& data = settings_.job.data;
+        std::vector<std::string> incomplete;
+        for (const auto& column : report.columns) {
+            if (column.missing > 0) {
+                incomplete.push_back(column.name);
+            }
+        }
+        std::sort(incomplete.begin(), incomplete.end());
+        if (incomplete.empty() && report.dropped_rows == 0) {
+            data.missing.reset();
+        } else if (data.missing == MissingValues::drop) {
+            data.complete_columns = incomplete;
+        }
+        if (!report.delimiter_matters) {
+            data.delimiter.reset();
+        }
+        if (!report.decimal_matters) {
+            data.decimal.reset();
+        }
+    }
+
     bool file_is_there() {
         const std::string source =
             settings_.data_source.empty() ? "" : "; the data can be had here: " + settings_.data_source;
@@ -93,7 +140,7 @@ class DataCheck {
             mistakes_.error(place("data.path"),
                             "there is no file '" + settings_.paths.data +
                                 "'; expected a CSV or TSV file (relative paths count from the study "
-                                "file, or from the current folder in --set)" +
+                                "file, or from the current directory in --set)" +
                                 source);
             return false;
         }
@@ -116,9 +163,9 @@ class DataCheck {
 
     std::string data_name() const { return std::filesystem::path(settings_.paths.data).filename().string(); }
 
-    std::vector<std::string> check_features(const std::vector<ColumnMention>& features) {
+    std::vector<std::string> check_features() {
         std::vector<std::string> known;
-        for (const auto& [column, where] : features) {
+        for (const auto& [column, where] : features_) {
             if (!contains(columns_, column)) {
                 report_unknown_column(where, "feature", column);
             } else if (!contains(known, column) && column != settings_.job.data.label) {
@@ -147,34 +194,12 @@ class DataCheck {
             }
         }
         std::erase_if(group_by, [&](const GroupColumn& group) { return !contains(columns_, group.column); });
+        auto& column = config.split.column;
+        if (column && !contains(columns_, *column)) {
+            report_unknown_column(place("data.split.column"), "data.split.column", *column);
+            column.reset();
+        }
         return config;
-    }
-
-    // A class without a row in a part is not learned, not chosen by or not reported.
-    void warn_of_small_classes(const Dataset& dataset) {
-        const auto& split = settings_.job.data.split;
-        std::vector<double> rows(dataset.classes.size(), 0);
-        for (const auto label : dataset.label) {
-            ++rows[static_cast<std::size_t>(label)];
-        }
-        const auto fewest = std::min_element(rows.begin(), rows.end());
-        for (const auto& [name, share] :
-             {std::pair("train", split.train), std::pair("validation", split.validation),
-              std::pair("test", split.test)}) {
-            const auto small = std::count_if(rows.begin(), rows.end(),
-                                             [part = share](double count) { return count * part < 0.5; });
-            if (small == 0 || share <= 0) {
-                continue;
-            }
-            const auto& label = dataset.classes[static_cast<std::size_t>(fewest - rows.begin())];
-            const std::string others = small > 1 ? fmt::format(" and {} other classes too", small - 1) : "";
-            mistakes_.warning(
-                given_.contains("data.split." + std::string(name)) ? place("data.split." + std::string(name))
-                                                                   : place("data.path"),
-                fmt::format("class '{}' has {} rows: data.split.{} = {:.6g} leaves none of them in that "
-                            "part{}; expected more rows or a larger share",
-                            label, *fewest, name, share, others));
-        }
     }
 
     void report(const DatasetProblem& problem) {
@@ -188,15 +213,17 @@ class DataCheck {
             mistakes_.add(std::move(diagnostic));
             return;
         }
-        const auto where = problem.kind == Kind::unknown_class ? place("data.classes", problem.found)
+        const auto where = problem.kind == Kind::bad_column      ? place_of_column(problem.column)
+                           : problem.kind == Kind::unknown_class ? place("data.classes", problem.found)
                            : problem.kind == Kind::too_few_rows && given_.contains("data.max_rows")
                                ? place("data.max_rows")
                                : place("data.path");
         mistakes_.unknown_name(where, problem.message, problem.found, problem.candidates);
     }
 
-    const Settings& settings_;
+    Settings& settings_;
     const GivenFields& given_;
+    const std::vector<ColumnMention>& features_;
     const SourceSpan& data_section_;
     Mistakes& mistakes_;
     std::vector<std::string> columns_;
@@ -204,10 +231,9 @@ class DataCheck {
 
 }  // namespace
 
-DataFacts check_data(const Settings& settings, const GivenFields& given,
-                     const std::vector<ColumnMention>& features, const SourceSpan& data_section,
-                     Mistakes& mistakes) {
-    return DataCheck(settings, given, data_section, mistakes).run(features);
+DataFacts check_data(Settings& settings, const GivenFields& given, const std::vector<ColumnMention>& features,
+                     const SourceSpan& data_section, Mistakes& mistakes) {
+    return DataCheck(settings, given, features, data_section, mistakes).run();
 }
 
 }  // namespace orchestrate

@@ -2,6 +2,7 @@
 
 #include "experiments/cluster_fields.h"
 #include "experiments/command_fields.h"
+#include "experiments/data_fields.h"
 #include "experiments/field_access.h"
 #include "experiments/field_kinds.h"
 #include "experiments/model_fields.h"
@@ -15,77 +16,8 @@ using namespace field_kinds;
 
 constexpr NumberRange kShare{0, 1};
 constexpr NumberRange kProbability{0, 1, false, true};
-constexpr NumberRange kPart{0, 1, true, true};
 constexpr NumberRange kPositive{0, std::numeric_limits<double>::infinity(), true};
 constexpr NumberRange kNotNegative{0};
-
-Json object_schema(Json properties, std::vector<std::string> required) {
-    return {{"type", "object"},
-            {"properties", std::move(properties)},
-            {"required", std::move(required)},
-            {"additionalProperties", false}};
-}
-
-Field group_by() {
-    Field field =
-        named_field("data.split.group_by", "list of columns", "",
-                    "Rows that agree in all these columns stay in one part. A column is a name or "
-                    "`{ column = \"artists\", first_of = \";\" }`: only what stands before the separator.");
-    const Json name_schema = {{"type", "string"}, {"minLength", 1}};
-    const Json item_schema = any_of(
-        {name_schema, object_schema({{"column", name_schema}, {"first_of", name_schema}}, {"column"})});
-    field.schema = any_of({item_schema, list_schema(item_schema)});
-    field.write = [](Settings& settings, const Value& value, Mistakes& mistakes) {
-        const std::string expected = "a column's name or { column = \"artists\", first_of = \";\" }";
-        const std::vector<Value> single = {value};
-        const auto& items = value.as_list() ? *value.as_list() : single;
-        std::vector<GroupColumn> columns;
-        const std::size_t before = mistakes.errors();
-        for (const auto& item : items) {
-            const auto* name = item.as_text();
-            const auto* table = item.as_table();
-            GroupColumn column;
-            if (name) {
-                column.column = *name;
-            } else if (table) {
-                for (const auto& [key, key_where, part] : table->entries) {
-                    const auto* text = part.as_text();
-                    if (key != "column" && key != "first_of") {
-                        mistakes.unknown_name(key_where, "unknown key '" + key + "' of a grouping column",
-                                              key, std::vector<std::string>{"column", "first_of"});
-                    } else if (!text || text->empty()) {
-                        report_unfit(part, key, "a text", mistakes);
-                    } else {
-                        (key == "column" ? column.column : column.first_of) = *text;
-                    }
-                }
-            }
-            if (column.column.empty()) {
-                if (mistakes.errors() == before) {
-                    report_unfit(item, "data.split.group_by", expected, mistakes);
-                }
-                continue;
-            }
-            if (std::any_of(columns.begin(), columns.end(),
-                            [&](const GroupColumn& other) { return other.column == column.column; })) {
-                mistakes.error(item.where,
-                               "column '" + column.column + "' is listed twice; expected each once");
-            }
-            columns.push_back(column);
-        }
-        if (mistakes.errors() == before) {
-            settings.job.data.split.group_by = columns;
-        }
-    };
-    field.show = [](const Settings& settings) {
-        std::vector<std::string> found;
-        for (const auto& column : settings.job.data.split.group_by) {
-            found.push_back(column.first_of.empty() ? column.column : "first of " + column.column);
-        }
-        return join_and(found);
-    };
-    return finished(std::move(field));
-}
 
 Field head_width() {
     Field field =
@@ -216,43 +148,6 @@ std::vector<Field> study_fields() {
             "study.best_models", "variants", 0, 1'000'000, AT(best_models),
             "With `save_models = \"best\"`: of so many variants of a stage, besides its baseline, the models "
             "are kept. Best by the stage's `select_by`, as a mean over seeds of the validation part."),
-    };
-}
-
-std::vector<Field> data_fields() {
-    return {
-        path("data.path", AT(paths.data), "CSV or TSV file with a header line; may be gzip. Required."),
-        text("data.source", AT(data_source), "Where the data can be had; shown when the file is missing."),
-        text("data.label", AT(job.data.label), "Column that holds the class. Required."),
-        names("data.classes", "class", AT(job.data.classes), "Only rows of these classes. Default: all."),
-        varying(names("data.features", "feature", AT(job.data.features),
-                      "Columns written into the text, in this order. Required.")),
-        varying(integer("data.max_rows", "rows", 0, kNoLimit, AT(job.data.max_rows),
-                        "A sample of so many rows, drawn by `data.split.seed`; 0: all.")),
-        varying(with_words(
-            one_of<TextForm>("data.text.form", AT(job.data.text.form),
-                             "How a number is written: with `decimals` digits, as a z-score, or in words "
-                             "by quantile (\"energy very high\")."),
-            "text")),
-        varying(integer("data.text.quantiles", "", 2, 100, AT(job.data.text.quantiles),
-                        "Of `quantile_words`; above 7 they are numbered.")),
-        varying(integer("data.text.decimals", "digits", 0, 6, AT(job.data.text.decimals),
-                        "Of `rounded` and `standardized`.")),
-        number("data.split.train", "share of rows", kPart, AT(job.data.split.train), "Part to learn from."),
-        number("data.split.validation", "share of rows", kPart, AT(job.data.split.validation),
-               "Part to choose by: epochs and the best of a search."),
-        number("data.split.test", "share of rows", kPart, AT(job.data.split.test), "Part that is reported."),
-        group_by(),
-        flag("data.split.stratify", AT(job.data.split.stratify),
-             "Keep each class's share in each part, as far as groups allow."),
-        varying(with_words(integer("data.split.seed", "", 0, kNoLimit, AT(job.data.split.seed),
-                                   "Of the split and of the sample of rows."),
-                           "split seed")),
-        integer("data.split.folds", "parts", 0, 1000, AT(job.data.split.folds),
-                "Each row is tested once: one job per variant, seed and fold, with `test` = 1 / folds; "
-                "`validation` is taken from the rest. 0: one split by the shares."),
-        integer("data.split.repeats", "splits", 1, 1000, AT(split_repeats),
-                "One job per variant, seed and split, with split seeds from `seed` upwards."),
     };
 }
 

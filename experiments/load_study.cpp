@@ -14,6 +14,7 @@
 #include "experiments/pretrained_settings.h"
 #include "experiments/rules.h"
 #include "experiments/search_rungs.h"
+#include "experiments/split_checks.h"
 #include "experiments/stages.h"
 #include "experiments/study.h"
 #include "experiments/study_plan.h"
@@ -58,6 +59,7 @@ class StudyLoader {
         read_ablations();
         read_ensembles();
         check_required();
+        check_split_column(settings(), given_, mistakes_);
         settle_split();
         check_runs();
         hash_vocabulary();
@@ -70,8 +72,7 @@ class StudyLoader {
         const auto facts =
             check_data(settings(), given_, feature_mentions(given_, *plan_), data_section(), mistakes_);
         settings().job.data.sha256 = facts.sha256;
-        plan_->data_rows = facts.rows;
-        plan_->data_classes = facts.classes;
+        plan_->data = facts;
         make_stages();
         check_stages();
         mistakes_.throw_if_any();

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -150,15 +151,96 @@ std::string ensembles_text(const Study& study, const Stage& stage) {
     return text;
 }
 
+std::string kind_of(const ColumnSummary& column) {
+    switch (column.kind) {
+        case ColumnKind::numeric:
+            return "number";
+        case ColumnKind::boolean:
+            return "boolean";
+        case ColumnKind::text:
+            break;
+    }
+    return column.is_category() ? "category" : "text";
+}
+
+// "number, over 1000 values, 12 % missing".
+std::string column_text(const ColumnSummary& column) {
+    std::string text = kind_of(column);
+    if (column.kind != ColumnKind::boolean) {
+        text += column.distinct > ColumnSummary::kMaxDistinct
+                    ? fmt::format(", over {} values", ColumnSummary::kMaxDistinct)
+                    : ", " + counted(static_cast<std::size_t>(column.distinct), "value");
+    }
+    if (column.missing > 0) {
+        const double share = 100 * static_cast<double>(column.missing) / static_cast<double>(column.rows);
+        text += share < 0.1 ? ", under 0.1 % missing" : fmt::format(", {:.1f} % missing", share);
+    }
+    return text;
+}
+
+// What the columns were taken for, each with its values; of many columns the first ones, those with missing cells
+// before the others.
+std::string columns_text(const Study& study) {
+    constexpr std::size_t kMaxShown = 12;
+    std::vector<const ColumnSummary*> columns;
+    for (const auto& column : study.plan->data.columns) {
+        columns.push_back(&column);
+    }
+    std::map<std::string, std::size_t> others;
+    if (columns.size() > kMaxShown) {
+        std::stable_partition(columns.begin(), columns.end(),
+                              [](const ColumnSummary* column) { return column->missing > 0; });
+    }
+    std::string text;
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+        if (i < kMaxShown) {
+            text += (text.empty() ? "" : "; ") +
+                    fmt::format("{} ({})", columns[i]->name, column_text(*columns[i]));
+        } else {
+            ++others[kind_of(*columns[i])];
+        }
+    }
+    if (!others.empty()) {
+        std::vector<std::string> kinds;
+        for (const auto& [kind, count] : others) {
+            kinds.push_back(counted(count, "column") + " of kind " + kind);
+        }
+        text += "; and " + join_and(kinds);
+    }
+    return text.empty() ? text : "\n" + wrapped("columns: " + text, 9);
+}
+
+std::string missing_text(const Study& study) {
+    const auto dropped = study.plan->data.dropped_rows;
+    const auto missing = study.base.data.missing.value_or(MissingValues::refuse);
+    switch (missing) {
+        case MissingValues::drop:
+            return "\n" + wrapped(fmt::format("missing: {} with a missing cell left out",
+                                              counted(static_cast<std::size_t>(dropped), "row")),
+                                  9);
+        case MissingValues::word:
+            return "\nmissing: written as the word \"missing\"";
+        case MissingValues::median:
+            return "\n" +
+                   wrapped(
+                       "missing: numbers as the median of the training part, others as the word \"missing\"",
+                       9);
+        case MissingValues::refuse:
+            break;
+    }
+    return "";
+}
+
 // What is trained, on what.
 std::string training_text(const Study& study) {
     const auto& data = study.base.data;
     std::string text =
         "\n" + wrapped(fmt::format("data: {}, {} rows, {} classes, {}: {}",
                                    std::filesystem::path(study.paths.data).filename().string(),
-                                   study.plan->data_rows, study.plan->data_classes,
+                                   study.plan->data.rows, study.plan->data.classes,
                                    counted(data.features.size(), "feature"), join_and(data.features)),
                        6);
+    text += columns_text(study) + missing_text(study);
     text += "\n" +
             wrapped(fmt::format("model: {} layers x {}, {} heads, head {}; {} epochs, batch {}, {}",
                                 study.base.model.num_hidden_layers, study.base.model.hidden_size,

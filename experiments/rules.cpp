@@ -161,6 +161,22 @@ void check_masks(const ModelConfig& model, std::vector<Contradiction>& found) {
     }
 }
 
+void check_split_column(const DataConfig& data, std::vector<Contradiction>& found) {
+    const auto& column = *data.split.column;
+    if (column == data.label) {
+        found.push_back({{"data.split.column", "data.label"},
+                         "data.split.column and data.label are both '" + column +
+                             "'; expected a column that says which part a row belongs to"});
+    }
+    if (std::find(data.features.begin(), data.features.end(), column) != data.features.end()) {
+        found.push_back(
+            {{"data.split.column", "data.features"},
+             "data.split.column = '" + column +
+                 "' is also one of data.features; expected another column, since the part of a row says "
+                 "nothing of new data"});
+    }
+}
+
 void forget_unused_choice(UnitMask& mask) {
     if (mask.share == 0) {
         mask.choice = UnitMask{}.choice;
@@ -233,7 +249,9 @@ std::vector<Contradiction> find_contradictions(const JobConfig& config, int rank
              "has its size; expected one of the two"});
     }
     const auto& split = data.split;
-    if (split.folds == 1) {
+    if (split.column) {
+        check_split_column(data, found);
+    } else if (split.folds == 1) {
         found.push_back(
             {{"data.split.folds"},
              "data.split.folds = 1 would test all rows and train on none; expected at least 2, or "
@@ -279,8 +297,16 @@ JobConfig without_unused_fields(JobConfig config) {
     } else {
         text.quantiles = TextConfig{}.quantiles;
     }
-    if (config.data.split.folds == 0) {
-        config.data.split.fold = SplitConfig{}.fold;
+    auto& split = config.data.split;
+    if (split.folds == 0) {
+        split.fold = SplitConfig{}.fold;
+    }
+    if (split.column) {
+        SplitConfig used;
+        used.column = split.column;
+        used.group_by = split.group_by;
+        used.seed = config.data.max_rows > 0 ? split.seed : used.seed;
+        split = used;
     }
     forget_unused_parts(config.model);
     auto& tokenizer = config.tokenizer;

@@ -282,11 +282,11 @@ std::vector<Variant> Study::expand(const Stage& stage, const JobConfig& baseline
 }
 
 std::int64_t data_rows(const Study& study) {
-    return study.plan->data_rows;
+    return study.plan->data.rows;
 }
 
 std::int64_t data_classes(const Study& study) {
-    return study.plan->data_classes;
+    return study.plan->data.classes;
 }
 
 std::optional<std::size_t> best_variant(const std::vector<std::optional<double>>& mean_metric,

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "experiments/ablation.h"
+#include "experiments/data_checks.h"
 #include "experiments/ensembles.h"
 #include "experiments/search_space.h"
 
@@ -17,8 +18,7 @@ struct Study::Plan {
     std::vector<AblationEntry> ablations;
     std::vector<EnsembleEntry> ensembles;
     SourceSpan search_where;
-    std::int64_t data_rows = 0;  // of the chosen classes
-    std::int64_t data_classes = 0;
+    DataFacts data;  // rows: of the chosen classes
 };
 
 // Study::expand, with mistakes collected instead of thrown; variants that have one are left out.

@@ -135,8 +135,9 @@ void note_collapsed(const StageRows& stage, std::vector<std::string>& notes) {
     }
     if (collapsed > 0) {
         notes.push_back(fmt::format(
-            "{} collapsed (one class for over 90 % of the test rows, or a loss no better than guessing): "
-            "{}{}.",
+            "{} collapsed (nearly one class for all test rows, though the labels differ, or a loss no better "
+            "than "
+            "guessing): {}{}.",
             counted(collapsed, "run"), fmt::join(jobs, ", "), collapsed > kJobsListed ? ", ..." : ""));
     }
 }
@@ -214,14 +215,20 @@ bool add_leaks(const std::string& report, std::int64_t jobs, Leaks& leaks) {
     return true;
 }
 
-// A job that does not list a kind of leak has none of it, so the smallest share is then 0.
-void note_leaks(const StageRows& stage, std::vector<std::string>& notes) {
-    std::vector<std::int64_t> jobs_of_report(stage.data_reports.size(), 0);
+// How many jobs have each of the stage's data reports.
+std::vector<std::int64_t> jobs_of_reports(const StageRows& stage) {
+    std::vector<std::int64_t> jobs(stage.data_reports.size(), 0);
     for (const auto& job : stage.jobs) {
         if (job.data_report >= 0) {
-            ++jobs_of_report[static_cast<std::size_t>(job.data_report)];
+            ++jobs[static_cast<std::size_t>(job.data_report)];
         }
     }
+    return jobs;
+}
+
+// A job that does not list a kind of leak has none of it, so the smallest share is then 0.
+void note_leaks(const StageRows& stage, std::vector<std::string>& notes) {
+    const auto jobs_of_report = jobs_of_reports(stage);
     Leaks leaks;
     std::int64_t jobs = 0;
     for (std::size_t i = 0; i < stage.data_reports.size(); ++i) {
@@ -236,6 +243,52 @@ void note_leaks(const StageRows& stage, std::vector<std::string>& notes) {
         notes.push_back(fmt::format("Leak: {}{} % of the {} rows ({}{}) {}.",
                                     least == most ? "" : least + " to ", most, key.first,
                                     least == most ? "" : "at most ", leak.rows, leak_in_words(key.second)));
+    }
+}
+
+// What the jobs that lack classes in a part have in common: of the one that lacks the most, their names.
+struct Absent {
+    std::int64_t jobs = 0;
+    std::vector<std::string> names;
+};
+
+// "2 classes have no test row: 'a', 'b'; they count as 0 in the macro averages."
+void note_absent_classes(const StageRows& stage, std::vector<std::string>& notes) {
+    constexpr std::size_t kNamesShown = 6;
+    std::map<std::string, Absent> absent;  // by part
+    const auto jobs_of_report = jobs_of_reports(stage);
+    std::int64_t all_jobs = 0;
+    for (std::size_t i = 0; i < stage.data_reports.size(); ++i) {
+        all_jobs += jobs_of_report[i];
+        const auto report = nlohmann::json::parse(stage.data_reports[i], nullptr, false);
+        const auto listed = report.is_object() ? report.find("absent_classes") : report.end();
+        if (listed == report.end() || !listed->is_array()) {
+            continue;
+        }
+        for (const auto& entry : *listed) {
+            Absent& found = absent[entry.value("part", "")];
+            const auto names = entry.value("classes", std::vector<std::string>());
+            found.jobs += jobs_of_report[i];
+            found.names = names.size() > found.names.size() ? names : found.names;
+        }
+    }
+    for (const std::string part : {"validation", "test"}) {
+        const auto found = absent.find(part);
+        if (found == absent.end()) {
+            continue;
+        }
+        auto& names = found->second.names;
+        const std::size_t count = names.size();
+        names.resize(std::min(count, kNamesShown));
+        const bool everywhere = found->second.jobs == all_jobs;
+        notes.push_back(
+            fmt::format("{}{} {} no {} row{}: '{}'{}; {}.", everywhere ? "" : "Up to ", count,
+                        count == 1 ? "class has" : "classes have", part,
+                        everywhere ? "" : fmt::format(" (in {} of {} jobs)", found->second.jobs, all_jobs),
+                        fmt::join(names, "', '"),
+                        count > kNamesShown ? fmt::format(" and {} more", count - kNamesShown) : "",
+                        part == "validation" ? "epochs and the best of a search were chosen without them"
+                                             : "each counts as 0 in the macro averages"));
     }
 }
 
@@ -270,6 +323,7 @@ std::vector<std::string> comparison_notes(SQLite::Database& database, std::int64
     note_different_data(stage, notes);
     note_device_classes(stage, notes);
     note_leaks(stage, notes);
+    note_absent_classes(stage, notes);
     note_shared(stage, notes);
     note_ensembles(database, stage_id, notes);
     note_hidden(database, stage_id, notes);

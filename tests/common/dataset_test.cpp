@@ -128,7 +128,7 @@ TEST_F(DatasetTest, WrongNumberOfFieldsNamesTheLineAndReadingGoesOn) {
         FAIL() << "no error";
     } catch (const CsvError& error) {
         EXPECT_EQ(error.line(), 3);
-        EXPECT_THAT(error.what(), HasSubstr("has 1 fields, expected 2"));
+        EXPECT_THAT(error.what(), HasSubstr("has 1 field, expected 2"));
     }
     EXPECT_THROW(reader.next(), CsvError);
     ASSERT_TRUE(reader.next());
@@ -189,12 +189,12 @@ TEST_F(DatasetTest, ColumnsAreNumbersTruthValuesOrTexts) {
                             "genre,n,b,t,mixed\n"
                             "rock,1e-3,True,hello,1\n"
                             "pop, +2 ,no,true,x\n"
-                            "rock,-3.5,YES,,y\n");
+                            "rock,-3.5,YES,x y,y\n");
     const std::vector<std::string> features = {"t", "b", "n", "mixed"};
     const auto dataset = read_dataset(path, config(features), features);
     ASSERT_THAT(dataset.features, SizeIs(4));
     EXPECT_EQ(dataset.features[0].kind, ColumnKind::text);
-    EXPECT_THAT(dataset.features[0].texts, ElementsAre("hello", "true", ""));
+    EXPECT_THAT(dataset.features[0].texts, ElementsAre("hello", "true", "x y"));
     EXPECT_EQ(dataset.features[1].kind, ColumnKind::boolean);
     EXPECT_THAT(dataset.features[1].numbers, ElementsAre(1.0, 0.0, 1.0));
     EXPECT_EQ(dataset.features[2].kind, ColumnKind::numeric);
@@ -334,6 +334,7 @@ TEST_F(DatasetTest, ReadsTheRealTracks) {
     DataConfig data;
     data.label = "track_genre";
     data.features = {"popularity", "explicit", "energy", "track_name"};
+    data.missing = MissingValues::word;  // one track has no name
     data.split.group_by = {{"track_id", ""}};
     const auto dataset = read_dataset(path, data, data.features);
     EXPECT_EQ(dataset.rows(), 114'000U);
@@ -343,6 +344,7 @@ TEST_F(DatasetTest, ReadsTheRealTracks) {
     EXPECT_EQ(dataset.features[0].kind, ColumnKind::numeric);
     EXPECT_EQ(dataset.features[1].kind, ColumnKind::boolean);
     EXPECT_EQ(dataset.features[3].kind, ColumnKind::text);
+    EXPECT_EQ(std::count(dataset.features[3].missing.begin(), dataset.features[3].missing.end(), 1), 1);
     std::map<std::int32_t, int> rows_of_class;
     for (const auto label : dataset.label) {
         ++rows_of_class[label];

@@ -6,6 +6,7 @@ namespace orchestrate::testing {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Each;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -240,14 +241,19 @@ TEST(Mistakes, APartWithoutRowsOfAClassIsWarnedOf) {
     const StudyFolder folder;
     std::string rows = "genre,energy,tempo,valence\n";
     for (int i = 0; i < 40; ++i) {
-        rows += i < 36 ? "punk,1,2,3\n" : "ska,3,2,1\n";
+        rows += i < 36 ? "punk,1,2,3\n" : "ska,3,4,1\n";
     }
     folder.write("tracks.csv", rows);
     const auto study = folder.load(kDataSection + "[data.split]\nvalidation = 0.1\n");
-    ASSERT_THAT(study.warnings, SizeIs(2)) << "validation and test";
-    EXPECT_THAT(study.warnings[1].message,
-                HasSubstr("class 'ska' has 4 rows: data.split.validation = 0.1 leaves none"));
-    EXPECT_EQ(study.warnings[1].line, 6);
+    std::vector<std::string> of_parts;
+    for (const auto& warning : study.warnings) {
+        if (warning.message.find("no row in the") != std::string::npos) {
+            of_parts.push_back(warning.message);
+        }
+    }
+    ASSERT_THAT(of_parts, SizeIs(2)) << "validation and test";
+    EXPECT_THAT(of_parts, Each(HasSubstr("1 of 2 classes has no row in the")));
+    EXPECT_THAT(of_parts, Each(HasSubstr("'ska' (4 rows)")));
     EXPECT_THAT(
         folder.load(kDataSection + "split = { train = 0.6, validation = 0.2, test = 0.2 }\n").warnings,
         IsEmpty());

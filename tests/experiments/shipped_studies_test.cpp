@@ -25,8 +25,13 @@ std::filesystem::path write_tracks(const StudyFolder& folder) {
     for (const char* genre : {"classical", "country", "edm", "funk", "hip-hop", "jazz", "metal", "pop",
                               "punk", "r-n-b", "reggae", "rock", "sleep"}) {
         for (int i = 0; i < 10; ++i) {
-            rows += "id" + std::to_string(++id) + ",1,0.2,0.3,-4,0.5,0.6,0.7,0.8,0.9,100,1000,False," +
-                    genre + "\n";
+            const std::string digit = std::to_string(i);
+            rows += "id" + std::to_string(++id);
+            for (const char* begin :
+                 {",1", ",0.2", ",0.3", ",-4", ",0.5", ",0.6", ",0.7", ",0.8", ",0.9", ",10", ",1"}) {
+                rows += begin + digit;
+            }
+            rows += std::string(i % 2 ? ",True," : ",False,") + genre + "\n";
         }
     }
     return folder.write("spotify.csv", rows);
@@ -143,6 +148,14 @@ TEST(ShippedStudies, ReadTheRealData) {
 // them.
 TEST(Identity, OfJobsIsFixed) {
     const StudyFolder folder;
+    // The rows that the identities were computed with.
+    std::string rows = "track_id,genre,energy,tempo,valence,duration_ms,explicit\n";
+    for (int row = 0; row < 40; ++row) {
+        rows += "id" + std::to_string(row / 2) + (row % 2 ? ",punk,0." : ",funk,0.") +
+                std::to_string(10 + row) + "," + std::to_string(80 + row) + ",0.5," +
+                std::to_string(180000 + row) + (row % 3 ? ",True\n" : ",False\n");
+    }
+    folder.write("tracks.csv", rows);
     const auto study = folder.load(kDataSection + R"([study]
 seeds = [1, 2]
 [cluster]
@@ -189,7 +202,11 @@ TEST(Identity, IsIndifferentToOrderPathsAndExplicitDefaults) {
                  "\"tempo\", \"valence\"]\nlabel = \"genre\"\npath = \"moved.csv\"\n[cluster]\nslots = 3\n"));
     EXPECT_NE(plain, identity(kDataSection + "[train]\nepochs = 4\n"));
     EXPECT_NE(plain, identity(kDataSection + "classes = [\"funk\", \"punk\"]\nmax_rows = 30\n"));
-    folder.write("tracks.csv", "genre,energy,tempo,valence\npunk,1,2,3\nfunk,1,2,3\n");
+    std::string other = "genre,energy,tempo,valence\n";
+    for (int i = 0; i < 40; ++i) {
+        other += std::string(i % 2 ? "punk," : "funk,") + std::to_string(i) + ",2,3\n";
+    }
+    folder.write("tracks.csv", other);
     EXPECT_NE(plain, identity(kDataSection));
 }
 

@@ -33,8 +33,9 @@ class StudyFolder {
         std::string rows = "track_id,genre,energy,tempo,valence,duration_ms,explicit\n";
         for (int i = 0; i < 40; ++i) {
             rows += "id" + std::to_string(i / 2) + (i % 2 ? ",punk,0." : ",funk,0.") +
-                    std::to_string(10 + i) + "," + std::to_string(80 + i) + ",0.5," +
-                    std::to_string(180000 + i) + (i % 3 ? ",True\n" : ",False\n");
+                    std::to_string(10 + i) + "," + std::to_string(80 + i) + ",0." +
+                    std::to_string(1 + i % 7) + "," + std::to_string(180000 + i) +
+                    (i % 3 ? ",True\n" : ",False\n");
         }
         write("tracks.csv", rows);
     }

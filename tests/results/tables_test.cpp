@@ -251,10 +251,24 @@ TEST(Comparison, WarnsOfWhatMakesNumbersDoubtful) {
         text, HasSubstr("Leak: 1.2 to 3.4 % of the test rows (at most 34) read the same as a training row."));
     EXPECT_THAT(text, Not(HasSubstr("group")));
     EXPECT_THAT(text, HasSubstr("Mixed devices: cpu amx (1 job), cpu avx2 (1 job)."));
-    EXPECT_THAT(text, HasSubstr("1 run collapsed (one class for over 90 % of the test rows, or a loss no "
-                                "better than guessing): job 2 (changed, "
-                                "seed 101)."));
+    EXPECT_THAT(text,
+                HasSubstr("1 run collapsed (nearly one class for all test rows, though the labels differ, "
+                          "or a loss no better than guessing): job 2 (changed, seed 101)."));
     EXPECT_THAT(text, HasSubstr("1 job is shared with other variants and trained once."));
+}
+
+TEST(Comparison, NotesNameClassesThatAPartLacks) {
+    FilledDatabase filled;
+    const auto stage = filled.add_stage(filled.add_study("s"), 0, "a");
+    const auto baseline = filled.add_variant(stage, 0, "baseline", true);
+    const TestMetrics metrics{0.5, 0.5, 0.5, 0.5};
+    const std::string report = R"({"leaks": [], "absent_classes": [{"part": "test", "classes": ["funk"]}]})";
+    filled.succeed(filled.add_job(baseline, 0), metrics, "cpu avx2", false, report);
+    const auto text = [&] { return unwrapped(render_comparison(filled.database(), "s", std::nullopt, 80)); };
+    EXPECT_THAT(text(),
+                HasSubstr("1 class has no test row: 'funk'; each counts as 0 in the macro averages."));
+    filled.succeed(filled.add_job(baseline, 1), metrics);
+    EXPECT_THAT(text(), HasSubstr("Up to 1 class has no test row (in 1 of 2 jobs): 'funk'"));
 }
 
 TEST(Comparison, SuggestsTheNearestStudyAndStage) {

@@ -6,9 +6,10 @@
 #include "common/dataset.h"
 #include "common/error.h"
 #include "common/sha256.h"
+#include "common/split.h"
 #include "common/vocabulary.h"
 #include "worker/data/bpe_trainer.h"
-#include "worker/data/split.h"
+#include "worker/data/leaks.h"
 #include "worker/data/text_form.h"
 
 namespace orchestrate {
@@ -51,10 +52,12 @@ SplitTexts read_texts(const DataConfig& config, const JobPaths& paths, int threa
     try {
         result.parts = split_rows(result.dataset, config.split);
         check_training_classes(result.dataset, result.parts, config.label);
+        result.texts = TextWriter(result.dataset, result.parts, config.text,
+                                  config.missing.value_or(MissingValues::refuse))
+                           .all_texts(threads);
     } catch (const UserError& error) {
         throw UserError("'" + paths.data + "': " + error.what());
     }
-    result.texts = TextWriter(result.dataset, result.parts, config.text).all_texts(threads);
     return result;
 }
 
@@ -175,6 +178,7 @@ PreparedData prepare_data(const DataConfig& data, const TokenizerConfig& tokeniz
     const std::size_t tokens = prepared.train.token_ids.size() + prepared.validation.token_ids.size() +
                                prepared.test.token_ids.size();
     report.mean_tokens = static_cast<double>(tokens) / static_cast<double>(all.texts.size());
+    report.absent_classes = absent_classes(all.dataset, all.parts);
     report.leaks = find_leaks(all.dataset, all.parts, all.texts);
     report.example_text = all.texts[rows_of(all.parts, DataPart::train).front()];
     return prepared;

@@ -14,6 +14,7 @@ namespace orchestrate {
 namespace {
 
 constexpr std::int64_t kMostAdjectives = 7;
+constexpr const char* kMissingWord = "missing";
 
 std::string without_unit(const std::string& column) {
     constexpr std::array<std::string_view, 14> kUnits = {"_ms", "_sec", "_secs", "_seconds", "_min",
@@ -41,11 +42,28 @@ void append_fixed(std::string& text, double value, int decimals) {
 std::vector<double> training_values(const FeatureColumn& column, const std::vector<DataPart>& parts) {
     std::vector<double> values;
     for (std::size_t row = 0; row < parts.size(); ++row) {
-        if (parts[row] == DataPart::train) {
+        if (parts[row] == DataPart::train && !column.is_missing(row)) {
             values.push_back(column.numbers[row]);
         }
     }
+    if (values.empty()) {
+        throw UserError(
+            "column '" + column.name +
+            "' has no value in any row of the training part; leave it out of data.features, or use more "
+            "rows");
+    }
     return values;
+}
+
+// As numpy's: of an even number of values the mean of the two in the middle.
+double median(std::vector<double> values) {
+    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+    std::nth_element(values.begin(), middle, values.end());
+    if (values.size() % 2 == 1) {
+        return *middle;
+    }
+    const double below = *std::max_element(values.begin(), middle);
+    return below + (*middle - below) / 2;
 }
 
 void check_range(const char* name, std::int64_t value, std::int64_t low, std::int64_t high) {
@@ -96,7 +114,8 @@ std::vector<std::string> quantile_words(std::int64_t quantiles) {
     return words;
 }
 
-TextWriter::TextWriter(const Dataset& dataset, const std::vector<DataPart>& parts, const TextConfig& config)
+TextWriter::TextWriter(const Dataset& dataset, const std::vector<DataPart>& parts, const TextConfig& config,
+                       MissingValues missing)
     : dataset_(dataset) {
     check_range("data.text.quantiles", config.quantiles, 2, 100);
     check_range("data.text.decimals", config.decimals, 0, 6);
@@ -107,9 +126,12 @@ TextWriter::TextWriter(const Dataset& dataset, const std::vector<DataPart>& part
     const auto names = readable_names(columns);
     for (std::size_t i = 0; i < dataset.features.size(); ++i) {
         const FeatureColumn& column = dataset.features[i];
-        Feature feature{names[i], &column, {}};
+        Feature feature{names[i], &column, std::nullopt, {}};
         if (column.kind == ColumnKind::numeric) {
             const auto values = training_values(column, parts);
+            if (missing == MissingValues::median && !column.missing.empty()) {
+                feature.if_missing = median(values);
+            }
             const bool whole =
                 std::all_of(values.begin(), values.end(), [](double v) { return v == std::floor(v); });
             const int decimals = static_cast<int>(config.decimals);
@@ -131,20 +153,33 @@ TextWriter::TextWriter(const Dataset& dataset, const std::vector<DataPart>& part
     }
 }
 
+void TextWriter::append_number(std::string& text, const Feature& feature, double value) {
+    if (const auto* const number = std::get_if<Number>(&feature.form)) {
+        append_fixed(text, number->standardization(value), number->decimals);
+    } else if (const auto* const words = std::get_if<Words>(&feature.form)) {
+        text += words->words[words->bins.bin_of(value)];
+    }
+}
+
 std::string TextWriter::text(std::size_t row) const {
     std::string text;
     for (const auto& feature : features_) {
+        const FeatureColumn& column = *feature.column;
         text += text.empty() ? "" : ", ";
         text += feature.name;
         text += ' ';
-        if (const auto* const number = std::get_if<Number>(&feature.form)) {
-            append_fixed(text, number->standardization(feature.column->numbers[row]), number->decimals);
-        } else if (const auto* const words = std::get_if<Words>(&feature.form)) {
-            text += words->words[words->bins.bin_of(feature.column->numbers[row])];
-        } else if (feature.column->kind == ColumnKind::boolean) {
-            text += feature.column->numbers[row] != 0 ? "yes" : "no";
+        if (column.is_missing(row)) {
+            if (feature.if_missing) {
+                append_number(text, feature, *feature.if_missing);
+            } else {
+                text += kMissingWord;
+            }
+        } else if (column.kind == ColumnKind::numeric) {
+            append_number(text, feature, column.numbers[row]);
+        } else if (column.kind == ColumnKind::boolean) {
+            text += column.numbers[row] != 0 ? "yes" : "no";
         } else {
-            text += feature.column->texts[row];
+            text += column.texts[row];
         }
     }
     return text;

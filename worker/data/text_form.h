@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "common/dataset.h"
+#include "common/split.h"
 #include "worker/data/scaler.h"
-#include "worker/data/split.h"
 
 namespace orchestrate {
 
@@ -23,13 +23,17 @@ std::vector<std::string> readable_names(const std::vector<std::string>& columns)
 std::vector<std::string> quantile_words(std::int64_t quantiles);
 
 // Writes the rows of a dataset as texts: "<name> <value>" per feature, joined by ", ". A truth value is "yes"
-// or "no", a text stands as it is, a number as TextConfig::form says; in the form `rounded`, a column of
-// whole numbers has no decimals. Everything it needs to know of the numbers is learned from the training rows
-// alone. Immutable after construction: any number of threads may use one. The dataset must outlive it.
+// or "no", a string is written as it is, a number as TextConfig::form says; in the form `rounded`, a column of
+// whole numbers has no decimals. A missing value is the word "missing"; with MissingValues::median, a missing number
+// is the median of the values of the training rows. Everything it needs to know of the numbers is learned from the
+// values of the training rows alone, the missing ones left aside. Immutable after construction: any number of threads
+// may use one. The dataset must outlive it.
 class TextWriter {
   public:
-    // Throws UserError if the configuration is out of range. There is at least one training row.
-    TextWriter(const Dataset& dataset, const std::vector<DataPart>& parts, const TextConfig& config);
+    // Throws UserError if the configuration is out of range, or a numeric column has no value in any training row.
+    // There is at least one training row.
+    TextWriter(const Dataset& dataset, const std::vector<DataPart>& parts, const TextConfig& config,
+               MissingValues missing = MissingValues::refuse);
 
     std::string text(std::size_t row) const;
 
@@ -48,8 +52,11 @@ class TextWriter {
     struct Feature {
         std::string name;
         const FeatureColumn* column = nullptr;
-        std::variant<std::monostate, Number, Words> form;  // monostate: a truth value or a text
+        std::optional<double> if_missing;                  // a number that stands for missing ones
+        std::variant<std::monostate, Number, Words> form;  // monostate: a truth value or a string
     };
+
+    static void append_number(std::string& text, const Feature& feature, double value);
 
     const Dataset& dataset_;
     std::vector<Feature> features_;

@@ -307,9 +307,12 @@ class Trainer {
         if (part.rows() > 0) {
             const ConfusionMatrix confusion = confusion_of(evaluation, part, in_.data.classes.size());
             const auto& kept = state_.epochs.at(static_cast<std::size_t>(choice_.kept_epoch() - 1));
-            result.collapsed = confusion.is_collapsed() ||
-                               has_learned_nothing({kept.train_loss, training_step_.loss().of_guessing(),
-                                                    result.test.loss, training_step_.loss().label_entropy()});
+            // A loss can be that of guessing by coincidence, or since overconfident predictions cost much.
+            const bool guesses =
+                !confusion.agrees_beyond_chance() &&
+                has_learned_nothing({kept.train_loss, training_step_.loss().of_guessing(), result.test.loss,
+                                     training_step_.loss().label_entropy()});
+            result.collapsed = confusion.is_collapsed() || guesses;
             result.test_classes = class_metrics(confusion, in_.data.classes);
             result.test_confusion = confusion.sparse();
         }

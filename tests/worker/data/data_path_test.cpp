@@ -12,12 +12,13 @@
 #include "common/error.h"
 #include "common/metrics.h"
 #include "common/sha256.h"
+#include "common/split.h"
 #include "common/temporary_folder.h"
 #include "common/vocabulary.h"
 #include "golden.h"
 #include "worker/data/bpe_trainer.h"
+#include "worker/data/leaks.h"
 #include "worker/data/prepared_data.h"
-#include "worker/data/split.h"
 #include "worker/data/text_form.h"
 
 namespace orchestrate {

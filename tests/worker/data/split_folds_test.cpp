@@ -6,7 +6,7 @@
 
 #include "common/counter_random.h"
 #include "common/error.h"
-#include "worker/data/split.h"
+#include "common/split.h"
 
 namespace orchestrate {
 namespace {

@@ -1,4 +1,4 @@
-#include "worker/data/split.h"
+#include "common/split.h"
 
 #include <algorithm>
 #include <array>
@@ -7,7 +7,6 @@
 #include <string_view>
 #include <tuple>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "common/counter_random.h"
 #include "common/error.h"
@@ -177,42 +176,24 @@ std::vector<DataPart> split_once(const Dataset& dataset, const SplitConfig& conf
     return parts;
 }
 
-std::string feature_key(const Dataset& dataset, std::size_t row) {
-    std::string key;
-    for (const auto& feature : dataset.features) {
-        if (feature.kind == ColumnKind::text) {
-            const auto size = feature.texts[row].size();
-            key.append(reinterpret_cast<const char*>(&size), sizeof size);
-            key += feature.texts[row];
-        } else {
-            const double value = feature.numbers[row] + 0.0;  // -0 is 0
-            key.append(reinterpret_cast<const char*>(&value), sizeof value);
+// Parts that the data names: each has rows, and no group has rows in two of them.
+void check_given_parts(const Dataset& dataset, const std::string& column) {
+    for (const DataPart part : {DataPart::train, DataPart::validation, DataPart::test}) {
+        if (std::find(dataset.part.begin(), dataset.part.end(), part) == dataset.part.end()) {
+            throw UserError("no row that is used has '" + to_string(part) + "' in column '" + column +
+                            "' (data.split.column); expected rows of train, validation and test");
         }
     }
-    return key;
-}
-
-template <class KeyOf>
-void add_leaks(std::vector<Leak>& leaks, const std::string& kind, const std::vector<DataPart>& parts,
-               const KeyOf& key_of) {
-    std::unordered_set<std::string> in_train;
-    for (std::size_t row = 0; row < parts.size(); ++row) {
-        if (parts[row] == DataPart::train) {
-            in_train.insert(key_of(row));
-        }
-    }
-    for (const DataPart part : {DataPart::validation, DataPart::test}) {
-        Leak leak{to_string(part), kind, 0, 0};
-        std::int64_t rows = 0;
-        for (std::size_t row = 0; row < parts.size(); ++row) {
-            if (parts[row] == part) {
-                ++rows;
-                leak.rows += in_train.contains(key_of(row)) ? 1 : 0;
-            }
-        }
-        if (rows > 0) {
-            leak.share = static_cast<double>(leak.rows) / static_cast<double>(rows);
-            leaks.push_back(leak);
+    std::unordered_map<std::string_view, std::size_t> first_row;
+    for (std::size_t row = 0; row < dataset.group.size(); ++row) {
+        const std::size_t first = first_row.emplace(dataset.group[row], row).first->second;
+        if (dataset.part[first] != dataset.part[row]) {
+            throw UserError("lines " + std::to_string(dataset.line[first]) + " and " +
+                            std::to_string(dataset.line[row]) +
+                            " belong to the same group (data.split.group_by), but column '" + column +
+                            "' (data.split.column) puts the first into " + to_string(dataset.part[first]) +
+                            " and the second into " + to_string(dataset.part[row]) +
+                            "; keep each group in one part, or leave group_by out");
         }
     }
 }
@@ -220,6 +201,10 @@ void add_leaks(std::vector<Leak>& leaks, const std::string& kind, const std::vec
 }  // namespace
 
 std::vector<DataPart> split_rows(const Dataset& dataset, const SplitConfig& config) {
+    if (config.column) {
+        check_given_parts(dataset, *config.column);
+        return dataset.part;
+    }
     check_fractions(config);
     auto parts = config.folds > 0 ? split_into_folds(dataset, config) : split_once(dataset, config);
     const std::array<double, 3> fractions = {config.train, config.validation, config.test};
@@ -238,15 +223,30 @@ std::vector<DataPart> split_rows(const Dataset& dataset, const SplitConfig& conf
     return parts;
 }
 
-std::vector<Leak> find_leaks(const Dataset& dataset, const std::vector<DataPart>& parts,
-                             const std::vector<std::string>& texts) {
-    std::vector<Leak> leaks;
-    if (!dataset.group.empty()) {
-        add_leaks(leaks, "group", parts, [&](std::size_t row) { return dataset.group[row]; });
+std::vector<AbsentClasses> absent_classes(const Dataset& dataset, const std::vector<DataPart>& parts) {
+    constexpr std::array kParts = {DataPart::train, DataPart::validation, DataPart::test};
+    const std::size_t classes = dataset.classes.size();
+    std::vector<std::int64_t> rows(kParts.size() * classes, 0);
+    std::array<std::int64_t, kParts.size()> rows_of_part{};
+    for (std::size_t row = 0; row < parts.size(); ++row) {
+        const auto part = static_cast<std::size_t>(parts[row]);
+        ++rows[part * classes + static_cast<std::size_t>(dataset.label[row])];
+        ++rows_of_part[part];
     }
-    add_leaks(leaks, "features", parts, [&](std::size_t row) { return feature_key(dataset, row); });
-    add_leaks(leaks, "text", parts, [&](std::size_t row) { return texts[row]; });
-    return leaks;
+    std::vector<AbsentClasses> absent;
+    for (const DataPart part : kParts) {
+        const auto at = static_cast<std::size_t>(part);
+        AbsentClasses found{to_string(part), {}};
+        for (std::size_t id = 0; id < classes && rows_of_part[at] > 0; ++id) {
+            if (rows[at * classes + id] == 0) {
+                found.classes.push_back(dataset.classes[id]);
+            }
+        }
+        if (!found.classes.empty()) {
+            absent.push_back(std::move(found));
+        }
+    }
+    return absent;
 }
 
 }  // namespace orchestrate

@@ -1,17 +1,12 @@
-// Which row goes to which part, and what the parts still have in common.
+// Which row goes to which part of the data.
 #pragma once
 
-#include <cstdint>
-#include <string>
 #include <vector>
 
 #include "common/attempt.h"
 #include "common/dataset.h"
 
 namespace orchestrate {
-
-enum class DataPart { train, validation, test };
-BOOST_DESCRIBE_ENUM(DataPart, train, validation, test)
 
 // The part of each row. Groups are placed one after another, the largest first and equally large ones in an
 // order given by (seed, line of their first row) alone; each goes where it makes the sum over parts and
@@ -20,14 +15,12 @@ BOOST_DESCRIBE_ENUM(DataPart, train, validation, test)
 // parts of equal size first, fold `fold` of them is the test part, and the groups of the others are placed into
 // train and validation; so every row is tested in exactly one fold. So rows equal in their group stay together,
 // parts have their share of each class as far as groups allow, and the result is the same on every machine.
-// Throws UserError for fractions that are negative or do not add up to 1, and for a part with a fraction
-// above 0 that gets no row.
+// With SplitConfig::column the parts are those that the data names (Dataset::part).
+// Throws UserError for fractions that are negative or do not add up to 1, for a part with a fraction above 0 that gets
+// no row, and for named parts of which one has no row or two have rows of the same group.
 std::vector<DataPart> split_rows(const Dataset& dataset, const SplitConfig& config);
 
-// Rows of validation and test that are also found in train: by group (if rows are grouped), by all of their
-// features, and by text. `texts` has one entry per row. One Leak for each part that has rows and each kind,
-// also if it is 0.
-std::vector<Leak> find_leaks(const Dataset& dataset, const std::vector<DataPart>& parts,
-                             const std::vector<std::string>& texts);
+// The classes that have no row in a part that has any; parts in which every class has one are not listed.
+std::vector<AbsentClasses> absent_classes(const Dataset& dataset, const std::vector<DataPart>& parts);
 
 }  // namespace orchestrate
