@@ -67,27 +67,46 @@ Connection::Connection(Stream stream, std::chrono::milliseconds stall_limit)
     : stream_(std::move(stream)), stall_timer_(stream_.get_executor()), stall_limit_(stall_limit) {}
 
 asio::awaitable<Message> Connection::read(std::size_t limit) {
+    return read_frame(limit, std::nullopt);
+}
+
+asio::awaitable<Message> Connection::read(Role sender) {
+    return read_frame(kMaximumFrameBytes, sender);
+}
+
+asio::awaitable<Message> Connection::read_frame(std::size_t limit, std::optional<Role> sender) {
     while (true) {
         const std::size_t available = input_end_ - input_begin_;
+        std::size_t wanted = kPrefixBytes;
         if (available >= kPrefixBytes) {
             const std::span<const std::uint8_t, kPrefixBytes> prefix(input_.data() + input_begin_,
                                                                      kPrefixBytes);
             const std::size_t size = body_size(prefix, limit);
-            if (available >= kPrefixBytes + size) {
-                const std::span body(input_.data() + input_begin_ + kPrefixBytes, size);
+            const std::span received(input_.data() + input_begin_ + kPrefixBytes, available - kPrefixBytes);
+            wanted += size;
+            if (sender) {
+                const bool whole = received.size() >= size;
+                const auto type = peek_type(received.first(std::min(size, received.size())));
+                if (type || whole) {
+                    body_size(prefix, max_body_bytes(*sender, type.value_or("")));
+                } else {
+                    wanted = std::min(wanted, kPrefixBytes + kPeekedBytes);
+                }
+            }
+            if (received.size() >= size) {
                 input_begin_ += kPrefixBytes + size;
-                co_return decode_body(body);
+                co_return decode_body(received.first(size));
             }
         }
-        make_space();
+        make_space(wanted);
         input_end_ += co_await stream_.async_read_some(
             asio::buffer(input_.data() + input_end_, input_.size() - input_end_), use_awaitable);
     }
 }
 
-// Memory grows with what has come, not with what a prefix claims, and is given
-// back after a large frame.
-void Connection::make_space() {
+// Memory grows with what has come, not with what a prefix claims (the next frame
+// has `wanted` bytes), and is given back after a large frame.
+void Connection::make_space(std::size_t wanted) {
     const std::size_t available = input_end_ - input_begin_;
     if (available == 0 && input_.size() > kLargestIdleInput) {
         input_ = {};
@@ -99,7 +118,8 @@ void Connection::make_space() {
         input_end_ = available;
     }
     if (input_end_ == input_.size()) {
-        input_.resize(std::max(kSmallestInput, 2 * input_.size()));
+        const std::size_t doubled = std::max(kSmallestInput, 2 * input_.size());
+        input_.resize(wanted > input_end_ ? std::min(doubled, std::max(wanted, kSmallestInput)) : doubled);
     }
 }
 
@@ -125,7 +145,7 @@ void Connection::send(const Message& message) {
     }
     queued_bytes_ += queued.frame.size();
     queue_.push_back(std::move(queued));
-    if (queued_bytes_ > kMaximumQueuedBytes) {
+    if (queued_bytes_ > max_queued_bytes_) {
         close();
         return;
     }

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
     // which no memory was taken yet.
     boost::asio::awaitable<Message> read(std::size_t limit = kMaximumFrameBytes);
 
+    // The same, for the coordinator: with the limit of each type of message that
+    // such a peer sends (max_body_bytes()).
+    boost::asio::awaitable<Message> read(Role sender);
+
     // Queues a message; those that are queued are written in order. After close()
     // it is dropped. For a peer that reads slowly, with more than kCrowdedBytes
     // waiting, a report that the next one of its kind replaces (progress,
@@ -40,9 +45,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
     static constexpr std::size_t kCrowdedBytes = 256U << 10;
     static constexpr std::size_t kMaximumQueuedBytes = kMaximumFrameBytes + (64U << 20);
+    static constexpr std::size_t kMaximumQueuedForWorkers = 16U << 20;
     static constexpr std::chrono::seconds kStallLimit{60};
 
     std::size_t queued_bytes() const { return queued_bytes_; }
+
+    // A peer for which more waits is cut off, instead of kMaximumQueuedBytes.
+    void limit_queue(std::size_t bytes) { max_queued_bytes_ = bytes; }
 
     // Ends the connection after what is queued has been written.
     void finish();
@@ -61,7 +70,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     boost::asio::awaitable<void> write_queue();
     void watch_for_stall();
     bool replace_waiting(Queued& newer);
-    void make_space();
+    boost::asio::awaitable<Message> read_frame(std::size_t limit, std::optional<Role> sender);
+    void make_space(std::size_t wanted);
 
     Stream stream_;
     boost::asio::steady_timer stall_timer_;
@@ -69,7 +79,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::vector<std::uint8_t> input_;  // received, from input_begin_ to input_end_
     std::size_t input_begin_ = 0;
     std::size_t input_end_ = 0;
-    std::deque<Queued> queue_;      // not being written yet
+    std::deque<Queued> queue_;  // not being written yet
+    std::size_t max_queued_bytes_ = kMaximumQueuedBytes;
     std::size_t queued_bytes_ = 0;  // those being written among them
     std::uint64_t written_bytes_ = 0;
     bool writing_ = false;

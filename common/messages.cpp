@@ -2,8 +2,8 @@
 
 #include <boost/mp11.hpp>
 
+#include "common/message_reader.h"
 #include "common/message_writer.h"
-#include "common/strict_msgpack.h"
 
 namespace orchestrate {
 
@@ -40,29 +40,91 @@ std::size_t body_size(std::span<const std::uint8_t, 4> prefix, std::size_t most)
     return size;
 }
 
-Message decode_body(std::span<const std::uint8_t> body) {
+namespace {
+
+template <class Content>
+std::optional<Message> read_content(MessageReader& reader) {
+    Content content;
+    reader.read(content);
+    return content;
+}
+
+// By type, in the order of Message.
+using Reader = std::optional<Message> (*)(MessageReader&);
+
+Reader reader_of(std::string_view type) {
+    Reader found = nullptr;
+    boost::mp11::mp_for_each<boost::mp11::mp_transform<boost::mp11::mp_identity, Message>>(
+        [&](auto candidate) {
+            using Content = typename decltype(candidate)::type;
+            if (found == nullptr && !type.empty() && type == Content::kType) {
+                found = read_content<Content>;
+            }
+        });
+    return found;
+}
+
+std::string_view read_type(MessageReader& reader) {
+    if (reader.read_array() != 2) {
+        throw ProtocolError("a frame is not [type, fields]");
+    }
+    const std::string_view type = reader.read_text();
+    if (type.size() > kMaximumTypeBytes) {
+        throw ProtocolError("the type of a message has " + std::to_string(type.size()) + " bytes");
+    }
+    return type;
+}
+
+}  // namespace
+
+std::optional<std::string> peek_type(std::span<const std::uint8_t> beginning) {
+    // A list of two items and a string's header of up to five bytes.
+    if (beginning.size() < kPeekedBytes) {
+        return std::nullopt;
+    }
     try {
-        const Json json = parse_strict_msgpack(body);
-        if (!json.is_array() || json.size() != 2 || !json[0].is_string()) {
-            throw ProtocolError("a frame is not [type, fields]");
-        }
-        const auto type = json[0].get<std::string>();
+        MessageReader reader(beginning);
+        return std::string(read_type(reader));
+    } catch (const std::exception&) {
+        return "";
+    }
+}
+
+std::size_t max_body_bytes(Role sender, std::string_view type) {
+    constexpr std::size_t kSmall = 64U << 10;
+    if (type == SubmitStudy::kType && sender == Role::person) {
+        return 16U << 20;
+    }
+    if (sender != Role::worker) {
+        return kSmall;
+    }
+    if (type == AttemptEnded::kType) {
+        return 64U << 20;  // the predictions of some millions of rows
+    }
+    if (type == ParcelChunk::kType) {
+        return kParcelChunkBytes + kSmall;
+    }
+    return type == AttemptEpoch::kType ? 1U << 20 : kSmall;
+}
+
+Message decode_body(std::span<const std::uint8_t> body) {
+    std::string type = "?";
+    try {
+        MessageReader reader(body);
+        type = read_type(reader);
         std::optional<Message> message;
-        boost::mp11::mp_for_each<boost::mp11::mp_transform<boost::mp11::mp_identity, Message>>(
-            [&](auto candidate) {
-                using Content = typename decltype(candidate)::type;
-                if (!message && !type.empty() && type == Content::kType) {
-                    message = json[1].get<Content>();
-                }
-            });
-        if (!message) {
-            return UnknownMessage{type};
+        if (const Reader read = reader_of(type)) {
+            message = read(reader);
+        } else {
+            reader.skip();
+            message = UnknownMessage{type};
         }
+        reader.expect_end();
         return *std::move(message);
     } catch (const ProtocolError&) {
         throw;
     } catch (const std::exception& error) {
-        throw ProtocolError(std::string("a frame cannot be decoded: ") + error.what());
+        throw ProtocolError("a message of type '" + type + "' cannot be decoded: " + error.what());
     }
 }
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -307,7 +308,18 @@ std::vector<std::uint8_t> encode_frame(const Message& message);
 // The length of the body that a frame's first 4 bytes announce. Throws ProtocolError if it is more than `most`.
 std::size_t body_size(std::span<const std::uint8_t, 4> prefix, std::size_t most = kMaximumFrameBytes);
 
-// The body of a frame, without its length prefix. Throws ProtocolError.
+// The most bytes that the body of a message may have, by who sends it to the coordinator. A type that is not known here
+// may be one of a newer release.
+std::size_t max_body_bytes(Role sender, std::string_view type);
+
+inline constexpr std::size_t kMaximumTypeBytes = 64;
+inline constexpr std::size_t kPeekedBytes = kMaximumTypeBytes + 6;
+
+// The type of the message whose body begins so; empty if it has none. Nothing: more bytes are needed, kPeekedBytes or the
+// whole body.
+std::optional<std::string> peek_type(std::span<const std::uint8_t> beginning);
+
+// The body of a frame, without its length prefix. Memory: see MessageReader. Throws ProtocolError.
 Message decode_body(std::span<const std::uint8_t> body);
 
 }  // namespace orchestrate

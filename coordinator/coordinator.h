@@ -33,6 +33,8 @@
 
 namespace orchestrate {
 
+class PilotSite;
+
 struct CoordinatorOptions {
     std::filesystem::path database;
     std::string program_version;
@@ -134,8 +136,12 @@ class Coordinator : private Surroundings, private StudyHost {
     boost::asio::awaitable<void> serve(std::shared_ptr<Connection> connection, Hello hello);
     boost::asio::awaitable<void> serve_worker(std::shared_ptr<Connection> connection, Hello hello);
     // Files that a worker sends or asks for; false for every other message.
-    bool carry_files(const std::string& worker, const std::shared_ptr<Connection>& connection,
+    using Transfers = std::shared_ptr<int>;  // pieces of files that wait for their answer, of one connection
+    bool carry_files(const std::string& worker, const std::shared_ptr<Peer>& peer,
+                     const std::shared_ptr<Connection>& connection, const Transfers& transfers,
                      const Message& message);
+    std::string refusal_of_pilot(const Hello& hello) const;
+    void on_pilot_message(const std::string& name, PilotSite& site, const Message& message);
     boost::asio::awaitable<void> serve_pilot(std::shared_ptr<Connection> connection, Hello hello);
     boost::asio::awaitable<void> serve_person(std::shared_ptr<Connection> connection);
     boost::asio::awaitable<Message> answer(const Message& request);

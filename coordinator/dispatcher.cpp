@@ -6,13 +6,15 @@
 
 #include "common/error.h"
 #include "common/time_text.h"
-#include "coordinator/stored_results.h"
 
 namespace orchestrate {
 
 using namespace std::chrono_literals;
 
 namespace {
+
+// While the database cannot be written, what workers report waits in memory; beyond this they keep it themselves.
+constexpr std::size_t kMaxPendingChanges = 100'000;
 
 // Workers that an earlier coordinator started may still come, and stand nowhere until they do: no name of theirs may
 // be given again. So each coordinator's numbers begin at a new hundred.
@@ -27,10 +29,12 @@ Dispatcher::Dispatcher(DispatcherOptions options, JobStore& store, Surroundings&
       store_(store),
       surroundings_(surroundings),
       log_(std::move(log)),
-      scheduler_(first_number_after(store_.last_worker_number())) {}
+      scheduler_(first_number_after(store_.last_worker_number())),
+      earlier_workers_(first_number_after(store_.last_worker_number())) {}
 
 void Dispatcher::add_site(const std::string& name, std::unique_ptr<Site> site, int slots) {
     sites_[name] = std::move(site);
+    site_slots_[name] = slots;
     scheduler_.add_site(name, slots);
     act();
 }
@@ -44,6 +48,7 @@ void Dispatcher::remove_site(const std::string& name) {
         on_exit(name, exit);
     }
     sites_.erase(name);
+    site_slots_.erase(name);
     scheduler_.remove_site(name);
 }
 
@@ -118,6 +123,7 @@ bool Dispatcher::commit() {
         pause(error.what());
         return false;
     }
+    report_dropped_changes();
     for (const auto& action : std::exchange(held_, {})) {
         action();
     }
@@ -145,12 +151,18 @@ std::string Dispatcher::site_of(const std::string& worker) {
     return worker.substr(0, worker.find_last_of('-'));
 }
 
-void Dispatcher::worker_connected(const std::shared_ptr<Peer>& connection, const Hello& hello) {
+bool Dispatcher::worker_connected(const std::shared_ptr<Peer>& connection, const Hello& hello) {
+    if (const auto refusal = refusal_of(hello)) {
+        log_->warn("refused worker {}: {}", cleaned(hello.name, kMaxNameBytes, Lines::one), *refusal);
+        connection->send(Refused{*refusal});
+        return false;
+    }
     welcome_worker(connection, hello);
     if (dismissing_) {
         connection->send(Retire{});
     }
     act();
+    return true;
 }
 
 bool Dispatcher::worker_said(const std::string& name, const std::shared_ptr<Peer>& connection,
@@ -159,12 +171,27 @@ bool Dispatcher::worker_said(const std::string& name, const std::shared_ptr<Peer
     if (found == workers_.end() || found->second.connection != connection) {
         return false;  // replaced by a newer connection, or given up
     }
+    if (paused_ && store_.pending_changes() > kMaxPendingChanges) {
+        connection->close();  // it says it again when it comes back
+        return true;
+    }
     try {
-        on_worker_message(found->second, message);
+        if (const auto refusal = refusal_of(found->second, message)) {
+            refuse(found->second, message, *refusal);
+        } else {
+            on_worker_message(found->second, message);
+        }
     } catch (const StoreUnavailable& error) {
         // It says it again when it comes back.
         pause(error.what());
         connection->close();
+    } catch (const SQLite::Exception& error) {
+        if (!is_fault_of_a_change(error)) {
+            throw;
+        }
+        worker_failed(name, connection, "its message '" + type_of(message) + "' failed: " + error.what());
+    } catch (const std::exception& error) {
+        worker_failed(name, connection, "its message '" + type_of(message) + "' failed: " + error.what());
     }
     return true;
 }
@@ -215,6 +242,7 @@ void Dispatcher::act() {
             assign(assignment->job, assignment->worker);
         } else if (const auto* start = std::get_if<StartWorkerAt>(&action)) {
             log_->info("starting worker {} with {} rank(s)", start->worker, start->ranks);
+            launched_[start->worker] = start->ranks;
             Site& site = *sites_.at(start->site);
             site.start(start->worker, start->ranks);
             if (site.must_come_up_soon()) {
@@ -256,10 +284,11 @@ void Dispatcher::on_worker_message(Worker& worker, const Message& message) {
     } else if (const auto* progress = std::get_if<AttemptProgress>(&message)) {
         if (worker.running == progress->attempt) {
             worker.progress = progress->progress;
+            worker.progress.phase = cleaned(progress->progress.phase, kMaxNameBytes, Lines::one);
             progress_watch_.advanced(worker.record.name, worker.last_heard);
         }
     } else if (const auto* epoch = std::get_if<AttemptEpoch>(&message)) {
-        if (!store_.add_epoch(epoch->attempt, epoch->metrics)) {
+        if (!holds(worker, epoch->attempt) || !store_.add_epoch(epoch->attempt, epoch->metrics)) {
             send(worker, StopAttempt{epoch->attempt});
         }
     } else if (const auto* written = std::get_if<CheckpointWritten>(&message)) {
@@ -269,15 +298,26 @@ void Dispatcher::on_worker_message(Worker& worker, const Message& message) {
     } else if (const auto* ended = std::get_if<AttemptEnded>(&message)) {
         on_ended(worker, *ended);
     } else if (const auto* goodbye = std::get_if<Goodbye>(&message)) {
-        worker.farewell = goodbye->reason.empty() ? "left" : goodbye->reason;
+        worker.farewell =
+            goodbye->reason.empty() ? "left" : cleaned(goodbye->reason, kMaxLineBytes, Lines::one);
         scheduler_.worker_leaving(worker.record.name);
     } else if (const auto* said = std::get_if<WorkerNote>(&message)) {
-        log_->warn("worker {}: {}", worker.record.name, said->text);
-        note("worker " + worker.record.name + ": " + said->text);
+        if (worker.notes.take(worker.last_heard)) {
+            const std::string text = cleaned(said->text, kMaxLineBytes, Lines::one);
+            log_->warn("worker {}: {}", worker.record.name, text);
+            note("worker " + worker.record.name + ": " + text);
+        }
     }
 }
 
-void Dispatcher::on_ended(Worker& worker, const AttemptEnded& ended) {
+void Dispatcher::on_ended(Worker& worker, const AttemptEnded& reported) {
+    if (!holds(worker, reported.attempt)) {
+        deliver(worker, reported);
+        act();
+        return;
+    }
+    AttemptEnded ended = reported;
+    ended.message = cleaned(ended.message, kMaxMessageBytes, Lines::several);
     const std::string name = worker.record.name;
     const bool ran = worker.running == ended.attempt;
     if (ran && ended.cause == Cause::succeeded) {
@@ -294,9 +334,11 @@ void Dispatcher::on_ended(Worker& worker, const AttemptEnded& ended) {
 void Dispatcher::on_checkpoint(Worker& worker, const CheckpointWritten& written) {
     StoredCheckpoint checkpoint = written.checkpoint;
     checkpoint.file = std::filesystem::path(checkpoint.file).filename().string();
-    if (!store_.add_checkpoint(written.attempt, checkpoint)) {
-        log_->warn("job {}, attempt {}: its checkpoint at step {} is stale", written.attempt.job,
-                   written.attempt.number, checkpoint.step);
+    if (!holds(worker, written.attempt) || !store_.add_checkpoint(written.attempt, checkpoint)) {
+        if (worker.log_lines.take(worker.last_heard)) {
+            log_->warn("job {}, attempt {}: its checkpoint at step {} is stale", written.attempt.job,
+                       written.attempt.number, checkpoint.step);
+        }
         send(worker, StopAttempt{written.attempt});
         return;
     }
@@ -315,7 +357,7 @@ void Dispatcher::on_resume(Worker& worker, const AttemptResumed& resumed) {
     const AttemptId& attempt = resumed.attempt;
     ResumePoint point = resumed.point;
     point.file = std::filesystem::path(point.file).filename().string();
-    if (!store_.resume_attempt(attempt, point)) {
+    if (!holds(worker, attempt) || !store_.resume_attempt(attempt, point)) {
         send(worker, StopAttempt{attempt});
         return;
     }
@@ -338,26 +380,18 @@ void Dispatcher::set_state(std::int64_t id, Job& job, JobState state) {
 }
 
 bool Dispatcher::end_attempt(AttemptEnded ended, const std::string& worker, bool began) {
-    if (ended.cause == Cause::succeeded) {
-        const std::string flaw = ended.result ? flaw_of(*ended.result) : "there is none";
-        if (!flaw.empty()) {
-            ended.cause = Cause::worker_crashed;
-            ended.message = "the worker's result cannot be stored: " + flaw;
-            ended.result.reset();
-        }
-    }
-    Job& job = jobs_[ended.attempt.job];
-    const auto limits = retry_limits_.find(job.study);
+    const auto known = jobs_.find(ended.attempt.job);
+    const auto limits = known == jobs_.end() ? retry_limits_.end() : retry_limits_.find(known->second.study);
     const auto transition =
         store_.end_attempt(ended, limits == retry_limits_.end() ? options_.retry_limits : limits->second);
     if (!transition) {
-        log_->warn("job {}, attempt {}: '{}' from {} is stale", ended.attempt.job, ended.attempt.number,
-                   to_string(ended.cause), worker.empty() ? "the disk" : worker);
         return false;
     }
+    Job& job = jobs_[ended.attempt.job];
     log_->info("job {}, attempt {}: {} {}", ended.attempt.job, ended.attempt.number, to_string(ended.cause),
                ended.message);
     job.attempt.reset();
+    job.worker.clear();
     job.held_until.reset();
     set_state(ended.attempt.job, job, transition->to);
     if (transition->counts_as_failure) {

@@ -17,10 +17,12 @@
 #include <vector>
 
 #include "common/log.h"
+#include "common/message_checks.h"
 #include "common/messages.h"
 #include "coordinator/job_store.h"
 #include "coordinator/lost_attempt.h"
 #include "coordinator/progress_watch.h"
+#include "coordinator/rate_limit.h"
 #include "coordinator/scheduler.h"
 #include "coordinator/short_jobs.h"
 #include "coordinator/site.h"
@@ -83,6 +85,9 @@ class Dispatcher {
         bool draining = false;    // ends after what it holds
         TrainingProgress progress;
         std::string farewell;                // why it said goodbye
+        int refusals = 0;                    // messages that were refused
+        RateLimit notes{20, 0.1};            // that it asks to be shown to users
+        RateLimit log_lines{100, 1};         // about messages that changed nothing
         std::optional<SiteWorkerExit> exit;  // its process has ended
         std::chrono::steady_clock::time_point exited_at;
     };
@@ -91,6 +96,7 @@ class Dispatcher {
         std::int64_t study = 0;
         int priority = 0;  // lower goes first
         std::optional<AttemptId> attempt;
+        std::string worker;  // to which that attempt is leased
         std::chrono::steady_clock::time_point began_at;
         double share_resumed = 0;  // of its steps: done before this attempt began
         // Of an attempt from before a restart that no worker has claimed yet: when it is given up.
@@ -130,10 +136,20 @@ class Dispatcher {
     // Nothing new of the study begins; what runs goes on.
     void hold_study(std::int64_t study, bool held);
 
-    void worker_connected(const std::shared_ptr<Peer>& connection, const Hello& hello);
-    // Whether the connection is still the worker's; if not, it is of no more use.
+    // False if the worker was refused, in words: nothing has changed, and its connection is to be closed.
+    bool worker_connected(const std::shared_ptr<Peer>& connection, const Hello& hello);
+    // Whether the connection is still the worker's; if not, it is of no more use. What the message holds, and what goes
+    // wrong because of it, is that worker's affair alone. Throws SQLite::Exception if the database is damaged.
     bool worker_said(const std::string& name, const std::shared_ptr<Peer>& connection,
                      const Message& message);
+    // The worker's connection is of no more use, since it sent what cannot be read, or what failed. One of which this is
+    // said again and again is cut off.
+    void worker_failed(const std::string& name, const std::shared_ptr<Peer>& connection,
+                       const std::string& what);
+    // Whether the worker may send or fetch files of the attempt that the message names: it is the current one of its job
+    // and leased to that worker. What is wrong with the message is refused as worker_said() does.
+    bool may_transfer(const std::string& name, const std::shared_ptr<Peer>& connection,
+                      const Message& message);
     void worker_disconnected(const std::string& name, const std::shared_ptr<Peer>& connection);
     // The worker ends after what it runs; what it has not begun is given to others. False for one that is not there.
     bool drain(const std::string& worker, const std::string& why);
@@ -150,8 +166,9 @@ class Dispatcher {
     static std::string site_of(const std::string& worker);
     // Time has passed; to be called several times a second.
     void tick();
-    // A worker's result that was found on disk.
-    void accept_leftover(const AttemptEnded& ended) { end_attempt(ended, ""); }
+    // A worker's result that was found on disk: false if it is not of the current attempt of that very job. One that is
+    // refused ends its attempt.
+    bool accept_leftover(AttemptEnded ended);
     // No more leases; workers are asked to end.
     void dismiss();
 
@@ -179,6 +196,8 @@ class Dispatcher {
     virtual void after_commit(std::function<void()> action);
     // Ends what a lost worker held ahead. A test puts a mistake here, too.
     virtual void give_up_unbegun(const Worker& worker, const std::string& why);
+    // Whether the attempt is leased to the worker, which alone may report about it. A test puts a mistake here, too.
+    virtual bool holds(const Worker& worker, const AttemptId& attempt) const;
 
   private:
     void act();
@@ -193,11 +212,24 @@ class Dispatcher {
     void begin_next(Worker& worker);
     void drain_worker(Worker& worker, const std::string& why);
     SchedulableJob schedulable(std::int64_t id, const Job& job) const;
-    std::vector<AttemptId> current_of(const std::vector<AttemptId>& attempts) const;
+    std::vector<AttemptId> current_of(const std::vector<AttemptId>& attempts,
+                                      const std::string& worker) const;
     // Whoever fails everything gets nothing more.
     void judge_health(const std::string& worker, std::int64_t job, Cause cause);
     void try_elsewhere(const std::vector<std::int64_t>& jobs);
     void check_stalls();
+
+    // dispatcher_peers.cpp: what peers may not send.
+    std::optional<std::string> refusal_of(const Hello& hello) const;
+    std::optional<std::string> refusal_of_stranger(const Hello& hello) const;
+    std::optional<Refusal> refusal_of(const AttemptEnded& ended);
+    std::optional<Refusal> refusal_of(const Worker& worker, const Message& message);
+    std::optional<Refusal> refusal_of_report(const Message& message);
+    const Worker* connected_holder(const AttemptId& attempt) const;
+    void refuse(Worker& worker, const Message& message, const Refusal& refusal);
+    void cut_off(const std::string& name, const std::string& why);
+    void deliver(Worker& worker, const AttemptEnded& ended);
+    void report_dropped_changes();
 
     Worker& welcome_worker(const std::shared_ptr<Peer>& connection, const Hello& hello);
     void on_worker_message(Worker& worker, const Message& message);
@@ -236,6 +268,11 @@ class Dispatcher {
     std::map<std::int64_t, RetryLimits> retry_limits_;                      // by study
     std::map<std::int64_t, std::chrono::milliseconds> expected_durations_;  // by study
     std::map<std::string, std::unique_ptr<Site>> sites_;
+    std::map<std::string, int> site_slots_;
+    std::int64_t earlier_workers_;  // numbers up to this one were given by earlier coordinators
+    std::map<std::string, int>
+        launched_;                   // ranks of the workers that were started and have not ended, by name
+    std::set<std::string> cut_off_;  // names of workers
     std::map<std::string, Worker> workers_;
     std::map<std::string, std::chrono::steady_clock::time_point>
         starting_;                                // by worker; where that is watched

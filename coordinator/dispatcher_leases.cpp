@@ -7,11 +7,12 @@
 
 namespace orchestrate {
 
-std::vector<AttemptId> Dispatcher::current_of(const std::vector<AttemptId>& attempts) const {
+std::vector<AttemptId> Dispatcher::current_of(const std::vector<AttemptId>& attempts,
+                                              const std::string& worker) const {
     std::vector<AttemptId> current;
     for (const auto& attempt : attempts) {
         const auto job = jobs_.find(attempt.job);
-        if (job != jobs_.end() && job->second.attempt == attempt &&
+        if (job != jobs_.end() && job->second.attempt == attempt && job->second.worker == worker &&
             std::find(current.begin(), current.end(), attempt) == current.end()) {
             current.push_back(attempt);
         }
@@ -26,7 +27,8 @@ Dispatcher::Worker& Dispatcher::welcome_worker(const std::shared_ptr<Peer>& conn
     }
     const bool same_process =
         worker.record.process_id == hello.process_id && worker.record.host == hello.host;
-    if (worker.record.row == 0 || !same_process) {
+    const bool is_new = worker.record.row == 0;
+    if (is_new || !same_process) {
         const auto log_file = std::filesystem::path(hello.log_folder) / (hello.name + ".log");
         worker.record = {0,           hello.name,   hello.host,       hello.process_id,
                          hello.ranks, hello.device, log_file.string()};
@@ -43,7 +45,9 @@ Dispatcher::Worker& Dispatcher::welcome_worker(const std::shared_ptr<Peer>& conn
     Welcome welcome;
     welcome.program_version = options_.program_version;
     welcome.heartbeat_interval_milliseconds = options_.heartbeat_interval.count();
-    welcome.current = current_of(held);
+    if (same_process || is_new) {  // another process cannot hold what that one was given
+        welcome.current = current_of(held, hello.name);
+    }
     welcome.running_is_current = hello.running && std::find(welcome.current.begin(), welcome.current.end(),
                                                             *hello.running) != welcome.current.end();
     std::vector<AttemptId> leased(worker.queued.begin(), worker.queued.end());
@@ -51,7 +55,7 @@ Dispatcher::Worker& Dispatcher::welcome_worker(const std::shared_ptr<Peer>& conn
         leased.insert(leased.begin(), *worker.running);
     }
     for (const auto& attempt : leased) {
-        if (std::find(held.begin(), held.end(), attempt) == held.end()) {
+        if (std::find(welcome.current.begin(), welcome.current.end(), attempt) == welcome.current.end()) {
             // It never got its lease: the connection broke before.
             end_attempt({attempt, Cause::node_lost, "the worker lost the job with its connection", {}}, "");
         }
@@ -91,6 +95,7 @@ void Dispatcher::assign(std::int64_t id, const std::string& name) {
     }
     const BegunAttempt begun = store_.begin_attempt(id, worker.record, worker.log_folder);
     job.attempt = begun.id;
+    job.worker = name;
     job.began_at = surroundings_.now();
     job.share_resumed = 0;
     set_state(id, job, JobState::running);

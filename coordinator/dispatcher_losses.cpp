@@ -18,6 +18,7 @@ constexpr auto kStartLimit = 120s;
 void Dispatcher::on_exit(const std::string& site, const SiteWorkerExit& exit) {
     log_->info("worker {} at {} {}", exit.worker, site, exit_text(exit));
     starting_.erase(exit.worker);
+    launched_.erase(exit.worker);
     const auto found = workers_.find(exit.worker);
     if (found == workers_.end()) {
         if (scheduler_.knows_worker(exit.worker)) {

@@ -31,6 +31,7 @@ void Dispatcher::recover() {
         }
         Job& job = jobs_[attempt.id.job];
         job.attempt = attempt.id;
+        job.worker = attempt.worker;
         job.began_at = now;
         job.held_until = now + lost_after();
         held_jobs_.insert(attempt.id.job);

@@ -13,6 +13,9 @@ namespace {
 
 constexpr std::ptrdiff_t kKeptCheckpoints = 2;
 
+// Numbers of workers' names above it are not ours, and would leave none for those to come.
+constexpr std::int64_t kMaxWorkerNumber = std::int64_t{1} << 62;
+
 // Whether an attempt goes on from `left` rather than from `right`.
 bool is_better(const StoredCheckpoint& left, const StoredCheckpoint& right) {
     return std::pair(left.attempt, left.step) > std::pair(right.attempt, right.step);
@@ -22,6 +25,45 @@ void insert_checkpoint(StoreDatabase& database, std::int64_t job, const StoredCh
                        const std::string& at) {
     execute(database, "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?)", job,
             checkpoint.attempt, checkpoint.step, checkpoint.file, checkpoint.sha256, checkpoint.bytes, at);
+}
+
+// What is written of an attempt that ends, and of its job, besides its epochs and its result.
+struct EndedRows {
+    AttemptId attempt;
+    Cause cause = Cause::succeeded;
+    std::string message;
+    std::string device_class;  // empty: it stays
+    JobState state = JobState::waiting;
+    int failures = 0;
+    std::string at;
+};
+
+void write_end(StoreDatabase& database, const EndedRows& rows) {
+    const auto& [job, number] = rows.attempt;
+    execute(
+        database,
+        "UPDATE attempts SET ended_at = ?, cause = ?, message = ?, device_class = coalesce(nullif(?, ''), "
+        "device_class) WHERE job_id = ? AND number = ?",
+        rows.at, to_string(rows.cause), rows.message, rows.device_class, job, number);
+    const bool final = rows.state != JobState::waiting;
+    execute(database,
+            "UPDATE jobs SET state = ?1, failures = ?2, finished_at = CASE WHEN ?3 THEN ?4 END, "
+            "by_person = ?6 "
+            "WHERE id = ?5",
+            to_string(rows.state), rows.failures, final ? 1 : 0, rows.at, job,
+            rows.cause == Cause::cancelled ? 1 : 0);
+}
+
+// The same, of an attempt whose result or epochs the tables refuse.
+EndedRows without_result(EndedRows rows) {
+    if (rows.cause == Cause::succeeded) {
+        rows.cause = Cause::worker_crashed;
+        rows.message = "its result could not be stored";
+        rows.device_class.clear();
+        rows.state = JobState::failed;
+        ++rows.failures;
+    }
+    return rows;
 }
 
 std::int64_t last_row(StoreFile& file) {
@@ -42,7 +84,7 @@ JobStore::JobStore(const std::filesystem::path& path, const StoreOptions& option
 JobStore::JobStore(SQLite::Database database, const StoreOptions& options)
     : file_(std::move(database), options), last_worker_row_(last_row(file_)) {}
 
-void JobStore::change(Change change) {
+void JobStore::change(PendingChange change) {
     pending_.push_back(std::move(change));
     if (!file_.options().grouped) {
         commit();
@@ -53,17 +95,64 @@ void JobStore::commit() {
     if (pending_.empty()) {
         return;
     }
-    file_.transaction([&](StoreDatabase& database) {
-        for (const auto& change : pending_) {
-            change(database);
+    try {
+        file_.transaction([&](StoreDatabase& database) {
+            for (const auto& change : pending_) {
+                change.apply(database);
+            }
+        });
+    } catch (const std::exception& error) {
+        if (!is_fault_of_a_change(error)) {
+            throw;
         }
-    });
+        commit_one_by_one();
+    }
     ++commits_;
     pending_.clear();
     for (const std::int64_t job : std::exchange(over_, {})) {
         if (const auto found = records_.find(job); found != records_.end() && is_over(found->second.state)) {
             records_.erase(found);
         }
+    }
+}
+
+// What one change has written is taken back alone if the tables refuse it.
+void JobStore::commit_one_by_one() {
+    std::vector<DroppedChange> dropped;
+    file_.transaction([&](StoreDatabase& database) {
+        dropped.clear();
+        const auto succeeds = [&](const Change& change) {
+            execute(database, "SAVEPOINT one_change");
+            std::string why;
+            try {
+                change(database);
+            } catch (const std::exception& error) {
+                if (!is_fault_of_a_change(error)) {
+                    throw;
+                }
+                why = error.what();
+                execute(database, "ROLLBACK TO one_change");
+            }
+            execute(database, "RELEASE one_change");
+            if (!why.empty()) {
+                dropped.push_back({why, {}});
+            }
+            return why.empty();
+        };
+        for (const auto& change : pending_) {
+            if (!succeeds(change.apply)) {
+                dropped.back().ended = change.ended;
+                if (change.otherwise) {
+                    change.otherwise(database);
+                }
+            }
+        }
+    });
+    for (auto& change : dropped) {
+        if (change.ended) {
+            records_.erase(change.ended->job);  // its state is what is written now
+        }
+        dropped_.push_back(std::move(change));
     }
 }
 
@@ -184,7 +273,7 @@ std::int64_t JobStore::last_worker_number() {
             std::int64_t number = 0;
             const char* const end = name.data() + name.size();
             const char* const begin = name.data() + name.find_last_of('-') + 1;
-            if (std::from_chars(begin, end, number).ptr == end) {
+            if (std::from_chars(begin, end, number).ptr == end && number < kMaxWorkerNumber) {
                 last = std::max(last, number);
             }
         }
@@ -233,6 +322,24 @@ BegunAttempt JobStore::begin_attempt(std::int64_t job, const WorkerRecord& worke
         execute(database, "UPDATE jobs SET state = ? WHERE id = ?", to_string(state), begun.id.job);
     });
     return begun;
+}
+
+const JobFacts& JobStore::facts_of(std::int64_t job, JobRecord& record) {
+    if (!record.facts) {
+        record.facts = file_.read([&](StoreDatabase& database) { return read_job_facts(database, job); });
+    }
+    return *record.facts;
+}
+
+std::optional<Refusal> JobStore::refusal_of(const AttemptEpoch& epoch) {
+    JobRecord* record = record_if_current(epoch.attempt);
+    return record == nullptr ? std::nullopt
+                             : validate_for_job(epoch.metrics, facts_of(epoch.attempt.job, *record));
+}
+
+std::optional<Refusal> JobStore::refusal_of(const AttemptEnded& ended) {
+    JobRecord* record = record_if_current(ended.attempt);
+    return record == nullptr ? std::nullopt : validate_for_job(ended, facts_of(ended.attempt.job, *record));
 }
 
 bool JobStore::add_epoch(const AttemptId& attempt, const EpochMetrics& metrics) {
@@ -372,32 +479,28 @@ std::optional<JobTransition> JobStore::end_attempt(AttemptEnded ended, const Ret
     if (is_over(transition.to)) {
         over_.push_back(ended.attempt.job);
     }
+    const EndedRows rows{
+        ended.attempt, ended.cause,      ended.message, succeeded ? ended.result.value().device_class : "",
+        transition.to, record->failures, utc_now_text()};
     const auto shared = std::make_shared<const AttemptEnded>(std::move(ended));
-    change([shared, transition, succeeded, had_checkpoints, failures = record->failures,
-            at = utc_now_text()](StoreDatabase& database) {
-        const auto& [job, number] = shared->attempt;
-        execute(database,
-                "UPDATE attempts SET ended_at = ?, cause = ?, message = ?, device_class = coalesce(?, "
-                "device_class) WHERE job_id = ? AND number = ?",
-                at, to_string(shared->cause), shared->message,
-                succeeded ? shared->result.value().device_class.c_str() : nullptr, job, number);
-        const bool final = transition.to != JobState::waiting;
-        execute(database,
-                "UPDATE jobs SET state = ?1, failures = ?2, finished_at = CASE WHEN ?3 THEN ?4 END, "
-                "by_person = ?6 "
-                "WHERE id = ?5",
-                to_string(transition.to), failures, final ? 1 : 0, at, job,
-                shared->cause == Cause::cancelled ? 1 : 0);
+    PendingChange pending;
+    pending.apply = [shared, rows, succeeded, had_checkpoints](StoreDatabase& database) {
+        write_end(database, rows);
         for (const auto& metrics : shared->epochs) {
             store_epoch(database, shared->attempt, metrics);
         }
         if (succeeded) {
             store_result(database, shared->attempt, shared->result.value());
             if (had_checkpoints) {
-                execute(database, "DELETE FROM checkpoints WHERE job_id = ?", job);
+                execute(database, "DELETE FROM checkpoints WHERE job_id = ?", shared->attempt.job);
             }
         }
-    });
+    };
+    pending.otherwise = [rows = without_result(rows)](StoreDatabase& database) { write_end(database, rows); };
+    if (succeeded) {
+        pending.ended = shared->attempt;
+    }
+    change(std::move(pending));
     return transition;
 }
 

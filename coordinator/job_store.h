@@ -17,6 +17,7 @@
 #include "common/attempt.h"
 #include "common/messages.h"
 #include "coordinator/config_texts.h"
+#include "coordinator/job_facts.h"
 #include "coordinator/job_states.h"
 #include "coordinator/row_choice.h"
 #include "coordinator/store_file.h"
@@ -82,6 +83,13 @@ struct BegunAttempt {
     std::string log_file;  // LOG_FOLDER/job-7-attempt-1.log, on the worker's host
 };
 
+// A change that the tables refuse.
+struct DroppedChange {
+    std::string why;
+    std::optional<AttemptId>
+        ended;  // whose result it was: the attempt has failed instead, and its job with it
+};
+
 class JobStore {
   public:
     // Throws UserError if the file is no results database or cannot be used.
@@ -92,9 +100,13 @@ class JobStore {
     // "wal", "delete" or "memory", for the log.
     const std::string& journal_mode() const { return file_.journal_mode(); }
 
-    // Writes all changes that wait. After StoreUnavailable they still wait.
+    // Writes all changes that wait. After StoreUnavailable they still wait. A change that the tables refuse is left out,
+    // so that it does not keep the others from the disk: see take_dropped_changes().
     void commit();
     std::size_t pending_changes() const { return pending_.size(); }
+
+    // Changes that commit() left out since the last call. None is expected: what comes from others is checked before.
+    std::vector<DroppedChange> take_dropped_changes() { return std::exchange(dropped_, {}); }
     std::int64_t commits() const { return commits_; }
 
     // Those three write at once, together with what waits.
@@ -156,6 +168,10 @@ class JobStore {
     BegunAttempt begin_attempt(std::int64_t job, const WorkerRecord& worker,
                                const std::filesystem::path& log_folder);
 
+    // Why a report cannot be of that attempt's job; nothing: it can, or the attempt is not the current one of its job.
+    std::optional<Refusal> refusal_of(const AttemptEpoch& epoch);
+    std::optional<Refusal> refusal_of(const AttemptEnded& ended);
+
     // False, and no change, if the attempt is not the job's current one.
     bool add_epoch(const AttemptId& attempt, const EpochMetrics& metrics);
 
@@ -205,16 +221,26 @@ class JobStore {
         std::int64_t last_attempt = 0;
         std::string identity;
         std::optional<std::vector<StoredCheckpoint>> checkpoints;  // nothing: not looked up yet
+        std::optional<JobFacts> facts;                             // the same
+    };
+    struct PendingChange {
+        Change apply;
+        Change otherwise;                // in its place if the tables refuse it; may be empty
+        std::optional<AttemptId> ended;  // as DroppedChange
     };
 
-    void change(Change change);
+    void change(Change change) { this->change(PendingChange{std::move(change), {}, {}}); }
+    void change(PendingChange change);
+    void commit_one_by_one();
+    const JobFacts& facts_of(std::int64_t job, JobRecord& record);
     JobRecord* find_record(std::int64_t job);  // null: there is no such job
     JobRecord* record_if_current(const AttemptId& attempt);
     std::vector<StoredCheckpoint>& checkpoints_of(std::int64_t job, JobRecord& record);
 
     StoreFile file_;
     ConfigTexts config_texts_;
-    std::vector<Change> pending_;
+    std::vector<PendingChange> pending_;
+    std::vector<DroppedChange> dropped_;
     std::unordered_map<std::int64_t, JobRecord> records_;
     std::vector<std::int64_t> over_;  // jobs whose end waits for the commit; then their records are forgotten
     std::int64_t last_worker_row_ = 0;

@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "common/error.h"
+#include "common/message_checks.h"
 #include "common/pretrained_config.h"
 
 namespace orchestrate {
@@ -18,12 +19,6 @@ constexpr std::size_t kMaximumFiles = 64;  // of a model: weights, configuration
 bool is_plain_name(const std::string& name) {
     return !name.empty() && name.front() != '.' && name.find('/') == std::string::npos &&
            name.find('\0') == std::string::npos && !name.ends_with(kUnfinishedSuffix);
-}
-
-bool is_sha256(const std::string& text) {
-    return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char digit) {
-               return (digit >= '0' && digit <= '9') || (digit >= 'a' && digit <= 'f');
-           });
 }
 
 void remove_quietly(const fs::path& path) {

@@ -10,6 +10,7 @@
 
 #include "common/error.h"
 #include "common/host.h"
+#include "common/message_checks.h"
 #include "common/tls.h"
 
 namespace orchestrate {
@@ -90,7 +91,8 @@ asio::awaitable<void> Server::accept() {
         try {
             tcp::socket socket = co_await acceptor_.async_accept(use_awaitable);
             if (half_open_ >= limits_.half_open) {
-                log_->warn("dropped a connection: {} others have not said hello yet", half_open_);
+                warn_of_stranger("dropped a connection: " + std::to_string(half_open_) +
+                                 " others have not said hello yet");
                 continue;
             }
             asio::co_spawn(io_, greet(std::move(socket)), asio::detached);
@@ -99,6 +101,13 @@ asio::awaitable<void> Server::accept() {
                 log_->warn("cannot accept a connection: {}", error.what());
             }
         }
+    }
+}
+
+// Whoever can reach the port can cause such lines.
+void Server::warn_of_stranger(const std::string& line) {
+    if (stranger_lines_.take(std::chrono::steady_clock::now())) {
+        log_->warn(line);
     }
 }
 
@@ -136,7 +145,8 @@ asio::awaitable<void> Server::greet(tcp::socket socket) {
             hello = *content;
         }
     } catch (const std::exception& error) {
-        log_->warn("a connection from {} failed before its hello: {}", peer, error.what());
+        warn_of_stranger("a connection from " + peer +
+                         " failed before its hello: " + cleaned(error.what(), kMaxLineBytes, Lines::one));
     }
     limit.cancel();
     --half_open_;
@@ -145,7 +155,8 @@ asio::awaitable<void> Server::greet(tcp::socket socket) {
     }
     const std::string& expected = hello->role == Role::person ? person_token_ : worker_token_;
     if (!tokens_equal(hello->token, expected)) {
-        log_->warn("refused a connection from {}: wrong token for role {}", peer, to_string(hello->role));
+        warn_of_stranger("refused a connection from " + peer + ": wrong token for role " +
+                         to_string(hello->role));
         (*connection)
             ->send(Refused{"the token is wrong for this database; read the access "
                            "file again"});
@@ -157,11 +168,12 @@ asio::awaitable<void> Server::greet(tcp::socket socket) {
                                            ? "version " + std::to_string(kProtocolVersion)
                                            : "versions " + std::to_string(kOldestProtocolVersion) + " to " +
                                                  std::to_string(kProtocolVersion);
-        log_->warn("refused {} {} of {}: it speaks protocol version {}", to_string(hello->role), hello->name,
-                   peer, hello->protocol_version);
+        log_->warn("refused {} {} of {}: it speaks protocol version {}", to_string(hello->role),
+                   cleaned(hello->name, kMaxNameBytes, Lines::one), peer, hello->protocol_version);
         (*connection)
             ->send(Refused{"protocol version " + std::to_string(hello->protocol_version) + " (orchestrate " +
-                           hello->program_version + ") is not understood here, only " + understood +
+                           cleaned(hello->program_version, kMaxNameBytes, Lines::one) +
+                           ") is not understood here, only " + understood +
                            "; use the coordinator's release on both sides"});
         (*connection)->finish();
         co_return;

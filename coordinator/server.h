@@ -15,6 +15,7 @@
 
 #include "common/connection.h"
 #include "common/log.h"
+#include "coordinator/rate_limit.h"
 
 namespace orchestrate {
 
@@ -46,6 +47,7 @@ class Server {
 
   private:
     boost::asio::awaitable<void> greet(boost::asio::ip::tcp::socket socket);
+    void warn_of_stranger(const std::string& line);
 
     boost::asio::io_context& io_;
     std::filesystem::path folder_;
@@ -58,6 +60,7 @@ class Server {
     boost::asio::ip::tcp::acceptor acceptor_;
     ConnectionLimits limits_;
     int half_open_ = 0;
+    RateLimit stranger_lines_{100, 1};
 };
 
 // The access file of people's commands.

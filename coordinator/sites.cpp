@@ -3,8 +3,16 @@
 #include <algorithm>
 
 #include "common/host.h"
+#include "common/message_checks.h"
 
 namespace orchestrate {
+
+namespace {
+
+constexpr std::size_t kMaxExitsAtOnce =
+    2 * kMaxRanks;  // of a pilot's workers: all, and those started in their place
+
+}  // namespace
 
 LauncherSite::LauncherSite(std::unique_ptr<Launcher> launcher, SiteOptions options)
     : launcher_(std::move(launcher)),
@@ -74,7 +82,12 @@ std::vector<SiteWorkerExit> PilotSite::take_exits() {
 }
 
 void PilotSite::on_exit(const WorkerExited& message) {
-    exits_.push_back({message.name, message.exit_code, message.signal, message.error});
+    if (exits_.size() >= kMaxExitsAtOnce) {
+        throw ProtocolError("it tells of the ends of more than " + std::to_string(kMaxExitsAtOnce) +
+                            " workers at once");
+    }
+    exits_.push_back(
+        {message.name, message.exit_code, message.signal, cleaned(message.error, kMaxLineBytes, Lines::one)});
 }
 
 int visible_gpus() {

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cluster/launcher.h"
@@ -52,16 +53,27 @@ class LauncherSite : public Site {
 // A pilot, through its connection.
 class PilotSite : public Site {
   public:
-    explicit PilotSite(std::shared_ptr<Connection> connection) : connection_(std::move(connection)) {}
+    PilotSite(std::shared_ptr<Connection> connection, std::string host, std::int64_t process_id)
+        : connection_(std::move(connection)), host_(std::move(host)), process_id_(process_id) {}
+    const std::string& host() const { return host_; }
+    std::int64_t process_id() const { return process_id_; }
     void start(const std::string& worker, int ranks) override;
     void stop(const std::string& worker, std::chrono::milliseconds grace) override;
     std::vector<SiteWorkerExit> take_exits() override;
     bool has_processes() const override { return false; }
+    // Throws ProtocolError if it tells of more ends of workers than it may have had since the last take_exits().
     void on_exit(const WorkerExited& message);
+    void beat() { connection_->send(Heartbeat{}); }
+    void close() { connection_->close(); }
+    // Its workers end: whether it had not said so before.
+    bool leave() { return !std::exchange(leaves_, true); }
 
   private:
     std::shared_ptr<Connection> connection_;
+    std::string host_;
+    std::int64_t process_id_;
     std::vector<SiteWorkerExit> exits_;
+    bool leaves_ = false;
 };
 
 // NVIDIA GPUs of this machine, by what the driver shows under /proc; 0 without a driver.

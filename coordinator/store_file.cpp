@@ -35,7 +35,26 @@ std::string unavailable_text(const std::filesystem::path& path, const SQLite::Ex
            "); look after its disk";
 }
 
+bool is_refused_by_the_tables(const SQLite::Exception& error) {
+    switch (error.getErrorCode() & 0xFF) {
+        case SQLITE_CONSTRAINT:
+        case SQLITE_MISMATCH:
+        case SQLITE_TOOBIG:
+        case SQLITE_RANGE:
+            return true;
+        default:
+            return false;
+    }
+}
+
 }  // namespace
+
+bool is_fault_of_a_change(const std::exception& error) {
+    if (const auto* sqlite = dynamic_cast<const SQLite::Exception*>(&error)) {
+        return is_refused_by_the_tables(*sqlite);
+    }
+    return dynamic_cast<const StoreUnavailable*>(&error) == nullptr;
+}
 
 StoreFile::StoreFile(std::filesystem::path path, StoreOptions options)
     : path_(std::move(path)), options_(std::move(options)) {
@@ -89,7 +108,7 @@ void StoreFile::reopen_if_doubtful() {
 }
 
 void StoreFile::fail(const SQLite::Exception& error) {
-    doubtful_ = (error.getErrorCode() & 0xFF) != SQLITE_CONSTRAINT;
+    doubtful_ = !is_refused_by_the_tables(error);
     if (may_pass(error.getErrorCode())) {
         throw StoreUnavailable(unavailable_text(path_, error));
     }

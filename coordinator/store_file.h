@@ -20,6 +20,10 @@ class StoreUnavailable : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+// Whether one change or message is to blame, and others may still be written: the tables refuse it, or it cannot be
+// converted. Not for what the database or its disk does.
+bool is_fault_of_a_change(const std::exception& error);
+
 struct StoreOptions {
     // Changes wait for commit(), which writes them in one transaction; otherwise each is on disk when its call returns.
     bool grouped = false;

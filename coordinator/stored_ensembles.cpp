@@ -42,7 +42,11 @@ MemberPredictions predictions_of(StoreDatabase& database, std::int64_t job) {
         const auto* const begin = static_cast<const std::uint8_t*>(data.getBlob());
         PackedProbabilities stored{packed.getColumn(0).getInt64(), packed.getColumn(1).getInt64(), {}};
         stored.data.values.assign(begin, begin + data.getBytes());
-        member.class_probability = unpack_probabilities(stored);
+        try {
+            member.class_probability = unpack_probabilities(stored);
+        } catch (const std::exception& error) {
+            throw UserError("job " + std::to_string(job) + ": " + error.what());
+        }
     }
     return member;
 }

@@ -1,26 +1,12 @@
 #include "coordinator/stored_results.h"
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
-#include <set>
-#include <utility>
 
 #include "common/time_text.h"
 
 namespace orchestrate {
 namespace {
-
-bool all_are_numbers(const PartMetrics& part) {
-    for (const double value :
-         {part.loss, part.accuracy, part.macro_precision, part.macro_recall, part.macro_f1,
-          part.weighted_precision, part.weighted_recall, part.weighted_f1, part.f1_of_macro_averages}) {
-        if (std::isnan(value)) {
-            return false;
-        }
-    }
-    return true;
-}
 
 // SQLite has no number for it, and takes it for NULL.
 double without_nan(double value) {
@@ -69,51 +55,6 @@ void store_predictions(StoreDatabase& database, std::int64_t job, const Predicti
 
 }  // namespace
 
-std::string flaw_of(const AttemptResult& result) {
-    for (const auto& metric : result.named) {
-        if (std::isnan(metric.value)) {
-            return "the metric '" + metric.name + "' is not a number";
-        }
-    }
-    if (!all_are_numbers(result.validation) || !all_are_numbers(result.test)) {
-        return "a metric is not a number";
-    }
-    for (const auto& metrics : result.test_classes) {
-        if (std::isnan(metrics.precision) || std::isnan(metrics.recall) || std::isnan(metrics.f1)) {
-            return "a metric of class '" + metrics.name + "' is not a number";
-        }
-    }
-    std::set<std::pair<std::int64_t, std::int64_t>> cells;
-    for (const auto& cell : result.test_confusion) {
-        if (!cells.insert({cell.true_class, cell.predicted_class}).second) {
-            return "a cell of the confusion matrix stands twice";
-        }
-    }
-    const auto& predictions = result.test_predictions;
-    const std::set<std::int64_t> lines(predictions.row.begin(), predictions.row.end());
-    if (lines.size() != predictions.row.size()) {
-        return "a line of the data is predicted twice";
-    }
-    if (predictions.true_class.size() != lines.size() || predictions.predicted_class.size() != lines.size() ||
-        predictions.probability.size() != lines.size()) {
-        return "predictions have columns of different lengths";
-    }
-    const auto& packed = predictions.class_probabilities;
-    if (packed.rows > 0 && (packed.rows != static_cast<std::int64_t>(lines.size()) ||
-                            packed.classes != static_cast<std::int64_t>(result.classes.size()))) {
-        return "probabilities of classes are of other rows or classes than the predictions";
-    }
-    if (packed.rows > 0 && !std::is_sorted(predictions.row.begin(), predictions.row.end())) {
-        return "probabilities of classes are not in the order of the lines";
-    }
-    for (const float probability : predictions.probability) {
-        if (std::isnan(probability)) {
-            return "a predicted probability is not a number";
-        }
-    }
-    return "";
-}
-
 void store_epoch(StoreDatabase& database, const AttemptId& attempt, const EpochMetrics& metrics) {
     if (!metrics.named.empty()) {
         store_named_epoch(database, attempt, metrics);
@@ -139,7 +80,7 @@ void store_result(StoreDatabase& database, const AttemptId& attempt, const Attem
             result.total_seconds, result.peak_memory_bytes, result.device_class, result.ranks,
             result.collapsed ? 1 : 0, result.data.data_sha256,
             Json(result.data).dump(-1, ' ', false, Json::error_handler_t::replace),
-            Json(result.classes).dump());
+            Json(result.classes).dump(-1, ' ', false, Json::error_handler_t::replace));
     if (result.of_command) {
         store_named(database, job, result.named);
         return;

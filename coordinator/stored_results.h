@@ -11,10 +11,6 @@
 
 namespace orchestrate {
 
-// Why a result cannot be stored, in words for people; empty if it can. To be asked before it is accepted: a row that
-// the tables refuse would break the transaction of others.
-std::string flaw_of(const AttemptResult& result);
-
 // The epochs of a job, in order, with those metrics that are kept.
 std::vector<EpochMetrics> stored_epochs(StoreDatabase& database, std::int64_t job);
 

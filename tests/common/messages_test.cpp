@@ -147,6 +147,69 @@ TEST(MessagesTest, EveryTruncationOfAFrameIsRefused) {
     }
 }
 
+// A list of small numbers takes eight bytes in memory for each of its own.
+TEST(MessagesTest, WhatAMessageTakesInMemoryIsBoundedByItsSize) {
+    const auto body_with = [](std::size_t items, std::uint8_t item, const std::string& field) {
+        auto body = Json::to_msgpack(Json::array({"attempt_ended", {{field, nullptr}}}));
+        body.pop_back();  // the null
+        body.push_back(0xDD);
+        for (int shift = 24; shift >= 0; shift -= 8) {
+            body.push_back(static_cast<std::uint8_t>(items >> shift));
+        }
+        body.insert(body.end(), items, item);
+        return body;
+    };
+    EXPECT_EQ(std::get<AttemptEnded>(decode_body(body_with(100, 0x80, "epochs"))).epochs.size(), 100U);
+    EXPECT_THROW(decode_body(body_with(5'000'000, 0x80, "epochs")), ProtocolError);  // a gigabyte of epochs
+    EXPECT_NO_THROW(decode_body(body_with(5'000'000, 0x05, "invented_later")));      // is not kept
+    std::vector<std::uint8_t> rows = {0x92, 0xAD};
+    const std::string type = "attempt_ended";
+    rows.insert(rows.end(), type.begin(), type.end());
+    const auto append = [&](const std::string& text) {
+        rows.push_back(0x81);
+        rows.push_back(static_cast<std::uint8_t>(0xA0 | text.size()));
+        rows.insert(rows.end(), text.begin(), text.end());
+    };
+    append("result");
+    append("test_predictions");
+    append("row");
+    const std::size_t count = 1'000'000;
+    rows.insert(rows.end(), {0xDD, 0x00, 0x0F, 0x42, 0x40});
+    rows.insert(rows.end(), count, 0x01);
+    EXPECT_THROW(decode_body(rows), ProtocolError);
+}
+
+TEST(MessagesTest, APeerMaySendOnlyWhatItsRoleNeeds) {
+    EXPECT_GE(max_body_bytes(Role::worker, AttemptEnded::kType), std::size_t{32} << 20);
+    EXPECT_GT(max_body_bytes(Role::worker, ParcelChunk::kType), kParcelChunkBytes);
+    EXPECT_LE(max_body_bytes(Role::worker, Heartbeat::kType), std::size_t{64} << 10);
+    EXPECT_LE(max_body_bytes(Role::pilot, AttemptEnded::kType), std::size_t{64} << 10);
+    EXPECT_LE(max_body_bytes(Role::person, AttemptEnded::kType), std::size_t{64} << 10);
+    EXPECT_GT(max_body_bytes(Role::person, SubmitStudy::kType), std::size_t{1} << 20);
+    const auto frame = encode_frame(AttemptEnded{});
+    const std::span body = std::span(frame).subspan(4);
+    EXPECT_EQ(peek_type(body.first(kPeekedBytes)), "attempt_ended");
+    EXPECT_EQ(peek_type(body.first(kPeekedBytes - 1)), std::nullopt);
+    EXPECT_EQ(peek_type(std::vector<std::uint8_t>(kPeekedBytes, 0xFF)), "");
+}
+
+TEST(MessagesTest, AnErrorNamesTheField) {
+    try {
+        decode_body(Json::to_msgpack(Json::array({"lease", {{"attempt", {{"job", "seven"}}}}})));
+        FAIL();
+    } catch (const ProtocolError& error) {
+        EXPECT_THAT(error.what(), testing::HasSubstr("'lease'"));
+        EXPECT_THAT(error.what(), testing::HasSubstr("attempt.job is a string, expected an integer"));
+    }
+}
+
+TEST(MessagesTest, AnIntegerIsANumberToo) {
+    const auto ended = std::get<AttemptEnded>(
+        decode_body(Json::to_msgpack(Json::array({"attempt_ended", {{"result", {{"total_seconds", 3}}}}}))));
+    EXPECT_EQ(ended.result->total_seconds, 3.0);
+    EXPECT_THROW(decode_body(Json::to_msgpack(Json::array({"heartbeat", {{"step", 3.0}}}))), ProtocolError);
+}
+
 TEST(JobIdentityTest, DependsOnEveryPartAndNothingElse) {
     const JobConfig base;
     JobConfig other = base;

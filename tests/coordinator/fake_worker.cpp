@@ -134,6 +134,7 @@ class FakeWorker {
     void end_no_op() {
         AttemptEnded ended{*std::exchange(running_, std::nullopt), Cause::succeeded, "", {}, ""};
         ended.result.emplace();
+        ended.result->ranks = hello_.ranks;
         unacknowledged_.push_back(ended);
         if (connection_) {
             connection_->send(ended);
@@ -152,6 +153,7 @@ class FakeWorker {
         if (random_() % 10 != 0) {
             ended.cause = Cause::succeeded;
             ended.result.emplace();
+            ended.result->ranks = hello_.ranks;
             ended.result->classes = {"a", "b"};
             ended.result->test_confusion = {{0, 1, 3}};
             ended.result->test_predictions = {{2, 5}, {0, 1}, {1, 1}, {0.75F, 0.5F}};

@@ -166,7 +166,7 @@ class SearchHalvingTest : public testing::Test {
 
     // Later trials are better, the first becomes the best of all late.
     static double value_of(int trial, std::int64_t epoch) {
-        return trial == 4 && epoch > 1 ? 0.99 : 0.1 * trial + 0.01 * static_cast<double>(epoch);
+        return trial == 4 && epoch > 1 ? 0.99 : 1e-4 * trial + 1e-5 * static_cast<double>(epoch);
     }
 
     std::string value(const std::string& sql) {
@@ -304,7 +304,8 @@ TEST_F(SearchHalvingTest, WithoutRungsInAnEditedFileAllGoOn) {
 
 TEST_F(SearchHalvingTest, CheckpointsOfPausedJobsStay) {
     const Lease lease = hands_->leases.at(0);
-    dispatcher_->worker_said("hand-1", hands_, CheckpointWritten{lease.attempt, {1, 5, "/c/5", "sha", 7}});
+    dispatcher_->worker_said("hand-1", hands_,
+                             CheckpointWritten{lease.attempt, {1, 5, "/c/step-5.safetensors", "", 7}});
     while (work()) {
     }
     EXPECT_THAT(store_->checkpoints(lease.attempt.job), testing::SizeIs(1));

@@ -180,6 +180,8 @@ void Simulation::worker_hears(const std::shared_ptr<Worker>& worker, const std::
                     ++handed_back_;
                 }
             }
+        } else if (std::holds_alternative<Refused>(message)) {
+            at(1, [this, worker] { worker_exits(worker, 0); });
         } else if (std::holds_alternative<Retire>(message)) {
             worker->leaving = true;
             for (const auto& attempt : std::exchange(worker->queue, {})) {

@@ -63,6 +63,10 @@ class BuggyDispatcher final : public Dispatcher {
         }
     }
 
+    bool holds(const Worker& worker, const AttemptId& attempt) const override {
+        return bug_ == DeliberateBug::takes_results_of_old_attempts || Dispatcher::holds(worker, attempt);
+    }
+
   private:
     DeliberateBug bug_;
 };

@@ -200,6 +200,28 @@ AttemptOutcome JobRunner::train(const Lease& lease, AttemptObserver& observer) {
     return engine_->run(request, *collective_, observer, stop_);
 }
 
+namespace {
+
+// The coordinator takes no larger message, whoever sends it how often.
+void refuse_if_too_large(AttemptEnded& ended) {
+    constexpr std::size_t kBytesPerRow = 16;  // of a prediction, in a message
+    const std::size_t limit = max_body_bytes(Role::worker, AttemptEnded::kType);
+    if (!ended.result || ended.result->test_predictions.row.size() * kBytesPerRow +
+                                 ended.result->test_predictions.class_probabilities.data.values.size() <
+                             limit / 4) {
+        return;
+    }
+    if (const std::size_t size = encode_frame(ended).size(); size > limit) {
+        ended.result.reset();
+        ended.epochs.clear();
+        ended.cause = Cause::user_error;
+        ended.message = "the result has " + std::to_string(size) + " bytes, and at most " +
+                        std::to_string(limit) + " can be sent: the test part has too many rows or classes";
+    }
+}
+
+}  // namespace
+
 AttemptEnded JobRunner::run_attempt(const Lease& lease) {
     AttemptEnded ended;
     ended.attempt = lease.attempt;
@@ -243,6 +265,7 @@ AttemptEnded JobRunner::run_attempt(const Lease& lease) {
         ended.message =
             is_of_machine ? fmt::format("this host cannot run it: {}", error.what()) : error.what();
     }
+    refuse_if_too_large(ended);
     ended.message = printable_lines(ended.message);
     options_.log->info("job {}, attempt {} ended: {} {}", lease.attempt.job, lease.attempt.number,
                        to_string(ended.cause), ended.message);

@@ -1,0 +1,238 @@
+#include "common/message_checks.h"
+
+#include <limits>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace orchestrate {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinite = std::numeric_limits<double>::infinity();
+const std::string kHash(64, 'a');
+
+Hello good_hello() {
+    Hello hello;
+    hello.role = Role::worker;
+    hello.name = "local-1";
+    hello.host = "host";
+    hello.process_id = 7;
+    hello.device = "cpu";
+    hello.log_folder = "/logs";
+    return hello;
+}
+
+AttemptResult good_result() {
+    AttemptResult result;
+    result.device_class = "cpu avx2";
+    result.classes = {"funk", "punk"};
+    result.test_classes = {{"funk", 0.1, 0.2, 0.3, 4}, {"punk", 1, 0, 0.7, 8}};
+    result.test_confusion = {{0, 1, 3}, {1, 1, 2}};
+    result.test_predictions = {{2, 5}, {0, 1}, {1, 1}, {0.75F, 1.0F}};
+    result.test_predictions.class_probabilities =
+        pack_probabilities(std::vector<std::uint16_t>{1, 2, 3, 4}, 2);
+    result.data.data_sha256 = kHash;
+    result.data.leaks = {{"test", "group", 4, 0.5}};
+    result.model = SavedModel{"/models/" + kHash, kHash, 5};
+    result.named = {{"test", "f1", -2.5}, {"validation", "f1", 3}};
+    return result;
+}
+
+template <class Content>
+struct Case {
+    const char* what;  // a part of the refusal
+    void (*spoil)(Content&);
+};
+
+template <class Content, std::size_t size>
+void each_is_refused(const Content& good, const Case<Content> (&cases)[size]) {
+    EXPECT_FALSE(validate(Message(good))) << validate(Message(good))->text();
+    for (const auto& [what, spoil] : cases) {
+        Content bad = good;
+        spoil(bad);
+        const auto refusal = validate(Message(bad));
+        ASSERT_TRUE(refusal) << what;
+        EXPECT_THAT(refusal->text(), HasSubstr(what));
+    }
+}
+
+TEST(MessageChecksTest, HellosThatNoWorkerSendsAreRefused) {
+    each_is_refused<Hello>(
+        good_hello(),
+        {
+            {"name", [](Hello& hello) { hello.name = ""; }},
+            {"name", [](Hello& hello) { hello.name = "../local-1"; }},
+            {"name", [](Hello& hello) { hello.name = "a\\b"; }},
+            {"name", [](Hello& hello) { hello.name = ".hidden"; }},
+            {"name", [](Hello& hello) { hello.name = "a\nb"; }},
+            {"name", [](Hello& hello) { hello.name = std::string("a\0b", 3); }},
+            {"name", [](Hello& hello) { hello.name = "a\x1b[31m"; }},
+            {"name", [](Hello& hello) { hello.name = "a\xff"; }},
+            {"name", [](Hello& hello) { hello.name = std::string(129, 'a'); }},
+            {"ranks is -100", [](Hello& hello) { hello.ranks = -100; }},
+            {"ranks is 0", [](Hello& hello) { hello.ranks = 0; }},
+            {"ranks is 2147483647", [](Hello& hello) { hello.ranks = std::numeric_limits<int>::max(); }},
+            {"lease_capacity is 0", [](Hello& hello) { hello.lease_capacity = 0; }},
+            {"lease_capacity", [](Hello& hello) { hello.lease_capacity = std::numeric_limits<int>::max(); }},
+            {"process_id", [](Hello& hello) { hello.process_id = -1; }},
+            {"process_id", [](Hello& hello) { hello.process_id = std::int64_t{1} << 40; }},
+            {"host", [](Hello& hello) { hello.host = "a\nb"; }},
+            {"device", [](Hello& hello) { hello.device = std::string(1000, 'x'); }},
+            {"log_folder", [](Hello& hello) { hello.log_folder = std::string(5000, '/'); }},
+            {"attempt.job",
+             [](Hello& hello) {
+                 hello.held = {{-1, 1}};
+             }},
+            {"slots is -1", [](Hello& hello) { hello.role = Role::pilot, hello.slots = -1; }},
+            {"slots",
+             [](Hello& hello) { hello.role = Role::pilot, hello.slots = std::numeric_limits<int>::max(); }},
+        });
+}
+
+AttemptEnded good_end() {
+    AttemptEnded ended{{7, 2}, Cause::succeeded, "", good_result(), "id", {}};
+    ended.epochs.resize(2);
+    ended.epochs[0].epoch = 1;
+    ended.epochs[1].epoch = 2;
+    ended.epochs[1].train_loss = kNan;  // of a training that diverges
+    return ended;
+}
+
+TEST(MessageChecksTest, ResultsThatCannotBeAreRefused) {
+    using E = AttemptEnded;
+    each_is_refused<E>(
+        good_end(),
+        {
+            {"attempt.number", [](E& e) { e.attempt.number = 0; }},
+            {"result is missing", [](E& e) { e.result.reset(); }},
+            {"total_seconds is nan", [](E& e) { e.result->total_seconds = kNan; }},
+            {"total_seconds is inf", [](E& e) { e.result->total_seconds = kInfinite; }},
+            {"train_seconds", [](E& e) { e.result->train_seconds = -1; }},
+            {"ranks is 0", [](E& e) { e.result->ranks = 0; }},
+            {"parameters", [](E& e) { e.result->parameters = -1; }},
+            {"peak_memory_bytes", [](E& e) { e.result->peak_memory_bytes = -1; }},
+            {"selected_epoch", [](E& e) { e.result->selected_epoch = -1; }},
+            {"device_class", [](E& e) { e.result->device_class = "a\x07"; }},
+            {"classes", [](E& e) { e.result->classes[0] = "a\xff"; }},
+            {"test_classes has 3",
+             [](E& e) {
+                 e.result->test_classes.push_back({"x", 0, 0, 0, 0});
+             }},
+            {"test_classes.precision", [](E& e) { e.result->test_classes[0].precision = kNan; }},
+            {"test_classes.support", [](E& e) { e.result->test_classes[0].support = -4; }},
+            {"test.accuracy is 1.5", [](E& e) { e.result->test.accuracy = 1.5; }},
+            {"test.macro_f1", [](E& e) { e.result->test.macro_f1 = kNan; }},
+            {"test.loss", [](E& e) { e.result->test.loss = kInfinite; }},
+            {"validation.rows", [](E& e) { e.result->validation.rows = -1; }},
+            {"test_confusion.true_class is 2", [](E& e) { e.result->test_confusion[0].true_class = 2; }},
+            {"test_confusion.count", [](E& e) { e.result->test_confusion[0].count = -3; }},
+            {"a cell twice",
+             [](E& e) {
+                 e.result->test_confusion[1] = {0, 1, 9};
+             }},
+            {"different lengths", [](E& e) { e.result->test_predictions.probability.pop_back(); }},
+            {"a line of the data twice",
+             [](E& e) {
+                 e.result->test_predictions.row = {5, 5};
+             }},
+            {"not in the order",
+             [](E& e) {
+                 e.result->test_predictions.row = {5, 2};
+             }},
+            {"test_predictions.row is 0", [](E& e) { e.result->test_predictions.row[0] = 0; }},
+            {"predicted_class is -1", [](E& e) { e.result->test_predictions.predicted_class[1] = -1; }},
+            {"probability is 2", [](E& e) { e.result->test_predictions.probability[0] = 2; }},
+            {"class_probabilities are of 3",
+             [](E& e) { e.result->test_predictions.class_probabilities.rows = 3; }},
+            {"class_probabilities cannot be read",
+             [](E& e) {
+                 e.result->test_predictions.class_probabilities.data.values = {1, 2, 3};
+             }},
+            {"data.mean_tokens", [](E& e) { e.result->data.mean_tokens = kNan; }},
+            {"data.leaks.part", [](E& e) { e.result->data.leaks[0].part = "train"; }},
+            {"data.leaks.share", [](E& e) { e.result->data.leaks[0].share = 2; }},
+            {"model.sha256", [](E& e) { e.result->model->sha256 = "../../etc"; }},
+            {"model.bytes", [](E& e) { e.result->model->bytes = -5; }},
+            {"named.part is 'xyz'", [](E& e) { e.result->named[1].part = "xyz"; }},
+            {"named.name", [](E& e) { e.result->named[0].name = ""; }},
+            {"named.name", [](E& e) { e.result->named[0].name = "a\xff"; }},
+            {"the metric 'f1' is nan", [](E& e) { e.result->named[0].value = kNan; }},
+            {"the metric 'f1' is inf", [](E& e) { e.result->named[0].value = kInfinite; }},
+            {"the metric 'f1' is there twice", [](E& e) { e.result->named[1].part = "test"; }},
+            {"epoch 1 after epoch 1", [](E& e) { e.epochs[1].epoch = 1; }},
+            {"epoch is 0", [](E& e) { e.epochs[0].epoch = 0; }},
+            {"learning_rate", [](E& e) { e.epochs[0].learning_rate = kNan; }},
+            {"seconds", [](E& e) { e.epochs[0].seconds = -1; }},
+            {"validation.accuracy", [](E& e) { e.epochs[0].validation.accuracy = -1; }},
+        });
+}
+
+TEST(MessageChecksTest, TheResultOfAnAttemptThatFailedIsNotLookedAt) {
+    AttemptEnded ended = good_end();
+    ended.cause = Cause::user_error;
+    ended.result->total_seconds = kNan;
+    EXPECT_FALSE(validate(Message(ended)));
+}
+
+TEST(MessageChecksTest, ReportsOutOfRangeAreRefused) {
+    each_is_refused<Heartbeat>(Heartbeat{5, 6}, {
+                                                    {"step", [](Heartbeat& beat) { beat.step = -1; }},
+                                                    {"advances", [](Heartbeat& beat) { beat.advances = -1; }},
+                                                });
+    AttemptProgress progress{{7, 1}, {}};
+    progress.progress.loss = kNan;
+    each_is_refused<AttemptProgress>(
+        progress,
+        {
+            {"progress.step is -1", [](AttemptProgress& p) { p.progress.step = -1; }},
+            {"tokens_per_second", [](AttemptProgress& p) { p.progress.tokens_per_second = kInfinite; }},
+        });
+    each_is_refused<AttemptResumed>(
+        AttemptResumed{{7, 3}, {2, 25, 40, 2, "step-25", kHash, 5}},
+        {
+            {"point.attempt is 4", [](AttemptResumed& r) { r.point.attempt = 4; }},
+            {"point.step is 41", [](AttemptResumed& r) { r.point.step = 41; }},
+            {"point.epochs", [](AttemptResumed& r) { r.point.epochs = -1; }},
+            {"point.sha256", [](AttemptResumed& r) { r.point.sha256 = "x"; }},
+        });
+    each_is_refused<CheckpointWritten>(
+        CheckpointWritten{{7, 3}, {3, 25, "step-25", kHash, 5}},
+        {
+            {"checkpoint.step", [](CheckpointWritten& c) { c.checkpoint.step = -25; }},
+            {"checkpoint.bytes", [](CheckpointWritten& c) { c.checkpoint.bytes = -25; }},
+            {"checkpoint.sha256", [](CheckpointWritten& c) { c.checkpoint.sha256 = "'; DROP TABLE jobs"; }},
+        });
+    each_is_refused<WorkerExited>(WorkerExited{"pilot-1", 1, 9, ""},
+                                  {
+                                      {"name", [](WorkerExited& e) { e.name = "a/b"; }},
+                                      {"exit_code", [](WorkerExited& e) { e.exit_code = -1; }},
+                                      {"signal", [](WorkerExited& e) { e.signal = 1000; }},
+                                  });
+}
+
+TEST(MessageChecksTest, WordsOfPeersAreCleaned) {
+    EXPECT_EQ(cleaned("plain \xC3\xA4", 100, Lines::one), "plain \xC3\xA4");
+    EXPECT_EQ(cleaned("a\nb\tc", 100, Lines::one), "a b c");
+    EXPECT_EQ(cleaned("a\nb\tc\r", 100, Lines::several), "a\nb\tc ");
+    EXPECT_EQ(cleaned("\x1b[31mred\x7f", 100, Lines::several), " [31mred ");
+    EXPECT_EQ(cleaned("a\xff\xC2\x85z", 100, Lines::one), "a\xEF\xBF\xBD z");
+    EXPECT_EQ(cleaned("0123456789", 8, Lines::one), "01234...");
+    EXPECT_EQ(cleaned("\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4", 7, Lines::one), "\xC3\xA4\xC3\xA4...");
+    EXPECT_EQ(cleaned(std::string(1'000'000, '\xff'), 1000, Lines::one).size(), 999U);
+}
+
+TEST(MessageChecksTest, AMessageSaysOfWhichAttemptItIs) {
+    EXPECT_EQ(attempt_of(AttemptEnded{{7, 2}, {}, "", {}}), (AttemptId{7, 2}));
+    ParcelOffer offer;
+    offer.parcel.attempt = {8, 1};
+    EXPECT_EQ(attempt_of(offer), (AttemptId{8, 1}));
+    EXPECT_EQ(attempt_of(Heartbeat{}), std::nullopt);
+    EXPECT_EQ(type_of(offer), "parcel_offer");
+    EXPECT_EQ(type_of(UnknownMessage{"later\n"}), "later ");
+}
+
+}  // namespace
+}  // namespace orchestrate

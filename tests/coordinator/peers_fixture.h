@@ -1,0 +1,173 @@
+// A dispatcher with a job store in memory, jobs of a training and of a command, and workers that a test speaks for.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <spdlog/sinks/null_sink.h>
+#include <sqlite3.h>
+
+#include "coordinator/dispatcher.h"
+#include "results/schema.h"
+#include "tests/coordinator/small_life.h"
+
+namespace orchestrate::test {
+
+// One connection, as the coordinator sees it.
+class Wire final : public Peer {
+  public:
+    void send(const Message& message) override { messages.push_back(message); }
+    void close() override { closed = true; }
+
+    // The newest message of a type; null: there is none.
+    template <class Content>
+    const Content* last() const {
+        for (auto message = messages.rbegin(); message != messages.rend(); ++message) {
+            if (const auto* content = std::get_if<Content>(&*message)) {
+                return content;
+            }
+        }
+        return nullptr;
+    }
+
+    std::vector<Message> messages;
+    bool closed = false;
+};
+
+class IdleSite final : public Site {
+  public:
+    explicit IdleSite(std::vector<std::string>& events) : events_(events) {}
+    void start(const std::string& worker, int ranks) override {
+        events_.push_back("start " + worker + " " + std::to_string(ranks));
+    }
+    void stop(const std::string& worker, std::chrono::milliseconds /*grace*/) override {
+        events_.push_back("stop " + worker);
+    }
+    std::vector<SiteWorkerExit> take_exits() override { return {}; }
+    bool has_processes() const override { return false; }
+
+  private:
+    std::vector<std::string>& events_;
+};
+
+class PeersWorld final : public Surroundings {
+  public:
+    static constexpr const char* kModels = "/db.d/models";
+
+    // Half of the jobs are trainings (ids 1 to `jobs`), half commands that report the metric "v".
+    explicit PeersWorld(int jobs = 4)
+        : database_("file:peers-" + std::to_string(++made()) + "?mode=memory&cache=shared", kOpen),
+          store_(prepared(), {.grouped = true, .vfs = {}, .network_file_system = {}, .sync = true}),
+          dispatcher_(
+              {"1", std::chrono::milliseconds(4000), {}, "/logs", kModels}, store_, *this,
+              std::make_shared<spdlog::logger>("null", std::make_shared<spdlog::sinks::null_sink_st>())) {
+        Study study;
+        study.name = "s";
+        study.file = "/s.toml";
+        const auto row = store_.begin_study(study);
+        std::vector<std::uint64_t> seeds;
+        for (int seed = 1; seed <= jobs; ++seed) {
+            seeds.push_back(static_cast<std::uint64_t>(seed));
+        }
+        Variant command = variant_of("command", JobConfig{}.model.head_width, seeds);
+        command.config.command.emplace();
+        command.config.command->run = {"true"};
+        command.resources.metrics = {"v"};
+        Stage stage;
+        stage.name = "ablation";
+        jobs_ = store_.sync_stage(row, 0, stage, {variant_of("training", 8, seeds), command}, {});
+        dispatcher_.add_jobs(jobs_, 0, row);
+        dispatcher_.add_site("local", std::make_unique<IdleSite>(site_events), 2);
+    }
+
+    std::chrono::steady_clock::time_point now() override { return clock; }
+    void note(const std::string& line) override { notes.push_back(line); }
+    bool has_ended(const std::string& /*host*/, std::int64_t /*process*/) override { return false; }
+    CheckpointPlan plan_checkpoints(const AttemptId& /*attempt*/,
+                                    std::vector<StoredCheckpoint> /*stored*/) override {
+        return {};
+    }
+    void keep_checkpoints(const AttemptId& /*current*/,
+                          const std::vector<StoredCheckpoint>& /*kept*/) override {}
+    void remove_checkpoints(std::int64_t /*job*/) override {}
+    std::vector<std::int64_t> jobs_with_checkpoints() override { return {}; }
+    std::string allocation_state(const std::string& /*site*/) override { return ""; }
+
+    Dispatcher& dispatcher() { return dispatcher_; }
+    JobStore& store() { return store_; }
+    // The same database, for what a test wants to see or to spoil.
+    SQLite::Database& database() { return database_; }
+
+    static Hello hello(const std::string& name, std::int64_t process = 1) {
+        Hello hello;
+        hello.role = Role::worker;
+        hello.name = name;
+        hello.host = "host";
+        hello.process_id = process;
+        hello.device = "cpu";
+        hello.log_folder = "/logs";
+        return hello;
+    }
+
+    // Whether the worker is taken.
+    bool connect(const std::shared_ptr<Wire>& wire, const Hello& hello) {
+        const bool taken = dispatcher_.worker_connected(wire, hello);
+        dispatcher_.commit();
+        return taken;
+    }
+    std::shared_ptr<Wire> connect(const std::string& name) {
+        auto wire = std::make_shared<Wire>();
+        connect(wire, hello(name));
+        return wire;
+    }
+    void say(const std::string& worker, const std::shared_ptr<Wire>& wire, const Message& message) {
+        dispatcher_.worker_said(worker, wire, message);
+        dispatcher_.commit();
+    }
+    // Lets the jobs from..to wait (positions: trainings first).
+    void schedule(std::size_t from, std::size_t to) {
+        dispatcher_.schedule({jobs_.begin() + static_cast<std::ptrdiff_t>(from),
+                              jobs_.begin() + static_cast<std::ptrdiff_t>(to)});
+        dispatcher_.commit();
+    }
+    std::string text(const std::string& sql) { return database_.execAndGet(sql).getString(); }
+    std::string state(std::int64_t job) {
+        return text("SELECT state FROM jobs WHERE id = " + std::to_string(job));
+    }
+    std::string end_of(const AttemptId& attempt) {
+        return text("SELECT coalesce(cause, 'open') || ': ' || message FROM attempts WHERE job_id = " +
+                    std::to_string(attempt.job) + " AND number = " + std::to_string(attempt.number));
+    }
+    std::string identity(std::int64_t job) {
+        return text("SELECT identity FROM jobs WHERE id = " + std::to_string(job));
+    }
+    bool said(const std::string& part) const {
+        return std::any_of(notes.begin(), notes.end(),
+                           [&](const std::string& line) { return line.find(part) != std::string::npos; });
+    }
+    const std::vector<StoredJob>& jobs() const { return jobs_; }
+
+    std::chrono::steady_clock::time_point clock{std::chrono::hours(1)};
+    std::vector<std::string> notes;
+    std::vector<std::string> site_events;
+
+  private:
+    static constexpr int kOpen = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI;
+    static int& made() {
+        static int count = 0;
+        return count;
+    }
+    SQLite::Database prepared() {
+        prepare_schema(database_);
+        return {"file:peers-" + std::to_string(made()) + "?mode=memory&cache=shared", kOpen};
+    }
+
+    SQLite::Database database_;
+    JobStore store_;
+    Dispatcher dispatcher_;
+    std::vector<StoredJob> jobs_;
+};
+
+}  // namespace orchestrate::test
