@@ -2,6 +2,7 @@
 #include <cmath>
 #include <string_view>
 
+#include "common/command_identity.h"
 #include "common/job_config.h"
 #include "common/sha256.h"
 
@@ -127,8 +128,18 @@ std::string canonical_json(const JobConfig& config) {
     return text;
 }
 
+bool has_absolute_program(const JobConfig& config) {
+    return config.command && !config.command->run.empty() && config.command->run.front().starts_with('/');
+}
+
 std::string job_identity(const JobConfig& config) {
-    return sha256_hex(canonical_json(config));
+    if (!has_absolute_program(config)) {
+        return sha256_hex(canonical_json(config));
+    }
+    JobConfig anywhere = config;
+    std::string& program = anywhere.command->run.front();
+    program.erase(0, program.rfind('/') + 1);
+    return sha256_hex(canonical_json(anywhere));
 }
 
 }  // namespace orchestrate

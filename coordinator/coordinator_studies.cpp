@@ -9,6 +9,7 @@
 #include "common/time_text.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/local_devices.h"
+#include "coordinator/study_owner.h"
 #include "results/job_lookup.h"
 
 namespace orchestrate {
@@ -69,6 +70,10 @@ StudyRun& Coordinator::begin(Study study, OldFailures old_failures) {
 }
 
 bool Coordinator::add(Study study) {
+    if (const auto conflict =
+            store_.read([&](SQLite::Database& database) { return name_conflict(study, database); })) {
+        throw UserError(*conflict);
+    }
     const auto stored = store_.studies();
     const bool was_killed = std::any_of(stored.begin(), stored.end(), [&](const StoredStudy& known) {
         return known.name == study.name && known.state == StudyState::running;
@@ -138,6 +143,11 @@ asio::awaitable<StudyAccepted> Coordinator::submit(SubmitStudy submission) {
             co_return reply;
         }
         check_cluster(study);
+        if (const auto conflict =
+                store_.read([&](SQLite::Database& database) { return name_conflict(study, database); })) {
+            reply.refused = *conflict;
+            co_return reply;
+        }
         begin(std::move(study), OldFailures::ask_again);
         note_study(reply.study, "study " + reply.study + " was submitted");
         wake();

@@ -5,6 +5,7 @@
 #include <memory>
 #include <stdexcept>
 
+#include "common/sha256.h"
 #include "common/time_text.h"
 #include "coordinator/stored_results.h"
 
@@ -69,6 +70,17 @@ EndedRows without_result(EndedRows rows) {
 std::int64_t last_row(StoreFile& file) {
     return file.read([](StoreDatabase& database) {
         return number_of(database, "SELECT coalesce(max(id), 0) FROM workers");
+    });
+}
+
+// A worker of an older version reports the SHA-256 of the job's whole configuration (see common/command_identity.h).
+bool is_of_job(const AttemptEnded& ended, const std::string& identity, StoreFile& file) {
+    if (ended.job_identity.empty() || ended.job_identity == identity) {
+        return true;
+    }
+    return file.read([&](StoreDatabase& database) {
+        BoundStatement query(database, "SELECT config FROM jobs WHERE id = ?", ended.attempt.job);
+        return query->executeStep() && sha256_hex(query->getColumn(0).getString()) == ended.job_identity;
     });
 }
 
@@ -458,7 +470,7 @@ std::optional<JobState> JobStore::promote(std::int64_t job, std::int64_t pause_a
 
 std::optional<JobTransition> JobStore::end_attempt(AttemptEnded ended, const RetryLimits& limits) {
     JobRecord* record = record_if_current(ended.attempt);
-    if (record == nullptr || (!ended.job_identity.empty() && ended.job_identity != record->identity)) {
+    if (record == nullptr || !is_of_job(ended, record->identity, file_)) {
         return std::nullopt;
     }
     // A study may have asked for more of it since the attempt began.

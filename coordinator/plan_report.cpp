@@ -8,11 +8,13 @@
 
 #include "common/host.h"
 #include "common/vocabulary.h"
+#include "coordinator/dry_run.h"
 #include "coordinator/local_capacity.h"
 #include "coordinator/plan_space.h"
 #include "coordinator/read_database.h"
 #include "coordinator/sites.h"
 #include "coordinator/stored_study.h"
+#include "coordinator/study_owner.h"
 #include "results/cost_estimate.h"
 #include "results/display_width.h"
 #include "results/power.h"
@@ -50,8 +52,12 @@ int ranks_at_a_time(const Study& study, const PlanArguments& arguments) {
 class PlanReport {
   public:
     PlanReport(const Study& study, const PlanArguments& arguments, SQLite::Database* database,
-               const std::optional<MeasuredJob>& calibration)
-        : study_(study), arguments_(arguments), database_(database), calibration_(calibration) {}
+               const DryRun* planned, const std::optional<MeasuredJob>& calibration)
+        : study_(study),
+          arguments_(arguments),
+          database_(database),
+          planned_(planned),
+          calibration_(calibration) {}
 
     std::string render() {
         collect_jobs();
@@ -63,57 +69,64 @@ class PlanReport {
     }
 
   private:
-    // The jobs to be run, each once; what depends on the winner of a search stands beside the file's base.
+    // The jobs to be run, each once; what depends on jobs that are still to be run stands beside the best so far, or the
+    // file's base.
     void collect_jobs() {
-        const auto states = database_ ? job_states(*database_) : std::unordered_map<std::string, JobState>{};
-        const auto stored = database_ ? stored_record(*database_, study_.name) : std::nullopt;
-        const auto baseline_of = stored ? stored_baselines(study_, *database_, *stored) : BaselineOf{};
         std::set<std::string> seen;
-        int stage_number = 0;
-        for (const auto& stage : study_.stages) {
-            const auto baseline =
-                stage.baseline_stage.empty() || !baseline_of ? std::nullopt : baseline_of(stage);
-            guesses_baseline_ = guesses_baseline_ || (!stage.baseline_stage.empty() && !baseline);
-            const auto variants = study_.expand(stage, baseline.value_or(study_.base));
+        for (std::size_t place = 0; place < study_.stages.size(); ++place) {
+            const Stage& stage = study_.stages[place];
+            const auto variants =
+                planned_ ? planned_->stages.at(place).variants : study_.expand(stage, study_.base);
+            const bool is_beside_base = !planned_ || planned_->stages[place].start.empty();
+            guesses_baseline_ = guesses_baseline_ || (!stage.baseline_stage.empty() && is_beside_base);
             paused_ += stage.halving.rungs.empty() ? 0 : static_cast<std::int64_t>(variants.size());
             for (const auto& variant : variants) {
                 for (const auto& run : variant.runs) {
-                    add_job(job_of(variant, run), variant.resources.ranks, stage_number, states, seen);
+                    add_job(job_of(variant, run), variant.resources.ranks, static_cast<int>(place), seen);
                 }
-                note_runs(stage, variant);
+                if (stage.kind == StageKind::ablation && !variant.is_baseline) {
+                    note_pairs(variants.front(), variant);
+                }
             }
-            ++stage_number;
         }
     }
 
-    void add_job(JobConfig config, int ranks, int stage,
-                 const std::unordered_map<std::string, JobState>& states, std::set<std::string>& seen) {
+    void add_job(JobConfig config, int ranks, int stage, std::set<std::string>& seen) {
         const std::string identity = job_identity(config);
         if (!seen.insert(identity).second) {
             return;
         }
-        if (const auto state = states.find(identity); state != states.end()) {
-            if (state->second == JobState::succeeded) {
+        if (planned_) {
+            const auto state = planned_->states.find(identity);
+            const bool is_known = state != planned_->states.end();
+            if (is_known && (state->second == JobState::succeeded || state->second == JobState::paused)) {
                 ++done_;
+                stopped_ += state->second == JobState::paused ? 1 : 0;
                 return;
             }
-            ++known_;
+            known_ += planned_->known.contains(identity) ? 1 : 0;
         }
         to_run_.push_back({std::move(config), ranks, stage});
     }
 
-    // The fewest pairs of any variant with the baseline.
-    void note_runs(const Stage& stage, const Variant& variant) {
-        if (stage.kind == StageKind::ablation) {
-            pairs_ = std::min(pairs_, static_cast<std::int64_t>(variant.runs.size()));
+    // The fewest pairs of any variant with the baseline: runs of equal seeds, folds and splits.
+    void note_pairs(const Variant& baseline, const Variant& variant) {
+        std::set<int> of_baseline;
+        for (const auto& run : baseline.runs) {
+            of_baseline.insert(run.pair);
         }
-        has_ablations_ = has_ablations_ || (stage.kind == StageKind::ablation && !variant.is_baseline);
+        const auto pairs = std::count_if(variant.runs.begin(), variant.runs.end(),
+                                         [&](const Run& run) { return of_baseline.contains(run.pair); });
+        pairs_ = std::min(pairs_, static_cast<std::int64_t>(pairs));
+        has_ablations_ = true;
     }
 
     void report_done() {
         if (done_ + known_ > 0) {
-            text_ += fmt::format("{} done already, in this study or another; {} to run\n",
-                                 counted(done_, "job"), to_run_.size());
+            const std::string stopped =
+                stopped_ > 0 ? fmt::format(" ({} of them stopped at a rung)", stopped_) : "";
+            text_ += fmt::format("{} done already, in this study or another{}; {} to run\n",
+                                 counted(done_, "job"), stopped, to_run_.size());
         }
     }
 
@@ -217,10 +230,12 @@ class PlanReport {
     const Study& study_;
     const PlanArguments& arguments_;
     SQLite::Database* database_;
+    const DryRun* planned_;
     const std::optional<MeasuredJob>& calibration_;
     std::int64_t paused_ = 0;  // jobs that may wait at rungs
     std::vector<PlannedJob> to_run_;
     std::size_t done_ = 0;
+    std::size_t stopped_ = 0;
     std::size_t known_ = 0;
     std::int64_t pairs_ = std::numeric_limits<std::int64_t>::max();
     bool has_ablations_ = false;
@@ -228,19 +243,57 @@ class PlanReport {
     std::string text_;
 };
 
+// The database and what a run of the study would do with it; nothing of both where there is none.
+struct Known {
+    std::optional<SQLite::Database> database;
+    std::optional<DryRun> planned;
+};
+
+Known what_is_known(const Study& study, const std::filesystem::path& path) {
+    Known known;
+    if (std::filesystem::exists(path)) {
+        known.database.emplace(open_to_read(path));
+        if (!known.database->tableExists("studies")) {
+            known.database.reset();
+        } else {
+            known.planned = dry_run(study, *known.database);
+        }
+    }
+    return known;
+}
+
+std::string report_of(const Study& study, const PlanArguments& arguments, Known& known,
+                      const std::optional<MeasuredJob>& calibration) {
+    std::string text;
+    if (known.database) {
+        if (const auto conflict = name_conflict(study, *known.database)) {
+            text = wrapped_note("run would refuse it: " + *conflict, 0);
+        }
+        text += difference_to_stored(study, *known.database, *known.planned);
+    }
+    return text + PlanReport(study, arguments, known.database ? &*known.database : nullptr,
+                             known.planned ? &*known.planned : nullptr, calibration)
+                      .render();
+}
+
 }  // namespace
 
 std::string plan_report(const Study& study, const PlanArguments& arguments,
                         const std::optional<MeasuredJob>& calibration) {
-    std::optional<SQLite::Database> database;
-    if (std::filesystem::exists(arguments.database)) {
-        database.emplace(open_to_read(arguments.database));
-        if (!database->tableExists("studies")) {
-            database.reset();
-        }
-    }
-    return difference_to_last_run(study, arguments.database) +
-           PlanReport(study, arguments, database ? &*database : nullptr, calibration).render();
+    Known known = what_is_known(study, arguments.database);
+    return report_of(study, arguments, known, calibration);
+}
+
+std::string whole_plan(const Study& study, const PlanArguments& arguments,
+                       const std::optional<MeasuredJob>& calibration) {
+    Known known = what_is_known(study, arguments.database);
+    return (known.planned ? render_plan(study, known.planned->stages) : render_plan(study)) +
+           report_of(study, arguments, known, calibration);
+}
+
+std::string difference_to_last_run(const Study& study, const std::filesystem::path& path) {
+    Known known = what_is_known(study, path);
+    return known.database ? difference_to_stored(study, *known.database, *known.planned) : "";
 }
 
 }  // namespace orchestrate

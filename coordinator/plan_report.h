@@ -15,4 +15,8 @@ namespace orchestrate {
 std::string plan_report(const Study& study, const PlanArguments& arguments,
                         const std::optional<MeasuredJob>& calibration = {});
 
+// The same below the plan itself (render_plan), with the stages as they would be run by what the database knows.
+std::string whole_plan(const Study& study, const PlanArguments& arguments,
+                       const std::optional<MeasuredJob>& calibration);
+
 }  // namespace orchestrate

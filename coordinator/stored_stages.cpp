@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "common/command_identity.h"
 #include "common/sha256.h"
 #include "common/time_text.h"
 
@@ -35,12 +36,15 @@ struct JobSurroundings {
 StoredJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
                           const JobSurroundings& surroundings, OldFailures old_failures) {
     const std::string config_text = canonical_json(config);
-    const std::string identity = sha256_hex(config_text);
+    const bool may_have_moved = has_absolute_program(config);
+    const std::string identity = may_have_moved ? job_identity(config) : sha256_hex(config_text);
     StoredJob job;
     job.resources = surroundings.resources;
     BoundStatement known(
-        database, "SELECT id, state, failures, resources, paths, by_person FROM jobs WHERE identity = ?",
-        identity);
+        database,
+        "SELECT id, state, failures, resources, paths, by_person, CASE WHEN ?2 THEN config END FROM jobs "
+        "WHERE identity = ?1",
+        identity, may_have_moved ? 1 : 0);
     if (!known->executeStep()) {
         execute(database,
                 "INSERT INTO jobs (identity, config, paths, ranks, resources, state, created_at) VALUES (?, "
@@ -76,17 +80,19 @@ StoredJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
         find_transition(state, goes_further ? JobEvent::promoted : JobEvent::asked_for).value();
     job.state = transition.to;
     job.failures = transition.clears_failures ? 0 : known->getColumn(2).getInt();
-    const bool as_asked_for = state == transition.to && resources == resources_text &&
+    const bool has_same_program = !may_have_moved || known->getColumn(6).getString() == config_text;
+    const bool as_asked_for = has_same_program && state == transition.to && resources == resources_text &&
                               known->getColumn(4).getString() == surroundings.paths;
     if (transition.to == JobState::succeeded) {
         job.resources = before;
     } else if (!as_asked_for) {
-        // Tried where its data lies now.
+        // Tried where its data and its program are now.
         execute(database,
-                "UPDATE jobs SET paths = ?, ranks = ?, resources = ?, finished_at = NULL, by_person = 0, "
+                "UPDATE jobs SET config = ?, paths = ?, ranks = ?, resources = ?, finished_at = NULL, "
+                "by_person = 0, "
                 "state = ?, failures = ? WHERE id = ?",
-                surroundings.paths, surroundings.resources.ranks, resources_text, to_string(transition.to),
-                job.failures, job.id);
+                config_text, surroundings.paths, surroundings.resources.ranks, resources_text,
+                to_string(transition.to), job.failures, job.id);
     }
     return job;
 }

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "coordinator/study_owner.h"
+
 namespace orchestrate {
 namespace {
 
@@ -114,41 +116,27 @@ std::optional<StudyRecord> stored_record(SQLite::Database& database, const std::
     return record;
 }
 
-BaselineOf stored_baselines(const Study& study, SQLite::Database& database, const StudyRecord& stored) {
-    const auto identities_of = [](const StudyRecord& record, const std::string& stage) {
-        std::vector<std::string> identities;
-        for (const auto& variant : record.variants) {
-            if (variant.stage == stage) {
-                identities.insert(identities.end(), variant.identities.begin(), variant.identities.end());
-            }
+std::string difference_to_stored(const Study& study, SQLite::Database& database, const DryRun& planned) {
+    const auto stored = stored_record(database, study.name);
+    if (name_conflict(study, database) || !stored || stored->variants.empty()) {
+        return {};
+    }
+    const auto record = record_of(study, planned.stages);
+    std::string text;
+    for (const auto& difference : compare(*stored, record)) {
+        if (difference.kind != VariantDifference::Kind::unchanged) {
+            text = "since the last run of this study:\n" + render_difference(*stored, record);
+            break;
         }
-        return identities;
-    };
-    const StudyRecord beside_base = record_of(study);
-    return [&study, &database, &stored, identities_of,
-            beside_base](const Stage& stage) -> std::optional<JobConfig> {
-        if (identities_of(beside_base, stage.baseline_stage) != identities_of(stored, stage.baseline_stage)) {
-            return std::nullopt;
+    }
+    for (std::size_t place = 0; !text.empty() && place < planned.stages.size(); ++place) {
+        if (!planned.stages[place].is_certain && !planned.stages[place].start.empty()) {
+            text += "stage " + study.stages[place].name +
+                    " is shown beside the best of the results so far; jobs that are still to run may change "
+                    "it\n";
         }
-        SQLite::Statement query(
-            database,
-            "SELECT variants.config FROM studies JOIN stages ON stages.study_id = studies.id "
-            "JOIN variants ON variants.stage_id = stages.id "
-            "WHERE studies.name = ? AND stages.name = ? AND variants.is_baseline = 1 AND "
-            "variants.hidden = 0");
-        query.bind(1, study.name);
-        query.bind(2, stage.name);
-        if (!query.executeStep()) {
-            return std::nullopt;
-        }
-        JobConfig baseline = study.base;
-        Json::parse(query.getColumn(0).getString()).get_to(baseline);
-        return baseline;
-    };
-}
-
-StudyRecord record_beside(const Study& study, SQLite::Database& database, const StudyRecord& stored) {
-    return record_of(study, stored_baselines(study, database, stored));
+    }
+    return text;
 }
 
 std::unordered_map<std::string, JobState> job_states(SQLite::Database& database) {

@@ -7,6 +7,7 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
+#include "coordinator/dry_run.h"
 #include "coordinator/job_store.h"
 #include "experiments/study_diff.h"
 
@@ -15,13 +16,8 @@ namespace orchestrate {
 // The rows that are shown of a study; nothing if it was never run.
 std::optional<StudyRecord> stored_record(SQLite::Database& database, const std::string& study);
 
-// The baselines that stages of the study were run with, of those that start from the best of an earlier stage which is
-// the same as before. Refers to its arguments.
-BaselineOf stored_baselines(const Study& study, SQLite::Database& database, const StudyRecord& stored);
-
-// The record of a study's file beside what was stored: a stage that starts from the best of an earlier one has the
-// baseline that it was run with, as long as that earlier stage is the same as before.
-StudyRecord record_beside(const Study& study, SQLite::Database& database, const StudyRecord& stored);
+// What changes beside what the database has of the study, if it is run as planned; empty if it has none or nothing differs.
+std::string difference_to_stored(const Study& study, SQLite::Database& database, const DryRun& planned);
 
 // States of all jobs of the database by identity.
 std::unordered_map<std::string, JobState> job_states(SQLite::Database& database);

@@ -51,7 +51,7 @@ int plan_study(const PlanArguments& arguments) {
         return 0;
     }
     const auto calibration = arguments.calibrate ? std::optional(calibrate(study)) : std::nullopt;
-    std::cout << render_plan(study) << plan_report(study, arguments, calibration);
+    std::cout << whole_plan(study, arguments, calibration);
     return 0;
 }
 
@@ -73,33 +73,6 @@ int explain(const std::string& field) {
 int print_schema() {
     std::cout << study_schema();
     return 0;
-}
-
-std::string difference_to_last_run(const Study& study, const std::filesystem::path& path) {
-    if (!std::filesystem::exists(path)) {
-        return {};
-    }
-    auto database = open_to_read(path);
-    if (!database.tableExists("studies")) {
-        return {};
-    }
-    auto stored = stored_record(database, study.name);
-    if (!stored || stored->variants.empty()) {
-        return {};
-    }
-    for (const auto& stage : study.stages) {
-        if (!stage.rows_stage.empty()) {
-            std::erase_if(stored->variants,
-                          [&](const VariantRecord& row) { return row.stage == stage.name; });
-        }
-    }
-    const auto record = record_beside(study, database, *stored);
-    for (const auto& difference : compare(*stored, record)) {
-        if (difference.kind != VariantDifference::Kind::unchanged) {
-            return "since the last run of this study:\n" + render_difference(*stored, record);
-        }
-    }
-    return {};
 }
 
 }  // namespace orchestrate

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "common/error.h"
 #include "coordinator/stage_ensembles.h"
@@ -84,20 +83,19 @@ void StudyRun::promote() {
 }
 
 bool StudyRun::begin_stage() {
-    notes_.clear();  // of a try that the store broke off
     const Stage& stage = study_.stages[stage_];
-    const auto baseline = baseline_of(stage);
-    if (!baseline) {
+    StageStart start = start_of_stage(study_, stage, row_, variants_of_, store_);
+    notes_ = start.notes;
+    if (start.variants.empty()) {
         tell_notes();
         outcome_ = StudyState::failed;
         return false;
     }
-    auto& variants = variants_of_[stage.name];
-    variants = stage.rows_stage.empty() ? study_.expand(stage, *baseline)
-                                        : study_.expand(stage, *baseline, rows_of(stage));
+    auto& variants = variants_of_[stage.name] = std::move(start.variants);
     const int position = static_cast<int>(stage_);
     const auto stored_jobs = store_.sync_stage(row_, position, stage, variants, study_.paths, old_failures_);
     stage_name_ = stage.name;
+    starts_[stage.name] = std::move(start.notes);
     dispatcher_.set_study_priority(row_, study_.priority);
     dispatcher_.set_retry_limits(row_, retry_limits(study_.retries));
     dispatcher_.set_expected_duration(
@@ -126,42 +124,6 @@ void StudyRun::tell_notes() {
     for (const auto& line : std::exchange(notes_, {})) {
         host_.note_study(study_.name, line);
     }
-}
-
-// The configuration that a stage starts from; nothing (said to the person) if no run of that earlier stage succeeded.
-std::optional<JobConfig> StudyRun::baseline_of(const Stage& stage) {
-    if (stage.baseline_stage.empty()) {
-        return study_.base;
-    }
-    const auto& variants = variants_of_[stage.baseline_stage];
-    const auto metrics =
-        store_.mean_metric(row_, stage.baseline_stage, stage.select_by, stage.select_part, stage.select_name);
-    const auto best = best_variant(metrics, stage.goal_of(stage.select_name));
-    if (!best) {
-        notes_.push_back("no run of stage '" + stage.baseline_stage + "' succeeded, so stage '" + stage.name +
-                         "' has no baseline to start from");
-        return std::nullopt;
-    }
-    notes_.push_back(fmt::format("best of {}: {} ({}), {} {:.4f}", stage.baseline_stage,
-                                 variants.at(*best).name, variants[*best].change, stage.selection(),
-                                 *metrics[*best]));
-    return variants[*best].config;
-}
-
-std::vector<Variant> StudyRun::rows_of(const Stage& stage) {
-    const auto& variants = variants_of_[stage.rows_stage];
-    std::vector<Variant> rows;
-    std::vector<std::string> names;
-    const auto differences =
-        store_.differences(row_, stage.rows_stage, stage.rows_by, stage.rows_part, stage.rows_name);
-    for (const std::size_t place : choose_rows(stage, differences)) {
-        rows.push_back(variants.at(place));
-        names.push_back(variants[place].name);
-    }
-    notes_.push_back(rows.empty() ? fmt::format("no row of {} is left for stage {} to go on with",
-                                                stage.rows_stage, stage.name)
-                                  : fmt::format("{} goes on with: {}", stage.name, fmt::join(names, "; ")));
-    return rows;
 }
 
 void StudyRun::take_jobs(const std::vector<StoredJob>& jobs) {

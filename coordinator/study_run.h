@@ -15,6 +15,7 @@
 #include "coordinator/job_counts.h"
 #include "coordinator/job_store.h"
 #include "coordinator/search_halving.h"
+#include "coordinator/stage_start.h"
 #include "experiments/study.h"
 
 namespace orchestrate {
@@ -66,6 +67,10 @@ class StudyRun {
     bool is_paused() const { return paused_; }
     void set_paused(bool paused) { paused_ = paused; }
     std::exception_ptr failure() const { return failure_; }
+    // Of the stages that have begun.
+    const VariantsOfStages& variants_of_stages() const { return variants_of_; }
+    // By stage: what was said of what it starts from.
+    const std::map<std::string, std::vector<std::string>>& starts_of_stages() const { return starts_; }
     std::chrono::steady_clock::time_point began_at() const { return began_at_; }
     std::optional<std::chrono::steady_clock::time_point> ended_at() const { return ended_at_; }
     void set_ended_at(std::chrono::steady_clock::time_point at) { ended_at_ = at; }
@@ -73,8 +78,6 @@ class StudyRun {
   private:
     // False: the study cannot go on, and has ended.
     bool begin_stage();
-    std::optional<JobConfig> baseline_of(const Stage& stage);
-    std::vector<Variant> rows_of(const Stage& stage);
     // Promotes what may be trained further.
     void promote();
     bool stage_is_over() const;
@@ -89,8 +92,9 @@ class StudyRun {
     StudyHost& host_;
     std::chrono::steady_clock::time_point began_at_;
     std::optional<std::chrono::steady_clock::time_point> ended_at_;
-    std::map<std::string, std::vector<Variant>> variants_of_;  // by stage
-    std::vector<JobCounts> stages_;                            // one at least
+    VariantsOfStages variants_of_;
+    std::map<std::string, std::vector<std::string>> starts_;
+    std::vector<JobCounts> stages_;  // one at least
     JobCounts all_jobs_;
     std::size_t stage_ = 0;
     bool stage_begun_ = false;

@@ -10,6 +10,7 @@
 #include "common/used_layers.h"
 #include "experiments/ablation.h"
 #include "experiments/ablation_names.h"
+#include "experiments/escaped_text.h"
 
 namespace orchestrate {
 namespace {
@@ -199,8 +200,9 @@ class Alternatives {
             edit.field = factor_.list;
             edit.value = {std::move(rest), factor_.where};
             edit.where = factor_.where;
-            result.push_back({(keeps ? "only " : "without ") + readable_column(as_argument((*list)[chosen])),
-                              {std::move(edit)}});
+            result.push_back(
+                {(keeps ? "only " : "without ") + readable_column(escaped_text(as_argument((*list)[chosen]))),
+                 {std::move(edit)}});
         }
         return result;
     }

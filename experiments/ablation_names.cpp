@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "experiments/escaped_text.h"
+
 namespace orchestrate {
 namespace {
 
@@ -21,8 +23,8 @@ void add_features(Edit::Kind kind, const std::string& word, const std::vector<co
     for (const Edit* edit : edits) {
         if (edit->kind == kind) {
             for (const auto& feature : edit->features) {
-                columns.push_back(feature);
-                readable.push_back(readable_column(feature));
+                columns.push_back(escaped_text(feature));
+                readable.push_back(readable_column(escaped_text(feature)));
             }
         }
     }

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "common/error.h"
-#include "experiments/value.h"
+#include "experiments/overrides.h"
 
 namespace orchestrate {
 

@@ -22,7 +22,9 @@ Field run() {
         for (const auto& item : list ? *list : std::vector<Value>{}) {
             const auto* word = item.as_text();
             if (!word || (word->empty() && words.empty())) {
-                report_unfit(item, "command.run", "a text, one for each argument", mistakes);
+                report_unfit(item,
+                             words.empty() ? "the program in command.run" : "an argument in command.run",
+                             words.empty() ? "the name of a program" : "a text", mistakes);
                 return;
             }
             words.push_back(*word);
@@ -110,10 +112,11 @@ Field metrics() {
 std::vector<Field> command_fields() {
     return {
         run(),
-        names("command.files", "file", AT(command.files),
-              "Files whose content the results depend on, as the command finds them: relative to its folder. "
-              "They "
-              "are part of what a job is; a worker that finds other content refuses it."),
+        names(
+            "command.files", "file", AT(command.files),
+            "Files whose content the results depend on, relative to the command's folder: files, directories "
+            "(all below them) and patterns such as `src/*.py` and `**/*.py`; hidden ones only by name. They "
+            "are part of what a job is; a worker that finds other content refuses it."),
         path("command.folder", AT(paths.command_folder),
              "Where the command runs; every worker must see it. Default: the folder of the study file."),
         metrics(),

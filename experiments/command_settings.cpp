@@ -3,10 +3,12 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "common/command_arguments.h"
 #include "common/error.h"
 #include "common/sha256.h"
+#include "experiments/command_files.h"
 
 namespace orchestrate {
 namespace {
@@ -74,32 +76,76 @@ std::vector<CommandFile> hashed_files(const Settings& settings, const GivenField
             continue;
         }
         try {
-            Sha256 hash;
-            hash.add_file(folder / name);
-            files.push_back({name, hash.hex()});
+            const auto found = files_of_entry(folder, name);
+            if (found.empty()) {
+                mistakes.error(where, "command.files '" + name + "' stands for no file in '" +
+                                          folder.string() +
+                                          "'; expected a file, a directory with files, or a pattern such as "
+                                          "\"src/*.py\"");
+            }
+            for (const auto& file : found) {
+                Sha256 hash;
+                hash.add_file(folder / file);
+                files.push_back({file, hash.hex()});
+            }
         } catch (const UserError& error) {
             mistakes.error(where, error.what());
         }
     }
-    std::sort(files.begin(), files.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+    const auto by_name = [](const auto& a, const auto& b) { return a.name < b.name; };
+    std::sort(files.begin(), files.end(), by_name);
+    // A file may be named and be one of a pattern.
+    files.erase(std::unique(files.begin(), files.end()), files.end());
     return files;
 }
 
-// A script that is not among the files may change without its jobs being run again.
-void warn_of_unnamed_files(const Settings& settings, const Value& run, Mistakes& mistakes) {
+bool is_named(const std::vector<CommandFile>& files, const std::string& path) {
+    const auto normal = std::filesystem::path(path).lexically_normal();
+    return std::any_of(files.begin(), files.end(), [&](const CommandFile& file) {
+        return std::filesystem::path(file.name).lexically_normal() == normal;
+    });
+}
+
+// A script, or what it imports, that is not among the files may change without its jobs being run again.
+void warn_of_unnamed_files(const Settings& settings, const std::vector<CommandFile>& files, const Value& run,
+                           Mistakes& mistakes) {
+    const std::filesystem::path folder = settings.paths.command_folder;
+    std::vector<std::string> scripts;
     for (const auto& word : settings.command.run) {
         std::error_code unknown;
-        const auto& files = settings.command.files;
-        if (!std::filesystem::path(word).is_absolute() &&
-            std::find(files.begin(), files.end(), word) == files.end() &&
-            std::filesystem::is_regular_file(std::filesystem::path(settings.paths.command_folder) / word,
-                                             unknown)) {
-            mistakes.warning(run.where,
-                             "'" + word +
-                                 "' is not among command.files: jobs that are done are not run again when "
-                                 "it changes; expected command.files = [\"" +
-                                 word + "\"]");
+        if (!std::filesystem::path(word).is_absolute() && !is_named(files, word) &&
+            std::filesystem::is_regular_file(folder / word, unknown)) {
+            scripts.push_back(word);
         }
+    }
+    std::vector<std::string> imported;
+    for (const auto& file : imported_files(folder, settings.command.run)) {
+        if (!is_named(files, file) && std::find(scripts.begin(), scripts.end(), file) == scripts.end()) {
+            imported.push_back(file);
+        }
+    }
+    std::vector<std::string> expected = settings.command.files;
+    expected.insert(expected.end(), scripts.begin(), scripts.end());
+    expected.insert(expected.end(), imported.begin(), imported.end());
+    for (auto& name : expected) {
+        name = '"' + name + '"';
+    }
+    const std::string files_to_name =
+        "expected command.files = [" + fmt::format("{}", fmt::join(expected, ", ")) + "]";
+    for (const auto& script : scripts) {
+        mistakes.warning(run.where,
+                         "'" + script +
+                             "' is not among command.files: jobs that are done are not run again when "
+                             "it changes; " +
+                             files_to_name);
+    }
+    if (!imported.empty()) {
+        const bool is_one = imported.size() == 1;
+        mistakes.warning(run.where,
+                         "the command imports " + join_and(imported) + ", which " + (is_one ? "is" : "are") +
+                             " not among command.files: jobs that are done are not run again when " +
+                             (is_one ? "it changes; " : "they change; ") + files_to_name +
+                             " (or a pattern, e.g. \"*.py\")");
     }
 }
 
@@ -132,7 +178,6 @@ void settle_command(Settings& settings, const GivenFields& given, const std::vec
                        "run = [\"python3\", \"train.py\"]");
     } else {
         check_names_in_braces(settings, parameters, run->second, mistakes);
-        warn_of_unnamed_files(settings, run->second, mistakes);
     }
     if (!given.contains("command.metrics")) {
         mistakes.error(section,
@@ -141,6 +186,9 @@ void settle_command(Settings& settings, const GivenFields& given, const std::vec
     }
     command.run = settings.command.run;
     command.files = hashed_files(settings, given, mistakes);
+    if (run != given.end()) {
+        warn_of_unnamed_files(settings, command.files, run->second, mistakes);
+    }
     settings.job = JobConfig{};
     settings.job.command = std::move(command);
 }

@@ -2,6 +2,7 @@
 
 #include "experiments/fields.h"
 #include "experiments/includes.h"
+#include "experiments/overrides.h"
 #include "experiments/variables.h"
 
 namespace orchestrate {
@@ -42,7 +43,7 @@ void keep_numbers(Value& value, const Value& in_file) {
             }
         }
     } else if (const auto* integer = value.as_integer();
-               integer && std::holds_alternative<double>(in_file.data)) {
+               integer && std::holds_alternative<double>(in_file.data) && is_exact_number(*integer)) {
         value.data = static_cast<double>(*integer);
     }
 }
@@ -58,10 +59,11 @@ void say_command_folder(Value& canonical, const std::string& folder) {
     }
 }
 
-const Value* parameters_of(const Value& root) {
+// A section of the file; an empty table where there is none.
+Value section_of(const Value& root, const char* name) {
     const auto* table = root.as_table();
-    const auto* entry = table ? table->find("parameters") : nullptr;
-    return entry ? &entry->value : nullptr;
+    const auto* entry = table ? table->find(name) : nullptr;
+    return entry ? entry->value : Value{ValueTable{}, {}};
 }
 
 }  // namespace
@@ -84,21 +86,23 @@ ComposedStudy compose_study(std::shared_ptr<const SourceText> source,
     study.source = std::move(source);
     study.root = read_with_includes(study.source, study.is_composed, mistakes);
     mistakes.throw_if_any();
-    if (const auto* parameters = parameters_of(study.root)) {
-        study.parameters_in_file = *parameters;
-    }
+    study.parameters_in_file = section_of(study.root, "parameters");
+    const Value variables_in_file = section_of(study.root, "variables");
     for (const auto& text : overrides) {
         apply_override(study.root, text, mistakes);
     }
+    const std::size_t before = mistakes.errors();
+    const bool has_variables =
+        replace_variables(study.root, variables_in_file, study.parameters_in_file, mistakes);
+    check_characters(study.root, mistakes);
+    if (mistakes.errors() != before) {
+        mistakes.throw_if_any();  // else each would be a second mistake where it is used
+    }
+    fix_types(study.root, study.parameters_in_file);
     for (auto& entry : std::get<ValueTable>(study.root.data).entries) {
         if (entry.key == "parameters") {
             keep_numbers(entry.value, study.parameters_in_file);
         }
-    }
-    const std::size_t before = mistakes.errors();
-    const bool has_variables = replace_variables(study.root, mistakes);
-    if (mistakes.errors() != before) {
-        mistakes.throw_if_any();  // else each would be a second mistake where it is used
     }
     study.is_composed = study.is_composed || has_variables || !overrides.empty();
     return study;

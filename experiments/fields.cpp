@@ -106,8 +106,9 @@ std::vector<Field> study_fields() {
               "One job per variant and seed. A seed sets initial weights, order of examples and dropout; `{ "
               "initialization = 3, data_order = 2 }` crosses seeds of the first with seeds of the others."),
         seeds("study.baseline_seeds", AT(baseline_seeds), "the study's",
-              "Of the baseline, which every other variant is compared with: more of them make every "
-              "difference surer."),
+              "Of the baseline, in whose seeds other variants find their pairs: seeds that no other variant "
+              "has "
+              "make only the baseline's own mean surer."),
         integer("study.ranks", "processes", 1, 4096, AT(ranks),
                 "Each job is trained data-parallel on so many. Changes speed, not results."),
         integer(

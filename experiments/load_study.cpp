@@ -10,6 +10,7 @@
 #include "experiments/composed_study.h"
 #include "experiments/data_checks.h"
 #include "experiments/device_precision.h"
+#include "experiments/escaped_text.h"
 #include "experiments/feature_mentions.h"
 #include "experiments/pretrained_settings.h"
 #include "experiments/rules.h"
@@ -152,7 +153,7 @@ class StudyLoader {
         read_fields(text_.root, other_sections, probe, reported_below);
         settings().automatic_precision = automatic_precision(probe.cluster, automatic_);
         settings().job.train.precision = settings().automatic_precision;
-        settings().name = file_.stem().string();
+        settings().name = escaped_text(file_.stem().string());
         settings().command.metrics =
             probe.command.metrics;  // search.select_by, which may come first, names one
         given_ = read_fields(text_.root, other_sections, settings(), mistakes_);

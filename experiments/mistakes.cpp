@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "common/nearest_name.h"
+#include "experiments/escaped_text.h"
 
 namespace orchestrate {
 namespace {
@@ -75,11 +76,22 @@ std::string part_of(const std::string& text, std::int64_t first, std::int64_t co
     return part;
 }
 
+// Tabs stay, since the underline below has them too.
+std::string escaped_line(const std::string& line) {
+    std::string result;
+    for (std::size_t begin = 0; begin <= line.size();) {
+        const std::size_t end = std::min(line.find('\t', begin), line.size());
+        result += escaped_text(line.substr(begin, end - begin)) + (end < line.size() ? "\t" : "");
+        begin = end + 1;
+    }
+    return result;
+}
+
 // The source line and the column in it; of a very long line only what stands around the column.
 std::pair<std::string, std::int64_t> clipped(const Diagnostic& diagnostic) {
     constexpr std::int64_t kLongest = 200;
     constexpr std::int64_t kBefore = 40;
-    const auto& line = diagnostic.source_line;
+    const std::string line = escaped_line(diagnostic.source_line);
     if (code_points(line) <= kLongest) {
         return {line, diagnostic.column};
     }

@@ -4,14 +4,16 @@
 
 #include "common/command_arguments.h"
 #include "experiments/command_fields.h"
+#include "experiments/escaped_text.h"
 #include "experiments/field_kinds.h"
+#include "experiments/overrides.h"
 
 namespace orchestrate {
 namespace {
 
 using namespace field_kinds;
 
-enum class Kind { any, flag, integer, number, text };
+enum class Kind { any, flag, integer, number, text, date };
 
 struct Shape {
     bool is_list = false;
@@ -23,14 +25,16 @@ Kind kind_of(const Value& value) {
            : value.as_integer()                         ? Kind::integer
            : std::holds_alternative<double>(value.data) ? Kind::number
            : value.as_text()                            ? Kind::text
+           : value.as_date()                            ? Kind::date
                                                         : Kind::any;
 }
 
 bool is_subset(Kind narrow, Kind wide) {
-    return wide == narrow || wide == Kind::any || (narrow == Kind::integer && wide == Kind::number);
+    return wide == narrow || wide == Kind::any || (narrow == Kind::integer && wide == Kind::number) ||
+           (narrow == Kind::date && wide == Kind::text);
 }
 
-// Nothing for what is no value of a parameter: dates, lists of lists, lists of several kinds.
+// Nothing for what cannot be the value of a parameter: lists of lists, lists of several kinds.
 std::optional<Shape> shape_of(const Value& value) {
     const auto* list = value.as_list();
     if (!list) {
@@ -49,8 +53,10 @@ std::optional<Shape> shape_of(const Value& value) {
 }
 
 std::string describe(const Shape& shape) {
-    const char* const single[] = {"a value", "true or false", "an integer", "a number", "a text"};
-    const char* const several[] = {"values", "true and false", "integers", "numbers", "texts"};
+    const char* const single[] = {"a value",  "true or false", "an integer",
+                                  "a number", "a text",        "a date or time"};
+    const char* const several[] = {"values",  "true and false", "integers",
+                                   "numbers", "texts",          "dates or times"};
     const auto kind = static_cast<std::size_t>(shape.kind);
     return shape.is_list ? std::string("a list of ") + several[kind] : single[kind];
 }
@@ -71,7 +77,7 @@ Json item_json(const Value& value, Kind kind) {
     if (const auto* number = std::get_if<double>(&value.data)) {
         return *number;
     }
-    return *value.as_text();
+    return value.as_date() ? value.as_date()->written : *value.as_text();
 }
 
 Json to_json(const Value& value, const Shape& shape) {
@@ -95,10 +101,37 @@ bool is_finite(const Value& value) {
     return !number || std::isfinite(*number);
 }
 
+// Whether no integer changes when it becomes a number.
+bool is_exact(const Value& value) {
+    if (const auto* list = value.as_list()) {
+        return std::all_of(list->begin(), list->end(), is_exact);
+    }
+    return !value.as_integer() || is_exact_number(*value.as_integer());
+}
+
 bool fits(const Value& value, const Shape& wanted) {
     const auto found = shape_of(value);
     return found && found->is_list == wanted.is_list && is_subset(found->kind, wanted.kind) &&
-           is_finite(value);
+           is_finite(value) && (wanted.kind != Kind::number || is_exact(value));
+}
+
+// What there is instead of the wanted shape, so that the message does not contradict itself.
+void report_other_shape(const Value& value, const std::string& name, const Shape& wanted,
+                        const std::string& reason, Mistakes& mistakes) {
+    const auto found = shape_of(value);
+    const bool is_list = value.as_list() && !value.as_list()->empty();
+    const std::string what = !is_finite(value) && is_list ? "a list with nan or inf"
+                             : found && is_list           ? describe(*found)
+                             : is_list                    ? "a list of several kinds"
+                                                          : value.describe();
+    std::string expected = describe(wanted);
+    if (wanted.kind == Kind::number) {
+        expected = !is_finite(value) ? (wanted.is_list ? "a list of finite numbers" : "a finite number")
+                   : !is_exact(value) && found
+                       ? expected + " (integers of more than 53 bits are not exact as numbers)"
+                       : expected;
+    }
+    mistakes.error(value.where, name + " cannot be " + what + "; expected " + expected + reason);
 }
 
 Json& place_of(Settings& settings, const std::string& name) {
@@ -119,8 +152,8 @@ Field parameter(const std::string& name, const Shape& shape, const Json& base) {
     field.may_vary = true;
     field.write = [=](Settings& settings, const Value& value, Mistakes& mistakes) {
         if (!fits(value, shape)) {
-            report_unfit(value, "parameters." + name,
-                         describe(shape) + ", as " + base.dump() + " in [parameters] is", mistakes);
+            report_other_shape(value, "parameters." + name, shape,
+                               ", as " + base.dump() + " in [parameters] is", mistakes);
             return;
         }
         place_of(settings, name) = to_json(value, shape);
@@ -128,7 +161,8 @@ Field parameter(const std::string& name, const Shape& shape, const Json& base) {
     field.show = [=](const Settings& settings) {
         const Json* found =
             settings.job.command ? find_parameter(settings.job.command->parameters, name) : nullptr;
-        return as_argument(found ? *found : base);
+        const std::string text = as_argument(found ? *found : base);
+        return has_control_characters(text) ? '"' + escaped_text(text) + '"' : text;
     };
     return finished(std::move(field));
 }
@@ -150,20 +184,20 @@ class ParameterReader {
             }
             const std::string name = prefix + entry.key;
             const auto shape = shape_of(before->value);
+            const std::size_t errors = mistakes_.errors();
             if (const auto* below = entry.value.as_table()) {
                 const auto* below_before = before->value.as_table();
                 read(*below, below_before ? *below_before : kNone, name + ".");
-            } else if (!shape || !is_finite(entry.value)) {
-                report_unfit(entry.value, "parameters." + name,
-                             "true or false, a finite number, a text, or a list of one kind of these",
-                             mistakes_);
+            } else if (!shape) {
+                report_no_shape(before->value, name);
             } else if (!fits(entry.value, *shape)) {
-                report_unfit(entry.value, "parameters." + name, describe(*shape) + ", as in the file",
-                             mistakes_);
+                report_other_shape(entry.value, "parameters." + name, *shape,
+                                   is_finite(before->value) ? ", as in the file" : "", mistakes_);
             } else {
-                const Json base = to_json(entry.value, *shape);
-                place_of(settings_, name) = base;
-                fields_.push_back(parameter(name, *shape, base));
+                add(name, *shape, to_json(entry.value, *shape));
+            }
+            if (mistakes_.errors() != errors && !entry.value.as_table()) {
+                add(name, Shape{}, "");  // else its name would be unknown wherever it is used
             }
         }
     }
@@ -185,6 +219,19 @@ class ParameterReader {
             return false;
         }
         return true;
+    }
+
+    void add(const std::string& name, const Shape& shape, const Json& base) {
+        place_of(settings_, name) = base;
+        fields_.push_back(parameter(name, shape, base));
+    }
+
+    void report_no_shape(const Value& value, const std::string& name) {
+        mistakes_.error(value.where,
+                        "parameters." + name + " cannot be " +
+                            (value.as_list() ? "a list of several kinds, or of lists" : value.describe()) +
+                            "; expected true or false, a number, a text, a date, or a list of one kind of "
+                            "these");
     }
 
     // Only the command line can name what the file does not, by a slip: it would change nothing.

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "experiments/escaped_text.h"
+#include "experiments/planned_stage.h"
 #include "experiments/search_rungs.h"
 #include "experiments/study.h"
 #include "experiments/study_plan.h"
@@ -24,7 +26,8 @@ std::size_t width_of(const std::string& text) {
 }
 
 // Shortened with "..." where it is too long, padded where it is too short.
-std::string fitted(const std::string& text, std::size_t width) {
+std::string fitted(const std::string& raw, std::size_t width) {
+    const std::string text = escaped_text(raw);
     const std::size_t present = width_of(text);
     if (present <= width) {
         return text + std::string(width - present, ' ');
@@ -50,7 +53,8 @@ std::string join_words(const std::vector<std::string>& words) {
 }
 
 // "a, b, c" broken into lines of at most kWidth, the further ones indented; the first begins behind `column` and a space.
-std::string wrapped(const std::string& text, std::size_t indent, std::size_t column = 0) {
+std::string wrapped(const std::string& raw, std::size_t indent, std::size_t column = 0) {
+    const std::string text = escaped_text(raw);
     std::string result(column, ' ');
     std::size_t begin = 0;
     while (begin < text.size()) {
@@ -270,43 +274,61 @@ std::string command_text(const Study& study) {
     return text + "\n" + wrapped("metrics: " + metrics, 9) + "\n";
 }
 
+// What the stage starts from: by which rule, and what that has chosen.
+std::string start_text(const Stage& stage, const PlannedStage& planned) {
+    std::string text;
+    if (!stage.baseline_stage.empty()) {
+        const bool is_least = stage.goal_of(stage.select_name) == MetricGoal::min;
+        text += fmt::format("; starts from the best of {}\n  ({} {}, mean over seeds)", stage.baseline_stage,
+                            is_least ? "lowest" : "highest", stage.selection());
+    }
+    if (!stage.rows_stage.empty()) {
+        text += fmt::format("\n  goes on with the {} rows of {} by {}",
+                            stage.rows_rule == RowRule::top ? fmt::format("top {}", stage.most_rows)
+                                                            : std::string("significant"),
+                            stage.rows_stage, stage.rows_selection());
+        text += planned.start.empty() ? "; shown: the first that these could be" : "";
+    }
+    for (const auto& choice : planned.start) {
+        text += "\n" + wrapped((planned.is_certain ? "" : "so far ") + choice, 4, 1);
+    }
+    return text;
+}
+
 }  // namespace
 
 std::string render_plan(const Study& study) {
+    std::vector<PlannedStage> beside_base;
+    for (const auto& stage : study.stages) {
+        beside_base.push_back({study.expand(stage, study.base), stage.baseline_stage.empty()});
+    }
+    return render_plan(study, beside_base);
+}
+
+std::string render_plan(const Study& study, const std::vector<PlannedStage>& planned) {
     std::string text = fitted("study " + study.name, kWidth);
     text.erase(text.find_last_not_of(' ') + 1);
     text += study.is_of_command() ? command_text(study) : training_text(study);
 
     std::size_t all_jobs = 0;
     std::set<std::string> different_jobs;
-    for (const auto& stage : study.stages) {
-        const auto variants = study.expand(stage, study.base);
+    for (std::size_t place = 0; place < study.stages.size(); ++place) {
+        const Stage& stage = study.stages[place];
+        const PlannedStage& here = planned.at(place);
         std::size_t jobs = 0;
-        for (const auto& variant : variants) {
+        for (const auto& variant : here.variants) {
             jobs += variant.runs.size();
             for (const auto& run : variant.runs) {
-                const JobConfig job = job_of(variant, run);
-                // Which trial wins is not known yet: ablations of a search cannot share its jobs here.
-                different_jobs.insert(stage.baseline_stage + " " + job_identity(job));
+                // Which trial wins may not be known yet: such ablations of a search cannot share its jobs here.
+                const std::string beside = here.is_certain ? "" : stage.baseline_stage + " ";
+                different_jobs.insert(beside + job_identity(job_of(variant, run)));
             }
         }
         all_jobs += jobs;
-        text += fmt::format("\nstage {}: {}, {}", stage.name, counted(variants.size(), "variant"),
+        text += fmt::format("\nstage {}: {}, {}", stage.name, counted(here.variants.size(), "variant"),
                             counted(jobs, "job"));
-        if (!stage.baseline_stage.empty()) {
-            const bool is_least = stage.goal_of(stage.select_name) == MetricGoal::min;
-            text += fmt::format("; starts from the best of {}\n  ({} {}, mean over seeds)",
-                                stage.baseline_stage, is_least ? "lowest" : "highest", stage.selection());
-        }
-        if (!stage.rows_stage.empty()) {
-            text +=
-                fmt::format("\n  goes on with the {} rows of {} by {}; shown: the first that these could be",
-                            stage.rows_rule == RowRule::top ? fmt::format("top {}", stage.most_rows)
-                                                            : std::string("significant"),
-                            stage.rows_stage, stage.rows_selection());
-        }
-        text +=
-            "\n" + rows_text(variants) + halving_text(study, stage, variants) + ensembles_text(study, stage);
+        text += start_text(stage, here) + "\n" + rows_text(here.variants) +
+                halving_text(study, stage, here.variants) + ensembles_text(study, stage);
     }
     text += "\n" + counted(all_jobs, "job") + " in all";
     if (different_jobs.size() < all_jobs) {

@@ -1,4 +1,6 @@
 // The JSON Schema of study files, from the table of fields and that of keys.
+#include "experiments/schema.h"
+
 #include <functional>
 
 #include "experiments/field_kinds.h"
@@ -179,7 +181,7 @@ Json definitions() {
 
 }  // namespace
 
-std::string study_schema() {
+Json schema_of_studies() {
     Json root = table_schema(Json::object());
     root["$schema"] = "https://json-schema.org/draft/2020-12/schema";
     root["title"] = "A study of orchestrate";
@@ -203,7 +205,11 @@ std::string study_schema() {
     root["properties"]["ablation"] = {{"type", "array"}, {"items", ablation()}};
     root["properties"]["ensemble"] = {{"type", "array"}, {"items", ensemble()}};
     root["$defs"] = definitions();
-    return root.dump(2) + "\n";
+    return root;
+}
+
+std::string study_schema() {
+    return schema_of_studies().dump(2) + "\n";
 }
 
 }  // namespace orchestrate

@@ -21,6 +21,11 @@ std::optional<double> as_number(const Value& value) {
     return std::nullopt;
 }
 
+bool is_ascending(const Value& low, const Value& high) {
+    return low.as_integer() && high.as_integer() ? *low.as_integer() < *high.as_integer()
+                                                 : as_number(low) < as_number(high);
+}
+
 // Whether the field takes the value; reports where not.
 bool fits(const Field& field, const Value& value, Mistakes& mistakes) {
     Settings ignored;
@@ -127,7 +132,7 @@ class DistributionReader {
         const auto high = ends && ends->size() == 2 ? as_number(ends->back()) : std::nullopt;
         if (!low || !high) {
             report_unfit(range, name, "two numbers, [lowest, highest]", mistakes_);
-        } else if (!(*low < *high)) {
+        } else if (!is_ascending(ends->front(), ends->back())) {
             mistakes_.error(range.where, name + " needs its lowest end first; expected [lowest, highest]");
         } else if (distribution_.kind == Distribution::Kind::log_uniform && !(*low > 0)) {
             mistakes_.error(ends->front().where, "log_uniform needs both ends above 0");
@@ -141,6 +146,10 @@ class DistributionReader {
         } else {
             distribution_.low = *low;
             distribution_.high = *high;
+            if (distribution_.kind == Distribution::Kind::integer) {
+                distribution_.first_integer = *ends->front().as_integer();
+                distribution_.last_integer = *ends->back().as_integer();
+            }
             fits(field_, ends->front(), mistakes_);
             fits(field_, ends->back(), mistakes_);
         }
@@ -159,6 +168,7 @@ class DistributionReader {
             report_unfit(value, "step", "an integer, as the range is one of integers", mistakes_);
         } else {
             distribution_.step = *step;
+            distribution_.integer_step = value.as_integer() ? *value.as_integer() : 1;
         }
     }
 

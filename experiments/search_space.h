@@ -24,7 +24,11 @@ struct Distribution {
     std::vector<Value> choices;  // of choice
     double low = 0;              // of the others, both ends included
     double high = 0;
-    double step = 0;              // above 0: only low + n * step
+    double step = 0;  // above 0: only low + n * step
+    // The same of integers, which a double does not always hold.
+    std::int64_t first_integer = 0;
+    std::int64_t last_integer = 0;
+    std::int64_t integer_step = 1;
     std::vector<Condition> when;  // all must hold; else the field keeps the base's value
     SourceSpan where;
 };
@@ -36,8 +40,8 @@ std::vector<Distribution> read_search_space(const Value& space, SearchMethod met
                                             const NameableFields& fields, Mistakes& mistakes);
 
 // Calls `visit` for each trial, numbered from 1, with the base as that trial changes it and the fields it sets.
-// A grid's last field changes first. Real numbers that are drawn are rounded to 4 significant digits, so that
-// they read well and do not depend on the machine's mathematical library. Stops when `visit` returns false.
+// A grid's last field changes first. Real numbers that are drawn are rounded to 4 significant digits (more in a range
+// that these do not resolve), so that they read well and do not depend on the machine's mathematical library. Stops when `visit` returns false.
 using VisitTrial =
     std::function<bool(std::int64_t trial, const Settings& drawn, const std::vector<const Field*>& set)>;
 void for_each_trial(const std::vector<Distribution>& space, const Settings& base, Mistakes& mistakes,

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 #include "common/counter_random.h"
 #include "experiments/search_space.h"
@@ -24,8 +25,44 @@ double unit_random(std::uint64_t seed, std::uint64_t stream, std::uint64_t count
     return static_cast<double>(counter_random(seed, stream, counter) >> 11) * 0x1.0p-53;
 }
 
-double rounded_to_4_digits(double value) {
-    return rounded_to_digits(value, 4);
+constexpr int kMaxDigits = 17;  // tell any two doubles apart
+
+// Place of a positive number among those of that many significant digits.
+double place_among(double value, int digits) {
+    const double exponent = std::floor(std::log10(value));
+    const double per_decade = 9 * std::pow(10.0, digits - 1);
+    return exponent * per_decade + (value / std::pow(10.0, exponent) - 1) * std::pow(10.0, digits - 1);
+}
+
+// Numbers of that many significant digits in a range, roughly.
+double numbers_in(double low, double high, int digits) {
+    if (low > 0) {
+        return place_among(high, digits) - place_among(low, digits);
+    }
+    if (high < 0) {
+        return place_among(-low, digits) - place_among(-high, digits);
+    }
+    return std::numeric_limits<double>::infinity();
+}
+
+// Significant digits that real numbers drawn from a range are rounded to: 4, or in a range so narrow that these make
+// less than 200 numbers, as many as make 1,000.
+int digits_of_range(double low, double high) {
+    int digits = 4;
+    if (numbers_in(low, high, digits) >= 200) {
+        return digits;
+    }
+    while (digits < kMaxDigits && numbers_in(low, high, digits) < 1000) {
+        ++digits;
+    }
+    return digits;
+}
+
+// Significant digits that tell the multiples of a step apart: 12, or more where the step is small beside the range's ends.
+int digits_of_steps(const Distribution& distribution) {
+    const double largest = std::max(std::abs(distribution.low), std::abs(distribution.high));
+    const double digits = std::ceil(std::log10(largest / distribution.step)) + 3;
+    return std::clamp(static_cast<int>(digits), 12, kMaxDigits);
 }
 
 Value draw(const Distribution& distribution, std::uint64_t seed, std::uint64_t trial) {
@@ -38,11 +75,11 @@ Value draw(const Distribution& distribution, std::uint64_t seed, std::uint64_t t
     const double drawn = distribution.kind == Distribution::Kind::uniform
                              ? low + unit * (high - low)
                              : low * std::exp(unit * std::log(high / low));
-    double result = std::clamp(rounded_to_4_digits(drawn), low, high);
+    double result = std::clamp(rounded_to_digits(drawn, digits_of_range(low, high)), low, high);
     if (distribution.step > 0) {
         const double steps = std::min(std::round((drawn - low) / distribution.step),
                                       std::floor((high - low) / distribution.step * (1 + 1e-12)));
-        result = rounded_to_digits(low + steps * distribution.step, 12);
+        result = rounded_to_digits(low + steps * distribution.step, digits_of_steps(distribution));
     }
     Value value;
     value.where = distribution.where;
@@ -142,8 +179,12 @@ std::size_t count_values(const Distribution& distribution) {
     if (distribution.kind == Kind::choice) {
         return distribution.choices.size();
     }
-    const double step =
-        distribution.kind == Kind::integer ? std::max(1.0, distribution.step) : distribution.step;
+    if (distribution.kind == Kind::integer) {
+        const auto length = static_cast<std::uint64_t>(distribution.last_integer) -
+                            static_cast<std::uint64_t>(distribution.first_integer);
+        return static_cast<std::size_t>(length / static_cast<std::uint64_t>(distribution.integer_step)) + 1;
+    }
+    const double step = distribution.step;
     if (step <= 0 || distribution.kind == Kind::log_uniform) {
         return 0;
     }
@@ -159,10 +200,11 @@ Value nth_value(const Distribution& distribution, std::size_t index) {
     Value value;
     value.where = distribution.where;
     if (distribution.kind == Distribution::Kind::integer) {
-        const auto step = static_cast<std::int64_t>(std::max(1.0, distribution.step));
-        value.data = static_cast<std::int64_t>(distribution.low) + static_cast<std::int64_t>(index) * step;
+        value.data = static_cast<std::int64_t>(static_cast<std::uint64_t>(distribution.first_integer) +
+                                               index * static_cast<std::uint64_t>(distribution.integer_step));
     } else {
-        value.data = rounded_to_digits(distribution.low + static_cast<double>(index) * distribution.step, 12);
+        value.data = rounded_to_digits(distribution.low + static_cast<double>(index) * distribution.step,
+                                       digits_of_steps(distribution));
     }
     return value;
 }

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "experiments/escaped_text.h"
 #include "experiments/study_plan.h"
 
 namespace orchestrate {
@@ -38,13 +39,13 @@ void collect_changes(const Json& before, const Json& after, const std::string& p
 
 std::string shown(const Json& value) {
     if (value.is_string()) {
-        return value.get<std::string>();
+        return escaped_text(value.get<std::string>());
     }
     if (value.is_array() &&
         std::all_of(value.begin(), value.end(), [](const Json& item) { return item.is_string(); })) {
         std::vector<std::string> names;
         for (const auto& item : value) {
-            names.push_back(item.get<std::string>());
+            names.push_back(escaped_text(item.get<std::string>()));
         }
         return join_and(names);
     }
@@ -80,6 +81,54 @@ std::string list_change(const Json& before, const Json& after) {
     return text + (added.empty() ? "" : (text.empty() ? "with " : ", with ") + join_and(added));
 }
 
+// Content by name.
+std::map<std::string, Json> contents_of(const Json& files) {
+    std::map<std::string, Json> contents;
+    for (const auto& file : files.is_array() ? files : Json::array()) {
+        contents[file.value("name", "")] = file.value("sha256", Json());
+    }
+    return contents;
+}
+
+std::string change_of_files(const Json& before, const Json& after) {
+    const auto old_files = contents_of(before);
+    const auto new_files = contents_of(after);
+    std::vector<std::string> changes;
+    for (const auto& [name, content] : new_files) {
+        const auto old = old_files.find(name);
+        if (old == old_files.end()) {
+            changes.push_back("with the file " + escaped_text(name));
+        } else if (old->second != content) {
+            changes.push_back(fmt::format("the content of {} ({} -> {})", escaped_text(name),
+                                          shortened_hash(old->second), shortened_hash(content)));
+        }
+    }
+    for (const auto& [name, content] : old_files) {
+        if (!new_files.contains(name)) {
+            changes.push_back("without the file " + escaped_text(name));
+        }
+    }
+    return join_and(changes);
+}
+
+// A command's parameters are the file's own: none has a default.
+std::string sentence_of_command(const ConfigChange& change) {
+    if (change.path == "command.files") {
+        return change_of_files(change.before, change.after);
+    }
+    const std::string start = "command.parameters.";
+    const bool is_parameter = change.path.rfind(start, 0) == 0;
+    const std::string name = is_parameter ? change.path.substr(start.size()) : change.path;
+    if (change.before.is_null()) {
+        return "with " + name + " = " + shown(change.after);
+    }
+    if (change.after.is_null()) {
+        return "without " + name;
+    }
+    const std::string of_list = list_change(change.before, change.after);
+    return name + " " + (of_list.empty() ? shown(change.before) + " -> " + shown(change.after) : of_list);
+}
+
 // `is_everywhere`: no single variant makes the change.
 std::string sentence(const ConfigChange& change, const StudyRecord& before, const StudyRecord& after,
                      bool is_everywhere) {
@@ -93,6 +142,9 @@ std::string sentence(const ConfigChange& change, const StudyRecord& before, cons
     if (const auto content = contents.find(change.path); content != contents.end()) {
         return fmt::format("{} ({} -> {})", content->second, shortened_hash(change.before),
                            shortened_hash(change.after));
+    }
+    if (change.path.rfind("command.", 0) == 0) {
+        return sentence_of_command(change);
     }
     if (change.before.is_null()) {
         return change.path + " = " + shown(change.after) + ", which an older version did not have";
@@ -135,30 +187,25 @@ std::set<std::string> given_fields(const std::string& toml) {
     const Value root = parse_toml(std::make_shared<SourceText>(SourceText{"study", {}, toml}), ignored);
     Settings settings;
     std::set<std::string> paths;
-    for (const auto& [path, value] :
-         read_fields(root, {"search.space", "ablation", "stages", "ensemble"}, settings, ignored)) {
+    for (const auto& [path, value] : read_fields(
+             root, {"search.space", "ablation", "stages", "ensemble", "parameters"}, settings, ignored)) {
         paths.insert(path);
     }
     return paths;
 }
 
-StudyRecord record_of(const Study& study, const BaselineOf& baseline_of) {
+StudyRecord record_of(const Study& study, const std::vector<PlannedStage>& planned) {
     StudyRecord record;
     record.name = study.name;
     record.given = given_fields(study.canonical_toml);
-    for (const auto& stage : study.stages) {
-        std::optional<JobConfig> baseline;
-        if (!stage.baseline_stage.empty() && baseline_of) {
-            baseline = baseline_of(stage);
-        }
-        if (baseline_of && !stage.rows_stage.empty()) {
-            continue;  // which rows it goes on with is known when it begins
-        }
-        for (const auto& variant : study.expand(stage, baseline.value_or(study.base))) {
+    for (std::size_t place = 0; place < study.stages.size(); ++place) {
+        const Stage& stage = study.stages[place];
+        for (const auto& variant :
+             planned.empty() ? study.expand(stage, study.base) : planned.at(place).variants) {
             VariantRecord row;
             row.stage = stage.name;
             row.name = variant.name;
-            row.config = variant.config;
+            row.config = Json::parse(canonical_json(variant.config));  // as the database has it
             for (const auto& run : variant.runs) {
                 row.identities.push_back(job_identity(job_of(variant, run)));
             }

@@ -2,13 +2,12 @@
 // variant, and why a job's identity is another one.
 #pragma once
 
-#include <functional>
-#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "common/json.h"
+#include "experiments/planned_stage.h"
 #include "experiments/study.h"
 
 namespace orchestrate {
@@ -47,10 +46,8 @@ struct VariantDifference {
     bool is_ensemble = false;
 };
 
-// `baseline_of` gives the baseline of a stage that starts from the best of another, where it is known; otherwise
-// its variants are those beside the file's base. With it, stages that go on with rows of others are left out.
-using BaselineOf = std::function<std::optional<JobConfig>(const Stage&)>;
-StudyRecord record_of(const Study& study, const BaselineOf& baseline_of = {});
+// `planned`: its stages as they would be run; none: beside the file's base.
+StudyRecord record_of(const Study& study, const std::vector<PlannedStage>& planned = {});
 
 // The fields that the text of a study sets; empty if it is no TOML.
 std::set<std::string> given_fields(const std::string& toml);

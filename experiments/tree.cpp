@@ -38,6 +38,9 @@ std::string drawn_from(const Distribution& distribution) {
         text += distribution.choices.size() > kMostShown
                     ? fmt::format(" and {} more", distribution.choices.size() - kMostShown)
                     : "";
+    } else if (distribution.kind == Kind::integer) {
+        text = fmt::format("{} to {}", distribution.first_integer, distribution.last_integer);
+        text += distribution.step > 0 ? fmt::format(", in steps of {}", distribution.integer_step) : "";
     } else {
         text = fmt::format("{} to {}{}", distribution.low, distribution.high,
                            distribution.kind == Kind::log_uniform ? ", evenly in logarithm" : "");

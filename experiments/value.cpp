@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
+#include "experiments/escaped_text.h"
+
 namespace orchestrate {
 namespace {
 
@@ -20,37 +22,105 @@ SourceSpan span_of(const std::shared_ptr<const SourceText>& source, const toml::
     return span;
 }
 
-Value convert(const toml::node& node, const std::shared_ptr<const SourceText>& source) {
-    Value value;
-    value.where = span_of(source, node.source());
-    if (const auto* table = node.as_table()) {
+// Finds what was written in a stretch of one line.
+class WrittenText {
+  public:
+    explicit WrittenText(const std::string& text) : text_(text) {
+        line_begins_.push_back(0);
+        for (std::size_t i = 0; i < text.size(); ++i) {
+            if (text[i] == '\n') {
+                line_begins_.push_back(i + 1);
+            }
+        }
+    }
+
+    // Empty for what spans several lines.
+    std::string at(const toml::source_region& region) {
+        if (region.begin.line == 0 || region.end.line != region.begin.line ||
+            region.begin.line > line_begins_.size() || region.end.column <= region.begin.column) {
+            return {};
+        }
+        const std::size_t begin = offset_of(region.begin.line, region.begin.column);
+        const std::size_t end = offset_of(region.end.line, region.end.column);
+        return text_.substr(begin, end - begin);
+    }
+
+  private:
+    // Columns count characters: the search continues from the last place, so that a long line is not read again and again.
+    std::size_t offset_of(std::uint32_t line, std::uint32_t column) {
+        if (line != line_ || column < column_) {
+            line_ = line;
+            column_ = 1;
+            offset_ = line_begins_[line - 1];
+        }
+        while (column_ < column && offset_ < text_.size()) {
+            ++offset_;
+            while (offset_ < text_.size() && (static_cast<unsigned char>(text_[offset_]) & 0xC0) == 0x80) {
+                ++offset_;
+            }
+            ++column_;
+        }
+        return offset_;
+    }
+
+    const std::string& text_;
+    std::vector<std::size_t> line_begins_;
+    std::uint32_t line_ = 0;
+    std::uint32_t column_ = 1;
+    std::size_t offset_ = 0;
+};
+
+class Converter {
+  public:
+    explicit Converter(const std::shared_ptr<const SourceText>& source)
+        : source_(source), written_(source->text) {}
+
+    Value convert(const toml::node& node) {
+        Value value;
+        value.where = span_of(source_, node.source());
+        if (const auto* table = node.as_table()) {
+            value.data = convert_table(*table);
+            return value;
+        }
+        value.written = written_.at(node.source());
+        if (const auto* array = node.as_array()) {
+            std::vector<Value> result;
+            for (const auto& child : *array) {
+                result.push_back(convert(child));
+            }
+            value.data = std::move(result);
+        } else if (const auto text = node.value_exact<std::string>()) {
+            value.data = *text;
+            value.written.clear();
+        } else if (const auto flag = node.value_exact<bool>()) {
+            value.data = *flag;
+        } else if (const auto integer = node.value_exact<std::int64_t>()) {
+            value.data = *integer;
+        } else if (const auto number = node.value_exact<double>()) {
+            value.data = *number;
+        } else {
+            value.data = DateOrTime{value.written};
+        }
+        return value;
+    }
+
+  private:
+    ValueTable convert_table(const toml::table& table) {
         ValueTable result;
-        for (const auto& [key, child] : *table) {
+        for (const auto& [key, child] : table) {
             result.entries.push_back(
-                {std::string(key.str()), span_of(source, key.source()), convert(child, source)});
+                {std::string(key.str()), span_of(source_, key.source()), convert(child)});
         }
         std::stable_sort(result.entries.begin(), result.entries.end(), [](const auto& a, const auto& b) {
             return std::tie(a.key_where.line, a.key_where.column) <
                    std::tie(b.key_where.line, b.key_where.column);
         });
-        value.data = std::move(result);
-    } else if (const auto* array = node.as_array()) {
-        std::vector<Value> result;
-        for (const auto& child : *array) {
-            result.push_back(convert(child, source));
-        }
-        value.data = std::move(result);
-    } else if (const auto text = node.value_exact<std::string>()) {
-        value.data = *text;
-    } else if (const auto flag = node.value_exact<bool>()) {
-        value.data = *flag;
-    } else if (const auto integer = node.value_exact<std::int64_t>()) {
-        value.data = *integer;
-    } else if (const auto number = node.value_exact<double>()) {
-        value.data = *number;
+        return result;
     }
-    return value;
-}
+
+    const std::shared_ptr<const SourceText>& source_;
+    WrittenText written_;
+};
 
 bool is_bare_key(const std::string& key) {
     return !key.empty() && std::all_of(key.begin(), key.end(), [](unsigned char c) {
@@ -120,16 +190,19 @@ void write_section(const ValueTable& table, const std::string& path, std::string
     }
 }
 
-std::vector<std::string> split_dotted(std::string_view key) {
-    std::vector<std::string> parts(1);
-    for (const char c : key) {
-        if (c == '.') {
-            parts.emplace_back();
-        } else if (c != ' ' && c != '"') {
-            parts.back() += c;
+// The places of a value that was read from other text than `where` belongs to.
+void place_at(Value& value, const SourceSpan& where) {
+    value.where = where;
+    if (auto* list = std::get_if<std::vector<Value>>(&value.data)) {
+        for (auto& item : *list) {
+            place_at(item, where);
+        }
+    } else if (auto* table = std::get_if<ValueTable>(&value.data)) {
+        for (auto& entry : table->entries) {
+            entry.key_where = where;
+            place_at(entry.value, where);
         }
     }
-    return parts;
 }
 
 }  // namespace
@@ -142,13 +215,19 @@ const ValueEntry* ValueTable::find(std::string_view key) const {
 
 std::string Value::describe() const {
     struct Describe {
-        std::string operator()(const UnsupportedValue&) const { return "a date or time"; }
+        std::string operator()(const DateOrTime& date) const { return "the date or time " + date.written; }
         std::string operator()(bool flag) const { return flag ? "true" : "false"; }
         std::string operator()(std::int64_t number) const { return fmt::format("the integer {}", number); }
         std::string operator()(double number) const { return "the number " + written_number(number); }
-        std::string operator()(const std::string& text) const { return "the text '" + text + "'"; }
-        std::string operator()(const std::vector<Value>&) const { return "a list"; }
-        std::string operator()(const ValueTable&) const { return "a table"; }
+        std::string operator()(const std::string& text) const {
+            return text.empty() ? "an empty text" : "the text '" + escaped_text(text) + "'";
+        }
+        std::string operator()(const std::vector<Value>& list) const {
+            return list.empty() ? "an empty list" : "a list";
+        }
+        std::string operator()(const ValueTable& table) const {
+            return table.entries.empty() ? "an empty table" : "a table";
+        }
     };
     return std::visit(Describe{}, data);
 }
@@ -156,7 +235,7 @@ std::string Value::describe() const {
 Value parse_toml(std::shared_ptr<const SourceText> source, Mistakes& mistakes) {
     try {
         const toml::table table = toml::parse(std::string_view(source->text), source->name);
-        return convert(table, source);
+        return Converter(source).convert(table);
     } catch (const toml::parse_error& error) {
         mistakes.error(span_of(source, error.source()),
                        "this is not TOML: " + std::string(error.description()));
@@ -164,67 +243,24 @@ Value parse_toml(std::shared_ptr<const SourceText> source, Mistakes& mistakes) {
     }
 }
 
-void apply_override(Value& root, const std::string& override_text, Mistakes& mistakes) {
-    auto source = std::make_shared<SourceText>(
-        SourceText{"command line", std::filesystem::current_path(), override_text, true});
-    const std::size_t equals = override_text.find('=');
-    if (equals == std::string::npos || equals == 0) {
-        mistakes.error({source, 1, 1, 1'000'000},
-                       "'" + override_text + "' is no setting; expected key=value, e.g. train.epochs=3");
-        return;
+Value value_of_characters(const std::string& text, const SourceSpan& where, bool may_be_quoted) {
+    const std::string key = "value = ";
+    const auto source = std::make_shared<SourceText>();
+    source->text = key + text;
+    Mistakes ignored;
+    Value parsed = parse_toml(source, ignored);
+    Value value{text, where, text, Typing::open};
+    auto* table = std::get_if<ValueTable>(&parsed.data);
+    if (ignored.errors() > 0 || table->entries.size() != 1) {
+        return value;
     }
-    const auto key_length = static_cast<std::int64_t>(equals);
-    const SourceSpan key_where{source, 1, 1, key_length};
-    const SourceSpan value_where{source, 1, key_length + 2, 1'000'000};
-
-    Value value;
-    try {
-        const toml::table parsed = toml::parse(std::string("value = ") + override_text.substr(equals + 1));
-        if (parsed.size() != 1) {
-            throw std::invalid_argument("more than one value");
-        }
-        value = convert(*parsed.get("value"), source);
-    } catch (const std::exception&) {
-        value.data = override_text.substr(equals + 1);
+    Value& found = table->entries.front().value;
+    if (found.as_text()) {
+        return may_be_quoted ? Value{*found.as_text(), where} : value;
     }
-    // Positions of the parts of a value count from "value = ", which stands in place of the key.
-    const auto shift = [&](auto& self, Value& part) -> void {
-        part.where = value_where;
-        if (auto* list = std::get_if<std::vector<Value>>(&part.data)) {
-            for (auto& item : *list) {
-                self(self, item);
-            }
-        } else if (auto* table = std::get_if<ValueTable>(&part.data)) {
-            for (auto& entry : table->entries) {
-                entry.key_where = value_where;
-                self(self, entry.value);
-            }
-        }
-    };
-    shift(shift, value);
-
-    Value* at = &root;
-    const auto parts = split_dotted(std::string_view(override_text).substr(0, equals));
-    for (std::size_t i = 0; i < parts.size(); ++i) {
-        auto* table = std::get_if<ValueTable>(&at->data);
-        if (!table) {
-            mistakes.error(key_where, fmt::format("cannot set '{}': '{}' is no table; change it in the file",
-                                                  override_text.substr(0, equals), parts[i - 1]));
-            return;
-        }
-        auto found = std::find_if(table->entries.begin(), table->entries.end(),
-                                  [&](const ValueEntry& entry) { return entry.key == parts[i]; });
-        if (found == table->entries.end()) {
-            table->entries.push_back({parts[i], key_where, Value{ValueTable{}, key_where}});
-            found = table->entries.end() - 1;
-        }
-        if (i + 1 == parts.size()) {
-            found->key_where = key_where;
-            found->value = std::move(value);
-            return;
-        }
-        at = &found->value;
-    }
+    value.data = std::move(found.data);
+    place_at(value, where);
+    return value;
 }
 
 std::string write_inline_toml(const Value& value) {
@@ -240,6 +276,9 @@ std::string write_inline_toml(const Value& value) {
     if (const auto* text = value.as_text()) {
         return quoted(*text);
     }
+    if (const auto* date = value.as_date()) {
+        return date->written;
+    }
     std::string result;
     if (const auto* list = value.as_list()) {
         for (const auto& item : *list) {
@@ -254,7 +293,7 @@ std::string write_inline_toml(const Value& value) {
         }
         return "{ " + result + " }";
     }
-    return "\"\"";
+    return {};
 }
 
 std::string write_toml(const Value& root) {

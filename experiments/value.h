@@ -24,14 +24,26 @@ struct ValueTable {
     const ValueEntry* find(std::string_view key) const;
 };
 
-// A TOML value that no option takes: a date or a time.
-struct UnsupportedValue {};
+// A TOML date, time or date with time, as it was written.
+struct DateOrTime {
+    std::string written;
+};
+
+// Who decides of what type a value is.
+enum class Typing {
+    fixed,  // it is of the type of its TOML
+    preferred,  // of the type of its TOML where its place takes that, otherwise a string (the value of a variable)
+    open,  // of the type that its place takes; a string where that is unknown (--set, environment variables)
+};
 
 struct Value {
-    std::variant<UnsupportedValue, bool, std::int64_t, double, std::string, std::vector<Value>, ValueTable>
-        data;
+    std::variant<DateOrTime, bool, std::int64_t, double, std::string, std::vector<Value>, ValueTable> data;
     SourceSpan where;
+    // The characters that it was given by, where these are not the string itself: `1.50`, `0x1f`. Empty: unknown.
+    std::string written = {};
+    Typing typing = Typing::fixed;
 
+    const DateOrTime* as_date() const { return std::get_if<DateOrTime>(&data); }
     const bool* as_flag() const { return std::get_if<bool>(&data); }
     const std::int64_t* as_integer() const { return std::get_if<std::int64_t>(&data); }
     const std::string* as_text() const { return std::get_if<std::string>(&data); }
@@ -52,10 +64,9 @@ struct ValueEntry {
 // returned.
 Value parse_toml(std::shared_ptr<const SourceText> source, Mistakes& mistakes);
 
-// Applies "train.epochs=3" to the tree: the key is dotted, the value is TOML and, where it is not, a text.
-// Tables on the way are made. Reports to `mistakes` if there is no "=" or the way leads through something
-// that is no table.
-void apply_override(Value& root, const std::string& override_text, Mistakes& mistakes);
+// A value given as characters alone, by --set or the environment: of the type that its place takes (Typing::open).
+// A string in TOML's quotes is one without them only where `may_be_quoted`.
+Value value_of_characters(const std::string& text, const SourceSpan& where, bool may_be_quoted);
 
 // The tree as TOML that parses into an equal tree: sections in order of appearance, other values inline.
 std::string write_toml(const Value& root);

@@ -4,7 +4,10 @@
 #include <cstdlib>
 #include <map>
 
+#include "common/unicode.h"
+#include "experiments/escaped_text.h"
 #include "experiments/fields.h"
+#include "experiments/overrides.h"
 
 namespace orchestrate {
 namespace {
@@ -15,20 +18,6 @@ struct Variable {
     bool is_used = false;
 };
 
-// As --set reads it: TOML, or a text where it is none.
-Value value_of_text(const std::string& text, const SourceSpan& where) {
-    auto source = std::make_shared<SourceText>();
-    source->text = "value = " + text;
-    Mistakes ignored;
-    Value parsed = parse_toml(source, ignored);
-    auto* table = std::get_if<ValueTable>(&parsed.data);
-    Value value{text, where};
-    if (ignored.errors() == 0 && table && table->entries.size() == 1) {
-        value.data = table->entries.front().value.data;
-    }
-    return value;
-}
-
 bool is_variable_name(const std::string& name) {
     return !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
@@ -38,18 +27,18 @@ bool is_variable_name(const std::string& name) {
 
 class Replacement {
   public:
-    explicit Replacement(Mistakes& mistakes) : mistakes_(mistakes) {}
+    Replacement(const Value& in_file, Mistakes& mistakes) : in_file_(in_file), mistakes_(&mistakes) {}
 
     void read(const Value& section) {
         const auto* table = section.as_table();
         if (!table) {
-            report_unfit(section, "variables", "a table, [variables]", mistakes_);
+            report_unfit(section, "variables", "a table, [variables]", *mistakes_);
             return;
         }
         for (const auto& entry : table->entries) {
             if (!is_variable_name(entry.key)) {
-                mistakes_.error(entry.key_where, "a variable cannot be named '" + entry.key +
-                                                     "'; expected letters, digits, '_' and '-'");
+                mistakes_->error(entry.key_where, "a variable cannot be named '" + entry.key +
+                                                      "'; expected letters, digits, '_' and '-'");
                 continue;
             }
             names_.push_back(entry.key);
@@ -71,6 +60,8 @@ class Replacement {
         }
     }
 
+    void report_to(Mistakes& mistakes) { mistakes_ = &mistakes; }
+
     void report_unused() {
         for (const auto& name : names_) {
             const auto& variable = variables_.at(name);
@@ -86,49 +77,85 @@ class Replacement {
             const std::string message =
                 "variable '" + name + "' is used nowhere; expected \"${" + name + "}\" in some value";
             if (variable.where.source && variable.where.source->is_command_line) {
-                mistakes_.unknown_name(variable.where, message, name, used);
+                mistakes_->unknown_name(variable.where, message, name, used);
             } else {
-                mistakes_.warning(variable.where, message);
+                mistakes_->warning(variable.where, message);
             }
         }
     }
 
   private:
     Value read_value(const ValueEntry& entry) {
+        Value value = read_given(entry);
+        if (value.typing == Typing::fixed && !value.as_text() && !value.as_list() && !value.as_table()) {
+            value.typing = Typing::preferred;
+        }
+        return value;
+    }
+
+    Value read_given(const ValueEntry& entry) {
+        const std::string name = "variable '" + entry.key + "'";
         if (!entry.value.as_table()) {
             if (entry.value.as_text() && entry.value.as_text()->find("${") != std::string::npos) {
-                mistakes_.error(entry.value.where, "variables do not use each other; expected a plain value");
+                mistakes_->error(entry.value.where,
+                                 "variables do not use each other; expected a plain value");
             }
-            return entry.value;
+            const Value* in_file = value_in_file(entry.key);
+            return in_file ? of_same_type(entry.value, *in_file, name, *mistakes_) : entry.value;
         }
         const auto& table = *entry.value.as_table();
-        const auto* name = table.find("environment");
+        const auto* environment = table.find("environment");
         const auto* given_default = table.find("default");
-        const bool has_others = table.entries.size() != (name ? 1U : 0U) + (given_default ? 1U : 0U);
-        if (!name || !name->value.as_text() || name->value.as_text()->empty() || has_others) {
-            report_unfit(entry.value, "variable '" + entry.key + "'",
-                         "a value, or { environment = \"NAME\", default = ... }", mistakes_);
+        const bool has_others = table.entries.size() != (environment ? 1U : 0U) + (given_default ? 1U : 0U);
+        if (!environment || !environment->value.as_text() || environment->value.as_text()->empty() ||
+            has_others) {
+            report_unfit(entry.value, name, "a value, or { environment = \"NAME\", default = ... }",
+                         *mistakes_);
             return entry.value;
         }
-        if (const char* text = std::getenv(name->value.as_text()->c_str())) {
-            return value_of_text(text, name->value.where);
+        return read_environment(*environment->value.as_text(), environment->value.where,
+                                given_default ? &given_default->value : nullptr, entry);
+    }
+
+    Value read_environment(const std::string& name, const SourceSpan& where, const Value* given_default,
+                           const ValueEntry& entry) {
+        const char* text = std::getenv(name.c_str());
+        if (text && !is_valid_utf8(text)) {
+            mistakes_->error(where, "the environment variable " + name + " is '" + escaped_text(text) +
+                                        "', which is not UTF-8; expected UTF-8");
+        } else if (text) {
+            const Value value = value_of_characters(text, where, false);
+            return given_default
+                       ? of_same_type(value, *given_default, "the environment variable " + name, *mistakes_)
+                       : value;
+        } else if (given_default) {
+            return *given_default;
+        } else {
+            mistakes_->error(where, "the environment variable " + name + " is not set and variable '" +
+                                        entry.key +
+                                        "' has no default; set it, add default = ..., or pass "
+                                        "--set variables." +
+                                        entry.key + "=...");
         }
-        if (!given_default) {
-            mistakes_.error(name->value.where, "the environment variable " + *name->value.as_text() +
-                                                   " is not set and variable '" + entry.key +
-                                                   "' has no default; set it, add default = ..., or pass "
-                                                   "--set variables." +
-                                                   entry.key + "=...");
-            return entry.value;
+        return entry.value;
+    }
+
+    // What the file says of a variable, or the default of its environment variable; null if it does not.
+    const Value* value_in_file(const std::string& name) const {
+        const auto* table = in_file_.as_table();
+        const auto* entry = table ? table->find(name) : nullptr;
+        if (!entry || !entry->value.as_table()) {
+            return entry ? &entry->value : nullptr;
         }
-        return given_default->value;
+        const auto* given_default = entry->value.as_table()->find("default");
+        return given_default ? &given_default->value : nullptr;
     }
 
     // The variable of a name; null (reported) if there is none.
     const Value* find(const std::string& name, const SourceSpan& where) {
         const auto found = variables_.find(name);
         if (found == variables_.end()) {
-            mistakes_.unknown_name(
+            mistakes_->unknown_name(
                 where,
                 "there is no variable '" + name +
                     "' in [variables]; expected one that is, or \"$${\" for the characters "
@@ -158,30 +185,41 @@ class Replacement {
             result += text.substr(at, begin - at);
             const Value* found = find(text.substr(begin + 2, end - begin - 2), value.where);
             if (found && begin == 0 && end + 1 == text.size()) {
-                value.data = Value(*found).data;
+                const SourceSpan where = value.where;
+                value = Value(*found);
+                value.where = where;
                 return;
             }
             if (found) {
-                result += found->as_text() ? *found->as_text() : write_inline_toml(*found);
+                result += characters_of(*found);
             }
             at = end + 1;
         }
+        value.written = value.typing == Typing::open ? result : std::string();
         value.data = std::move(result);
     }
 
-    Mistakes& mistakes_;
+    static std::string characters_of(const Value& value) {
+        return !value.written.empty() ? value.written
+               : value.as_text()      ? *value.as_text()
+                                      : write_inline_toml(value);
+    }
+
+    const Value& in_file_;
+    Mistakes* mistakes_;
     std::map<std::string, Variable> variables_;
     std::vector<std::string> names_;  // in order of the file
 };
 
 }  // namespace
 
-bool replace_variables(Value& root, Mistakes& mistakes) {
+bool replace_variables(Value& root, const Value& variables_in_file, Value& parameters_in_file,
+                       Mistakes& mistakes) {
     auto* table = std::get_if<ValueTable>(&root.data);
     if (!table) {
         return false;
     }
-    Replacement replacement(mistakes);
+    Replacement replacement(variables_in_file, mistakes);
     const auto section = std::find_if(table->entries.begin(), table->entries.end(),
                                       [](const ValueEntry& entry) { return entry.key == "variables"; });
     const bool has_section = section != table->entries.end();
@@ -191,6 +229,9 @@ bool replace_variables(Value& root, Mistakes& mistakes) {
     }
     replacement.replace_in(root);
     replacement.report_unused();
+    Mistakes reported_in_root;
+    replacement.report_to(reported_in_root);
+    replacement.replace_in(parameters_in_file);
     return has_section;
 }
 

@@ -83,6 +83,7 @@ struct Repetition {
 
 Repetition repetition_of(SQLite::Database& database, std::int64_t stage_id, const StageRows& stage) {
     std::size_t most_seeds = 0;
+    std::size_t most_runs = 0;  // of a seed
     bool are_repeated = false;
     for (const VariantRow& variant : stage.variants) {
         if (variant.is_ensemble) {
@@ -93,6 +94,7 @@ Repetition repetition_of(SQLite::Database& database, std::int64_t stage_id, cons
             seeds.insert({row.initialization_seed, row.data_order_seed});
         }
         most_seeds = std::max(most_seeds, seeds.size());
+        most_runs = std::max(most_runs, variant.seeds.size() / std::max<std::size_t>(1, seeds.size()));
         are_repeated = are_repeated || variant.seeds.size() > seeds.size();
     }
     if (!are_repeated) {
@@ -104,7 +106,12 @@ Repetition repetition_of(SQLite::Database& database, std::int64_t stage_id, cons
         "WHERE stage_id = ? AND hidden = 0 AND is_ensemble = 0");
     folds.bind(1, stage_id);
     folds.executeStep();
-    const std::string other = folds.getColumn(0).getInt() > 0 ? "fold" : "split";
+    const auto count = static_cast<std::size_t>(folds.getColumn(0).getInt());
+    if (count > 0 && most_runs > count) {  // folds of several splits
+        return {most_seeds > 1 ? "runs (seeds, splits and folds)" : "runs (splits and folds)",
+                most_seeds > 1 ? "seed, split and fold" : "split and fold"};
+    }
+    const std::string other = count > 0 ? "fold" : "split";
     if (most_seeds > 1) {
         return {"runs (seeds and " + other + "s)", "seed and " + other};
     }

@@ -5,12 +5,14 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "common/error.h"
+#include "common/job_config.h"
 #include "results/embedded_sql.h"
 #include "results/schema.h"
 
@@ -169,6 +171,28 @@ void rebuild_tables(SQLite::Database& database, int from_version) {
     }
 }
 
+// Since version 6 only the file name of a command's absolute program is part of a job's identity. Of jobs that are one
+// since, the one that has succeeded or is older is it; the others stay as they are.
+void renew_identities(SQLite::Database& database) {
+    SQLite::Statement query(database,
+                            "SELECT id, config FROM jobs WHERE config LIKE '{\"command\"%' AND "
+                            "json_extract(config, '$.command.run[0]') LIKE '/%' "
+                            "ORDER BY state <> 'succeeded', id");
+    std::vector<std::pair<std::int64_t, std::string>> renewed;
+    while (query.executeStep()) {
+        JobConfig config;
+        Json::parse(query.getColumn(1).getString()).get_to(config);
+        renewed.emplace_back(query.getColumn(0).getInt64(), job_identity(config));
+    }
+    SQLite::Statement update(database, "UPDATE OR IGNORE jobs SET identity = ? WHERE id = ?");
+    for (const auto& [job, identity] : renewed) {
+        update.bind(1, identity);
+        update.bind(2, job);
+        update.exec();
+        update.reset();
+    }
+}
+
 // While alive, renaming a table leaves the references of other tables and of views as they are.
 class PlainRenames {
   public:
@@ -194,6 +218,9 @@ std::filesystem::path migrate_schema(SQLite::Database& database, int from_versio
     const PlainRenames plain_renames(database);
     SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
     rebuild_tables(database, from_version);
+    if (from_version < 6) {
+        renew_identities(database);
+    }
     if (!texts_of(database, "SELECT \"table\" FROM pragma_foreign_key_check").empty()) {
         throw UserError("'" + database.getFilename() +
                         "' has rows that refer to rows which do not exist, so it cannot be brought to schema "

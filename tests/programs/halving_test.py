@@ -85,6 +85,9 @@ class HalvingTest(ProgramTest):
         self.run_program("run", halved, timeout=300)
         self.assertEqual(self.query("select state, count(*) from jobs group by state order by state"),
                          [("paused", 5), ("succeeded", 1)])
+        planned = self.run_program("plan", halved).stdout
+        self.assertIn("6 jobs done already, in this study or another (5 of them stopped at a rung); 0 to run", planned)
+        self.assertNotIn("cost", planned)
         table = self.run_program("table", "halving").stdout
         self.assertIn("5 of 6 jobs were stopped early: 3 after 4 epochs, 2 after 8 epochs; 44 of 96 epochs were trained.",
                       " ".join(table.split()))

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "common/job_config.h"
+#include "common/sha256.h"
 #include "results/embedded_sql.h"
 #include "results/schema.h"
 
@@ -128,6 +130,38 @@ TEST_F(MigrationTest, EveryRowIsStillThere) {
                   .getString(),
               "abc{\"seed\": 1}2succeeded1t2t8");
     EXPECT_EQ(database.execAndGet("SELECT resources FROM jobs").getString(), "{\"ranks\":2}");
+}
+
+// Until version 5 the whole path of a command's program was a part of what a job is.
+TEST_F(MigrationTest, JobsOfAProgramByItsPathAreKnownByItsFileName) {
+    const auto job_with = [](const std::string& program) {
+        JobConfig config;
+        config.command.emplace();
+        config.command->run = {program, "t.py"};
+        return config;
+    };
+    SQLite::Database database(path(), kReadWrite);
+    const auto insert = [&](int id, const std::string& program, const std::string& state) {
+        const std::string config = canonical_json(job_with(program));
+        SQLite::Statement statement(database, "INSERT INTO jobs VALUES (?, ?, ?, '{}', 1, ?, 0, 't2', 't8')");
+        statement.bind(1, id);
+        statement.bind(2, sha256_hex(config));
+        statement.bind(3, config);
+        statement.bind(4, state);
+        statement.exec();
+    };
+    insert(8, "/a/python3", "failed");
+    insert(9, "/b/python3", "succeeded");
+    insert(10, "ruby", "succeeded");
+    prepare_schema(database);
+    const auto id_of = [&](const std::string& identity) {
+        SQLite::Statement query(database, "SELECT id FROM jobs WHERE identity = ?");
+        query.bind(1, identity);
+        return query.executeStep() ? query.getColumn(0).getInt() : 0;
+    };
+    EXPECT_EQ(id_of(job_identity(job_with("/elsewhere/python3"))), 9) << "the one that has a result";
+    EXPECT_EQ(id_of(sha256_hex(canonical_json(job_with("/a/python3")))), 8) << "left as it was";
+    EXPECT_EQ(id_of(job_identity(job_with("ruby"))), 10);
 }
 
 TEST_F(MigrationTest, WhatPeopleAddedStays) {

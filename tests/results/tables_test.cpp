@@ -190,6 +190,9 @@ TEST(Comparison, SaysWhatItsRunsDifferIn) {
     const auto third = filled.add_succeeded(1, 2, {0.5, 0.5, 0.5, 0.5});
     EXPECT_GT(third, 0);
     EXPECT_THAT(text(), HasSubstr("over 2 to 3 runs (seeds and folds) (n - 1)."));
+    filled.database().exec("UPDATE variant_jobs SET initialization_seed = 1, data_order_seed = 1");
+    EXPECT_THAT(text(), HasSubstr("over 2 to 3 runs (splits and folds) (n - 1)."))
+        << "more than there are folds: of several splits";
 }
 
 TEST(Comparison, WithoutABaselineHasNoDifference) {

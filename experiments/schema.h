@@ -1,0 +1,11 @@
+// The JSON Schema of study files as a tree; internal to experiments/.
+#pragma once
+
+#include "common/json.h"
+
+namespace orchestrate {
+
+// What study_schema() prints.
+Json schema_of_studies();
+
+}  // namespace orchestrate
