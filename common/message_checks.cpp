@@ -248,6 +248,12 @@ void check_data_report(Checks& checks, const DataReport& data) {
         checks.count("data.leaks.rows", leak.rows);
         checks.ratio("data.leaks.share", leak.share);
     }
+    for (const auto& absent : data.absent_classes) {
+        checks.line("data.absent_classes.part", absent.part, kMaxNameBytes, 1);
+        for (const auto& name : absent.classes) {
+            checks.utf8("data.absent_classes.classes", name, kMaxMessageBytes);
+        }
+    }
 }
 
 void check_model(Checks& checks, const SavedModel& model) {
