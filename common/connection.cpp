@@ -21,7 +21,7 @@ namespace asio = boost::asio;
 using asio::use_awaitable;
 using asio::ip::tcp;
 
-// Runs an operation; throws what it throws, or std::runtime_error(`late`) once
+// Runs an operation; throws what it throws, or NoAnswer(`late`) once
 // `timeout` has passed.
 asio::awaitable<void> within(std::chrono::milliseconds timeout, const char* late,
                              std::function<asio::awaitable<void>()> operation) {
@@ -38,7 +38,7 @@ asio::awaitable<void> within(std::chrono::milliseconds timeout, const char* late
     };
     const auto first = co_await (guarded() || timer.async_wait(use_awaitable));
     if (first.index() == 1) {
-        throw std::runtime_error(late);
+        throw NoAnswer(late);
     }
     if (std::get<0>(first)) {
         std::rethrow_exception(std::get<0>(first));
@@ -143,6 +143,16 @@ void Connection::send(const Message& message) {
     if (queued.replaceable_kind != nullptr && queued_bytes_ > kCrowdedBytes && replace_waiting(queued)) {
         return;
     }
+    enqueue(std::move(queued));
+}
+
+void Connection::send_frame(std::vector<std::uint8_t> frame) {
+    if (!closed_ && !finishing_) {
+        enqueue({std::move(frame), nullptr});
+    }
+}
+
+void Connection::enqueue(Queued queued) {
     queued_bytes_ += queued.frame.size();
     queue_.push_back(std::move(queued));
     if (queued_bytes_ > max_queued_bytes_) {
@@ -235,14 +245,17 @@ asio::awaitable<Connected> connect_to_coordinator(const Access& access, Hello he
     const auto executor = co_await asio::this_coro::executor;
     hello.token = access.token;
     std::string problems;
+    bool silent = false;
     for (const auto& address : access.addresses) {
         std::string problem;
+        bool reached = false;
         try {
             auto tls = make_client_tls(access.certificate_fingerprint);
             Connection::Stream stream(executor, tls);
             co_await within(timeout, "no answer", [&]() -> asio::awaitable<void> {
                 const tcp::endpoint endpoint(asio::ip::make_address(address), access.port);
                 co_await stream.next_layer().async_connect(endpoint, use_awaitable);
+                reached = true;
                 stream.next_layer().set_option(tcp::no_delay(true));
                 stream.next_layer().set_option(asio::socket_base::keep_alive(true));
                 co_await stream.async_handshake(asio::ssl::stream_base::client, use_awaitable);
@@ -261,11 +274,17 @@ asio::awaitable<Connected> connect_to_coordinator(const Access& access, Hello he
             throw std::runtime_error("unexpected first message");
         } catch (const UserError&) {
             throw;
+        } catch (const NoAnswer& error) {
+            problem = error.what();
+            silent = silent || reached;
         } catch (const std::exception& error) {
             problem = error.what();
         }
         problems +=
             (problems.empty() ? "" : "; ") + address + ":" + std::to_string(access.port) + ": " + problem;
+    }
+    if (silent) {
+        throw NoAnswer("the coordinator does not answer (" + problems + ")");
     }
     throw std::runtime_error("cannot reach the coordinator (" + problems + ")");
 }

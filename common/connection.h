@@ -6,6 +6,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     // kMaximumQueuedBytes wait, is cut off.
     void send(const Message& message);
 
+    // The same with a message that is encoded already, of a kind that no other replaces.
+    void send_frame(std::vector<std::uint8_t> frame);
+
     static constexpr std::size_t kCrowdedBytes = 256U << 10;
     static constexpr std::size_t kMaximumQueuedBytes = kMaximumFrameBytes + (64U << 20);
     static constexpr std::size_t kMaximumQueuedForWorkers = 16U << 20;
@@ -67,6 +71,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
         std::vector<std::uint8_t> frame;
         const char* replaceable_kind = nullptr;  // by the next one of that kind
     };
+    void enqueue(Queued queued);
     boost::asio::awaitable<void> write_queue();
     void watch_for_stall();
     bool replace_waiting(Queued& newer);
@@ -89,10 +94,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
     bool closed_ = false;
 };
 
+// Someone took the connection, and answers nothing: a process that is stopped, or busy for long.
+class NoAnswer : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
 // Connects to the coordinator that an access file names (its addresses in
 // order, each within `timeout`), shakes hands and says hello. Returns the
 // connection and what the coordinator answered; throws UserError if it refused,
-// and std::runtime_error if it cannot be reached.
+// NoAnswer if it can be reached but does not answer, and std::runtime_error if it cannot be reached.
 struct Connected {
     std::shared_ptr<Connection> connection;
     Welcome welcome;

@@ -88,10 +88,15 @@ struct StatusReply {
     std::vector<StudyStatus> studies;  // in the order in which they came
     std::vector<WorkerStatus> workers;
     std::vector<Event> events;
+    // How long the coordinator's loop was held at most so far, and by what.
+    std::int64_t longest_hold_milliseconds = 0;
+    std::string longest_hold_by;
+    std::int64_t database_instructions =
+        0;  // that the loop's connection to the database has run, in SQLite's count
 };
 BOOST_DESCRIBE_STRUCT(StatusReply, (),
                       (program_version, host, process_id, database, ending, paused, waiting, studies, workers,
-                       events))
+                       events, longest_hold_milliseconds, longest_hold_by, database_instructions))
 
 enum class Control {
     cancel,  // a job, or a study with all its jobs that no other study needs
@@ -143,8 +148,10 @@ struct JobsReply {
     std::vector<JobRow> jobs;
     std::int64_t left_out = 0;  // beyond the limit
     std::string refused;        // for people; empty: here they are
+    std::optional<double> age_seconds =
+        {};  // of the snapshot that was read; nothing: the database itself was
 };
-BOOST_DESCRIBE_STRUCT(JobsReply, (), (jobs, left_out, refused))
+BOOST_DESCRIBE_STRUCT(JobsReply, (), (jobs, left_out, refused, age_seconds))
 
 // All about a job. The answer is JobReply.
 struct JobRequest {
@@ -199,8 +206,10 @@ struct JobReply {
     static constexpr const char* kType = "job_reply";
     JobDetails job;
     std::string refused;
+    std::optional<double> age_seconds =
+        {};  // of the snapshot that was read; nothing: the database itself was
 };
-BOOST_DESCRIBE_STRUCT(JobReply, (), (job, refused))
+BOOST_DESCRIBE_STRUCT(JobReply, (), (job, refused, age_seconds))
 
 // Why a job does not run, or what became of it. The answer is TextReply.
 struct WhyRequest {
@@ -240,14 +249,18 @@ struct LogReply {
     bool over = false;  // the job gets no further attempt by itself
     Bytes bytes;
     std::string refused;
+    std::optional<double> age_seconds =
+        {};  // of the snapshot that was read; nothing: the database itself was
 };
-BOOST_DESCRIBE_STRUCT(LogReply, (), (attempt, worker, host, file, cause, over, bytes, refused))
+BOOST_DESCRIBE_STRUCT(LogReply, (), (attempt, worker, host, file, cause, over, bytes, refused, age_seconds))
 
 struct TextReply {
     static constexpr const char* kType = "text_reply";
     std::string text;     // what was done, or what was asked for
     std::string refused;  // why not, for people; empty: it was
+    std::optional<double> age_seconds =
+        {};  // of the snapshot that was read; nothing: the database itself was
 };
-BOOST_DESCRIBE_STRUCT(TextReply, (), (text, refused))
+BOOST_DESCRIBE_STRUCT(TextReply, (), (text, refused, age_seconds))
 
 }  // namespace orchestrate

@@ -4,6 +4,7 @@
 // kProtocolVersion; peers from kOldestProtocolVersion on are still understood, others are told so and leave.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -33,7 +34,7 @@ BOOST_DESCRIBE_ENUM(Role, worker, pilot, person)
 struct AttemptId {
     std::int64_t job = 0;
     std::int64_t number = 0;
-    bool operator==(const AttemptId&) const = default;
+    auto operator<=>(const AttemptId&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(AttemptId, (), (job, number))
 
@@ -112,8 +113,17 @@ struct AttemptEpoch {
     static constexpr const char* kType = "attempt_epoch";
     AttemptId attempt;
     EpochMetrics metrics;
+    std::int64_t number = 0;  // of this report among those of the attempt, from 1; 0: not told
 };
-BOOST_DESCRIBE_STRUCT(AttemptEpoch, (), (attempt, metrics))
+BOOST_DESCRIBE_STRUCT(AttemptEpoch, (), (attempt, metrics, number))
+
+// Coordinator to worker: the attempt's first `number` epochs are on disk. AttemptEnded need not repeat them.
+struct EpochsStored {
+    static constexpr const char* kType = "epochs_stored";
+    AttemptId attempt;
+    std::int64_t number = 0;
+};
+BOOST_DESCRIBE_STRUCT(EpochsStored, (), (attempt, number))
 
 // The attempt does not begin at the first step. Epochs before that step are reported again.
 struct AttemptResumed {
@@ -135,9 +145,10 @@ struct AttemptEnded {
     AttemptId attempt;
     Cause cause = Cause::succeeded;
     std::string message;
-    std::optional<AttemptResult> result;    // with cause succeeded
-    std::string job_identity = "";          // of the job that was trained; empty: not told
-    std::vector<EpochMetrics> epochs = {};  // with a result or a pause: all, should their messages be lost
+    std::optional<AttemptResult> result;  // with cause succeeded
+    std::string job_identity = "";        // of the job that was trained; empty: not told
+    // With a result or a pause, should their messages be lost: those that are not known to be stored, and the last.
+    std::vector<EpochMetrics> epochs = {};
 };
 BOOST_DESCRIBE_STRUCT(AttemptEnded, (), (attempt, cause, message, result, job_identity, epochs))
 
@@ -294,7 +305,7 @@ using Message =
                  WorkerNote, StartWorker, StopWorker, WorkerExited, StatusRequest, StatusReply, ParcelOffer,
                  ParcelChunk, ParcelProgress, CheckpointRequest, CheckpointChunk, SubmitStudy, StudyAccepted,
                  ControlRequest, JobsRequest, JobsReply, JobRequest, JobReply, WhyRequest, TableRequest,
-                 LogRequest, LogReply, TextReply, UnknownMessage>;
+                 LogRequest, LogReply, TextReply, EpochsStored, UnknownMessage>;
 
 // Thrown for a frame that is no valid message.
 class ProtocolError : public std::runtime_error {

@@ -1,5 +1,7 @@
 #include "coordinator/client.h"
 
+#include <iostream>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
@@ -17,9 +19,28 @@ namespace {
 
 constexpr auto kConnectLimit = 5s;
 // Reading a study with a large data file takes its time.
-constexpr auto kAnswerLimit = 300s;
+constexpr std::chrono::milliseconds kAnswerLimit = 300s;
+// What only asks how everything stands is answered at once, or not at all.
+constexpr std::chrono::milliseconds kStatusLimit = 30s;
+constexpr std::chrono::milliseconds kLook = 100ms;
+constexpr std::chrono::milliseconds kSaidAfter = 3s;
 
 }  // namespace
+
+std::string silence_text(std::chrono::milliseconds waited) {
+    return "the coordinator does not answer (for " +
+           std::to_string(std::chrono::duration_cast<std::chrono::seconds>(waited).count()) + " s)";
+}
+
+WhileWaiting say_silence_once() {
+    return [said = false](std::chrono::milliseconds waited) mutable {
+        if (!said && waited >= kSaidAfter) {
+            said = true;
+            std::cerr << silence_text(waited) << "; waiting for it\n";
+        }
+        return true;
+    };
+}
 
 std::optional<Client> Client::reach(const Place& place) {
     const auto file = place.access.value_or(person_access_file(state_folder(place.database)));
@@ -50,6 +71,9 @@ std::optional<Client> Client::reach(const Place& place) {
         std::rethrow_exception(failure);
     } catch (const UserError&) {
         throw;
+    } catch (const NoAnswer& error) {
+        throw CoordinatorSilent(silence_text(kConnectLimit) + ": it took the connection that '" +
+                                file.string() + "' names, and has said nothing since");
     } catch (const std::exception& error) {
         if (place.access) {
             throw UserError("no coordinator answers where '" + file.string() + "' says: " + error.what());
@@ -58,7 +82,7 @@ std::optional<Client> Client::reach(const Place& place) {
     }
 }
 
-Message Client::ask_message(const Message& request) {
+Message Client::ask_message(const Message& request, const WhileWaiting& while_waiting) {
     Message answer;
     bool answered = false;
     std::exception_ptr failure;
@@ -74,11 +98,17 @@ Message Client::ask_message(const Message& request) {
             io_->stop();
         });
     io_->restart();
-    io_->run_for(kAnswerLimit);
-    if (!answered && !failure) {
-        connection_->close();
-        io_->run();
-        throw std::runtime_error("the coordinator does not answer");
+    const auto limit = std::holds_alternative<StatusRequest>(request) ? kStatusLimit : kAnswerLimit;
+    const auto begun_at = std::chrono::steady_clock::now();
+    while (!answered && !failure) {
+        io_->run_for(kLook);
+        const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(
+            std::chrono::steady_clock::now() - begun_at);
+        if (!answered && !failure && (!while_waiting(waited) || waited > limit)) {
+            connection_->close();
+            io_->run();
+            throw CoordinatorSilent(silence_text(waited));
+        }
     }
     if (failure) {
         try {

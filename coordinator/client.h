@@ -1,7 +1,9 @@
-// A person's connection to a coordinator that runs: asks, and waits for the answer.
+// A user's connection to a coordinator that runs: asks, and waits for the answer.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,17 +23,35 @@ struct Place {
     std::optional<std::filesystem::path> access;
 };
 
+// The coordinator lives, as far as can be seen, but does not answer.
+class CoordinatorSilent : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
+// Called while an answer is waited for, several times a second, with how long it has been. False: wait no longer, which
+// ends ask() with CoordinatorSilent.
+using WhileWaiting = std::function<bool(std::chrono::milliseconds)>;
+
+// "the coordinator does not answer (for 7 s)"
+std::string silence_text(std::chrono::milliseconds waited);
+
+// Says on standard error once that nothing is answered.
+WhileWaiting say_silence_once();
+
 // Not thread-safe.
 class Client {
   public:
-    // Nothing if no coordinator has the database now. Throws UserError if its access file cannot be used, if it refuses
-    // the connection, or if nobody answers where an access file was named.
+    // Nothing if no coordinator has the database now. Throws CoordinatorSilent if there is one that does not answer;
+    // UserError if its access file cannot be used, if it refuses the connection, or if nobody answers where an access file
+    // was named.
     static std::optional<Client> reach(const Place& place);
 
-    // Throws UserError for what the coordinator does not know, std::runtime_error if it is gone or does not answer.
+    // Throws UserError for what the coordinator does not know, CoordinatorSilent if it does not answer within 5 minutes,
+    // std::runtime_error if it is gone.
     template <class Reply>
-    Reply ask(const Message& request) {
-        Message message = ask_message(request);
+    Reply ask(const Message& request, const WhileWaiting& while_waiting = say_silence_once()) {
+        Message message = ask_message(request, while_waiting);
         if (auto* reply = std::get_if<Reply>(&message)) {
             return std::move(*reply);
         }
@@ -40,8 +60,8 @@ class Client {
 
     // As ask(), and throws UserError with what a reply says in `refused`.
     template <class Reply>
-    Reply ask_or_throw(const Message& request) {
-        Reply reply = ask<Reply>(request);
+    Reply ask_or_throw(const Message& request, const WhileWaiting& while_waiting = say_silence_once()) {
+        Reply reply = ask<Reply>(request, while_waiting);
         if (!reply.refused.empty()) {
             throw UserError(reply.refused);
         }
@@ -50,7 +70,7 @@ class Client {
 
   private:
     Client() = default;
-    Message ask_message(const Message& request);
+    Message ask_message(const Message& request, const WhileWaiting& while_waiting);
 
     std::unique_ptr<boost::asio::io_context> io_ = std::make_unique<boost::asio::io_context>(1);
     std::shared_ptr<Connection> connection_;

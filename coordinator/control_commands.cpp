@@ -27,14 +27,45 @@ constexpr std::size_t kPipeWidth = 200;  // of what is made for a terminal and g
 constexpr auto kFollowInterval = 500ms;
 constexpr auto kPatience = 10s;
 
+// Says how old the answer is where the database itself could not be read.
+template <class Reply>
+Reply with_its_age(Reply reply) {
+    if (reply.age_seconds) {
+        std::cerr << fmt::format(
+            "of {:.0f} s ago: on this file system only the coordinator can read the database, and makes "
+            "copies of it\n",
+            *reply.age_seconds);
+    }
+    return reply;
+}
+
+// The coordinator that has the database; nothing, said on standard error, also if it does not answer.
+std::optional<Client> reach_or_say_silence(const Place& place) {
+    try {
+        return Client::reach(place);
+    } catch (const CoordinatorSilent& error) {
+        if (place.access) {
+            throw;
+        }
+        std::cerr << error.what() << ". What follows is read from its database\n";
+        return std::nullopt;
+    }
+}
+
 // The answer of the coordinator that has the database, or what `read(database)` finds in the file.
 template <class Reply, class Read>
 Reply ask_or_read(const Place& place, const Message& request, Read read) {
-    if (auto client = Client::reach(place)) {
-        return client->ask_or_throw<Reply>(request);
+    if (auto client = reach_or_say_silence(place)) {
+        return with_its_age(client->ask_or_throw<Reply>(request));
     }
     auto database = open_to_read(place.database);
     return read(database);
+}
+
+int show_stored_status(const Place& place, OutputFormat format) {
+    auto database = open_to_read(place.database);
+    std::cout << render_study_status(database, output_width(), format);
+    return 0;
 }
 
 void print_text(const std::string& text, const char* key, bool json) {
@@ -48,13 +79,21 @@ void print_text(const std::string& text, const char* key, bool json) {
 }  // namespace
 
 int show_status(const Place& place, OutputFormat format) {
-    auto client = Client::reach(place);
-    if (!client) {
-        auto database = open_to_read(place.database);
-        std::cout << render_study_status(database, output_width(), format);
-        return 0;
+    StatusReply status;
+    try {
+        auto client = Client::reach(place);
+        if (!client) {
+            return show_stored_status(place, format);
+        }
+        status = client->ask<StatusReply>(StatusRequest{});
+    } catch (const CoordinatorSilent& error) {
+        if (place.access) {
+            throw;
+        }
+        std::cerr << error.what() << ". What follows is read from its database\n";
+        show_stored_status(place, format);
+        return 1;
     }
-    const auto status = client->ask<StatusReply>(StatusRequest{});
     if (format == OutputFormat::json) {
         std::cout << Json(status).dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
         return 0;
@@ -116,10 +155,26 @@ int show_table(const Place& place, const std::optional<std::string>& study,
     return 0;
 }
 
+namespace {
+
+// Nothing also for a coordinator that begins: it has taken the connection, and answers soon.
+std::optional<Client> reach_within(const Place& place, std::chrono::steady_clock::time_point deadline) {
+    try {
+        return Client::reach(place);
+    } catch (const CoordinatorSilent&) {
+        if (std::chrono::steady_clock::now() > deadline) {
+            throw;
+        }
+        return std::nullopt;
+    }
+}
+
+}  // namespace
+
 int change(const Place& place, const ControlRequest& request, bool json) {
     const auto patience_ends = std::chrono::steady_clock::now() + kPatience;
     while (true) {
-        if (auto client = Client::reach(place)) {
+        if (auto client = reach_within(place, patience_ends)) {
             print_text(client->ask_or_throw<TextReply>(request).text, "done", json);
             return 0;
         }

@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include "common/error.h"
@@ -32,6 +33,7 @@ constexpr std::chrono::milliseconds kGroupWindow = 2ms;
 constexpr std::size_t kLargestGroup = 512;
 constexpr std::size_t kCrowd = 8;
 constexpr std::chrono::milliseconds kStoreRetry = 1s;
+constexpr auto kWritingSaidEvery = 3s;
 
 std::string failure_text(const std::exception_ptr& failure) {
     if (!failure) {
@@ -51,6 +53,10 @@ Coordinator::Coordinator(CoordinatorOptions options, ProgressDisplay& display)
       display_(display),
       lock_(options_.database, options_.take_over),
       log_(open_log("coordinator", state_folder(options_.database) / "logs" / "coordinator.log")),
+      watch_([] { return std::chrono::steady_clock::now(); },
+             [this](const std::string& handler, std::chrono::milliseconds held) {
+                 log_->warn("the coordinator's loop was held for {} ms by: {}", held.count(), handler);
+             }),
       store_(options_.database, {.grouped = true, .vfs = {}, .network_file_system = {}, .sync = true}),
       checkpoints_(state_folder(options_.database)),
       signals_(io_, SIGINT, SIGTERM, SIGHUP),
@@ -61,8 +67,8 @@ Coordinator::Coordinator(CoordinatorOptions options, ProgressDisplay& display)
                    (state_folder(options_.database) / "logs").string(),
                    (std::filesystem::absolute(state_folder(options_.database)) / "models").string()},
                   store_, *this, log_),
-      parcels_(checkpoints_, *files_, std::filesystem::absolute(state_folder(options_.database)) / "models") {
-}
+      parcels_(checkpoints_, *files_, std::filesystem::absolute(state_folder(options_.database)) / "models"),
+      reader_(options_.database) {}
 
 Coordinator::~Coordinator() {
     loader_.join();
@@ -97,6 +103,7 @@ void Coordinator::run() {
 }
 
 void Coordinator::settle() {
+    const auto hold = watch_.hold("jobs that have changed");
     const auto changed = dispatcher_.take_changed_jobs();
     for (const std::int64_t job : changed) {
         for (const auto& run : runs_) {
@@ -133,6 +140,7 @@ void Coordinator::settle() {
 void Coordinator::commit_now() {
     last_group_ = store_.pending_changes();
     try {
+        const auto hold = watch_.hold("a commit");
         dispatcher_.commit();
     } catch (...) {
         fail(std::current_exception());
@@ -163,7 +171,10 @@ bool Coordinator::advance_studies() {
             if (!broken_.empty()) {
                 run.fail(std::make_exception_ptr(UserError(broken_)));
             }
-            run.advance();
+            {
+                const auto hold = watch_.hold("the stages of study", run.study().name);
+                run.advance();
+            }
             if (run.has_ended()) {
                 run.set_ended_at(now());
                 log_->info("study '{}': {}", run.study().name, to_string(*run.outcome()));
@@ -191,11 +202,15 @@ asio::awaitable<void> Coordinator::drive() {
         if (!work_is_left() && !options_.stay) {
             break;
         }
-        if (!server_) {
+        const bool writing = std::any_of(runs_.begin(), runs_.end(),
+                                         [](const auto& run) { return run->writing().has_value(); });
+        if (!server_ && !writing) {
             open_server(options_.reachable);
         }
         boost::system::error_code ignored;
-        wake_timer_.expires_after(advanced ? std::chrono::milliseconds(1h) : kStoreRetry);
+        wake_timer_.expires_after(!advanced ? kStoreRetry
+                                  : writing ? std::chrono::milliseconds(0)
+                                            : std::chrono::milliseconds(1h));
         if (!interrupted_) {
             co_await wake_timer_.async_wait(asio::redirect_error(use_awaitable, ignored));
         }
@@ -239,9 +254,16 @@ asio::awaitable<void> Coordinator::tick() {
         tick_timer_.expires_after(options_.tick_interval);
         co_await tick_timer_.async_wait(use_awaitable);
         try {
-            beat_lock();
-            dispatcher_.tick();
+            {
+                const auto hold = watch_.hold("the heartbeat of the database's lock");
+                beat_lock();
+            }
+            {
+                const auto hold = watch_.hold("a look at all workers");
+                dispatcher_.tick();
+            }
             if (slurm_ && !ending_) {
+                const auto hold = watch_.hold("Slurm's pilots");
                 keep_pilots();
             }
             if (broken_.empty() && !dispatcher_.broken().empty()) {
@@ -257,9 +279,30 @@ asio::awaitable<void> Coordinator::tick() {
             fail(std::current_exception());
         }
         settle();
+        note_writing();
         if (server_) {
+            const auto hold = watch_.hold("the display of progress");
             display_.update(status(last_event_));
         }
+    }
+}
+
+// How far the jobs of large studies are written, every few seconds.
+void Coordinator::note_writing() {
+    bool any = false;
+    for (const auto& run : runs_) {
+        const auto writing = run->has_ended() ? std::nullopt : run->writing();
+        if (!writing) {
+            continue;
+        }
+        any = true;
+        if (now() - writing_said_at_ >= kWritingSaidEvery) {
+            note_study(run->study().name, fmt::format("{}: {} of {} jobs are written", writing->stage,
+                                                      writing->jobs, writing->expected));
+        }
+    }
+    if (!any || now() - writing_said_at_ >= kWritingSaidEvery) {
+        writing_said_at_ = now();
     }
 }
 

@@ -24,11 +24,14 @@
 #include "coordinator/database_lock.h"
 #include "coordinator/dispatcher.h"
 #include "coordinator/job_store.h"
+#include "coordinator/loop_watch.h"
 #include "coordinator/parcel_store.h"
 #include "coordinator/progress_display.h"
+#include "coordinator/result_reader.h"
 #include "coordinator/server.h"
 #include "coordinator/slurm_site.h"
 #include "coordinator/study_run.h"
+#include "coordinator/why.h"
 #include "experiments/study.h"
 
 namespace orchestrate {
@@ -91,6 +94,7 @@ class Coordinator : private Surroundings, private StudyHost {
     boost::asio::awaitable<void> watch_signals();
     void end_studies();
     void beat_lock();
+    void note_writing();
     bool work_is_left() const;
     // After every event: lets the studies go on if a job has changed, and sees to it that what was changed is committed
     // soon, in one transaction with what comes meanwhile.
@@ -111,20 +115,22 @@ class Coordinator : private Surroundings, private StudyHost {
 
     // coordinator_status.cpp
     StatusReply status(std::int64_t events_after) const;
-    TextReply table(const TableRequest& wanted);
     StudyStatus status_of(const StudyRun& run) const;
     std::optional<double> remaining_seconds(const StudyRun& run) const;
 
     // coordinator_commands.cpp
     class LiveControl;
-    template <class Reply, class Read>
-    Reply read_for_person(Read read);
     TextReply control(const ControlRequest& request);
     void hold(StudyRun& run, bool paused);
-    JobsReply jobs(const JobsRequest& wanted);
-    JobReply job(const JobRequest& wanted);
-    LogReply log(const LogRequest& wanted);
-    TextReply why_job(const WhyRequest& wanted);
+
+    // coordinator_reading.cpp: what users ask of the database, answered on other threads.
+    // Nothing if other connections can read the database itself; otherwise a copy of a few seconds ago.
+    boost::asio::awaitable<std::shared_ptr<Snapshot>> snapshot();
+    boost::asio::awaitable<std::shared_ptr<Snapshot>> make_snapshot();
+    template <class Reply>
+    boost::asio::awaitable<ResultReader::Frame> read(std::function<Reply(SQLite::Database&)> find);
+    boost::asio::awaitable<ResultReader::Frame> why_job(std::string job);
+    void add_live_facts(WhyFacts& facts) const;
 
     // coordinator_surroundings.cpp
     void open_server(bool all_addresses);
@@ -144,7 +150,8 @@ class Coordinator : private Surroundings, private StudyHost {
     void on_pilot_message(const std::string& name, PilotSite& site, const Message& message);
     boost::asio::awaitable<void> serve_pilot(std::shared_ptr<Connection> connection, Hello hello);
     boost::asio::awaitable<void> serve_person(std::shared_ptr<Connection> connection);
-    boost::asio::awaitable<Message> answer(const Message& request);
+    // `request` must live until the answer is there.
+    boost::asio::awaitable<ResultReader::Frame> answer(const Message& request);
 
     // Surroundings of the dispatcher.
     std::chrono::steady_clock::time_point now() override { return std::chrono::steady_clock::now(); }
@@ -164,7 +171,9 @@ class Coordinator : private Surroundings, private StudyHost {
     DatabaseLock lock_;
     std::chrono::steady_clock::time_point lock_beat_at_;
     bool lock_is_ours_ = true;
+    std::chrono::steady_clock::time_point writing_said_at_;
     Log log_;
+    LoopWatch watch_;
     JobStore store_;
     CheckpointFolders checkpoints_;
     boost::asio::io_context io_{1};
@@ -194,6 +203,9 @@ class Coordinator : private Surroundings, private StudyHost {
     ParcelStore parcels_;                         // of that thread
     std::set<std::string> workers_with_parcels_;  // told to the person
     boost::asio::thread_pool parcel_thread_{1};   // ends before what it uses
+    std::shared_ptr<Snapshot> snapshot_;          // the newest; null: none was needed yet
+    bool snapshot_is_being_made_ = false;
+    ResultReader reader_;  // its threads end before what they use
 };
 
 }  // namespace orchestrate

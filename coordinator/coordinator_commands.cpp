@@ -1,4 +1,4 @@
-// What people ask of a coordinator, and what they change.
+// What users change in a coordinator.
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -6,11 +6,7 @@
 #include "common/error.h"
 #include "coordinator/control.h"
 #include "coordinator/coordinator.h"
-#include "coordinator/job_report.h"
 #include "coordinator/local_devices.h"
-#include "coordinator/why.h"
-#include "results/job_list.h"
-#include "results/job_logs.h"
 
 namespace orchestrate {
 
@@ -64,18 +60,6 @@ class Coordinator::LiveControl final : public ControlHost {
     Coordinator& coordinator_;
 };
 
-// What `read` finds in the database, or why it cannot be told.
-template <class Reply, class Read>
-Reply Coordinator::read_for_person(Read read) {
-    try {
-        return store_.read(read);
-    } catch (const std::exception& error) {
-        Reply reply;
-        reply.refused = error.what();
-        return reply;
-    }
-}
-
 TextReply Coordinator::control(const ControlRequest& request) {
     TextReply reply;
     if (ending_ || interrupted_) {
@@ -84,6 +68,7 @@ TextReply Coordinator::control(const ControlRequest& request) {
     }
     LiveControl host(*this);
     try {
+        const auto hold = watch_.hold("a change asked for by a user of", request.target);
         reply.text = apply_control(host, request);
         note(reply.text);
     } catch (const StoreUnavailable& error) {
@@ -115,61 +100,6 @@ void Coordinator::hold(StudyRun& run, bool paused) {
             }
         }
     }
-}
-
-JobsReply Coordinator::jobs(const JobsRequest& wanted) {
-    return read_for_person<JobsReply>(
-        [&](SQLite::Database& database) { return list_jobs(database, wanted); });
-}
-
-JobReply Coordinator::job(const JobRequest& wanted) {
-    return read_for_person<JobReply>([&](SQLite::Database& database) {
-        return JobReply{describe_job(database, wanted.job), ""};
-    });
-}
-
-LogReply Coordinator::log(const LogRequest& wanted) {
-    return read_for_person<LogReply>([&](SQLite::Database& database) { return read_log(database, wanted); });
-}
-
-TextReply Coordinator::table(const TableRequest& wanted) {
-    return read_for_person<TextReply>([&](SQLite::Database& database) {
-        return TextReply{table_text(database, wanted), ""};
-    });
-}
-
-TextReply Coordinator::why_job(const WhyRequest& wanted) {
-    TextReply reply;
-    try {
-        WhyFacts facts =
-            store_.read([&](SQLite::Database& database) { return stored_facts(database, wanted.job); });
-        facts.coordinator_lives = true;
-        facts.dispatch_paused = dispatcher_.pause_reason();
-        for (const auto& run : runs_) {
-            if (!run->has_ended() && run->study().name == facts.study) {
-                facts.stage_has_begun = run->has_job(facts.job.row.job);
-                facts.current_stage = run->stage_name();
-                facts.study_paused = run->is_paused();
-            }
-        }
-        const auto known = dispatcher_.jobs().find(facts.job.row.job);
-        if (known != dispatcher_.jobs().end()) {
-            if (known->second.stored.state == JobState::waiting) {
-                facts.scheduler = dispatcher_.why_waiting(known->first);
-            }
-            facts.worker_is_away = known->second.attempt.has_value();
-            for (const auto& [name, worker] : dispatcher_.workers()) {
-                if (worker.running == known->second.attempt && worker.running) {
-                    facts.worker_is_away = !worker.connection;
-                    facts.progress = worker.progress;
-                }
-            }
-        }
-        reply.text = why_text(facts);
-    } catch (const std::exception& error) {
-        reply.refused = error.what();
-    }
-    return reply;
 }
 
 }  // namespace orchestrate

@@ -4,7 +4,10 @@
 
 #include "common/message_checks.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/job_report.h"
 #include "coordinator/sites.h"
+#include "results/job_list.h"
+#include "results/job_logs.h"
 
 namespace orchestrate {
 
@@ -62,8 +65,11 @@ asio::awaitable<void> Coordinator::serve_worker(std::shared_ptr<Connection> conn
             if (carry_files(name, peer, connection, transfers, message)) {
                 continue;
             }
-            if (!dispatcher_.worker_said(name, peer, message)) {
-                co_return;
+            {
+                const auto hold = watch_.hold("a message of worker", name);
+                if (!dispatcher_.worker_said(name, peer, message)) {
+                    co_return;
+                }
             }
             settle();
         }
@@ -252,7 +258,8 @@ asio::awaitable<void> Coordinator::serve_person(std::shared_ptr<Connection> conn
                                          " and does not know the request '" + type_of(*unknown) +
                                          "'; use the release that it runs, or start it anew with yours"});
             } else {
-                connection->send(co_await answer(request));
+                ResultReader::Frame frame = co_await answer(request);
+                connection->send_frame(std::move(frame));
             }
         }
     } catch (const boost::system::system_error&) {
@@ -264,38 +271,55 @@ asio::awaitable<void> Coordinator::serve_person(std::shared_ptr<Connection> conn
     --persons_;
 }
 
-asio::awaitable<Message> Coordinator::answer(const Message& request) {
+asio::awaitable<ResultReader::Frame> Coordinator::answer(const Message& request) {
     if (const auto refusal = validate(request)) {
-        co_return Refused{"the request '" + type_of(request) + "' is refused: " + refusal->text()};
+        Message reply = Refused{"the request '" + type_of(request) + "' is refused: " + refusal->text()};
+        co_return co_await reader_.encode(std::move(reply));
     }
     if (!dispatcher_.paused()) {
-        commit_now();  // what is said here is on disk
+        commit_now();  // what is answered here is on disk
     }
-    if (const auto* wanted = std::get_if<StatusRequest>(&request)) {
-        co_return status(wanted->events_after);
+    if (const auto* asked = std::get_if<StatusRequest>(&request)) {
+        Message reply = status(asked->events_after);
+        co_return co_await reader_.encode(std::move(reply));
     }
     if (const auto* submission = std::get_if<SubmitStudy>(&request)) {
-        co_return co_await submit(*submission);
+        Message reply = co_await submit(*submission);
+        co_return co_await reader_.encode(std::move(reply));
     }
-    if (const auto* wanted = std::get_if<TableRequest>(&request)) {
-        co_return table(*wanted);
+    if (const auto* asked = std::get_if<ControlRequest>(&request)) {
+        Message reply = control(*asked);
+        co_return co_await reader_.encode(std::move(reply));
     }
-    if (const auto* wanted = std::get_if<JobsRequest>(&request)) {
-        co_return jobs(*wanted);
+    if (const auto* asked = std::get_if<WhyRequest>(&request)) {
+        co_return co_await why_job(asked->job);
     }
-    if (const auto* wanted = std::get_if<JobRequest>(&request)) {
-        co_return job(*wanted);
+    if (const auto* asked = std::get_if<TableRequest>(&request)) {
+        std::function<TextReply(SQLite::Database&)> find = [asked](SQLite::Database& database) {
+            return TextReply{table_text(database, *asked), ""};
+        };
+        co_return co_await read(std::move(find));
     }
-    if (const auto* wanted = std::get_if<LogRequest>(&request)) {
-        co_return log(*wanted);
+    if (const auto* asked = std::get_if<JobsRequest>(&request)) {
+        std::function<JobsReply(SQLite::Database&)> find = [asked](SQLite::Database& database) {
+            return list_jobs(database, *asked);
+        };
+        co_return co_await read(std::move(find));
     }
-    if (const auto* wanted = std::get_if<WhyRequest>(&request)) {
-        co_return why_job(*wanted);
+    if (const auto* asked = std::get_if<JobRequest>(&request)) {
+        std::function<JobReply(SQLite::Database&)> find = [asked](SQLite::Database& database) {
+            return JobReply{describe_job(database, asked->job), ""};
+        };
+        co_return co_await read(std::move(find));
     }
-    if (const auto* wanted = std::get_if<ControlRequest>(&request)) {
-        co_return control(*wanted);
+    if (const auto* asked = std::get_if<LogRequest>(&request)) {
+        std::function<LogReply(SQLite::Database&)> find = [asked](SQLite::Database& database) {
+            return read_log(database, *asked);
+        };
+        co_return co_await read(std::move(find));
     }
-    co_return Refused{"'" + type_of(request) + "' is not a valid client request"};
+    Message reply = Refused{"'" + type_of(request) + "' is not a valid client request"};
+    co_return co_await reader_.encode(std::move(reply));
 }
 
 }  // namespace orchestrate

@@ -1,6 +1,5 @@
 // What a coordinator tells people about how things stand.
 #include <algorithm>
-#include <numeric>
 
 #include <unistd.h>
 
@@ -44,6 +43,9 @@ StatusReply Coordinator::status(std::int64_t events_after) const {
         }
         reply.workers.push_back(std::move(entry));
     }
+    reply.longest_hold_milliseconds = watch_.longest().count();
+    reply.longest_hold_by = watch_.longest_handler();
+    reply.database_instructions = store_.instructions();
     const std::int64_t after = events_after < 0 ? last_event_ - kNewestEvents : events_after;
     for (auto event = events_.rbegin(); event != events_.rend() && event->number > after; ++event) {
         reply.events.push_back(*event);
@@ -96,10 +98,8 @@ std::optional<double> Coordinator::remaining_seconds(const StudyRun& run) const 
         }
     }
     double seconds_per_job = 0;
-    if (!dispatcher_.job_seconds().empty()) {
-        seconds_per_job =
-            std::accumulate(dispatcher_.job_seconds().begin(), dispatcher_.job_seconds().end(), 0.0) /
-            static_cast<double>(dispatcher_.job_seconds().size());
+    if (const auto mean = dispatcher_.mean_job_seconds()) {
+        seconds_per_job = *mean;
     } else if (estimates > 0) {
         seconds_per_job = estimate_from_running / estimates;
     } else {

@@ -148,6 +148,7 @@ asio::awaitable<StudyAccepted> Coordinator::submit(SubmitStudy submission) {
             reply.refused = *conflict;
             co_return reply;
         }
+        const auto hold = watch_.hold("the begin of study", reply.study);
         begin(std::move(study), OldFailures::ask_again);
         note_study(reply.study, "study " + reply.study + " was submitted");
         wake();

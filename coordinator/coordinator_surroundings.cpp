@@ -35,6 +35,7 @@ void Coordinator::open_server(bool all_addresses) {
                                        [this](std::shared_ptr<Connection> connection, Hello hello) {
                                            return serve(connection, std::move(hello));
                                        });
+    const auto hold = watch_.hold("what an earlier coordinator left");
     accept_unacknowledged_results();
     dispatcher_.recover();
     asio::co_spawn(io_, server_->accept(), asio::detached);

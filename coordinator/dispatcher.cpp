@@ -288,9 +288,7 @@ void Dispatcher::on_worker_message(Worker& worker, const Message& message) {
             progress_watch_.advanced(worker.record.name, worker.last_heard);
         }
     } else if (const auto* epoch = std::get_if<AttemptEpoch>(&message)) {
-        if (!holds(worker, epoch->attempt) || !store_.add_epoch(epoch->attempt, epoch->metrics)) {
-            send(worker, StopAttempt{epoch->attempt});
-        }
+        on_epoch(worker, *epoch);
     } else if (const auto* written = std::get_if<CheckpointWritten>(&message)) {
         on_checkpoint(worker, *written);
     } else if (const auto* resumed = std::get_if<AttemptResumed>(&message)) {
@@ -329,6 +327,23 @@ void Dispatcher::on_ended(Worker& worker, const AttemptEnded& reported) {
     send(worker, Acknowledged{ended.attempt, !current});
     let_go(worker, ended.attempt);
     act();
+}
+
+// One answer for all epochs that a commit holds.
+void Dispatcher::on_epoch(Worker& worker, const AttemptEpoch& epoch) {
+    if (!holds(worker, epoch.attempt) || !store_.add_epoch(epoch.attempt, epoch.metrics, epoch.number)) {
+        send(worker, StopAttempt{epoch.attempt});
+        return;
+    }
+    if (epoch.number == 0 || !unanswered_epochs_.insert(epoch.attempt).second) {
+        return;
+    }
+    after_commit([this, attempt = epoch.attempt, connection = worker.connection] {
+        unanswered_epochs_.erase(attempt);
+        if (const std::int64_t number = store_.epochs_without_gap(attempt); connection && number > 0) {
+            connection->send(EpochsStored{attempt, number});
+        }
+    });
 }
 
 void Dispatcher::on_checkpoint(Worker& worker, const CheckpointWritten& written) {
@@ -399,7 +414,8 @@ bool Dispatcher::end_attempt(AttemptEnded ended, const std::string& worker, bool
     }
     if (ended.cause == Cause::succeeded) {
         if (job.share_resumed < 1) {
-            job_seconds_.push_back(ended.result->total_seconds / (1 - job.share_resumed));
+            job_seconds_ += ended.result->total_seconds / (1 - job.share_resumed);
+            ++timed_jobs_;
         }
         after_commit([this, id = ended.attempt.job] { surroundings_.remove_checkpoints(id); });
     }

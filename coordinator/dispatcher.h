@@ -186,8 +186,11 @@ class Dispatcher {
     const std::unordered_map<std::int64_t, Job>& jobs() const { return jobs_; }
     // Why a job waits, in one sentence.
     std::string why_waiting(std::int64_t job) const { return scheduler_.why_waiting(job); }
-    // Of jobs that succeeded in this run.
-    const std::vector<double>& job_seconds() const { return job_seconds_; }
+    // How long a job takes on average, in seconds, of those that succeeded in this run; nothing: none has.
+    std::optional<double> mean_job_seconds() const {
+        return timed_jobs_ == 0 ? std::nullopt
+                                : std::optional(job_seconds_ / static_cast<double>(timed_jobs_));
+    }
     // Why no job can run any more; empty: they can.
     const std::string& broken() const { return broken_; }
 
@@ -233,6 +236,7 @@ class Dispatcher {
 
     Worker& welcome_worker(const std::shared_ptr<Peer>& connection, const Hello& hello);
     void on_worker_message(Worker& worker, const Message& message);
+    void on_epoch(Worker& worker, const AttemptEpoch& epoch);
     void on_checkpoint(Worker& worker, const CheckpointWritten& written);
     void remove_needless_checkpoints(const AttemptId& current);
     void on_resume(Worker& worker, const AttemptResumed& resumed);
@@ -279,11 +283,13 @@ class Dispatcher {
     std::unordered_map<std::int64_t, Job> jobs_;  // of the stages so far, and those recovered
     std::set<std::int64_t> held_jobs_;            // with Job::held_until
     std::vector<std::function<void()>> held_;
+    std::set<AttemptId> unanswered_epochs_;  // attempts of which epochs wait for a commit
     // Successes said in this second; and those that were too many to say each.
     std::chrono::steady_clock::time_point successes_since_;
     int successes_said_ = 0;
     std::int64_t successes_unsaid_ = 0;
-    std::vector<double> job_seconds_;
+    double job_seconds_ = 0;  // sum over the jobs that succeeded
+    std::int64_t timed_jobs_ = 0;
     std::string broken_;
     std::vector<std::int64_t> changed_jobs_;
     bool paused_ = false;

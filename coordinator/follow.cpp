@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iostream>
+#include <utility>
 
 #include "coordinator/progress_display.h"
 #include "coordinator/read_database.h"
@@ -65,24 +66,77 @@ int report_outcome(const std::string& study, const std::string& state) {
     return 1;
 }
 
+namespace {
+
+// While a coordinator answers nothing: says so, less and less often.
+class Silence {
+  public:
+    Silence(ProgressDisplay& display, SignalWatch& signals) : display_(display), signals_(signals) {}
+
+    // False once the user wants to leave.
+    bool lasts(std::chrono::milliseconds waited) {
+        if (waited >= next_) {
+            display_.note(silence_text(waited) + "; what is shown is what it said last");
+            next_ *= 3;
+        }
+        left_ = signals_.wait(0ms);
+        return !left_;
+    }
+    void ended() {
+        if (std::exchange(next_, kFirst) != kFirst) {
+            display_.note("the coordinator answers again");
+        }
+    }
+    bool left() const { return left_; }
+
+  private:
+    static constexpr std::chrono::milliseconds kFirst = 3s;
+    ProgressDisplay& display_;
+    SignalWatch& signals_;
+    std::chrono::milliseconds next_ = kFirst;
+    bool left_ = false;
+};
+
+int detached(ProgressDisplay& display, const std::string& study) {
+    display.clear();
+    std::cout << "detached: the study continues. `orchestrate run` with its file follows it again, "
+                 "`orchestrate cancel "
+              << study << "` ends it\n";
+    return 0;
+}
+
+}  // namespace
+
 int follow_study(Client client, const Place& place, const std::string& study) {
     ProgressDisplay display(stdout);
     SignalWatch signals;
+    Silence silence(display, signals);
+    const WhileWaiting while_waiting = [&](std::chrono::milliseconds waited) {
+        return silence.lasts(waited);
+    };
     std::int64_t last_event = 0;
     bool first = true;
     while (true) {
         std::optional<StudyStatus> own;
         StatusReply status;
         try {
-            status = client.ask<StatusReply>(StatusRequest{last_event});
+            status = client.ask<StatusReply>(StatusRequest{last_event}, while_waiting);
+            silence.ended();
             own = status_of(status, study);
             if (own && !is_going(own->state)) {
                 const auto table = client.ask<TextReply>(
-                    TableRequest{study, "", static_cast<std::int64_t>(output_width()), "table"});
+                    TableRequest{study, "", static_cast<std::int64_t>(output_width()), "table"},
+                    while_waiting);
                 display.clear();
                 return with_table(table.text, study, own->state);
             }
         } catch (const UserError&) {
+            throw;
+        } catch (const CoordinatorSilent&) {
+            if (silence.left()) {
+                return detached(display, study);
+            }
+            display.clear();
             throw;
         } catch (const std::exception&) {
             display.clear();
@@ -98,11 +152,7 @@ int follow_study(Client client, const Place& place, const std::string& study) {
         std::erase_if(status.studies, [&](const StudyStatus& entry) { return entry.study != study; });
         display.update(status);
         if (signals.wait(kPollInterval)) {
-            display.clear();
-            std::cout << "detached: the study goes on. `orchestrate run` with its file follows it again, "
-                         "`orchestrate cancel "
-                      << study << "` ends it\n";
-            return 0;
+            return detached(display, study);
         }
     }
 }

@@ -322,6 +322,8 @@ BegunAttempt JobStore::begin_attempt(std::int64_t job, const WorkerRecord& worke
     }
     record->state = transition->to;
     const std::int64_t number = ++record->last_attempt;
+    record->replaced_from.reset();
+    record->epochs_without_gap = 0;
     const std::string log_name = "job-" + std::to_string(job) + "-attempt-" + std::to_string(number) + ".log";
     BegunAttempt begun{{job, number}, (log_folder / log_name).string()};
     change([begun, worker, state = transition->to, at = utc_now_text()](StoreDatabase& database) {
@@ -354,12 +356,36 @@ std::optional<Refusal> JobStore::refusal_of(const AttemptEnded& ended) {
     return record == nullptr ? std::nullopt : validate_for_job(ended, facts_of(ended.attempt.job, *record));
 }
 
-bool JobStore::add_epoch(const AttemptId& attempt, const EpochMetrics& metrics) {
-    if (record_if_current(attempt) == nullptr) {
+bool JobStore::replaces_earlier(JobRecord& record, const AttemptId& attempt, const EpochMetrics& metrics) {
+    if (metrics.named.empty() || attempt.number == 1 ||
+        (record.replaced_from && *record.replaced_from <= metrics.epoch)) {
         return false;
     }
-    change([attempt, metrics](StoreDatabase& database) { store_epoch(database, attempt, metrics); });
+    record.replaced_from = metrics.epoch;
     return true;
+}
+
+bool JobStore::add_epoch(const AttemptId& attempt, const EpochMetrics& metrics, std::int64_t number) {
+    JobRecord* record = record_if_current(attempt);
+    if (record == nullptr) {
+        return false;
+    }
+    if (number == record->epochs_without_gap + 1) {
+        record->epochs_without_gap = number;
+    }
+    const bool replaces = replaces_earlier(*record, attempt, metrics);
+    change([attempt, metrics, replaces](StoreDatabase& database) {
+        if (replaces) {
+            forget_named_epochs(database, attempt, metrics.epoch);
+        }
+        store_epoch(database, attempt, metrics);
+    });
+    return true;
+}
+
+std::int64_t JobStore::epochs_without_gap(const AttemptId& attempt) {
+    const JobRecord* record = record_if_current(attempt);
+    return record == nullptr ? 0 : record->epochs_without_gap;
 }
 
 std::vector<StoredCheckpoint>& JobStore::checkpoints_of(std::int64_t job, JobRecord& record) {
@@ -491,13 +517,22 @@ std::optional<JobTransition> JobStore::end_attempt(AttemptEnded ended, const Ret
     if (is_over(transition.to)) {
         over_.push_back(ended.attempt.job);
     }
+    std::optional<std::int64_t> replaced_from;
+    for (const auto& metrics : ended.epochs) {
+        if (replaces_earlier(*record, ended.attempt, metrics)) {
+            replaced_from = record->replaced_from;
+        }
+    }
     const EndedRows rows{
         ended.attempt, ended.cause,      ended.message, succeeded ? ended.result.value().device_class : "",
         transition.to, record->failures, utc_now_text()};
     const auto shared = std::make_shared<const AttemptEnded>(std::move(ended));
     PendingChange pending;
-    pending.apply = [shared, rows, succeeded, had_checkpoints](StoreDatabase& database) {
+    pending.apply = [shared, rows, succeeded, had_checkpoints, replaced_from](StoreDatabase& database) {
         write_end(database, rows);
+        if (replaced_from) {
+            forget_named_epochs(database, shared->attempt, *replaced_from);
+        }
         for (const auto& metrics : shared->epochs) {
             store_epoch(database, shared->attempt, metrics);
         }

@@ -26,6 +26,8 @@
 
 namespace orchestrate {
 
+class StageWriter;
+
 enum class StudyState { running, finished, failed, interrupted, cancelled };
 BOOST_DESCRIBE_ENUM(StudyState, running, finished, failed, interrupted, cancelled)
 
@@ -120,6 +122,10 @@ class JobStore {
                                       const std::vector<Variant>& variants, const JobPaths& paths,
                                       OldFailures old_failures = OldFailures::ask_again);
 
+    // The next slice of the same, as StageWriter::write; at once on disk. Returns its jobs, without those of earlier
+    // slices.
+    std::vector<StoredJob> write_slice(StageWriter& writer, std::size_t max_jobs);
+
     // In the order in which they first came.
     std::vector<StoredStudy> studies();
 
@@ -172,8 +178,11 @@ class JobStore {
     std::optional<Refusal> refusal_of(const AttemptEpoch& epoch);
     std::optional<Refusal> refusal_of(const AttemptEnded& ended);
 
-    // False, and no change, if the attempt is not the job's current one.
-    bool add_epoch(const AttemptId& attempt, const EpochMetrics& metrics);
+    // `number`: as AttemptEpoch. False, and no change, if the attempt is not the job's current one.
+    bool add_epoch(const AttemptId& attempt, const EpochMetrics& metrics, std::int64_t number = 0);
+    // How many of the attempt's first epochs were added without a gap since this store was opened; 0 for one that is not
+    // the job's current one.
+    std::int64_t epochs_without_gap(const AttemptId& attempt);
 
     // Stores a checkpoint (the file's name) and forgets those that are needed no longer. False, and no change, if the
     // attempt is not the job's current one.
@@ -207,6 +216,16 @@ class JobStore {
         return file_.read(work);
     }
 
+    // As StoreFile.
+    bool is_shared() const { return file_.is_shared(); }
+    std::int64_t instructions() const { return file_.instructions(); }
+    // Begins a copy that has all changes so far. Throws as commit().
+    void begin_copy() {
+        commit();
+        file_.begin_copy();
+    }
+    std::optional<SQLite::Database> continue_copy(int pages) { return file_.continue_copy(pages); }
+
     // False for a job that the database does not have.
     bool has_succeeded(std::int64_t job);
 
@@ -222,6 +241,9 @@ class JobStore {
         std::string identity;
         std::optional<std::vector<StoredCheckpoint>> checkpoints;  // nothing: not looked up yet
         std::optional<JobFacts> facts;                             // the same
+        // Of the current attempt. From this epoch on, nothing of earlier attempts is left; nothing: not looked after yet.
+        std::optional<std::int64_t> replaced_from;
+        std::int64_t epochs_without_gap = 0;
     };
     struct PendingChange {
         Change apply;
@@ -235,6 +257,8 @@ class JobStore {
     const JobFacts& facts_of(std::int64_t job, JobRecord& record);
     JobRecord* find_record(std::int64_t job);  // null: there is no such job
     JobRecord* record_if_current(const AttemptId& attempt);
+    // Whether what earlier attempts reported from that epoch on must be removed before the epoch is stored.
+    static bool replaces_earlier(JobRecord& record, const AttemptId& attempt, const EpochMetrics& metrics);
     std::vector<StoredCheckpoint>& checkpoints_of(std::int64_t job, JobRecord& record);
 
     StoreFile file_;

@@ -1,4 +1,8 @@
 // What the job store has of studies: their rows, stages and ensembles, and what is chosen by their metrics.
+#include <algorithm>
+#include <iterator>
+#include <limits>
+
 #include "common/time_text.h"
 #include "coordinator/job_store.h"
 #include "coordinator/stage_metrics.h"
@@ -9,6 +13,7 @@ namespace orchestrate {
 
 std::int64_t JobStore::begin_study(const Study& study, OldFailures old_failures) {
     commit();
+    std::vector<std::int64_t> cancelled;
     const std::int64_t row = file_.transaction([&](StoreDatabase& database) {
         execute(
             database,
@@ -21,12 +26,13 @@ std::int64_t JobStore::begin_study(const Study& study, OldFailures old_failures)
             utc_now_text(), old_failures == OldFailures::keep ? 1 : 0);
         const std::int64_t found = number_of(database, "SELECT id FROM studies WHERE name = ?", study.name);
         if (!study.stages.empty()) {
-            hide_stages_beside(database, found, study.stages);
-            cancel_unnamed_jobs(database);
+            cancelled = cancel_unnamed_jobs(database, hide_stages_beside(database, found, study.stages));
         }
         return found;
     });
-    records_.clear();  // jobs may have been cancelled
+    for (const std::int64_t job : cancelled) {
+        records_.erase(job);
+    }
     return row;
 }
 
@@ -43,12 +49,26 @@ void JobStore::set_study_state(std::int64_t study, StudyState state) {
 std::vector<StoredJob> JobStore::sync_stage(std::int64_t study, int position, const Stage& stage,
                                             const std::vector<Variant>& variants, const JobPaths& paths,
                                             OldFailures old_failures) {
-    commit();
-    std::vector<StoredJob> jobs = file_.transaction([&](StoreDatabase& database) {
-        return write_stage(database, study, position, stage, variants, paths, old_failures);
-    });
-    records_.clear();  // jobs may wait again
+    StageWriter writer(study, position, stage, variants, paths, old_failures);
+    std::vector<StoredJob> jobs;
+    while (!writer.is_done()) {
+        auto slice = write_slice(writer, std::numeric_limits<std::size_t>::max());
+        std::move(slice.begin(), slice.end(), std::back_inserter(jobs));
+    }
     return jobs;
+}
+
+std::vector<StoredJob> JobStore::write_slice(StageWriter& writer, std::size_t max_jobs) {
+    commit();
+    auto jobs = file_.transaction([&](StoreDatabase& database) { return writer.write(database, max_jobs); });
+    // They may wait again, be trained further, or be cancelled.
+    for (const auto& job : jobs) {
+        records_.erase(job.id);
+    }
+    for (const std::int64_t job : writer.cancelled()) {
+        records_.erase(job);
+    }
+    return writer.committed(std::move(jobs));
 }
 
 std::vector<StoredStudy> JobStore::studies() {

@@ -76,8 +76,16 @@ template <class Elsewhere, class Here>
 int elsewhere_or_here(const Place& place, Elsewhere elsewhere, Here here) {
     const auto patience_ends = std::chrono::steady_clock::now() + kPatience;
     while (true) {
-        if (const std::optional<int> code = elsewhere()) {
-            return *code;
+        try {
+            if (const std::optional<int> code = elsewhere()) {
+                return *code;
+            }
+        } catch (const CoordinatorSilent&) {
+            // One that begins has taken the connection, and answers soon.
+            if (std::chrono::steady_clock::now() > patience_ends) {
+                throw;
+            }
+            continue;
         }
         try {
             if (!place.access) {

@@ -69,13 +69,56 @@ StoreFile::StoreFile(std::filesystem::path path, StoreOptions options)
 StoreFile::StoreFile(SQLite::Database database, StoreOptions options)
     : options_(std::move(options)), database_(std::in_place, std::move(database)), journal_mode_("memory") {
     database_->exec("PRAGMA foreign_keys = ON");
+    count_instructions();
+}
+
+void StoreFile::count_instructions() {
+    constexpr int kInstructions = 1000;
+    sqlite3_progress_handler(
+        database_->getHandle(), kInstructions,
+        [](void* count) {
+            ++*static_cast<std::int64_t*>(count);
+            return 0;
+        },
+        thousands_of_instructions_.get());
+}
+
+void StoreFile::begin_copy() {
+    copy_.reset();
+    guarded([&](StoreDatabase& database) {
+        std::unique_ptr<Copy> copy(
+            new Copy{SQLite::Database("", SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE), {}});
+        copy->backup.emplace(copy->database, database);
+        copy_ = std::move(copy);
+    });
+}
+
+std::optional<SQLite::Database> StoreFile::continue_copy(int pages) {
+    if (!copy_) {
+        throw StoreUnavailable("the database was opened again while it was copied; try again");
+    }
+    return guarded([&](StoreDatabase& database) -> std::optional<SQLite::Database> {
+        const int code = copy_->backup->executeStep(pages);
+        if (code == SQLITE_DONE) {
+            copy_->backup.reset();
+            std::optional<SQLite::Database> done(std::move(copy_->database));
+            copy_.reset();
+            return done;
+        }
+        if (code != SQLITE_OK) {
+            throw SQLite::Exception(database.getHandle(), code);
+        }
+        return std::nullopt;
+    });
 }
 
 void StoreFile::open() {
+    copy_.reset();
     database_.reset();
     database_.emplace(path_.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE | SQLite::OPEN_NOMUTEX,
                       5000, options_.vfs);
     StoreDatabase& database = *database_;
+    count_instructions();
     // Before anything is written: new tables shall survive a power cut, too.
     database.exec(options_.sync ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF");
     prepare_schema(database);

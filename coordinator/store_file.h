@@ -2,12 +2,15 @@
 // transactions, and with errors told apart: those that pass (no room, the disk failed) and those that do not.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
 
+#include <SQLiteCpp/Backup.h>
 #include <SQLiteCpp/SQLiteCpp.h>
 
 #include "coordinator/sql.h"
@@ -44,6 +47,17 @@ class StoreFile {
 
     const StoreOptions& options() const { return options_; }
     const std::string& journal_mode() const { return journal_mode_; }
+    // Whether other connections can read the file: not with exclusive locking.
+    bool is_shared() const { return journal_mode_ == "wal"; }
+
+    // What was worked in the database so far, in virtual instructions of SQLite, to thousands.
+    std::int64_t instructions() const { return 1000 * *thousands_of_instructions_; }
+
+    // Copies the database step by step; changes made meanwhile are in the copy. begin_copy() drops an unfinished one.
+    // Both throw StoreUnavailable and SQLite::Exception; the copy has to be begun again then.
+    void begin_copy();
+    // Copies that many pages. The copy once it is complete: a temporary database that SQLite removes when it is closed.
+    std::optional<SQLite::Database> continue_copy(int pages);
 
     // Calls `work(database)` in a transaction: all of it is on disk afterwards, or nothing. Throws StoreUnavailable,
     // SQLite::Exception for what would fail again, and what `work` throws.
@@ -82,9 +96,18 @@ class StoreFile {
     void reopen_if_doubtful();
     [[noreturn]] void fail(const SQLite::Exception& error);
 
+    struct Copy {
+        SQLite::Database database;
+        std::optional<SQLite::Backup> backup;  // ends before the databases that it refers to
+    };
+    void count_instructions();
+
     std::filesystem::path path_;
     StoreOptions options_;
+    // SQLite counts there.
+    std::unique_ptr<std::int64_t> thousands_of_instructions_ = std::make_unique<std::int64_t>(0);
     std::optional<StoreDatabase> database_;
+    std::unique_ptr<Copy> copy_;
     std::string journal_mode_;
     bool doubtful_ = false;  // after an error of the disk: what SQLite remembers of the file may not be so
 };

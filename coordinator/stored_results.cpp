@@ -13,10 +13,7 @@ double without_nan(double value) {
     return std::isnan(value) ? std::numeric_limits<double>::infinity() : value;
 }
 
-// A later attempt that goes on reports the epochs after its checkpoint again.
 void store_named_epoch(StoreDatabase& database, const AttemptId& attempt, const EpochMetrics& metrics) {
-    execute(database, "DELETE FROM named_epochs WHERE job_id = ? AND attempt <> ? AND epoch >= ?",
-            attempt.job, attempt.number, metrics.epoch);
     for (const auto& metric : metrics.named) {
         execute(database, "INSERT OR REPLACE INTO named_epochs VALUES (?, ?, ?, ?, ?, ?)", attempt.job,
                 metrics.epoch, attempt.number, metric.part, metric.name, metric.value);
@@ -54,6 +51,11 @@ void store_predictions(StoreDatabase& database, std::int64_t job, const Predicti
 }
 
 }  // namespace
+
+void forget_named_epochs(StoreDatabase& database, const AttemptId& attempt, std::int64_t first_epoch) {
+    execute(database, "DELETE FROM named_epochs WHERE job_id = ? AND attempt <> ? AND epoch >= ?",
+            attempt.job, attempt.number, first_epoch);
+}
 
 void store_epoch(StoreDatabase& database, const AttemptId& attempt, const EpochMetrics& metrics) {
     if (!metrics.named.empty()) {

@@ -15,6 +15,8 @@ namespace orchestrate {
 std::vector<EpochMetrics> stored_epochs(StoreDatabase& database, std::int64_t job);
 
 // All inside a transaction.
+// Removes what earlier attempts of a command reported for that epoch and later ones: the attempt reports them again.
+void forget_named_epochs(StoreDatabase& database, const AttemptId& attempt, std::int64_t first_epoch);
 void store_epoch(StoreDatabase& database, const AttemptId& attempt, const EpochMetrics& metrics);
 void store_result(StoreDatabase& database, const AttemptId& attempt, const AttemptResult& result);
 // What a result says of the test part; of an ensemble's job, all it has.

@@ -97,9 +97,24 @@ StoredJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
     return job;
 }
 
+// Of variants of a stage: of those that are hidden, or of all.
+std::vector<std::int64_t> waiting_jobs_of(StoreDatabase& database, std::int64_t stage, bool only_hidden) {
+    BoundStatement query(
+        database,
+        "SELECT DISTINCT jobs.id FROM variants JOIN variant_jobs ON variant_id = variants.id "
+        "JOIN jobs ON jobs.id = job_id WHERE stage_id = ? AND hidden >= ? AND +state = 'waiting'",
+        stage, only_hidden ? 1 : 0);
+    std::vector<std::int64_t> jobs;
+    while (query->executeStep()) {
+        jobs.push_back(query->getColumn(0).getInt64());
+    }
+    return jobs;
+}
+
 }  // namespace
 
-void hide_stages_beside(StoreDatabase& database, std::int64_t study, const std::vector<Stage>& stages) {
+std::vector<std::int64_t> hide_stages_beside(StoreDatabase& database, std::int64_t study,
+                                             const std::vector<Stage>& stages) {
     BoundStatement query(database, "SELECT id, name FROM stages WHERE study_id = ?", study);
     std::vector<std::int64_t> gone;
     while (query->executeStep()) {
@@ -109,71 +124,129 @@ void hide_stages_beside(StoreDatabase& database, std::int64_t study, const std::
             gone.push_back(query->getColumn(0).getInt64());
         }
     }
+    std::vector<std::int64_t> jobs;
     for (const std::int64_t stage : gone) {
+        for (const std::int64_t job : waiting_jobs_of(database, stage, false)) {
+            jobs.push_back(job);
+        }
         execute(database, "UPDATE variants SET hidden = 1 WHERE stage_id = ?", stage);
     }
+    return jobs;
 }
 
-void cancel_unnamed_jobs(StoreDatabase& database) {
+std::vector<std::int64_t> cancel_unnamed_jobs(StoreDatabase& database,
+                                              const std::vector<std::int64_t>& jobs) {
     const auto transition = find_transition(JobState::waiting, JobEvent::cancelled).value();
-    execute(database,
-            "UPDATE jobs SET state = ?, finished_at = ? WHERE state = 'waiting' AND NOT EXISTS "
+    const std::string at = utc_now_text();
+    std::vector<std::int64_t> cancelled;
+    for (const std::int64_t job : jobs) {
+        BoundStatement update(
+            database,
+            "UPDATE jobs SET state = ?, finished_at = ? WHERE id = ? AND state = 'waiting' AND NOT EXISTS "
             "(SELECT 1 FROM variant_jobs JOIN variants ON variants.id = variant_jobs.variant_id "
             "WHERE variant_jobs.job_id = jobs.id AND variants.hidden = 0)",
-            to_string(transition.to), utc_now_text());
+            to_string(transition.to), at, job);
+        if (update->exec() > 0) {
+            cancelled.push_back(job);
+        }
+    }
+    return cancelled;
 }
 
-std::vector<StoredJob> write_stage(StoreDatabase& database, std::int64_t study, int position,
-                                   const Stage& stage, const std::vector<Variant>& variants,
-                                   const JobPaths& paths, OldFailures old_failures) {
+StageWriter::StageWriter(std::int64_t study, int position, const Stage& stage,
+                         const std::vector<Variant>& variants, const JobPaths& paths,
+                         OldFailures old_failures)
+    : study_(study),
+      position_(position),
+      stage_(stage),
+      variants_(variants),
+      paths_text_(Json(paths).dump()),
+      old_failures_(old_failures) {}
+
+void StageWriter::begin(StoreDatabase& database) {
     execute(database,
             "INSERT INTO stages (study_id, position, name, kind, select_by) VALUES (?, ?, ?, ?, ?) "
             "ON CONFLICT (study_id, name) DO UPDATE SET position = excluded.position, kind = excluded.kind, "
             "select_by = excluded.select_by",
-            study, position, stage.name, to_string(stage.kind),
-            stage.select_name.empty() ? to_string(stage.select_by) : stage.select_name);
-    const std::int64_t stage_id =
-        number_of(database, "SELECT id FROM stages WHERE study_id = ? AND name = ?", study, stage.name);
-
-    execute(database, "DELETE FROM stage_metrics WHERE stage_id = ?", stage_id);
-    for (std::size_t i = 0; i < stage.metrics.size(); ++i) {
-        execute(database, "INSERT INTO stage_metrics VALUES (?, ?, ?, ?)", stage_id,
-                static_cast<std::int64_t>(i), stage.metrics[i].name, to_string(stage.metrics[i].goal));
+            study_, position_, stage_.name, to_string(stage_.kind),
+            stage_.select_name.empty() ? to_string(stage_.select_by) : stage_.select_name);
+    stage_id_ =
+        number_of(database, "SELECT id FROM stages WHERE study_id = ? AND name = ?", study_, stage_.name);
+    execute(database, "DELETE FROM stage_metrics WHERE stage_id = ?", stage_id_);
+    for (std::size_t i = 0; i < stage_.metrics.size(); ++i) {
+        execute(database, "INSERT INTO stage_metrics VALUES (?, ?, ?, ?)", stage_id_,
+                static_cast<std::int64_t>(i), stage_.metrics[i].name, to_string(stage_.metrics[i].goal));
     }
-    execute(database, "UPDATE variants SET hidden = 1 WHERE stage_id = ?", stage_id);
+    execute(database, "UPDATE variants SET hidden = 1 WHERE stage_id = ?", stage_id_);
+}
+
+std::vector<StoredJob> StageWriter::write(StoreDatabase& database, std::size_t max_jobs) {
+    if (!begun_) {
+        begin(database);
+    }
+    std::size_t variant = next_variant_;
+    std::size_t written = 0;
     std::vector<StoredJob> jobs;
-    std::unordered_set<std::int64_t> seen;
-    const std::string paths_text = Json(paths).dump();
-    int row = 0;
-    for (const auto& variant : variants) {
-        execute(database,
-                "INSERT INTO variants (stage_id, position, name, change, is_baseline, config, hidden) "
-                "VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT (stage_id, name) DO UPDATE SET position = "
-                "excluded.position, "
-                "change = excluded.change, is_baseline = excluded.is_baseline, config = excluded.config, "
-                "hidden = 0, is_ensemble = 0",
-                stage_id, row++, variant.name, variant.change, variant.is_baseline ? 1 : 0,
-                canonical_json(variant.config));
-        const std::int64_t variant_id = number_of(
-            database, "SELECT id FROM variants WHERE stage_id = ? AND name = ?", stage_id, variant.name);
-        execute(database, "DELETE FROM variant_jobs WHERE variant_id = ?", variant_id);
-        const JobSurroundings surroundings{paths_text, variant.resources, Json(variant.resources).dump()};
-        for (const auto& run : variant.runs) {
-            StoredJob job = find_or_add_job(database, job_of(variant, run), surroundings, old_failures);
-            execute(database,
-                    "INSERT INTO variant_jobs (variant_id, job_id, seed_index, initialization_seed, "
-                    "data_order_seed) "
-                    "VALUES (?, ?, ?, ?, ?)",
-                    variant_id, job.id, run.pair, static_cast<std::int64_t>(run.seed.initialization),
-                    static_cast<std::int64_t>(run.seed.data_order));
-            if (seen.insert(job.id).second) {
-                job.title = variant.name + ", " + describe(variant, run);
-                jobs.push_back(std::move(job));
-            }
+    std::vector<std::int64_t> replaced;
+    for (;
+         variant < variants_.size() && (written == 0 || written + variants_[variant].runs.size() <= max_jobs);
+         ++variant) {
+        write_variant(database, variant, jobs, replaced);
+        written += std::max<std::size_t>(1, variants_[variant].runs.size());
+    }
+    // A job that moves to a variant which is still to come waits again then.
+    if (variant == variants_.size()) {
+        const auto hidden = waiting_jobs_of(database, stage_id_, true);
+        replaced.insert(replaced.end(), hidden.begin(), hidden.end());
+    }
+    pending_ = {variant, cancel_unnamed_jobs(database, replaced)};
+    return jobs;
+}
+
+std::vector<StoredJob> StageWriter::committed(std::vector<StoredJob> jobs) {
+    begun_ = true;
+    next_variant_ = pending_.next_variant;
+    std::erase_if(jobs, [&](const StoredJob& job) { return !seen_.insert(job.id).second; });
+    return jobs;
+}
+
+void StageWriter::write_variant(StoreDatabase& database, std::size_t place, std::vector<StoredJob>& jobs,
+                                std::vector<std::int64_t>& replaced) const {
+    const Variant& variant = variants_[place];
+    execute(database,
+            "INSERT INTO variants (stage_id, position, name, change, is_baseline, config, hidden) "
+            "VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT (stage_id, name) DO UPDATE SET position = "
+            "excluded.position, "
+            "change = excluded.change, is_baseline = excluded.is_baseline, config = excluded.config, "
+            "hidden = 0, is_ensemble = 0",
+            stage_id_, static_cast<std::int64_t>(place), variant.name, variant.change,
+            variant.is_baseline ? 1 : 0, canonical_json(variant.config));
+    const std::int64_t variant_id = number_of(
+        database, "SELECT id FROM variants WHERE stage_id = ? AND name = ?", stage_id_, variant.name);
+    std::unordered_set<std::int64_t> before;
+    {
+        BoundStatement known(database, "SELECT job_id FROM variant_jobs WHERE variant_id = ?", variant_id);
+        while (known->executeStep()) {
+            before.insert(known->getColumn(0).getInt64());
         }
     }
-    cancel_unnamed_jobs(database);
-    return jobs;
+    if (!before.empty()) {
+        execute(database, "DELETE FROM variant_jobs WHERE variant_id = ?", variant_id);
+    }
+    const JobSurroundings surroundings{paths_text_, variant.resources, Json(variant.resources).dump()};
+    for (const auto& run : variant.runs) {
+        StoredJob job = find_or_add_job(database, job_of(variant, run), surroundings, old_failures_);
+        execute(database,
+                "INSERT INTO variant_jobs (variant_id, job_id, seed_index, initialization_seed, "
+                "data_order_seed) "
+                "VALUES (?, ?, ?, ?, ?)",
+                variant_id, job.id, run.pair, static_cast<std::int64_t>(run.seed.initialization),
+                static_cast<std::int64_t>(run.seed.data_order));
+        before.erase(job.id);
+        job.title = variant.name + ", " + describe(variant, run);
+        jobs.push_back(std::move(job));
+    }
+    replaced.insert(replaced.end(), before.begin(), before.end());
 }
 
 }  // namespace orchestrate

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <unordered_set>
 #include <vector>
 
 #include <SQLiteCpp/SQLiteCpp.h>
@@ -13,15 +15,51 @@ namespace orchestrate {
 
 // All inside a transaction.
 
-// The variants of stages that the study no longer has are hidden.
-void hide_stages_beside(StoreDatabase& database, std::int64_t study, const std::vector<Stage>& stages);
+// The variants of stages that the study no longer has are hidden. Returns their waiting jobs.
+std::vector<std::int64_t> hide_stages_beside(StoreDatabase& database, std::int64_t study,
+                                             const std::vector<Stage>& stages);
 
-// Cancels waiting jobs that no shown variant of any study has.
-void cancel_unnamed_jobs(StoreDatabase& database);
+// Cancels those of these jobs that wait and that no shown variant of any study has. Returns which.
+std::vector<std::int64_t> cancel_unnamed_jobs(StoreDatabase& database, const std::vector<std::int64_t>& jobs);
 
-// JobStore::sync_stage.
-std::vector<StoredJob> write_stage(StoreDatabase& database, std::int64_t study, int position,
-                                   const Stage& stage, const std::vector<Variant>& variants,
-                                   const JobPaths& paths, OldFailures old_failures);
+// JobStore::sync_stage, in slices: a transaction each. Between them the variants that are not written yet are hidden; who
+// begins again after a crash writes all of them anew. Not thread-safe. What it is given must outlive it.
+class StageWriter {
+  public:
+    StageWriter(std::int64_t study, int position, const Stage& stage, const std::vector<Variant>& variants,
+                const JobPaths& paths, OldFailures old_failures);
+
+    // The next variants, with `max_jobs` jobs at most, but one variant at least. To be told by committed() that the
+    // transaction was committed; otherwise the next call writes the same again.
+    std::vector<StoredJob> write(StoreDatabase& database, std::size_t max_jobs);
+    // What write() gave, without the jobs that an earlier slice had.
+    std::vector<StoredJob> committed(std::vector<StoredJob> jobs);
+
+    bool is_done() const { return begun_ && next_variant_ == variants_.size(); }
+    // By the slice that was written last.
+    const std::vector<std::int64_t>& cancelled() const { return pending_.cancelled; }
+
+  private:
+    // Of a slice whose commit is not known yet.
+    struct Slice {
+        std::size_t next_variant = 0;
+        std::vector<std::int64_t> cancelled;
+    };
+    void begin(StoreDatabase& database);
+    void write_variant(StoreDatabase& database, std::size_t place, std::vector<StoredJob>& jobs,
+                       std::vector<std::int64_t>& replaced) const;
+
+    std::int64_t study_;
+    int position_;
+    const Stage& stage_;
+    const std::vector<Variant>& variants_;
+    std::string paths_text_;
+    OldFailures old_failures_;
+    std::int64_t stage_id_ = 0;
+    bool begun_ = false;
+    std::size_t next_variant_ = 0;
+    std::unordered_set<std::int64_t> seen_;
+    Slice pending_;
+};
 
 }  // namespace orchestrate

@@ -2,15 +2,20 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include <fmt/format.h>
 
 #include "common/error.h"
 #include "coordinator/stage_ensembles.h"
+#include "coordinator/stored_stages.h"
 
 namespace orchestrate {
 
 namespace {
+
+// What advance() does at a time: some ten milliseconds of work.
+constexpr std::size_t kJobsAtATime = 2000;
 
 RetryLimits retry_limits(const Retries& retries) {
     return {retries.worker_crashed + 1, retries.out_of_memory + 1, retries.diverged + 1,
@@ -30,14 +35,22 @@ StudyRun::StudyRun(Study study, std::int64_t row, OldFailures old_failures, JobS
       began_at_(now),
       stages_(std::max<std::size_t>(1, study_.stages.size())) {}
 
+StudyRun::~StudyRun() = default;
+
 void StudyRun::advance() {
     try {
         if (study_.stages.empty()) {
             end(StudyState::finished);
         }
         while (!outcome_) {
-            if (!stage_begun_ && !begin_stage()) {
-                break;
+            if (!stage_begun_) {
+                const Begin begun = begin_stage();
+                if (begun == Begin::later) {
+                    return;
+                }
+                if (begun == Begin::ended) {
+                    break;
+                }
             }
             promote();
             if (!stage_is_over()) {
@@ -59,6 +72,8 @@ void StudyRun::advance() {
     } catch (...) {
         fail(std::current_exception());
     }
+    writer_.reset();
+    to_schedule_ = {};
     if (!written_) {
         store_.set_study_state(row_, *outcome_);
         written_ = true;
@@ -82,42 +97,91 @@ void StudyRun::promote() {
     }
 }
 
-bool StudyRun::begin_stage() {
+// Expands the stage that is next.
+StudyRun::Begin StudyRun::prepare_stage() {
     const Stage& stage = study_.stages[stage_];
     StageStart start = start_of_stage(study_, stage, row_, variants_of_, store_);
     notes_ = start.notes;
     if (start.variants.empty()) {
         tell_notes();
         outcome_ = StudyState::failed;
-        return false;
+        return Begin::ended;
     }
     auto& variants = variants_of_[stage.name] = std::move(start.variants);
-    const int position = static_cast<int>(stage_);
-    const auto stored_jobs = store_.sync_stage(row_, position, stage, variants, study_.paths, old_failures_);
-    stage_name_ = stage.name;
     starts_[stage.name] = std::move(start.notes);
+    stage_name_ = stage.name;
+    halving_.reset();
+    to_schedule_.clear();
+    jobs_expected_ = 0;
+    for (const auto& variant : variants) {
+        jobs_expected_ += std::ssize(variant.runs);
+    }
     dispatcher_.set_study_priority(row_, study_.priority);
     dispatcher_.set_retry_limits(row_, retry_limits(study_.retries));
     dispatcher_.set_expected_duration(
         row_, std::chrono::milliseconds(std::llround(study_.expected_job_minutes * 60'000)));
-    dispatcher_.add_jobs(stored_jobs, position, row_);
-    take_jobs(stored_jobs);
-    halving_.reset();
+    writer_ = std::make_unique<StageWriter>(row_, static_cast<int>(stage_), stage, variants, study_.paths,
+                                            old_failures_);
+    return Begin::later;
+}
+
+// A slice of its jobs is written and known; after the last one, a slice of them is scheduled.
+StudyRun::Begin StudyRun::begin_stage() {
+    if (to_schedule_.empty() && !writer_) {
+        if (prepare_stage() == Begin::ended) {
+            return Begin::ended;
+        }
+    }
+    if (writer_) {
+        if (!writer_->is_done()) {
+            auto jobs = store_.write_slice(*writer_, kJobsAtATime);
+            dispatcher_.add_jobs(jobs, static_cast<int>(stage_), row_);
+            take_jobs(jobs);
+            std::move(jobs.begin(), jobs.end(), std::back_inserter(to_schedule_));
+            if (!writer_->is_done()) {
+                return Begin::later;
+            }
+        }
+        all_are_written();
+        writer_.reset();
+        scheduled_ = 0;
+    }
+    const auto next = std::min(to_schedule_.size(), scheduled_ + kJobsAtATime);
+    if (stage_jobs().unfinished() > 0) {
+        dispatcher_.schedule({to_schedule_.begin() + static_cast<std::ptrdiff_t>(scheduled_),
+                              to_schedule_.begin() + static_cast<std::ptrdiff_t>(next)});
+    }
+    scheduled_ = next;
+    if (scheduled_ < to_schedule_.size()) {
+        return Begin::later;
+    }
+    to_schedule_ = {};
+    stage_begun_ = true;
+    return Begin::done;
+}
+
+void StudyRun::all_are_written() {
+    const Stage& stage = study_.stages[stage_];
+    const auto& variants = variants_of_[stage.name];
     if (!stage.halving.rungs.empty()) {
         halving_.emplace(stage, variants, row_, store_, dispatcher_);
         promote();
     }
     const std::int64_t already_done = stage_jobs().in(JobState::succeeded);
     notes_.push_back(fmt::format("{}: {} variants, {} jobs{}", stage.name, variants.size(),
-                                 stored_jobs.size(),
+                                 to_schedule_.size(),
                                  already_done > 0 ? fmt::format(", {} already done", already_done) : ""));
     tell_notes();
     if (stage_jobs().unfinished() > 0) {
         host_.need_workers(study_);
-        dispatcher_.schedule(stored_jobs);
     }
-    stage_begun_ = true;
-    return true;
+}
+
+std::optional<StudyRun::Writing> StudyRun::writing() const {
+    if (!writer_ && to_schedule_.empty()) {
+        return std::nullopt;
+    }
+    return Writing{stage_name_, std::ssize(to_schedule_), jobs_expected_};
 }
 
 void StudyRun::tell_notes() {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <exception>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,8 +37,18 @@ class StudyRun {
     // `row`: of the study in the database, begun there already.
     StudyRun(Study study, std::int64_t row, OldFailures old_failures, JobStore& store, Dispatcher& dispatcher,
              StudyHost& host, std::chrono::steady_clock::time_point now);
+    ~StudyRun();
 
-    // Goes on as far as it can. Throws StoreUnavailable: nothing is lost, call it again later. What else goes wrong ends
+    // A stage whose jobs are written to the database, or scheduled, in slices: one by each call of advance().
+    struct Writing {
+        std::string stage;
+        std::int64_t jobs = 0;      // written
+        std::int64_t expected = 0;  // in all; fewer if some are shared
+    };
+    // Nothing: advance() has done what there was to do.
+    std::optional<Writing> writing() const;
+
+    // Goes on as far as it can, but does not hold its caller for long: see writing(). Throws StoreUnavailable: nothing is lost, call it again later. What else goes wrong ends
     // the study.
     void advance();
 
@@ -76,8 +87,14 @@ class StudyRun {
     void set_ended_at(std::chrono::steady_clock::time_point at) { ended_at_ = at; }
 
   private:
-    // False: the study cannot go on, and has ended.
-    bool begin_stage();
+    enum class Begin {
+        done,
+        later,  // by further calls
+        ended,  // the study cannot continue, and has ended
+    };
+    Begin begin_stage();
+    Begin prepare_stage();
+    void all_are_written();
     // Promotes what may be trained further.
     void promote();
     bool stage_is_over() const;
@@ -97,6 +114,10 @@ class StudyRun {
     std::vector<JobCounts> stages_;  // one at least
     JobCounts all_jobs_;
     std::size_t stage_ = 0;
+    std::unique_ptr<StageWriter> writer_;  // of a stage that begins
+    std::vector<StoredJob> to_schedule_;   // its jobs
+    std::size_t scheduled_ = 0;            // so many of them
+    std::int64_t jobs_expected_ = 0;
     bool stage_begun_ = false;
     bool paused_ = false;
     std::string stage_name_;

@@ -20,6 +20,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto kRefresh = 500ms;
+constexpr std::chrono::milliseconds kSilenceShown = 2s;
 constexpr std::size_t kPipeColumns = 200;
 constexpr std::size_t kPipeLines = 1000;
 
@@ -88,9 +89,14 @@ std::string headline(const StatusReply& status) {
 
 }  // namespace
 
-std::vector<std::string> render_top(const StatusReply& status, std::size_t columns, std::size_t lines) {
+std::vector<std::string> render_top(const StatusReply& status, std::size_t columns, std::size_t lines,
+                                    const std::string& silence) {
     constexpr std::size_t kFewestEvents = 3;
-    std::vector<std::string> screen = {headline(status)};
+    std::vector<std::string> screen;
+    if (!silence.empty()) {
+        screen.push_back(silence + "; this is what it said last");
+    }
+    screen.push_back(headline(status));
     if (!status.paused.empty()) {
         screen.push_back("nothing is handed out: " + status.paused);
     }
@@ -150,16 +156,33 @@ int show_top(const Place& place, bool json) {
     {
         SignalWatch signals;
         FullScreen screen;
+        bool leaves = false;
+        // Whether the user stays for that long.
+        const auto stays = [&](std::chrono::milliseconds wait) {
+            const bool signalled = screen.has_keys() ? signals.wait_for_input(wait) : signals.wait(wait);
+            leaves = signalled || (screen.has_keys() && FullScreen::wants_to_leave());
+            return !leaves;
+        };
+        const auto while_waiting = [&](std::chrono::milliseconds waited) {
+            if (waited > kSilenceShown) {
+                const TerminalSize size = terminal_size(STDOUT_FILENO);
+                FullScreen::draw(render_top(status, size.columns - 1, size.lines, silence_text(waited)));
+            }
+            return stays(0ms);
+        };
         while (!status.ending) {
             const TerminalSize size = terminal_size(STDOUT_FILENO);
             FullScreen::draw(render_top(status, size.columns - 1, size.lines));
-            const bool signalled =
-                screen.has_keys() ? signals.wait_for_input(kRefresh) : signals.wait(kRefresh);
-            if (signalled || (screen.has_keys() && FullScreen::wants_to_leave())) {
+            if (!stays(kRefresh)) {
                 return 0;
             }
             try {
-                status = client->ask<StatusReply>(StatusRequest{});
+                status = client->ask<StatusReply>(StatusRequest{}, while_waiting);
+            } catch (const CoordinatorSilent& error) {
+                if (leaves) {
+                    return 0;
+                }
+                throw;
             } catch (const UserError&) {
                 throw;
             } catch (const std::exception&) {

@@ -10,7 +10,9 @@
 namespace orchestrate {
 
 // The screen of that size: never more lines or columns. At least 4 lines of 20 columns are needed to say anything.
-std::vector<std::string> render_top(const StatusReply& status, std::size_t columns, std::size_t lines);
+// `silence`: that the coordinator does not answer, and for how long; empty: it does.
+std::vector<std::string> render_top(const StatusReply& status, std::size_t columns, std::size_t lines,
+                                    const std::string& silence = {});
 
 // Until q, Ctrl-C or the end of the coordinator; redraws when the terminal changes its size. Where standard output is no
 // terminal, prints once. Throws UserError if no coordinator has the database.

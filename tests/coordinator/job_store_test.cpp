@@ -6,6 +6,7 @@
 
 #include "common/error.h"
 #include "common/temporary_folder.h"
+#include "coordinator/stored_stages.h"
 
 namespace orchestrate {
 namespace {
@@ -285,6 +286,164 @@ TEST_F(JobStoreTest, JobsThatNoStudyNamesAnyMoreAreCancelledUnlessTheyHaveBegun)
     // Back in the file, it waits again.
     store.sync_stage(row, 0, stage_, {variant("c", 10, {1, 2}), variant("d", 12, {1})}, {});
     EXPECT_EQ(state(3), 0);
+}
+
+// A stage of 100,000 jobs is written a slice at a time, so that the coordinator's loop is not held.
+TEST_F(JobStoreTest, AStageWrittenInSlicesIsThatWrittenAtOnce) {
+    const std::vector<Variant> variants = {variant("a", 8, {1, 2}), variant("b", 9, {1, 2}),
+                                           variant("c", 8, {2, 3}), variant("d", 10, {1})};
+    JobStore store(file());
+    const auto row = store.begin_study(study());
+    StageWriter writer(row, 0, stage_, variants, {}, OldFailures::ask_again);
+    std::vector<std::size_t> slices;
+    std::vector<std::string> titles;
+    while (!writer.is_done()) {
+        const auto jobs = store.write_slice(writer, 4);
+        slices.push_back(jobs.size());
+        for (const auto& job : jobs) {
+            titles.push_back(job.title);
+        }
+    }
+    EXPECT_THAT(slices, testing::ElementsAre(4, 2));  // "c, seed 2" is the job of "a, seed 2"
+    EXPECT_THAT(titles, testing::ElementsAre("a, seed 1", "a, seed 2", "b, seed 1", "b, seed 2", "c, seed 3",
+                                             "d, seed 1"));
+    std::vector<std::string> at_once;
+    for (const auto& job : store.sync_stage(row, 0, stage_, variants, {})) {
+        at_once.push_back(job.title);
+    }
+    EXPECT_EQ(titles, at_once);
+    EXPECT_EQ(count("SELECT count(*) FROM variants WHERE hidden = 0"), 4);
+    EXPECT_EQ(count("SELECT count(*) FROM jobs WHERE state = 'waiting'"), 6);
+}
+
+TEST_F(JobStoreTest, AStageWhoseWritingWasBrokenOffIsWrittenAnew) {
+    const std::vector<Variant> before = {variant("a", 8, {1, 2}), variant("gone", 9, {1, 2})};
+    const std::vector<Variant> after = {variant("a", 8, {1, 3}), variant("b", 10, {1}),
+                                        variant("c", 11, {1})};
+    JobStore store(file());
+    const auto row = store.begin_study(study());
+    store.sync_stage(row, 0, stage_, before, {});
+    {
+        StageWriter broken_off(row, 0, stage_, after, {}, OldFailures::ask_again);
+        store.write_slice(broken_off, 2);
+        EXPECT_FALSE(broken_off.is_done());
+    }
+    store.sync_stage(row, 0, stage_, after, {});
+    EXPECT_EQ(count("SELECT count(*) FROM variants WHERE hidden = 0"), 3);
+    EXPECT_EQ(count("SELECT count(*) FROM jobs WHERE state = 'waiting'"), 4);
+    EXPECT_EQ(count("SELECT count(*) FROM jobs WHERE state = 'cancelled'"), 3);  // "gone", "a, seed 2"
+}
+
+// What a slice costs does not grow with the jobs that are written already, of this study or of others.
+TEST_F(JobStoreTest, ASliceCostsTheSameHoweverManyJobsThereAre) {
+    std::vector<Variant> variants;
+    for (int i = 0; i < 200; ++i) {
+        variants.push_back(variant("v" + std::to_string(i), i + 1, {1, 2}));
+    }
+    JobStore store(file(), {.grouped = true, .vfs = {}, .network_file_system = {}, .sync = false});
+    Study other = study();
+    other.name = "other";
+    store.sync_stage(store.begin_study(other), 0, stage_, variants, {});
+    for (auto& changed : variants) {
+        changed.config.model.head_width += 1000;
+    }
+    const auto row = store.begin_study(study());
+    StageWriter writer(row, 0, stage_, variants, {}, OldFailures::ask_again);
+    std::vector<std::int64_t> costs;
+    while (!writer.is_done()) {
+        const auto before = store.instructions();
+        store.write_slice(writer, 100);
+        costs.push_back(store.instructions() - before);
+    }
+    ASSERT_EQ(costs.size(), 4U);
+    for (const std::int64_t cost : costs) {
+        EXPECT_LE(cost, costs.front() + 4000);
+    }
+}
+
+// Thousands of epoch lines of a command: each costs the same, also those that come again with the end.
+TEST_F(JobStoreTest, WhatEpochsCostGrowsInProportion) {
+    const auto cost_of = [&](int epochs) {
+        const auto path = folder_ / (std::to_string(epochs) + ".db");
+        JobStore store(path, {.grouped = true, .vfs = {}, .network_file_system = {}, .sync = false});
+        const auto row = store.begin_study(study());
+        const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
+        std::vector<EpochMetrics> all;
+        for (int epoch = 1; epoch <= epochs; ++epoch) {
+            EpochMetrics& metrics = all.emplace_back();
+            metrics.epoch = epoch;
+            metrics.named = {{"validation", "v", 0.5}};
+        }
+        for (int attempt = 0; attempt < 2; ++attempt) {
+            const auto begun = store.begin_attempt(jobs[0].id, worker_, "/logs");
+            for (const auto& metrics : all) {
+                EXPECT_TRUE(store.add_epoch(begun.id, metrics));
+            }
+            store.end_attempt({begun.id, attempt == 0 ? Cause::preempted : Cause::paused, "", {}, "", all});
+        }
+        store.commit();
+        return store.instructions();
+    };
+    EXPECT_LE(cost_of(800), 2.3 * static_cast<double>(cost_of(400)));
+}
+
+TEST_F(JobStoreTest, CommandEpochsOfALaterAttemptReplaceThoseOfAnEarlierOneFromWhereItBegins) {
+    JobStore store(file());
+    const auto row = store.begin_study(study());
+    const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
+    const auto epoch = [](std::int64_t number, double value) {
+        EpochMetrics metrics;
+        metrics.epoch = number;
+        metrics.named = {{"validation", "v", value}};
+        return metrics;
+    };
+    const auto first = store.begin_attempt(jobs[0].id, worker_, "/logs");
+    for (int i = 1; i <= 6; ++i) {
+        store.add_epoch(first.id, epoch(i, 1));
+    }
+    store.end_attempt({first.id, Cause::preempted, "", {}});
+    const auto second = store.begin_attempt(jobs[0].id, worker_, "/logs");
+    store.add_epoch(second.id, epoch(4, 2));
+    EXPECT_EQ(count("SELECT count(*) FROM named_epochs"), 4);
+    store.add_epoch(second.id, epoch(5, 2));
+    store.add_epoch(second.id, epoch(3, 2));  // it has gone back by itself
+    EXPECT_EQ(count("SELECT count(*) FROM named_epochs WHERE attempt = 1"), 2);
+    EXPECT_EQ(count("SELECT count(*) FROM named_epochs WHERE attempt = 2"), 3);
+}
+
+TEST_F(JobStoreTest, CountsTheEpochsThatCameWithoutAGap) {
+    JobStore store(file());
+    const auto row = store.begin_study(study());
+    const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
+    const auto begun = store.begin_attempt(jobs[0].id, worker_, "/logs");
+    EpochMetrics metrics;
+    metrics.epoch = 1;
+    EXPECT_EQ(store.epochs_without_gap(begun.id), 0);
+    store.add_epoch(begun.id, metrics, 1);
+    store.add_epoch(begun.id, metrics, 2);
+    store.add_epoch(begun.id, metrics, 4);  // the third was lost with a connection
+    store.add_epoch(begun.id, metrics, 5);
+    EXPECT_EQ(store.epochs_without_gap(begun.id), 2);
+    EXPECT_EQ(store.epochs_without_gap({begun.id.job, begun.id.number + 1}), 0);
+}
+
+TEST_F(JobStoreTest, ACopyMadeInSlicesHasWhatWasCommittedMeanwhile) {
+    JobStore store(file(), {.grouped = true, .vfs = {}, .network_file_system = true, .sync = false});
+    EXPECT_FALSE(store.is_shared());
+    const auto row = store.begin_study(study());
+    store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
+    store.begin_copy();
+    EXPECT_FALSE(store.continue_copy(1));
+    store.sync_stage(row, 0, stage_, {variant("a", 8, {1}), variant("b", 9, {1})}, {});
+    std::optional<SQLite::Database> copy;
+    int slices = 0;
+    while (!copy) {
+        copy = store.continue_copy(4);
+        ++slices;
+    }
+    EXPECT_GT(slices, 2);
+    EXPECT_EQ(copy->execAndGet("SELECT count(*) FROM variants").getInt(), 2);
+    EXPECT_EQ(copy->execAndGet("PRAGMA integrity_check").getString(), "ok");
 }
 
 TEST_F(JobStoreTest, StagesNoLongerInTheFileAreHidden) {

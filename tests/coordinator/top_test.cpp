@@ -51,6 +51,14 @@ TEST(TopTest, NeverLeavesTheScreen) {
     }
 }
 
+TEST(TopTest, SaysThatTheCoordinatorDoesNotAnswer) {
+    for (const std::size_t lines : {6U, 24U}) {
+        const auto screen = render_top(large_status(), 100, lines, silence_text(std::chrono::seconds(7)));
+        EXPECT_THAT(screen.front(), HasSubstr("the coordinator does not answer (for 7 s)"));
+        EXPECT_LE(screen.size(), lines);
+    }
+}
+
 TEST(TopTest, ShowsStudiesWorkersAndTheNewestEvents) {
     const auto screen = render_top(large_status(), 100, 50);
     std::string text;

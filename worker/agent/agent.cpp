@@ -322,6 +322,8 @@ class Agent {
                     acknowledged->attempt.job);
             }
             end_if_done();
+        } else if (const auto* stored = std::get_if<EpochsStored>(&message)) {
+            runner_->epochs_stored(stored->attempt, stored->number);
         } else if (const auto* stop = std::get_if<StopAttempt>(&message)) {
             if (running_ == stop->attempt) {
                 stop_running(Cause::cancelled);

@@ -1,5 +1,6 @@
 #include "worker/agent/job_runner.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <span>
@@ -21,6 +22,12 @@ namespace {
 // For the other ranks, which wait, to take a job.
 constexpr std::chrono::milliseconds kJobDeadline{60000};
 constexpr std::int64_t kMaxLogBytes = 64 << 20;
+
+// Epochs that the end of an attempt carries without waiting for them to be stored; how long one wait for the coordinator
+// is, and how long all of them together.
+constexpr std::int64_t kMaxEpochsInEnd = 256;
+constexpr std::chrono::milliseconds kStoredPause{2000};
+constexpr std::chrono::milliseconds kStoredLimit{60000};
 
 AttemptRequest request_of(const Lease& lease, const JobRunnerOptions& options) {
     AttemptRequest request{lease.config,      lease.paths,         lease.resources,
@@ -72,8 +79,7 @@ class ReportingObserver : public AttemptObserver {
         } else {
             log_named(metrics);
         }
-        epochs_.push_back(metrics);
-        report_(AttemptEpoch{attempt_, metrics});
+        report_epoch(metrics);
     }
     void on_log(const std::string& line) override { log_.add(line); }
     void on_checkpoint(const StoredCheckpoint& checkpoint) override {
@@ -88,9 +94,21 @@ class ReportingObserver : public AttemptObserver {
         report_(AttemptResumed{attempt_, point});
     }
 
-    const std::vector<EpochMetrics>& epochs() const { return epochs_; }
+    std::int64_t epochs_reported() const { return std::ssize(epochs_); }
+
+    // Those after the first `stored`, and the last in any case.
+    std::vector<EpochMetrics> epochs_after(std::int64_t stored) const {
+        const auto left_out =
+            std::clamp<std::int64_t>(stored, 0, std::max<std::int64_t>(0, epochs_reported() - 1));
+        return {epochs_.begin() + left_out, epochs_.end()};
+    }
 
   private:
+    void report_epoch(const EpochMetrics& metrics) {
+        epochs_.push_back(metrics);
+        report_(AttemptEpoch{attempt_, metrics, epochs_reported()});
+    }
+
     void log_named(const EpochMetrics& metrics) {
         std::string text;
         for (const auto& metric : metrics.named) {
@@ -153,10 +171,37 @@ void JobRunner::start(const Lease& lease) {
     {
         const std::lock_guard lock(mutex_);
         lease_ = lease;
+        attempt_ = lease.attempt;
+        stored_epochs_ = 0;
         stop_ = ending_;
         stop_cause_ = Cause::preempted;
     }
     changed_.notify_all();
+}
+
+void JobRunner::epochs_stored(const AttemptId& attempt, std::int64_t number) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (attempt == attempt_) {
+            stored_epochs_ = std::max(stored_epochs_, number);
+        }
+    }
+    changed_.notify_all();
+}
+
+// Thousands of epochs that a command reports at once are better stored before its end than carried by its end: the
+// coordinator reads and writes a message in one go.
+std::int64_t JobRunner::wait_for_stored_epochs(std::int64_t reported) {
+    std::unique_lock lock(mutex_);
+    const auto begun_at = std::chrono::steady_clock::now();
+    std::int64_t before = -1;
+    while (reported - stored_epochs_ > kMaxEpochsInEnd && stored_epochs_ > before && !ending_ &&
+           std::chrono::steady_clock::now() - begun_at < kStoredLimit) {
+        before = stored_epochs_;
+        changed_.wait_for(lock, kStoredPause,
+                          [&] { return reported - stored_epochs_ <= kMaxEpochsInEnd || ending_; });
+    }
+    return stored_epochs_;
 }
 
 void JobRunner::stop(Cause cause) {
@@ -242,7 +287,7 @@ AttemptEnded JobRunner::run_attempt(const Lease& lease) {
             ended.result = std::move(outcome.result);
         }
         if (outcome.cause == Cause::succeeded || outcome.cause == Cause::paused) {
-            ended.epochs = observer.epochs();
+            ended.epochs = observer.epochs_after(wait_for_stored_epochs(observer.epochs_reported()));
         }
         lines.finish();
         log->info("ended: {}{}{}", to_string(ended.cause), ended.message.empty() ? "" : ": ", ended.message);

@@ -47,6 +47,9 @@ class JobRunner {
     // Asks the running attempt to end at its next step, with that cause. Thread-safe.
     void stop(Cause cause);
 
+    // The coordinator has stored that attempt's first `number` epochs. Thread-safe.
+    void epochs_stored(const AttemptId& attempt, std::int64_t number);
+
     // Optimiser steps of the attempt that runs now or ran last, as last reported; and a count that grows whenever an
     // attempt gets on. Thread-safe.
     std::int64_t step() const { return step_; }
@@ -61,6 +64,8 @@ class JobRunner {
   private:
     void run();
     AttemptEnded run_attempt(const Lease& lease);
+    // Returns how many of them are stored, at the latest when no more are for a while.
+    std::int64_t wait_for_stored_epochs(std::int64_t reported);
     AttemptOutcome train(const Lease& lease, AttemptObserver& observer);
 
     JobRunnerOptions options_;
@@ -71,6 +76,8 @@ class JobRunner {
     std::mutex mutex_;
     std::condition_variable changed_;
     std::optional<Lease> lease_;
+    AttemptId attempt_;               // started last
+    std::int64_t stored_epochs_ = 0;  // of it
     bool ending_ = false;
     std::atomic<bool> stop_ = false;
     std::atomic<Cause> stop_cause_ = Cause::preempted;
