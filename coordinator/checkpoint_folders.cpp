@@ -10,6 +10,8 @@
 
 #include <fmt/format.h>
 
+#include "common/command_checkpoints.h"
+
 namespace orchestrate {
 namespace {
 
@@ -47,11 +49,14 @@ std::string random_text() {
     return text;
 }
 
-// Whether a command has written it, as a file that is whole: see README.md, "Your own script".
-bool is_of_command(const std::string& name) {
-    const bool is_unfinished =
-        name.starts_with(".") || name.ends_with(kUnfinishedSuffix) || name.ends_with(".tmp");
-    return !is_unfinished && !is_checkpoint_name(name);
+// Whether a command has left finished files there, others than a training's checkpoints.
+bool has_files_of_command(const fs::path& folder) {
+    bool found = false;
+    visit_finished_files(folder, [&](const fs::path& file) {
+        found = !is_checkpoint_name(file.string());
+        return !found;
+    });
+    return found;
 }
 
 // None if they cannot be read.
@@ -124,9 +129,7 @@ std::vector<StoredCheckpoint> CheckpointFolders::candidates(const AttemptId& att
         if (!number || *number >= attempt.number) {
             continue;
         }
-        bool has_files_of_command = false;
         for (const auto& name : files_->list(job_folder(attempt.job) / attempt_name)) {
-            has_files_of_command = has_files_of_command || is_of_command(name);
             const auto step = step_in(name);
             const std::string file = job_folder(attempt.job) / attempt_name / name;
             const bool known = std::any_of(stored.begin(), stored.end(),
@@ -135,7 +138,7 @@ std::vector<StoredCheckpoint> CheckpointFolders::candidates(const AttemptId& att
                 stored.push_back({*number, *step, file, "", 0});
             }
         }
-        if (has_files_of_command) {
+        if (has_files_of_command(job_folder(attempt.job) / attempt_name)) {
             stored.push_back({*number, 0, job_folder(attempt.job) / attempt_name, "", 0});
         }
     }

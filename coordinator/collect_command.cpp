@@ -8,9 +8,9 @@
 #include "coordinator/commands.h"
 #include "coordinator/database_lock.h"
 #include "coordinator/job_store.h"
+#include "coordinator/left_checkpoints.h"
 #include "coordinator/model_retention.h"
 #include "coordinator/read_database.h"
-#include "coordinator/stopped_checkpoints.h"
 
 namespace orchestrate {
 namespace {
@@ -40,7 +40,7 @@ int collect_models(const std::filesystem::path& database, bool remove) {
     const auto models = judge_models(connection);
     const auto unnamed = unnamed_folders(
         connection, std::filesystem::absolute(state_folder(database)) / "models", kUnnamedAge);
-    const auto stopped = stopped_trials(connection, CheckpointFolders(state_folder(database)));
+    const auto left_over = left_checkpoints(connection, CheckpointFolders(state_folder(database)));
     std::int64_t kept = 0;
     std::int64_t kept_bytes = 0;
     std::int64_t lost = 0;
@@ -60,13 +60,14 @@ int collect_models(const std::filesystem::path& database, bool remove) {
         std::cout << fmt::format("no job    {:.44}  {:>10}\n",
                                  fmt::format("{:<44}", folder.filename().string()), megabytes(bytes));
     }
-    std::int64_t stopped_bytes = 0;
-    for (const auto& trial : stopped) {
-        stopped_bytes += trial.bytes;
-        std::cout << fmt::format("job {:<5} {:.44}  {:>10}  checkpoints\n", trial.job,
-                                 fmt::format("{:<44}", trial.title), megabytes(trial.bytes));
+    std::int64_t checkpoint_bytes = 0;
+    for (const auto& checkpoints : left_over) {
+        checkpoint_bytes += checkpoints.bytes;
+        std::cout << fmt::format("job {:<5} {:.20}  {:>10}  checkpoints: {}\n", checkpoints.job,
+                                 fmt::format("{:<20}", checkpoints.title), megabytes(checkpoints.bytes),
+                                 checkpoints.reason);
     }
-    const auto stopped_count = static_cast<std::int64_t>(stopped.size());
+    const auto checkpoint_count = static_cast<std::int64_t>(left_over.size());
     const auto unnamed_count = static_cast<std::int64_t>(unnamed.size());
     const auto line = [](const char* what, const std::string& count, std::int64_t bytes) {
         std::cout << fmt::format("{:<38}{:>12}{:>14}\n", what, count, megabytes(bytes));
@@ -78,15 +79,15 @@ int collect_models(const std::filesystem::path& database, bool remove) {
         line(remove ? "removed, as no job names them" : "that no job names", counted(unnamed_count, "folder"),
              unnamed_bytes);
     }
-    if (stopped_count > 0) {
-        line(remove ? "removed checkpoints, stopped early" : "checkpoints, stopped early",
-             counted(stopped_count, "job"), stopped_bytes);
+    if (checkpoint_count > 0) {
+        line(remove ? "removed checkpoints" : "checkpoints that nothing waits for",
+             counted(checkpoint_count, "job"), checkpoint_bytes);
     }
     if (remove) {
         connection.setBusyTimeout(10'000);
         remove_models(connection, models, unnamed);
-        remove_checkpoints(connection, stopped);
-    } else if (lost + unnamed_count + stopped_count > 0) {
+        remove_checkpoints(connection, left_over);
+    } else if (lost + unnamed_count + checkpoint_count > 0) {
         std::cout << "nothing was removed: that is done by `orchestrate collect --remove`\n";
     }
     return 0;

@@ -94,7 +94,9 @@ void Dispatcher::note_end(const AttemptEnded& ended, const Job& job, JobState st
     if (dismissing_) {
         return;
     }
-    std::string what = to_string(ended.cause) + (ended.message.empty() ? "" : ": " + ended.message);
+    const std::string reason =
+        ended.message.substr(0, ended.message.find('\n'));  // the rest is in `job` and the log
+    std::string what = to_string(ended.cause) + (reason.empty() ? "" : ": " + reason);
     if (state == JobState::paused) {
         // not an end: it may go on
     } else if (state == JobState::waiting) {

@@ -165,8 +165,8 @@ int run(int argc, char** argv) {
 
     auto* collect_command =
         add_database(app.add_subcommand("collect",
-                                        "Show saved models that no study keeps, and checkpoints of trials "
-                                        "that were stopped early; --remove removes them"));
+                                        "Show saved models that no study keeps, and checkpoints of jobs that "
+                                        "failed, were cancelled or stopped early; --remove removes them"));
     bool remove_models = false;
     collect_command->add_flag("--remove", remove_models, "Remove them from the disk and the database");
 

@@ -424,6 +424,9 @@ class Agent {
             if (!runner_->usable()) {
                 end(ended.cause == Cause::node_lost ? kExitRankLost : kExitOutOfStep);
             }
+            if (ended.cause == Cause::node_lost && runner_->usable()) {
+                give_back(std::exchange(queue_, {}), "this host cannot run jobs at the moment");
+            }
             begin_next();
         } else if (connection_) {
             connection_->send(message);

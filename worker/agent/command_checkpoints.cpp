@@ -45,7 +45,12 @@ std::string directory_of(const StoredCheckpoint& checkpoint) {
 
 const StoredCheckpoint* checkpoint_to_resume(const std::vector<StoredCheckpoint>& candidates) {
     for (const auto& candidate : candidates) {
-        if (!finished_files(directory_of(candidate)).empty()) {
+        bool found = false;
+        visit_finished_files(directory_of(candidate), [&](const fs::path&) {
+            found = true;
+            return false;
+        });
+        if (found) {
             return &candidate;
         }
     }
@@ -53,10 +58,12 @@ const StoredCheckpoint* checkpoint_to_resume(const std::vector<StoredCheckpoint>
 }
 
 bool has_new_checkpoint(const fs::path& directory, const fs::path& resumed_from) {
-    const auto files = finished_files(directory);
-    return std::any_of(files.begin(), files.end(), [&](const fs::path& file) {
-        return resumed_from.empty() || !have_same_content(directory / file, resumed_from / file);
+    bool found = false;
+    visit_finished_files(directory, [&](const fs::path& file) {
+        found = resumed_from.empty() || !have_same_content(directory / file, resumed_from / file);
+        return !found;
     });
+    return found;
 }
 
 }  // namespace orchestrate

@@ -233,6 +233,7 @@ CommandProcess::~CommandProcess() {
 }
 
 void CommandProcess::wait(int other, std::chrono::milliseconds limit) const {
+    ::kill(supervisor_, SIGCONT);  // a command may have stopped it, and would never end then
     std::array<pollfd, 4> all{pollfd{other, POLLIN, 0}, pollfd{report_, POLLIN, 0},
                               pollfd{output_, POLLIN, 0}, pollfd{errors_, POLLIN, 0}};
     for (auto& entry : all) {

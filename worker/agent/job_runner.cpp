@@ -13,7 +13,7 @@
 #include "common/error.h"
 #include "common/machine_trouble.h"
 #include "common/printable.h"
-#include "worker/agent/attempt_log.h"
+#include "worker/agent/bounded_log.h"
 #include "worker/agent/shared_parts.h"
 
 namespace orchestrate {
@@ -56,7 +56,7 @@ constexpr std::chrono::milliseconds kProgressInterval{100};
 
 class ReportingObserver : public AttemptObserver {
   public:
-    ReportingObserver(AttemptId attempt, const JobRunner::Report& report, AttemptLog& log,
+    ReportingObserver(AttemptId attempt, const JobRunner::Report& report, BoundedLog& log,
                       std::atomic<std::int64_t>& step, std::atomic<std::int64_t>& advances)
         : attempt_(attempt), report_(report), log_(log), step_(step), advances_(advances) {}
 
@@ -120,7 +120,7 @@ class ReportingObserver : public AttemptObserver {
 
     AttemptId attempt_;
     const JobRunner::Report& report_;
-    AttemptLog& log_;
+    BoundedLog& log_;
     std::atomic<std::int64_t>& step_;
     std::atomic<std::int64_t>& advances_;
     std::vector<EpochMetrics> epochs_;
@@ -277,7 +277,7 @@ AttemptEnded JobRunner::run_attempt(const Lease& lease) {
         log->info("job {}, attempt {}: {} rank(s), {} thread(s) each", lease.attempt.job,
                   lease.attempt.number, collective_->size(), options_.threads);
         log->info("configuration: {}", canonical_json(lease.config));
-        AttemptLog lines(log, kMaxLogBytes);
+        BoundedLog lines(log, kMaxLogBytes);
         ReportingObserver observer(lease.attempt, report_, lines, step_, advances_);
         AttemptOutcome outcome =
             lease.config.command ? commands_.run(lease, observer, stop_) : train(lease, observer);
@@ -305,7 +305,8 @@ AttemptEnded JobRunner::run_attempt(const Lease& lease) {
     } catch (const std::exception& error) {
         usable_ = collective_->size() == 1;  // the other ranks may wait for what will not come
         const auto* of_system = dynamic_cast<const std::system_error*>(&error);
-        const bool is_of_machine = of_system != nullptr && is_machine_trouble(of_system->code());
+        const bool is_of_machine = dynamic_cast<const MachineTrouble*>(&error) != nullptr ||
+                                   (of_system != nullptr && is_machine_trouble(of_system->code()));
         ended.cause = is_of_machine ? Cause::node_lost : Cause::worker_crashed;
         ended.message =
             is_of_machine ? fmt::format("this host cannot run it: {}", error.what()) : error.what();

@@ -186,8 +186,8 @@ std::optional<TrainingProgress> progress_of(const Json& line, bool has_metrics_o
 }
 
 Json parse(std::string_view text) {
-    if (text.size() >= kMaxLineBytes) {
-        refuse(fmt::format("{} has {} bytes or more, expected fewer", kName, kMaxLineBytes), true);
+    if (text.size() >= kMaxMetricLineBytes) {
+        refuse(fmt::format("{} has {} bytes or more, expected fewer", kName, kMaxMetricLineBytes), true);
     }
     try {
         return parse_strict_json(with_marked_numbers(text), kName, 4);

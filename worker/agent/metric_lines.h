@@ -45,12 +45,12 @@ class MetricLineError : public UserError {
 // Throws MetricLineError.
 MetricLine read_metric_line(std::string_view line);
 
-inline constexpr std::size_t kMaxLineBytes = 1U << 20;
+inline constexpr std::size_t kMaxMetricLineBytes = 1U << 20;
 
 // Cuts what comes from a pipe into lines. Not thread-safe.
 class LineSplitter {
   public:
-    explicit LineSplitter(std::size_t max_bytes = kMaxLineBytes) : max_bytes_(max_bytes) {}
+    explicit LineSplitter(std::size_t max_bytes = kMaxMetricLineBytes) : max_bytes_(max_bytes) {}
 
     // The lines that these bytes complete, without their ends ("\n" or "\r\n"). What a terminal would overwrite ("\r")
     // is left out. A line of more than `max_bytes` is cut there, and its rest dropped.

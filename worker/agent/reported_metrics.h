@@ -17,7 +17,7 @@
 namespace orchestrate {
 
 inline constexpr std::size_t kMaxReportedMetrics = 10'000;  // of different names at the end
-inline constexpr std::size_t kMaxEpochValues = 500'000;     // of all epochs of an attempt
+inline constexpr std::size_t kMaxEpochValues = 200'000;     // of all epochs of an attempt
 
 // Not thread-safe.
 class ReportedMetrics {

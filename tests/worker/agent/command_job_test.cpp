@@ -8,6 +8,7 @@
 #include <thread>
 
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -390,6 +391,25 @@ TEST_F(CommandJob, DiesWithItsSupervisor) {
     EXPECT_TRUE(comes_true([&] { return !is_alive(process_in("child")); }));
 }
 
+TEST_F(CommandJob, CannotStopItsSupervisor) {
+    const auto outcome = run(std::string("kill -STOP $PPID; ") + kReportAccuracy);
+    EXPECT_EQ(outcome.cause, Cause::succeeded) << outcome.message;
+}
+
+TEST_F(CommandJob, ManyChildrenInSessionsOfTheirOwnAreKilled) {
+    const auto outcome =
+        run("for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do "
+            "setsid sh -c 'setsid sleep 1000 & echo $! >> children; wait' & done; "
+            "while [ \"$(wc -l < children 2>/dev/null)\" != 20 ]; do sleep 0.01; done; exit 3");
+    EXPECT_EQ(outcome.cause, Cause::user_error);
+    std::istringstream children(content(folder_.path() / "children"));
+    int count = 0;
+    for (pid_t child = 0; children >> child; ++count) {
+        EXPECT_FALSE(is_alive(child)) << child;
+    }
+    EXPECT_EQ(count, 20);
+}
+
 // A worker and its supervisor may be killed together. The next worker of this host ends what they have left.
 TEST_F(CommandJob, LeftoversOfOthersAreRemoved) {
     const auto scratch = folder_.path() / "scratch";
@@ -430,6 +450,20 @@ TEST_F(CommandJob, UsesAnotherPlaceIfOneHasNoRoom) {
     lease_.resources.metrics.clear();
     EXPECT_EQ(jobs.run(lease_, seen_, stop_).cause, Cause::succeeded);
     EXPECT_THAT(content(folder_.path() / "where"), HasSubstr(folder_.path().string()));
+}
+
+TEST_F(CommandJob, WithoutDescriptorsItIsTheHostsTrouble) {
+    lease_.config.command->run = {"/bin/true"};
+    rlimit before{};
+    getrlimit(RLIMIT_NOFILE, &before);
+    const int next = dup(STDIN_FILENO);
+    close(next);
+    for (const int free : {0, 1, 2, 5, 8}) {
+        const rlimit few{static_cast<rlim_t>(next + free), before.rlim_max};
+        setrlimit(RLIMIT_NOFILE, &few);
+        EXPECT_THROW(jobs_.run(lease_, seen_, stop_), MachineTrouble) << free;
+        setrlimit(RLIMIT_NOFILE, &before);
+    }
 }
 
 // Of what this host lacks no job is to blame.

@@ -1,5 +1,5 @@
 // The log of an attempt has a bound: its beginning and its end are kept.
-#include "worker/agent/attempt_log.h"
+#include "worker/agent/bounded_log.h"
 
 #include <fstream>
 #include <sstream>
@@ -15,7 +15,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class AttemptLogs : public ::testing::Test {
+class BoundedLogs : public ::testing::Test {
   protected:
     std::string content() const {
         std::ostringstream text;
@@ -28,13 +28,13 @@ class AttemptLogs : public ::testing::Test {
     Log log_ = open_log("attempt", file_);
 };
 
-TEST_F(AttemptLogs, KeepTheirBeginningAndTheirEnd) {
+TEST_F(BoundedLogs, KeepTheirBeginningAndTheirEnd) {
     constexpr std::int64_t kLimit = 100'000;
-    AttemptLog log(log_, kLimit);
+    BoundedLog log(log_, kLimit);
     for (int i = 0; i < 20'000; ++i) {
         log.add("line " + std::to_string(i) + ".");
     }
-    EXPECT_THAT(content(), AllOf(HasSubstr("line 0."), HasSubstr("reached its limit (study.max_log_mib)")));
+    EXPECT_THAT(content(), AllOf(HasSubstr("line 0."), HasSubstr("reached its limit")));
     log.finish();
     log.add("how it ended");
     EXPECT_THAT(content(), AllOf(HasSubstr("line 19999."), HasSubstr("are left out here"),
@@ -43,8 +43,8 @@ TEST_F(AttemptLogs, KeepTheirBeginningAndTheirEnd) {
     EXPECT_GT(content().size(), kLimit / 2);
 }
 
-TEST_F(AttemptLogs, LongLinesCountByTheirBytes) {
-    AttemptLog log(log_, 10'000);
+TEST_F(BoundedLogs, LongLinesCountByTheirBytes) {
+    BoundedLog log(log_, 10'000);
     for (int i = 0; i < 10; ++i) {
         log.add(std::string(1'000'000, 'x'));
     }
@@ -52,8 +52,8 @@ TEST_F(AttemptLogs, LongLinesCountByTheirBytes) {
     EXPECT_LT(content().size(), 11'000U);
 }
 
-TEST_F(AttemptLogs, ThatAreShortAreWhole) {
-    AttemptLog log(log_, 100'000);
+TEST_F(BoundedLogs, ThatAreShortAreWhole) {
+    BoundedLog log(log_, 100'000);
     log.add("one");
     log.add("two {}");
     log.finish();

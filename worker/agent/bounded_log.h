@@ -9,13 +9,13 @@
 
 namespace orchestrate {
 
-class AttemptLog {
+class BoundedLog {
   public:
     // At most about `max_bytes` are written; 0: no limit. Not thread-safe.
-    AttemptLog(Log log, std::int64_t max_bytes);
-    ~AttemptLog();  // finishes it
-    AttemptLog(const AttemptLog&) = delete;
-    AttemptLog& operator=(const AttemptLog&) = delete;
+    BoundedLog(Log log, std::int64_t max_bytes);
+    ~BoundedLog();  // finishes it
+    BoundedLog(const BoundedLog&) = delete;
+    BoundedLog& operator=(const BoundedLog&) = delete;
 
     void add(const std::string& line);
 

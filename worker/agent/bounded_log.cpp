@@ -1,4 +1,4 @@
-#include "worker/agent/attempt_log.h"
+#include "worker/agent/bounded_log.h"
 
 #include <algorithm>
 #include <utility>
@@ -16,23 +16,23 @@ std::int64_t bytes_of(const std::string& line) {
 
 }  // namespace
 
-AttemptLog::AttemptLog(Log log, std::int64_t max_bytes) : log_(std::move(log)) {
+BoundedLog::BoundedLog(Log log, std::int64_t max_bytes) : log_(std::move(log)) {
     tail_bytes_ = std::min(kMaxTailBytes, max_bytes / 4);
     head_bytes_ = max_bytes > 0 ? max_bytes - tail_bytes_ : -1;
 }
 
-AttemptLog::~AttemptLog() {
+BoundedLog::~BoundedLog() {
     try {
         finish();
     } catch (...) {  // a log that cannot be written is no reason to end
     }
 }
 
-void AttemptLog::add(const std::string& line) {
+void BoundedLog::add(const std::string& line) {
     if (!is_cut_ && head_bytes_ >= 0 && written_ + bytes_of(line) > head_bytes_) {
         is_cut_ = true;
         log_->warn(
-            "the log has reached its limit (study.max_log_mib): from here on its last lines are kept, and "
+            "the log has reached its limit: from here on its last lines are kept, and "
             "written when the attempt ends");
     }
     if (is_cut_) {
@@ -43,7 +43,7 @@ void AttemptLog::add(const std::string& line) {
     log_->info("{}", line);
 }
 
-void AttemptLog::keep(const std::string& line) {
+void BoundedLog::keep(const std::string& line) {
     tail_.push_back(line.substr(0, static_cast<std::size_t>(tail_bytes_)));
     bytes_in_tail_ += bytes_of(tail_.back());
     while (bytes_in_tail_ > tail_bytes_ && tail_.size() > 1) {
@@ -54,13 +54,13 @@ void AttemptLog::keep(const std::string& line) {
     }
 }
 
-void AttemptLog::finish() {
+void BoundedLog::finish() {
     if (!std::exchange(is_cut_, false)) {
         return;
     }
     head_bytes_ = -1;
-    log_->warn("{} lines ({:.1f} MiB) are left out here (study.max_log_mib); the last lines follow",
-               lines_left_out_, static_cast<double>(bytes_left_out_) / static_cast<double>(kMiB));
+    log_->warn("{} lines ({:.1f} MiB) are left out here; the last lines follow", lines_left_out_,
+               static_cast<double>(bytes_left_out_) / static_cast<double>(kMiB));
     for (const auto& line : std::exchange(tail_, {})) {
         log_->info("{}", line);
     }
