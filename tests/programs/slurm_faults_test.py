@@ -1,9 +1,10 @@
-"""Studies of commands on a real Slurm of two nodes that is disturbed: commands of Slurm that hang, an allocation that is
-taken back. The cluster is the project's own
+"""Studies of commands on a real Slurm of two nodes that is disturbed: a pilot killed while its workers start, commands of
+Slurm that hang, an allocation that is taken back. The cluster is the project's own
 fixture, which ctest raises (needs root)."""
 
 import os
 import pathlib
+import signal
 import subprocess
 
 from programs import ORCHESTRATE, SOURCE, ProgramTest, main, processes_with, skip
@@ -91,6 +92,18 @@ class SlurmFaultsTest(ProgramTest):
         self.assertEqual(run.returncode, 0, output + self.logs())
         self.assertEqual(self.query("select count(*) from jobs where state = 'succeeded'"), [(2,)])
         return output
+
+    def test_a_pilot_killed_while_its_worker_starts_leaves_no_phantom(self):
+        self.put_before("srun", 'case "$*" in *--job-name=*) sleep 2 ;; esac\nexec "$real" "$@"')
+        (self.folder / "go").touch()
+        with self.run_study("--set", "cluster.nodes=1", "--set", "cluster.slots=2") as run:
+            self.wait_until(lambda: sum(log.read_text().count("starting worker")
+                                        for log in (self.folder / "results.db.d/logs").glob("slurm-*.log")) == 2)
+            pilots = processes_with(f"orchestrate pilot --access {self.folder}")
+            self.assertEqual(len(pilots), 1)
+            os.kill(pilots[0], signal.SIGKILL)
+            output = self.finish(run)
+        self.assertEqual(output.count("submitted pilot"), 2, output)
 
     def test_slurm_that_does_not_answer_holds_nothing_up(self):
         for program in ("squeue", "scancel"):
