@@ -55,7 +55,7 @@ std::optional<std::string> whole_part(std::string_view text, std::size_t& at, ch
     if (separator.empty()) {
         return digits;
     }
-    if (first == 0 || first > kGroup) {
+    if (first == 0 || first > kGroup || digits.front() == '0') {
         return std::nullopt;
     }
     while (text.substr(at).starts_with(separator)) {

@@ -52,6 +52,22 @@ std::string shown(const Json& value) {
     return value.dump();
 }
 
+// Settings of the data that are left out of a configuration where they make no difference to the file.
+bool may_be_unset(const std::string& path) {
+    static const std::set<std::string> kPaths = {"data.missing", "data.delimiter", "data.decimal",
+                                                 "data.split.column", "data.complete_columns"};
+    return kPaths.contains(path);
+}
+
+// An unset one as its default.
+std::string shown_at(const std::string& path, const Json& value) {
+    if (!value.is_null() || !may_be_unset(path)) {
+        return shown(value);
+    }
+    const Field* field = find_field(path);
+    return field && !field->default_text.empty() ? field->default_text : "not set";
+}
+
 std::string shortened_hash(const Json& value) {
     const std::string text = value.is_string() ? value.get<std::string>() : "";
     return text.empty() ? "none" : text.substr(0, 8);
@@ -132,7 +148,8 @@ std::string sentence_of_command(const ConfigChange& change) {
 // `is_everywhere`: no single variant makes the change.
 std::string sentence(const ConfigChange& change, const StudyRecord& before, const StudyRecord& after,
                      bool is_everywhere) {
-    const std::string arrow = shown(change.before) + " -> " + shown(change.after);
+    const std::string arrow =
+        shown_at(change.path, change.before) + " -> " + shown_at(change.path, change.after);
     if (change.path == "numerics_version") {
         return "numerics_version " + arrow + ": this version of the program trains with other arithmetic";
     }
@@ -145,6 +162,9 @@ std::string sentence(const ConfigChange& change, const StudyRecord& before, cons
     }
     if (change.path.rfind("command.", 0) == 0) {
         return sentence_of_command(change);
+    }
+    if (may_be_unset(change.path) && (change.before.is_null() || change.after.is_null())) {
+        return change.path + " " + arrow;
     }
     if (change.before.is_null()) {
         return change.path + " = " + shown(change.after) + ", which an older version did not have";

@@ -88,6 +88,7 @@ TEST(CellValues, NumbersHaveOneFormUntilTheStudySaysTheOther) {
     EXPECT_EQ(grouped_number("1'234.5", '.'), 1234.5);
     EXPECT_EQ(grouped_number("1,5e3", ','), 1500);
     EXPECT_EQ(grouped_number("0,000001", ','), 1e-6);
+    EXPECT_FALSE(grouped_number("0,444", '.')) << "no group of thousands begins with 0";
     EXPECT_FALSE(grouped_number("1.5", ','));
     EXPECT_FALSE(grouped_number("1,23,456", '.'));
     EXPECT_FALSE(grouped_number("1234,567.0", '.'));

@@ -110,6 +110,18 @@ TEST(StudyDifference, TellsDefaultsAndArithmeticFromWhatThePersonChanged) {
                       HasSubstr("numerics_version 1 -> ")));
 }
 
+TEST(StudyDifference, SettingsOfTheDataThatAreUnsetAreShownAsTheirDefault) {
+    const StudyFolder folder;
+    const auto before = record(folder, kStudy);
+    auto after = before;
+    for (auto& row : after.variants) {
+        row.config["data"]["missing"] = "median";
+        row.identities = {"new"};
+    }
+    EXPECT_THAT(render_difference(before, after), HasSubstr("everywhere: data.missing refuse -> median\n"));
+    EXPECT_THAT(render_difference(after, before), HasSubstr("everywhere: data.missing median -> refuse\n"));
+}
+
 TEST(StudyDifference, SaysWhatBecameOfAList) {
     const StudyFolder folder;
     EXPECT_THAT(render_difference(record(folder, kStudy),
