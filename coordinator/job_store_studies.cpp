@@ -42,10 +42,12 @@ void JobStore::set_study_state(std::int64_t study, StudyState state) {
 
 std::vector<StoredJob> JobStore::sync_stage(std::int64_t study, int position, const Stage& stage,
                                             const std::vector<Variant>& variants, const JobPaths& paths,
-                                            OldFailures old_failures) {
+                                            OldFailures old_failures,
+                                            const std::set<std::int64_t>& failed_meanwhile) {
     commit();
     std::vector<StoredJob> jobs = file_.transaction([&](StoreDatabase& database) {
-        return write_stage(database, study, position, stage, variants, paths, old_failures);
+        return write_stage(database, study, position, stage, variants, paths,
+                           {old_failures, failed_meanwhile});
     });
     records_.clear();  // jobs may wait again
     return jobs;

@@ -33,7 +33,7 @@ struct JobSurroundings {
 
 // The job of that configuration, which waits again unless it runs, has succeeded, or is kept; without its title.
 StoredJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
-                          const JobSurroundings& surroundings, OldFailures old_failures) {
+                          const JobSurroundings& surroundings, const FailedBefore& failed_before) {
     const std::string config_text = canonical_json(config);
     const std::string identity = sha256_hex(config_text);
     StoredJob job;
@@ -53,8 +53,9 @@ StoredJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
     job.id = known->getColumn(0).getInt64();
     const auto state = enum_from_name<JobState>(known->getColumn(1).getString()).value();
     const bool cancelled_by_person = known->getColumn(5).getInt() != 0;
-    if (old_failures == OldFailures::keep && is_over_without_result(state) &&
-        (state != JobState::cancelled || cancelled_by_person)) {
+    const bool stays =
+        failed_before.old_failures == OldFailures::keep || failed_before.failed_meanwhile.contains(job.id);
+    if (stays && is_over_without_result(state) && (state != JobState::cancelled || cancelled_by_person)) {
         job.state = state;
         job.failures = known->getColumn(2).getInt();
         return job;
@@ -119,7 +120,7 @@ void cancel_unnamed_jobs(StoreDatabase& database) {
 
 std::vector<StoredJob> write_stage(StoreDatabase& database, std::int64_t study, int position,
                                    const Stage& stage, const std::vector<Variant>& variants,
-                                   const JobPaths& paths, OldFailures old_failures) {
+                                   const JobPaths& paths, const FailedBefore& failed_before) {
     execute(database,
             "INSERT INTO stages (study_id, position, name, kind, select_by) VALUES (?, ?, ?, ?, ?) "
             "ON CONFLICT (study_id, name) DO UPDATE SET position = excluded.position, kind = excluded.kind, "
@@ -153,7 +154,7 @@ std::vector<StoredJob> write_stage(StoreDatabase& database, std::int64_t study, 
         execute(database, "DELETE FROM variant_jobs WHERE variant_id = ?", variant_id);
         const JobSurroundings surroundings{paths_text, variant.resources, Json(variant.resources).dump()};
         for (const auto& run : variant.runs) {
-            StoredJob job = find_or_add_job(database, job_of(variant, run), surroundings, old_failures);
+            StoredJob job = find_or_add_job(database, job_of(variant, run), surroundings, failed_before);
             execute(database,
                     "INSERT INTO variant_jobs (variant_id, job_id, seed_index, initialization_seed, "
                     "data_order_seed) "

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <vector>
 
 #include <SQLiteCpp/SQLiteCpp.h>
@@ -19,9 +20,15 @@ void hide_stages_beside(StoreDatabase& database, std::int64_t study, const std::
 // Cancels waiting jobs that no shown variant of any study has.
 void cancel_unnamed_jobs(StoreDatabase& database);
 
+// What becomes of known jobs that have ended without a result.
+struct FailedBefore {
+    OldFailures old_failures = OldFailures::ask_again;
+    const std::set<std::int64_t>& failed_meanwhile;  // these stay as they are
+};
+
 // JobStore::sync_stage.
 std::vector<StoredJob> write_stage(StoreDatabase& database, std::int64_t study, int position,
                                    const Stage& stage, const std::vector<Variant>& variants,
-                                   const JobPaths& paths, OldFailures old_failures);
+                                   const JobPaths& paths, const FailedBefore& failed_before);
 
 }  // namespace orchestrate

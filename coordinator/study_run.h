@@ -1,6 +1,6 @@
 // One study on its way through the coordinator: its stages in order, each from the best of an earlier one, until all of
-// its jobs are over. Several run at a time. It has no thread and no clock: whoever owns it calls advance() after
-// something has happened.
+// its jobs are over. Several run at a time. It has no thread and no clock: whoever owns it calls advance() while
+// may_go_on().
 #pragma once
 
 #include <chrono>
@@ -8,6 +8,7 @@
 #include <exception>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,21 +31,22 @@ class StudyHost {
 };
 
 // Not thread-safe. What it is given must outlive it.
-class StudyRun {
+class StudyRun final : private JobObserver {
   public:
     // `row`: of the study in the database, begun there already.
     StudyRun(Study study, std::int64_t row, OldFailures old_failures, JobStore& store, Dispatcher& dispatcher,
              StudyHost& host, std::chrono::steady_clock::time_point now);
 
+    ~StudyRun() override;
+    StudyRun(const StudyRun&) = delete;
+    StudyRun& operator=(const StudyRun&) = delete;
+
     // Goes on as far as it can. Throws StoreUnavailable: nothing is lost, call it again later. What else goes wrong ends
     // the study.
     void advance();
 
-    // Whether advance() would do something.
+    // Whether advance() would do something. Stays true until advance() has done it: whoever asks later misses nothing.
     bool may_go_on() const;
-
-    // The state of a job, perhaps one of its own, may have changed.
-    void job_changed(std::int64_t job);
 
     // Ends it before its jobs are over; its state is written by the next advance().
     void end(StudyState how);
@@ -71,6 +73,8 @@ class StudyRun {
     void set_ended_at(std::chrono::steady_clock::time_point at) { ended_at_ = at; }
 
   private:
+    void job_changed(std::int64_t job) override;
+    void go_through_stages();
     // False: the study cannot go on, and has ended.
     bool begin_stage();
     std::optional<JobConfig> baseline_of(const Stage& stage);
@@ -92,8 +96,11 @@ class StudyRun {
     std::map<std::string, std::vector<Variant>> variants_of_;  // by stage
     std::vector<JobCounts> stages_;                            // one at least
     JobCounts all_jobs_;
+    // Of whatever study, since this one began: a later stage that has them, too, does not repeat them.
+    std::set<std::int64_t> failed_meanwhile_;
     std::size_t stage_ = 0;
     bool stage_begun_ = false;
+    bool changed_ = true;  // since advance() looked
     bool paused_ = false;
     std::string stage_name_;
     std::optional<SearchHalving> halving_;  // of a stage that promotes
