@@ -104,21 +104,15 @@ void Coordinator::run() {
 
 void Coordinator::settle() {
     const auto hold = watch_.hold("jobs that have changed");
-    const auto changed = dispatcher_.take_changed_jobs();
-    for (const std::int64_t job : changed) {
-        for (const auto& run : runs_) {
-            run->job_changed(job);
-        }
-    }
-    if (!changed.empty() &&
-        std::any_of(runs_.begin(), runs_.end(), [](const auto& run) { return run->may_go_on(); })) {
+    if (studies_may_go_on()) {
         wake();
     }
     if (store_.pending_changes() >= kLargestGroup && !dispatcher_.paused()) {
         commit_now();
         return;
     }
-    if (store_.pending_changes() > 0 && !commit_is_due_) {
+    // While paused a commit is tried even if nothing waits: it may have been a read that failed.
+    if ((store_.pending_changes() > 0 || dispatcher_.paused()) && !commit_is_due_) {
         commit_is_due_ = true;
         if (!dispatcher_.paused() && last_group_ < kCrowd) {
             asio::post(io_, [this] {
@@ -160,6 +154,10 @@ bool Coordinator::work_is_left() const {
     return std::any_of(runs_.begin(), runs_.end(), [](const auto& run) { return !run->has_ended(); });
 }
 
+bool Coordinator::studies_may_go_on() const {
+    return std::any_of(runs_.begin(), runs_.end(), [](const auto& run) { return run->may_go_on(); });
+}
+
 bool Coordinator::advance_studies() {
     try {
         // By place: while one goes on, another may be submitted.
@@ -171,9 +169,15 @@ bool Coordinator::advance_studies() {
             if (!broken_.empty()) {
                 run.fail(std::make_exception_ptr(UserError(broken_)));
             }
+            const std::string stage = run.stage_name();
+            const bool was_writing = run.writing().has_value();
             {
                 const auto hold = watch_.hold("the stages of study", run.study().name);
                 run.advance();
+            }
+            const bool has_new_jobs = run.stage_name() != stage || was_writing;
+            if (run.has_ended() || (has_new_jobs && !run.writing())) {
+                share_jobs_of_paused_studies();
             }
             if (run.has_ended()) {
                 run.set_ended_at(now());
@@ -197,20 +201,29 @@ bool Coordinator::advance_studies() {
 
 asio::awaitable<void> Coordinator::drive() {
     while (!interrupted_) {
-        const bool advanced = advance_studies();
+        bool advanced = advance_studies();
         settle();
         if (!work_is_left() && !options_.stay) {
             break;
         }
         const bool writing = std::any_of(runs_.begin(), runs_.end(),
                                          [](const auto& run) { return run->writing().has_value(); });
-        if (!server_ && !writing) {
+        try {
+            if (!writing) {
+                open_server(options_.reachable);
+            }
             open_server(options_.reachable);
+        } catch (const StoreUnavailable& error) {
+            dispatcher_.pause(error.what());
+            advanced = false;
+        }
+        if (advanced && studies_may_go_on()) {
+            // Something has changed since each of them was advanced, and nobody waited yet for wake().
+            co_await asio::post(io_, use_awaitable);
+            continue;
         }
         boost::system::error_code ignored;
-        wake_timer_.expires_after(!advanced ? kStoreRetry
-                                  : writing ? std::chrono::milliseconds(0)
-                                            : std::chrono::milliseconds(1h));
+        wake_timer_.expires_after(advanced ? std::chrono::milliseconds(1h) : kStoreRetry);
         if (!interrupted_) {
             co_await wake_timer_.async_wait(asio::redirect_error(use_awaitable, ignored));
         }

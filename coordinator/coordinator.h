@@ -96,7 +96,8 @@ class Coordinator : private Surroundings, private StudyHost {
     void beat_lock();
     void note_writing();
     bool work_is_left() const;
-    // After every event: lets the studies go on if a job has changed, and sees to it that what was changed is committed
+    bool studies_may_go_on() const;
+    // After every event: lets the studies go on if they may, and sees to it that what was changed is committed
     // soon, in one transaction with what comes meanwhile.
     void settle();
     void wake() { wake_timer_.cancel(); }
@@ -122,6 +123,9 @@ class Coordinator : private Surroundings, private StudyHost {
     class LiveControl;
     TextReply control(const ControlRequest& request);
     void hold(StudyRun& run, bool paused);
+    // A job that a paused study shares with one that runs belongs to that one; it is held only while nobody else wants it.
+    // To be called when a study was paused, has begun a stage, or has ended.
+    void share_jobs_of_paused_studies();
 
     // coordinator_reading.cpp: what users ask of the database, answered on other threads.
     // Nothing if other connections can read the database itself; otherwise a copy of a few seconds ago.
@@ -133,6 +137,8 @@ class Coordinator : private Surroundings, private StudyHost {
     void add_live_facts(WhyFacts& facts) const;
 
     // coordinator_surroundings.cpp
+    // Opens the server and recovers what an earlier coordinator left; nothing if that is done. Throws StoreUnavailable:
+    // then call it again.
     void open_server(bool all_addresses);
     void add_local_site(const Study& study);
     void accept_unacknowledged_results();
@@ -187,6 +193,7 @@ class Coordinator : private Surroundings, private StudyHost {
     std::exception_ptr failure_;
     Dispatcher dispatcher_;
     std::unique_ptr<Server> server_;
+    bool recovered_ = false;                // only then does the server accept connections
     std::optional<ClusterConfig> cluster_;  // of the sites: what the first study says
     bool sites_run_commands_ = false;       // as the first study's jobs are
     std::unique_ptr<SlurmSites> slurm_;

@@ -86,18 +86,22 @@ TextReply Coordinator::control(const ControlRequest& request) {
     return reply;
 }
 
-// Jobs that a paused study shares with one that is not belong to that one meanwhile.
 void Coordinator::hold(StudyRun& run, bool paused) {
     run.set_paused(paused);
     dispatcher_.hold_study(run.row(), paused);
-    for (const auto& other : runs_) {
-        if (other.get() == &run || other->has_ended() || other->is_paused()) {
+    share_jobs_of_paused_studies();
+}
+
+void Coordinator::share_jobs_of_paused_studies() {
+    for (const auto& paused : runs_) {
+        if (paused->has_ended() || !paused->is_paused()) {
             continue;
         }
-        for (const std::int64_t job : run.jobs()) {
-            if (paused && other->has_job(job)) {
-                dispatcher_.give_to_study(job, other->row());
-            }
+        for (const std::int64_t job : paused->jobs()) {
+            const auto other = std::find_if(runs_.begin(), runs_.end(), [&](const auto& run) {
+                return !run->has_ended() && !run->is_paused() && run->has_job(job);
+            });
+            dispatcher_.give_to_study(job, other == runs_.end() ? paused->row() : (*other)->row());
         }
     }
 }

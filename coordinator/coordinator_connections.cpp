@@ -237,7 +237,7 @@ void Coordinator::on_pilot_message(const std::string& name, PilotSite& site, con
             const std::string reason = cleaned(goodbye->reason, kMaxLineBytes, Lines::one);
             log_->info("pilot {} leaves: {}", name, reason);
             note("pilot " + name + " leaves: " + reason);
-            dispatcher_.site_leaves(name);
+            dispatcher_.site_leaves(name, reason);
             settle();
         }
     } else if (std::holds_alternative<Heartbeat>(message)) {

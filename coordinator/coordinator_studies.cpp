@@ -199,9 +199,7 @@ void Coordinator::settle_progress_limit() {
 
 void Coordinator::need_workers(const Study& study) {
     const bool slurm = study.cluster.kind == ClusterKind::slurm;
-    if (!server_) {
-        open_server(slurm || options_.reachable);
-    }
+    open_server(slurm || options_.reachable);
     check_cluster(study);
     if (cluster_) {
         return;

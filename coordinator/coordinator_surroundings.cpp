@@ -31,13 +31,19 @@ bool Coordinator::has_ended(const std::string& host, std::int64_t process) {
 }
 
 void Coordinator::open_server(bool all_addresses) {
-    server_ = std::make_unique<Server>(io_, state_folder(options_.database), all_addresses, log_,
-                                       [this](std::shared_ptr<Connection> connection, Hello hello) {
-                                           return serve(connection, std::move(hello));
-                                       });
+    if (!server_) {
+        server_ = std::make_unique<Server>(io_, state_folder(options_.database), all_addresses, log_,
+                                           [this](std::shared_ptr<Connection> connection, Hello hello) {
+                                               return serve(connection, std::move(hello));
+                                           });
+    }
+    if (recovered_) {
+        return;
+    }
     const auto hold = watch_.hold("what an earlier coordinator left");
     accept_unacknowledged_results();
     dispatcher_.recover();
+    recovered_ = true;
     asio::co_spawn(io_, server_->accept(), asio::detached);
 }
 
@@ -106,7 +112,7 @@ void Coordinator::accept_unacknowledged_results() {
                        result.attempt.number);
             dispatcher_.accept_leftover(result);
             if (!dispatcher_.commit()) {
-                break;  // the next start finds it again
+                throw StoreUnavailable(dispatcher_.pause_reason());
             }
             spool.remove(result.attempt);
         }

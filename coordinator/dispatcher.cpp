@@ -16,6 +16,9 @@ namespace {
 // While the database cannot be written, what workers report waits in memory; beyond this they keep it themselves.
 constexpr std::size_t kMaxPendingChanges = 100'000;
 
+// A worker that needs longer to connect is not waited for where another one can be started.
+constexpr auto kUsualStart = 15s;
+
 // Workers that an earlier coordinator started may still come, and stand nowhere until they do: no name of theirs may
 // be given again. So each coordinator's numbers begin at a new hundred.
 std::int64_t first_number_after(std::int64_t last) {
@@ -33,6 +36,8 @@ Dispatcher::Dispatcher(DispatcherOptions options, JobStore& store, Surroundings&
       earlier_workers_(first_number_after(store_.last_worker_number())) {}
 
 void Dispatcher::add_site(const std::string& name, std::unique_ptr<Site> site, int slots) {
+    leaving_sites_.erase(name);
+    remove_site(name);  // a pilot that comes back before its old connection was noticed to have broken
     sites_[name] = std::move(site);
     site_slots_[name] = slots;
     scheduler_.add_site(name, slots);
@@ -44,21 +49,35 @@ void Dispatcher::remove_site(const std::string& name) {
     if (found == sites_.end()) {
         return;
     }
-    for (const auto& exit : found->second->take_exits()) {
+    const std::unique_ptr<Site> site = std::move(found->second);
+    sites_.erase(found);
+    scheduler_.remove_site(name);
+    site_health_.forget(name);
+    for (const auto& exit : site->take_exits()) {
         on_exit(name, exit);
     }
-    sites_.erase(name);
     site_slots_.erase(name);
-    scheduler_.remove_site(name);
+    std::erase_if(children_, [&](const std::string& worker) { return site_of(worker) == name; });
+    forget_starting_workers(name);
+    act();
+}
+
+void Dispatcher::site_leaves(const std::string& name, const std::string& why) {
+    leaving_sites_[name] = why.empty() ? "left" : why;
+    scheduler_.close_site(name);
 }
 
 void Dispatcher::add_jobs(const std::vector<StoredJob>& jobs, int priority, std::int64_t study) {
     jobs_.reserve(jobs_.size() + jobs.size());
     for (const auto& stored : jobs) {
         Job& job = jobs_[stored.id];
+        const bool changed = job.stored.state != stored.state;
         job.stored = stored;
         job.priority = priority;
         job.study = study;
+        if (changed) {
+            tell_change(stored.id);  // another study that shares it may have counted it as over
+        }
     }
 }
 
@@ -119,6 +138,9 @@ void Dispatcher::note_job(std::int64_t job, const std::string& line) {
 bool Dispatcher::commit() {
     try {
         store_.commit();
+        if (paused_) {
+            store_.check_readable();
+        }
     } catch (const StoreUnavailable& error) {
         pause(error.what());
         return false;
@@ -201,8 +223,10 @@ void Dispatcher::worker_disconnected(const std::string& name, const std::shared_
     if (found == workers_.end() || found->second.connection != connection) {
         return;
     }
-    found->second.connection.reset();
-    if (!found->second.farewell.empty() && !found->second.running) {
+    Worker& worker = found->second;
+    worker.connection.reset();
+    // One whose site tells of its end fills its slots until then.
+    if (!worker.farewell.empty() && !worker.running && (worker.exit || !children_.contains(name))) {
         lose_worker(name, {});
     }
 }
@@ -217,7 +241,9 @@ void Dispatcher::tick() {
     check_stalls();
     note_overdue();
     check_starting_workers();
+    check_broken_sites();
     release_held_attempts();
+    end_rests();
     if (successes_unsaid_ > 0 && surroundings_.now() - successes_since_ >= 1s) {
         note_success(0, "");
     }
@@ -245,30 +271,19 @@ void Dispatcher::act() {
             launched_[start->worker] = start->ranks;
             Site& site = *sites_.at(start->site);
             site.start(start->worker, start->ranks);
-            if (site.must_come_up_soon()) {
-                starting_[start->worker] = surroundings_.now();
-            }
+            const auto now = surroundings_.now();
+            starting_[start->worker] = {now + kUsualStart, now + site.start_limit()};
+            children_.insert(start->worker);
         } else if (const auto* retire = std::get_if<RetireWorker>(&action)) {
             log_->info("retiring worker {}", retire->worker);
-            if (const auto found = workers_.find(retire->worker);
-                found != workers_.end() && found->second.connection) {
-                found->second.connection->send(Retire{});
+            if (const auto found = workers_.find(retire->worker); found != workers_.end()) {
+                ask_to_end(found->second);
             }
         } else if (const auto* back = std::get_if<HandBackJobs>(&action)) {
             hand_back(*back);
         } else if (const auto* site = std::get_if<SiteBroken>(&action)) {
-            if (const auto end = surroundings_.allocation_state(site->site); !end.empty()) {
-                log_->info("no worker comes up at {} any more: its allocation is {}", site->site, end);
-                continue;
-            }
             log_->error("no worker comes up at {}", site->site);
-            const bool others = std::any_of(sites_.begin(), sites_.end(),
-                                            [&](const auto& entry) { return entry.first != site->site; });
-            if (!others) {
-                broken_ = "workers do not come up: " + std::to_string(Scheduler::kMaximumStartFailures) +
-                          " in a row ended before they connected; look at their logs in '" +
-                          options_.log_folder + "'";
-            }
+            broken_sites_[site->site] = surroundings_.now();
         }
     }
 }
@@ -298,6 +313,7 @@ void Dispatcher::on_worker_message(Worker& worker, const Message& message) {
     } else if (const auto* goodbye = std::get_if<Goodbye>(&message)) {
         worker.farewell =
             goodbye->reason.empty() ? "left" : cleaned(goodbye->reason, kMaxLineBytes, Lines::one);
+        worker.leaving_since = worker.last_heard;
         scheduler_.worker_leaving(worker.record.name);
     } else if (const auto* said = std::get_if<WorkerNote>(&message)) {
         if (worker.notes.take(worker.last_heard)) {
@@ -323,8 +339,16 @@ void Dispatcher::on_ended(Worker& worker, const AttemptEnded& reported) {
         short_jobs_.took(worker.record.ranks, now - worker.began_at);
         scheduler_.set_ahead(worker.record.ranks, short_jobs_.ahead(worker.record.ranks));
     }
-    const bool current = end_attempt(ended, name, ran);
+    const AttemptEnded seen = as_seen_at_its_site(ended, name);
+    const bool in_trouble = is_trouble_of_the_machine(worker, seen);
+    const bool current = end_attempt(seen, name, ran);
     send(worker, Acknowledged{ended.attempt, !current});
+    if (current && in_trouble) {
+        rest_host(worker, seen);
+    }
+    if (current && ran && seen.cause == Cause::succeeded && machine_trouble_.succeeded(worker.record.host)) {
+        note("jobs succeed again on " + worker.record.host);
+    }
     let_go(worker, ended.attempt);
     act();
 }
@@ -344,6 +368,20 @@ void Dispatcher::on_epoch(Worker& worker, const AttemptEpoch& epoch) {
             connection->send(EpochsStored{attempt, number});
         }
     });
+}
+
+// A crash that rank 0 reports after its pilot was told to end is the end of its other ranks.
+AttemptEnded Dispatcher::as_seen_at_its_site(AttemptEnded ended, const std::string& worker) {
+    const auto leaving = leaving_sites_.find(site_of(worker));
+    if (ended.cause == Cause::worker_crashed && leaving != leaving_sites_.end()) {
+        LossEvidence evidence;
+        evidence.site_leaves = leaving->second;
+        evidence.allocation_state = surroundings_.allocation_state(leaving->first);
+        const auto [cause, why] = settle_cause(evidence);
+        ended.cause = cause;
+        ended.message += ", after its pilot was told to end (" + leaving->second + ")";
+    }
+    return ended;
 }
 
 void Dispatcher::on_checkpoint(Worker& worker, const CheckpointWritten& written) {
@@ -391,7 +429,13 @@ void Dispatcher::on_resume(Worker& worker, const AttemptResumed& resumed) {
 
 void Dispatcher::set_state(std::int64_t id, Job& job, JobState state) {
     job.stored.state = state;
-    changed_jobs_.push_back(id);
+    tell_change(id);
+}
+
+void Dispatcher::tell_change(std::int64_t job) {
+    for (JobObserver* observer : observers_) {
+        observer->job_changed(job);
+    }
 }
 
 bool Dispatcher::end_attempt(AttemptEnded ended, const std::string& worker, bool began) {
@@ -419,7 +463,10 @@ bool Dispatcher::end_attempt(AttemptEnded ended, const std::string& worker, bool
         }
         after_commit([this, id = ended.attempt.job] { surroundings_.remove_checkpoints(id); });
     }
-    if (began || ended.cause != Cause::preempted) {
+    const auto of = workers_.find(worker);
+    const bool was_said = of != workers_.end() && ended.cause == Cause::node_lost &&
+                          machine_trouble_.is_known(of->second.record.host);
+    if (!was_said && (began || ended.cause != Cause::preempted)) {
         note_end(ended, job, transition->to);
     }
     if (transition->to == JobState::waiting && !job.stored.title.empty()) {

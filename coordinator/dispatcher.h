@@ -21,6 +21,7 @@
 #include "common/messages.h"
 #include "coordinator/job_store.h"
 #include "coordinator/lost_attempt.h"
+#include "coordinator/machine_trouble.h"
 #include "coordinator/progress_watch.h"
 #include "coordinator/rate_limit.h"
 #include "coordinator/scheduler.h"
@@ -61,6 +62,13 @@ class Surroundings {
     virtual std::string allocation_state(const std::string& site) = 0;
 };
 
+// Is told of every change of a job's state at the moment of the change, also of those that recovery makes.
+class JobObserver {
+  public:
+    virtual ~JobObserver() = default;
+    virtual void job_changed(std::int64_t job) = 0;
+};
+
 struct DispatcherOptions {
     std::string program_version;
     std::chrono::milliseconds heartbeat_interval{4000};
@@ -84,12 +92,18 @@ class Dispatcher {
         bool is_overdue = false;  // what it runs takes much longer than its study expects, and that was said
         bool draining = false;    // ends after what it holds
         TrainingProgress progress;
-        std::string farewell;                // why it said goodbye
-        int refusals = 0;                    // messages that were refused
-        RateLimit notes{20, 0.1};            // that it asks to be shown to users
-        RateLimit log_lines{100, 1};         // about messages that changed nothing
+        std::string farewell;         // why it said goodbye
+        int refusals = 0;             // messages that were refused
+        RateLimit notes{20, 0.1};     // that it asks to be shown to users
+        RateLimit log_lines{100, 1};  // about messages that changed nothing
+        // Since when it holds nothing and is asked, or has said, to end.
+        std::optional<std::chrono::steady_clock::time_point> leaving_since;
         std::optional<SiteWorkerExit> exit;  // its process has ended
         std::chrono::steady_clock::time_point exited_at;
+        bool killed = false;  // its site was told to kill it
+        // Why it was killed: it keeps its slots and its attempts until it is known to be dead, or a limit is over.
+        std::optional<LossEvidence> condemned;
+        std::chrono::steady_clock::time_point condemned_at;
     };
     struct Job {
         StoredJob stored;
@@ -116,8 +130,9 @@ class Dispatcher {
     void recover();
     void add_site(const std::string& name, std::unique_ptr<Site> site, int slots);
     void remove_site(const std::string& name);
-    // Its workers are about to end, and none starts there any more, which is no fault of theirs.
-    void site_leaves(const std::string& name) { scheduler_.close_site(name); }
+    // The site was told to end (`why`: "signal 15"): its workers are about to end, which is no fault of theirs or of
+    // their jobs, and no other starts there.
+    void site_leaves(const std::string& name, const std::string& why);
     const std::map<std::string, std::unique_ptr<Site>>& sites() const { return sites_; }
     // Jobs of a stage, as the store gives them; those that wait are scheduled by schedule(). Studies have equal shares of
     // the slots; within a study lower priorities go first.
@@ -180,12 +195,13 @@ class Dispatcher {
     bool paused() const { return paused_; }
     const std::string& pause_reason() const { return pause_reason_; }  // empty: it is not paused
 
-    // The jobs that have changed their state since the last call, in order; some of them more than once.
-    std::vector<std::int64_t> take_changed_jobs() { return std::exchange(changed_jobs_, {}); }
+    // `observer` must call stop_observing() before it is destroyed.
+    void observe(JobObserver& observer) { observers_.push_back(&observer); }
+    void stop_observing(JobObserver& observer) { std::erase(observers_, &observer); }
     const std::map<std::string, Worker>& workers() const { return workers_; }
     const std::unordered_map<std::int64_t, Job>& jobs() const { return jobs_; }
     // Why a job waits, in one sentence.
-    std::string why_waiting(std::int64_t job) const { return scheduler_.why_waiting(job); }
+    std::string why_waiting(std::int64_t job) const;
     // How long a job takes on average, in seconds, of those that succeeded in this run; nothing: none has.
     std::optional<double> mean_job_seconds() const {
         return timed_jobs_ == 0 ? std::nullopt
@@ -201,10 +217,17 @@ class Dispatcher {
     virtual void give_up_unbegun(const Worker& worker, const std::string& why);
     // Whether the attempt is leased to the worker, which alone may report about it. A test puts a mistake here, too.
     virtual bool holds(const Worker& worker, const AttemptId& attempt) const;
+    // Tells the observers. A test puts a mistake here, too.
+    virtual void tell_change(std::int64_t job);
+    // Forgets workers of a site that is gone which never connected; gives up those that take too long. A test puts a mistake
+    // here, too.
+    virtual void forget_starting_workers(const std::string& site);
+    virtual void check_starting_workers();
 
   private:
     void act();
     void on_ended(Worker& worker, const AttemptEnded& ended);
+    AttemptEnded as_seen_at_its_site(AttemptEnded ended, const std::string& worker);
 
     // dispatcher_leases.cpp: which worker holds which attempts.
     void assign(std::int64_t job, const std::string& worker);
@@ -217,10 +240,15 @@ class Dispatcher {
     SchedulableJob schedulable(std::int64_t id, const Job& job) const;
     std::vector<AttemptId> current_of(const std::vector<AttemptId>& attempts,
                                       const std::string& worker) const;
-    // Whoever fails everything gets nothing more.
+    void check_stalls();
+
+    // dispatcher_health.cpp
     void judge_health(const std::string& worker, std::int64_t job, Cause cause);
     void try_elsewhere(const std::vector<std::int64_t>& jobs);
-    void check_stalls();
+    bool is_trouble_of_the_machine(const Worker& worker, const AttemptEnded& ended) const;
+    // No worker of its host gets jobs for a while.
+    void rest_host(Worker& worker, const AttemptEnded& ended);
+    void end_rests();
 
     // dispatcher_peers.cpp: what peers may not send.
     std::optional<std::string> refusal_of(const Hello& hello) const;
@@ -250,8 +278,11 @@ class Dispatcher {
     void on_exit(const std::string& site, const SiteWorkerExit& exit);
     void lose_worker(const std::string& name, LossEvidence evidence);
     void check_workers();
-    void check_starting_workers();
-    void stop_worker_now(const std::string& name);
+    void check_broken_sites();
+    void kill_worker(const std::string& name);
+    // Kills it; true if its site will tell when it is dead.
+    bool condemn(Worker& worker, LossEvidence evidence);
+    void ask_to_end(Worker& worker);
     void release_held_attempts();
     std::chrono::milliseconds lost_after() const { return 3 * options_.heartbeat_interval; }
 
@@ -269,6 +300,7 @@ class Dispatcher {
     ShortJobs short_jobs_;
     WorkerHealth worker_health_;
     WorkerHealth site_health_;
+    MachineTrouble machine_trouble_;
     std::map<std::int64_t, RetryLimits> retry_limits_;                      // by study
     std::map<std::int64_t, std::chrono::milliseconds> expected_durations_;  // by study
     std::map<std::string, std::unique_ptr<Site>> sites_;
@@ -278,8 +310,15 @@ class Dispatcher {
         launched_;                   // ranks of the workers that were started and have not ended, by name
     std::set<std::string> cut_off_;  // names of workers
     std::map<std::string, Worker> workers_;
-    std::map<std::string, std::chrono::steady_clock::time_point>
-        starting_;                                // by worker; where that is watched
+    struct StartingWorker {
+        std::chrono::steady_clock::time_point late_at;
+        std::chrono::steady_clock::time_point give_up_at;
+        bool killed = false;  // it was given up, and its exit is awaited
+    };
+    std::map<std::string, StartingWorker> starting_;  // have not connected yet
+    std::set<std::string> children_;                  // workers whose site will tell when they have ended
+    std::map<std::string, std::chrono::steady_clock::time_point> broken_sites_;  // since when
+    std::map<std::string, std::string> leaving_sites_;                           // and why
     std::unordered_map<std::int64_t, Job> jobs_;  // of the stages so far, and those recovered
     std::set<std::int64_t> held_jobs_;            // with Job::held_until
     std::vector<std::function<void()>> held_;
@@ -291,7 +330,7 @@ class Dispatcher {
     double job_seconds_ = 0;  // sum over the jobs that succeeded
     std::int64_t timed_jobs_ = 0;
     std::string broken_;
-    std::vector<std::int64_t> changed_jobs_;
+    std::vector<JobObserver*> observers_;
     bool paused_ = false;
     std::string pause_reason_;
     bool dismissing_ = false;

@@ -47,7 +47,7 @@ bool Dispatcher::ask_again(std::int64_t id) {
 
 void Dispatcher::give_to_study(std::int64_t id, std::int64_t study) {
     const auto found = jobs_.find(id);
-    if (found == jobs_.end()) {
+    if (found == jobs_.end() || found->second.study == study) {
         return;
     }
     found->second.study = study;

@@ -1,8 +1,6 @@
 // Which worker holds which attempts: leases, short jobs held ahead, drained workers.
 #include <algorithm>
 
-#include <fmt/format.h>
-
 #include "coordinator/dispatcher.h"
 
 namespace orchestrate {
@@ -33,6 +31,8 @@ Dispatcher::Worker& Dispatcher::welcome_worker(const std::shared_ptr<Peer>& conn
         worker.record = {0,           hello.name,   hello.host,       hello.process_id,
                          hello.ranks, hello.device, log_file.string()};
         worker.record.row = store_.add_worker(worker.record);
+        worker.killed = false;
+        worker.farewell.clear();
     }
     worker.log_folder = hello.log_folder;
     worker.connection = connection;
@@ -70,12 +70,19 @@ Dispatcher::Worker& Dispatcher::welcome_worker(const std::shared_ptr<Peer>& conn
     worker.running.reset();
     worker.queued.assign(welcome.current.begin(), welcome.current.end());
     begin_next(worker);
+    scheduler_.rest_worker(hello.name, machine_trouble_.is_paused(worker.record.host));
+    worker.condemned.reset();
+    worker.leaving_since.reset();
+    worker.draining = worker.draining || scheduler_.is_closed(site_of(hello.name));
     if (worker.draining) {
         scheduler_.worker_leaving(hello.name);
     }
     log_->info("worker {} on {} (process {}, {} rank(s), {}) {}", hello.name, hello.host, hello.process_id,
                hello.ranks, hello.device, jobs.empty() ? "is ready" : "comes back with what it held");
     connection->send(welcome);
+    if (worker.draining && !worker.running) {
+        ask_to_end(worker);
+    }
     return worker;
 }
 
@@ -85,6 +92,12 @@ void Dispatcher::assign(std::int64_t id, const std::string& name) {
     std::vector<StoredCheckpoint> stored_checkpoints;
     JobTerms terms;
     try {
+        // Who else changes jobs may have cancelled it since it was scheduled.
+        if (const auto state = store_.state_of(id); state != JobState::waiting) {
+            scheduler_.attempt_ended(name, id);
+            set_state(id, job, state.value_or(JobState::cancelled));
+            return;
+        }
         stored_checkpoints = store_.checkpoints(id);
         terms = store_.terms(id);
     } catch (const StoreUnavailable& error) {
@@ -134,7 +147,7 @@ void Dispatcher::let_go(Worker& worker, const AttemptId& attempt) {
     }
     scheduler_.attempt_ended(worker.record.name, attempt.job);
     if (worker.draining && !worker.running) {
-        send(worker, Retire{});
+        ask_to_end(worker);
     }
 }
 
@@ -190,47 +203,15 @@ void Dispatcher::drain_worker(Worker& worker, const std::string& why) {
     scheduler_.worker_leaving(name);
     ask_back(worker, {worker.queued.begin(), worker.queued.end()});
     if (!worker.running) {
-        send(worker, Retire{});
+        ask_to_end(worker);
     }
 }
 
-void Dispatcher::judge_health(const std::string& name, std::int64_t id, Cause cause) {
-    const std::int64_t study = jobs_.at(id).study;
-    const std::string site = site_of(name);
-    const auto failed_at_worker = worker_health_.ended(name, id, study, cause);
-    const auto failed_at_site = site_health_.ended(site, id, study, cause);
-    const auto why = [](std::size_t jobs) {
-        return fmt::format("{} different jobs in a row failed on it, while others succeed elsewhere", jobs);
-    };
-    if (!failed_at_site.empty()) {
-        note("site " + site + " gets no more jobs: " + why(failed_at_site.size()));
-        scheduler_.close_site(site);
-        for (auto& [other, worker] : workers_) {
-            if (site_of(other) == site) {
-                drain_worker(worker, "its site gets no more jobs");
-            }
-        }
-        try_elsewhere(failed_at_site);
+void Dispatcher::ask_to_end(Worker& worker) {
+    if (!worker.leaving_since) {
+        worker.leaving_since = surroundings_.now();
     }
-    if (!failed_at_worker.empty()) {
-        drain(name, why(failed_at_worker.size()));
-        try_elsewhere(failed_at_worker);
-    }
-}
-
-// What failed may have been the place's fault.
-void Dispatcher::try_elsewhere(const std::vector<std::int64_t>& jobs) {
-    for (const std::int64_t id : jobs) {
-        Job& job = jobs_.at(id);
-        const JobState state = job.stored.state;
-        if ((state == JobState::failed || state == JobState::quarantined) && !job.stored.title.empty() &&
-            store_.ask_again(id)) {
-            job.stored.failures = 0;
-            set_state(id, job, JobState::waiting);
-            note(fmt::format("job {}: {}: is tried once more elsewhere", id, job.stored.title));
-            scheduler_.add_job(schedulable(id, job));
-        }
-    }
+    send(worker, Retire{});
 }
 
 }  // namespace orchestrate

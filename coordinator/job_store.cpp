@@ -568,6 +568,16 @@ bool JobStore::ask_again(std::int64_t job) {
     return true;
 }
 
+std::optional<JobState> JobStore::state_of(std::int64_t job) {
+    const JobRecord* record = find_record(job);
+    return record == nullptr ? std::nullopt : std::optional(record->state);
+}
+
+void JobStore::check_readable() {
+    file_.read(
+        [](StoreDatabase& database) { return number_of(database, "SELECT EXISTS (SELECT 1 FROM jobs)"); });
+}
+
 bool JobStore::has_succeeded(std::int64_t job) {
     const JobRecord* record = find_record(job);
     return record != nullptr && record->state == JobState::succeeded;

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -116,11 +117,12 @@ class JobStore {
     void set_study_state(std::int64_t study, StudyState state);
 
     // Makes the stage's variants and jobs what the study says: new ones are added, those gone are hidden, and
-    // cancelled if nothing else names them and they have not begun. Returns the stage's jobs in order, without
-    // repetition.
+    // cancelled if nothing else names them and they have not begun. Jobs that are in `failed_meanwhile` (since the study
+    // began) are not asked for again. Returns the stage's jobs in order, without repetition.
     std::vector<StoredJob> sync_stage(std::int64_t study, int position, const Stage& stage,
                                       const std::vector<Variant>& variants, const JobPaths& paths,
-                                      OldFailures old_failures = OldFailures::ask_again);
+                                      OldFailures old_failures = OldFailures::ask_again,
+                                      const std::set<std::int64_t>& failed_meanwhile = {});
 
     // The next slice of the same, as StageWriter::write; at once on disk. Returns its jobs, without those of earlier
     // slices.
@@ -225,6 +227,11 @@ class JobStore {
         file_.begin_copy();
     }
     std::optional<SQLite::Database> continue_copy(int pages) { return file_.continue_copy(pages); }
+
+    // Nothing for a job that the database does not have.
+    std::optional<JobState> state_of(std::int64_t job);
+    // Throws StoreUnavailable while nothing can be read.
+    void check_readable();
 
     // False for a job that the database does not have.
     bool has_succeeded(std::int64_t job);

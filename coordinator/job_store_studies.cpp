@@ -48,8 +48,9 @@ void JobStore::set_study_state(std::int64_t study, StudyState state) {
 
 std::vector<StoredJob> JobStore::sync_stage(std::int64_t study, int position, const Stage& stage,
                                             const std::vector<Variant>& variants, const JobPaths& paths,
-                                            OldFailures old_failures) {
-    StageWriter writer(study, position, stage, variants, paths, old_failures);
+                                            OldFailures old_failures,
+                                            const std::set<std::int64_t>& failed_meanwhile) {
+    StageWriter writer(study, position, stage, variants, paths, {old_failures, failed_meanwhile});
     std::vector<StoredJob> jobs;
     while (!writer.is_done()) {
         auto slice = write_slice(writer, std::numeric_limits<std::size_t>::max());

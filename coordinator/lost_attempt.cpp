@@ -46,6 +46,17 @@ std::optional<Cause> cause_of_allocation(const std::string& state) {
     return std::nullopt;
 }
 
+SettledCause cause_at_leaving_site(const LossEvidence& evidence) {
+    std::string text = "was ended with its pilot (" + evidence.site_leaves + ")";
+    if (evidence.exit) {
+        text += ": it " + exit_text(*evidence.exit);
+    }
+    if (!evidence.allocation_state.empty()) {
+        text += "; Slurm says " + evidence.allocation_state;
+    }
+    return {cause_of_allocation(evidence.allocation_state).value_or(Cause::preempted), text};
+}
+
 std::string duration(std::chrono::milliseconds time) {
     return duration_text(std::chrono::duration<double>(time));
 }
@@ -64,7 +75,13 @@ std::string exit_text(const SiteWorkerExit& exit) {
     return signal == 0 ? text : text + " (a rank was killed by signal " + std::to_string(signal) + ")";
 }
 
-SettledCause settle_cause(const LossEvidence& evidence) {
+SettledCause settle_cause(LossEvidence evidence) {
+    if (evidence.killed_by_coordinator && evidence.exit && signal_of(*evidence.exit) == SIGKILL) {
+        evidence.exit.reset();
+    }
+    if (!evidence.site_leaves.empty()) {
+        return cause_at_leaving_site(evidence);
+    }
     if (!evidence.farewell.empty() && !(evidence.exit && is_failure_of_a_rank(*evidence.exit))) {
         return {Cause::preempted, "left: " + evidence.farewell};
     }

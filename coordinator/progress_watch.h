@@ -1,5 +1,7 @@
-// Finds attempts that get on no more: their worker breathes, but no step, no evaluated text, no part of the data has
-// been added for too long. Pure: the time is told to it.
+// Detects stalled attempts: their worker sends heartbeats, but no step, no evaluated text, no part of the data has been
+// added for too long. Time without a heartbeat is not time without progress: what a worker has done since its last one
+// is not known yet. So a limit below the heartbeat interval ends no attempt that makes progress. Pure: the caller
+// passes the time.
 #pragma once
 
 #include <chrono>
@@ -21,7 +23,7 @@ class ProgressWatch {
     // A worker begins an attempt, or comes back with one.
     void begin(const std::string& worker, Time now);
 
-    // What a worker counts: each change is progress. Ignored for a worker without an attempt.
+    // What a worker's heartbeat counts: each change is progress. Ignored for a worker without an attempt.
     void counted(const std::string& worker, std::int64_t advances, Time now);
 
     // Progress of another kind: an epoch has ended, a report has come.
@@ -30,13 +32,14 @@ class ProgressWatch {
     // Its attempt has ended, or it is gone.
     void end(const std::string& worker);
 
-    // Workers without progress for longer than the limit, by name.
-    std::vector<std::string> overdue(Time now) const;
+    // Workers of which heartbeats have shown no progress for longer than the limit, by name.
+    std::vector<std::string> overdue() const;
 
   private:
     struct Attempt {
         std::int64_t advances = 0;
-        Time since;
+        Time since;  // of the last progress
+        Time seen;   // of the last heartbeat or progress
     };
     std::chrono::milliseconds limit_{0};
     std::map<std::string, Attempt> attempts_;

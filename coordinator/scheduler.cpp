@@ -22,7 +22,7 @@ void Scheduler::list(const std::string& name, const Worker& worker) {
     if (worker.state == WorkerState::starting || worker.state == WorkerState::expected) {
         ++coming_[worker.ranks];
     }
-    if (worker.state == WorkerState::ready && !worker.stalls) {
+    if (worker.state == WorkerState::ready && !worker.stalls && !worker.rests) {
         by_load_[worker.ranks].insert({worker.held.size(), name});
     }
     for (const auto& held : worker.held) {
@@ -48,7 +48,7 @@ void Scheduler::set_worker(const std::string& name, Worker worker) {
 }
 
 void Scheduler::add_site(const std::string& site, int slots) {
-    sites_[site] = {slots, 0, false};
+    sites_[site] = {slots};
 }
 
 void Scheduler::remove_site(const std::string& site) {
@@ -57,13 +57,28 @@ void Scheduler::remove_site(const std::string& site) {
 
 void Scheduler::close_site(const std::string& site) {
     if (const auto found = sites_.find(site); found != sites_.end()) {
-        found->second.broken = true;
+        found->second.closed = true;
     }
     for (const auto& [name, worker] : workers_) {
         if (worker.site == site) {
             worker_leaving(name);
         }
     }
+}
+
+bool Scheduler::is_closed(const std::string& site) const {
+    const auto found = sites_.find(site);
+    return found != sites_.end() && found->second.closed;
+}
+
+bool Scheduler::is_broken(const std::string& site) const {
+    const auto found = sites_.find(site);
+    return found != sites_.end() && found->second.broken && !found->second.closed;
+}
+
+bool Scheduler::has_sound_site() const {
+    return std::any_of(sites_.begin(), sites_.end(),
+                       [](const auto& entry) { return entry.second.is_sound(); });
 }
 
 void Scheduler::remove_slots(const std::string& site, int slots) {
@@ -114,6 +129,14 @@ void Scheduler::worker_expected(const std::string& worker, const std::string& si
     set_worker(worker, {site, ranks, WorkerState::expected});
 }
 
+void Scheduler::worker_is_late(const std::string& worker) {
+    change_worker(worker, [](Worker& starting) {
+        if (starting.state == WorkerState::starting) {
+            starting.state = WorkerState::late;
+        }
+    });
+}
+
 void Scheduler::worker_ready(const std::string& worker, const std::string& site, int ranks, int capacity,
                              const std::vector<SchedulableJob>& held) {
     Worker ready{site, ranks, WorkerState::ready, capacity};
@@ -121,9 +144,13 @@ void Scheduler::worker_ready(const std::string& worker, const std::string& site,
         remove_job(job.job);
         ready.held.push_back({job.job, job.study});
     }
+    if (is_closed(site)) {
+        ready.state = WorkerState::retiring;
+    }
     set_worker(worker, std::move(ready));
     if (const auto found = sites_.find(site); found != sites_.end()) {
         found->second.start_failures = 0;
+        found->second.broken = false;
     }
 }
 
@@ -134,6 +161,10 @@ void Scheduler::worker_leaving(const std::string& worker) {
 void Scheduler::worker_stalls(const std::string& worker) {
     change_worker(worker, [](Worker& stalling) { stalling.stalls = true; });
     stalling_.insert(worker);
+}
+
+void Scheduler::rest_worker(const std::string& worker, bool rests) {
+    change_worker(worker, [&](Worker& rested) { rested.rests = rests; });
 }
 
 void Scheduler::attempt_ended(const std::string& worker, std::int64_t job) {
@@ -152,7 +183,9 @@ void Scheduler::worker_gone(const std::string& worker) {
         return;
     }
     const auto site = sites_.find(found->second.site);
-    if (found->second.state == WorkerState::starting && site != sites_.end()) {
+    const bool never_connected =
+        found->second.state == WorkerState::starting || found->second.state == WorkerState::late;
+    if (never_connected && site != sites_.end()) {
         ++site->second.start_failures;
     }
     unlist(worker, found->second);
@@ -223,7 +256,7 @@ void Scheduler::make_room(std::size_t jobs, int ranks, Round& round) {
     }
     std::optional<std::string> roomy;  // a site that could hold it if its idle workers went
     for (const auto& [name, site] : sites_) {
-        if (site.broken || site.slots < ranks || round.reserved_sites.contains(name)) {
+        if (!site.is_sound() || site.slots < ranks || round.reserved_sites.contains(name)) {
             continue;
         }
         for (; jobs > 0 && free_slots(name) >= ranks; --jobs) {
@@ -285,7 +318,7 @@ void Scheduler::hand_back(Round& round) {
 std::vector<SchedulerAction> Scheduler::next_actions() {
     Round round;
     for (auto& [name, site] : sites_) {
-        if (!site.broken && site.start_failures >= kMaximumStartFailures) {
+        if (site.is_sound() && site.start_failures >= kMaximumStartFailures) {
             site.broken = true;
             round.actions.emplace_back(SiteBroken{name});
         }
@@ -326,7 +359,7 @@ std::string Scheduler::why_waiting(std::int64_t job) const {
         return "it needs " + width + ", and no site has so many slots";
     }
     const bool sound = std::any_of(sites_.begin(), sites_.end(), [&](const auto& entry) {
-        return entry.second.slots >= ranks && !entry.second.broken;
+        return entry.second.slots >= ranks && entry.second.is_sound();
     });
     if (!sound) {
         return "workers do not come up where it would fit";

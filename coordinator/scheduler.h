@@ -68,9 +68,15 @@ class Scheduler {
     explicit Scheduler(std::int64_t last_worker_number = 0) : started_workers_(last_worker_number) {}
 
     void add_site(const std::string& site, int slots);
+    // Workers that are ready or expected there may outlive it; those that were starting are forgotten by worker_gone().
     void remove_site(const std::string& site);
-    // Its workers are asked to hold no more jobs, and it gets no more workers.
+    // Its workers get no more jobs, those that connect later neither, and it gets no more workers.
     void close_site(const std::string& site);
+    bool is_closed(const std::string& site) const;
+    // Whether workers have not come up there too often; false for one that was closed.
+    bool is_broken(const std::string& site) const;
+    // Whether workers can be started anywhere.
+    bool has_sound_site() const;
     // So many of its slots stay empty from now on.
     void remove_slots(const std::string& site, int slots);
 
@@ -91,7 +97,11 @@ class Scheduler {
     // then.
     void worker_expected(const std::string& worker, const std::string& site, int ranks);
 
-    // A worker is there, with the jobs that it holds from before a restart or a broken connection, that which runs
+    // A worker that was started takes long to connect: it fills its slots, but another one is started for the jobs that it
+    // was meant for if there is room.
+    void worker_is_late(const std::string& worker);
+
+    // A worker is connected, with the jobs that it holds from before a restart or a broken connection, that which runs
     // first. `site` is empty for one that was started by hand; `capacity`: how many jobs it can hold.
     void worker_ready(const std::string& worker, const std::string& site, int ranks, int capacity = 1,
                       const std::vector<SchedulableJob>& held = {});
@@ -102,6 +112,9 @@ class Scheduler {
     // The job that the worker runs takes too long for others to wait behind it. Until it has ended, the worker gets
     // nothing.
     void worker_stalls(const std::string& worker);
+
+    // Whether the worker gets no new jobs for now.
+    void rest_worker(const std::string& worker, bool rests);
 
     // An attempt has ended, or was handed back. The job is forgotten: add_job() again if it shall be repeated.
     void attempt_ended(const std::string& worker, std::int64_t job);
@@ -119,11 +132,13 @@ class Scheduler {
     bool knows_worker(const std::string& worker) const { return workers_.contains(worker); }
 
   private:
-    enum class WorkerState { starting, expected, ready, retiring };
+    enum class WorkerState { starting, late, expected, ready, retiring };
     struct Site {
         int slots = 0;
         int start_failures = 0;
-        bool broken = false;  // or closed
+        bool broken = false;  // until a worker comes up there
+        bool closed = false;
+        bool is_sound() const { return !broken && !closed; }
     };
     struct HeldJob {
         std::int64_t job = 0;
@@ -136,6 +151,7 @@ class Scheduler {
         WorkerState state = WorkerState::ready;
         int capacity = 1;
         bool stalls = false;
+        bool rests = false;
         std::vector<HeldJob> held = {};  // that which runs first
     };
     struct Bucket {

@@ -23,8 +23,8 @@ class Site {
     virtual std::vector<SiteWorkerExit> take_exits() = 0;
     // Whether processes that this site started still live here.
     virtual bool has_processes() const = 0;
-    // Whether a worker that has been started connects within seconds, or is to be given up.
-    virtual bool must_come_up_soon() const { return false; }
+    // How long a worker that has been started may take to connect before it is given up.
+    virtual std::chrono::seconds start_limit() const = 0;
 };
 
 }  // namespace orchestrate

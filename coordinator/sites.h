@@ -39,7 +39,7 @@ class LauncherSite : public Site {
     void stop(const std::string& worker, std::chrono::milliseconds grace) override;
     std::vector<SiteWorkerExit> take_exits() override;
     bool has_processes() const override { return !launcher_->running().empty(); }
-    bool must_come_up_soon() const override { return true; }
+    std::chrono::seconds start_limit() const override { return std::chrono::seconds(120); }
     std::vector<std::string> running() const { return launcher_->running(); }
 
   private:
@@ -61,6 +61,8 @@ class PilotSite : public Site {
     void stop(const std::string& worker, std::chrono::milliseconds grace) override;
     std::vector<SiteWorkerExit> take_exits() override;
     bool has_processes() const override { return false; }
+    // A step may wait until Slurm has freed what the step before it used.
+    std::chrono::seconds start_limit() const override { return std::chrono::seconds(600); }
     // Throws ProtocolError if it tells of more ends of workers than it may have had since the last take_exits().
     void on_exit(const WorkerExited& message);
     void beat() { connection_->send(Heartbeat{}); }

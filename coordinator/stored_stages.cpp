@@ -34,7 +34,7 @@ struct JobSurroundings {
 
 // The job of that configuration, which waits again unless it runs, has succeeded, or is kept; without its title.
 StoredJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
-                          const JobSurroundings& surroundings, OldFailures old_failures) {
+                          const JobSurroundings& surroundings, const FailedBefore& failed_before) {
     const std::string config_text = canonical_json(config);
     const bool may_have_moved = has_absolute_program(config);
     const std::string identity = may_have_moved ? job_identity(config) : sha256_hex(config_text);
@@ -57,8 +57,9 @@ StoredJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
     job.id = known->getColumn(0).getInt64();
     const auto state = enum_from_name<JobState>(known->getColumn(1).getString()).value();
     const bool cancelled_by_person = known->getColumn(5).getInt() != 0;
-    if (old_failures == OldFailures::keep && is_over_without_result(state) &&
-        (state != JobState::cancelled || cancelled_by_person)) {
+    const bool stays =
+        failed_before.old_failures == OldFailures::keep || failed_before.failed_meanwhile.contains(job.id);
+    if (stays && is_over_without_result(state) && (state != JobState::cancelled || cancelled_by_person)) {
         job.state = state;
         job.failures = known->getColumn(2).getInt();
         return job;
@@ -155,13 +156,13 @@ std::vector<std::int64_t> cancel_unnamed_jobs(StoreDatabase& database,
 
 StageWriter::StageWriter(std::int64_t study, int position, const Stage& stage,
                          const std::vector<Variant>& variants, const JobPaths& paths,
-                         OldFailures old_failures)
+                         const FailedBefore& failed_before)
     : study_(study),
       position_(position),
       stage_(stage),
       variants_(variants),
       paths_text_(Json(paths).dump()),
-      old_failures_(old_failures) {}
+      failed_before_(failed_before) {}
 
 void StageWriter::begin(StoreDatabase& database) {
     execute(database,
@@ -235,7 +236,7 @@ void StageWriter::write_variant(StoreDatabase& database, std::size_t place, std:
     }
     const JobSurroundings surroundings{paths_text_, variant.resources, Json(variant.resources).dump()};
     for (const auto& run : variant.runs) {
-        StoredJob job = find_or_add_job(database, job_of(variant, run), surroundings, old_failures_);
+        StoredJob job = find_or_add_job(database, job_of(variant, run), surroundings, failed_before_);
         execute(database,
                 "INSERT INTO variant_jobs (variant_id, job_id, seed_index, initialization_seed, "
                 "data_order_seed) "

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -22,12 +23,18 @@ std::vector<std::int64_t> hide_stages_beside(StoreDatabase& database, std::int64
 // Cancels those of these jobs that wait and that no shown variant of any study has. Returns which.
 std::vector<std::int64_t> cancel_unnamed_jobs(StoreDatabase& database, const std::vector<std::int64_t>& jobs);
 
+// What becomes of known jobs that have ended without a result.
+struct FailedBefore {
+    OldFailures old_failures = OldFailures::ask_again;
+    const std::set<std::int64_t>& failed_meanwhile;  // these stay as they are
+};
+
 // JobStore::sync_stage, in slices: a transaction each. Between them the variants that are not written yet are hidden; who
 // begins again after a crash writes all of them anew. Not thread-safe. What it is given must outlive it.
 class StageWriter {
   public:
     StageWriter(std::int64_t study, int position, const Stage& stage, const std::vector<Variant>& variants,
-                const JobPaths& paths, OldFailures old_failures);
+                const JobPaths& paths, const FailedBefore& failed_before);
 
     // The next variants, with `max_jobs` jobs at most, but one variant at least. To be told by committed() that the
     // transaction was committed; otherwise the next call writes the same again.
@@ -54,7 +61,7 @@ class StageWriter {
     const Stage& stage_;
     const std::vector<Variant>& variants_;
     std::string paths_text_;
-    OldFailures old_failures_;
+    FailedBefore failed_before_;
     std::int64_t stage_id_ = 0;
     bool begun_ = false;
     std::size_t next_variant_ = 0;

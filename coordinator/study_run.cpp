@@ -33,55 +33,72 @@ StudyRun::StudyRun(Study study, std::int64_t row, OldFailures old_failures, JobS
       dispatcher_(dispatcher),
       host_(host),
       began_at_(now),
-      stages_(std::max<std::size_t>(1, study_.stages.size())) {}
+      stages_(std::max<std::size_t>(1, study_.stages.size())) {
+    dispatcher_.observe(*this);
+}
 
-StudyRun::~StudyRun() = default;
+StudyRun::~StudyRun() {
+    dispatcher_.stop_observing(*this);
+}
 
 void StudyRun::advance() {
+    changed_ = false;
     try {
-        if (study_.stages.empty()) {
-            end(StudyState::finished);
+        try {
+            go_through_stages();
+        } catch (const StoreUnavailable&) {
+            throw;
+        } catch (...) {
+            fail(std::current_exception());
         }
-        while (!outcome_) {
-            if (!stage_begun_) {
-                const Begin begun = begin_stage();
-                if (begun == Begin::later) {
-                    return;
-                }
-                if (begun == Begin::ended) {
-                    break;
-                }
-            }
-            promote();
-            if (!stage_is_over()) {
-                return;
-            }
-            for (const auto& line :
-                 compute_ensembles(store_, study_, row_, study_.stages[stage_], variants_of_)) {
-                host_.note_study(study_.name, line);
-            }
-            if (stage_ + 1 < study_.stages.size()) {
-                ++stage_;
-                stage_begun_ = false;
-                continue;
-            }
-            outcome_ = all_jobs_.without_result() > 0 ? StudyState::failed : StudyState::finished;
+        if (outcome_) {
+            writer_.reset();
+            to_schedule_ = {};
+        }
+        if (outcome_ && !written_) {
+            store_.set_study_state(row_, *outcome_);
+            written_ = true;
         }
     } catch (const StoreUnavailable&) {
+        changed_ = true;  // it is to be called again
         throw;
-    } catch (...) {
-        fail(std::current_exception());
     }
-    writer_.reset();
-    to_schedule_ = {};
-    if (!written_) {
-        store_.set_study_state(row_, *outcome_);
-        written_ = true;
+}
+
+void StudyRun::go_through_stages() {
+    if (study_.stages.empty()) {
+        end(StudyState::finished);
+    }
+    while (!outcome_) {
+        if (!stage_begun_) {
+            const Begin begun = begin_stage();
+            if (begun == Begin::later) {
+                changed_ = true;  // it is to be called again
+                return;
+            }
+            if (begun == Begin::ended) {
+                return;
+            }
+        }
+        promote();
+        if (!stage_is_over()) {
+            return;
+        }
+        for (const auto& line :
+             compute_ensembles(store_, study_, row_, study_.stages[stage_], variants_of_)) {
+            host_.note_study(study_.name, line);
+        }
+        if (stage_ + 1 < study_.stages.size()) {
+            ++stage_;
+            stage_begun_ = false;
+            continue;
+        }
+        outcome_ = all_jobs_.without_result() > 0 ? StudyState::failed : StudyState::finished;
     }
 }
 
 bool StudyRun::may_go_on() const {
-    return !written_ && (outcome_ || !stage_begun_ || halving_ || stage_is_over());
+    return !written_ && changed_ && (outcome_ || !stage_begun_ || halving_ || stage_is_over());
 }
 
 // Jobs of earlier stages may have been asked for again.
@@ -91,9 +108,7 @@ bool StudyRun::stage_is_over() const {
 
 void StudyRun::promote() {
     if (halving_) {
-        for (const std::int64_t job : halving_->advance()) {
-            job_changed(job);
-        }
+        halving_->advance();
     }
 }
 
@@ -121,7 +136,7 @@ StudyRun::Begin StudyRun::prepare_stage() {
     dispatcher_.set_expected_duration(
         row_, std::chrono::milliseconds(std::llround(study_.expected_job_minutes * 60'000)));
     writer_ = std::make_unique<StageWriter>(row_, static_cast<int>(stage_), stage, variants, study_.paths,
-                                            old_failures_);
+                                            FailedBefore{old_failures_, failed_meanwhile_});
     return Begin::later;
 }
 
@@ -199,10 +214,14 @@ void StudyRun::take_jobs(const std::vector<StoredJob>& jobs) {
 }
 
 void StudyRun::job_changed(std::int64_t job) {
+    const JobState state = dispatcher_.jobs().at(job).stored.state;
+    if (is_over_without_result(state)) {
+        failed_meanwhile_.insert(job);
+    }
     if (!all_jobs_.contains(job)) {
         return;
     }
-    const JobState state = dispatcher_.jobs().at(job).stored.state;
+    changed_ = true;
     all_jobs_.update(job, state);
     for (auto& stage : stages_) {
         stage.update(job, state);
@@ -213,12 +232,14 @@ void StudyRun::job_changed(std::int64_t job) {
 }
 
 void StudyRun::end(StudyState how) {
+    changed_ = true;
     if (!outcome_) {
         outcome_ = how;
     }
 }
 
 void StudyRun::fail(std::exception_ptr failure) {
+    changed_ = true;
     if (!outcome_) {
         failure_ = std::move(failure);
         outcome_ = StudyState::interrupted;

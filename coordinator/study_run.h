@@ -1,6 +1,6 @@
 // One study on its way through the coordinator: its stages in order, each from the best of an earlier one, until all of
-// its jobs are over. Several run at a time. It has no thread and no clock: whoever owns it calls advance() after
-// something has happened.
+// its jobs are over. Several run at a time. It has no thread and no clock: whoever owns it calls advance() while
+// may_go_on().
 #pragma once
 
 #include <chrono>
@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,12 +33,14 @@ class StudyHost {
 };
 
 // Not thread-safe. What it is given must outlive it.
-class StudyRun {
+class StudyRun final : private JobObserver {
   public:
     // `row`: of the study in the database, begun there already.
     StudyRun(Study study, std::int64_t row, OldFailures old_failures, JobStore& store, Dispatcher& dispatcher,
              StudyHost& host, std::chrono::steady_clock::time_point now);
-    ~StudyRun();
+    ~StudyRun() override;
+    StudyRun(const StudyRun&) = delete;
+    StudyRun& operator=(const StudyRun&) = delete;
 
     // A stage whose jobs are written to the database, or scheduled, in slices: one by each call of advance().
     struct Writing {
@@ -48,15 +51,12 @@ class StudyRun {
     // Nothing: advance() has done what there was to do.
     std::optional<Writing> writing() const;
 
-    // Goes on as far as it can, but does not hold its caller for long: see writing(). Throws StoreUnavailable: nothing is lost, call it again later. What else goes wrong ends
-    // the study.
+    // Goes on as far as it can, but does not hold its caller for long: see writing(). Throws StoreUnavailable: nothing is
+    // lost, call it again later. What else goes wrong ends the study.
     void advance();
 
-    // Whether advance() would do something.
+    // Whether advance() would do something. Stays true until advance() has done it: whoever asks later misses nothing.
     bool may_go_on() const;
-
-    // The state of a job, perhaps one of its own, may have changed.
-    void job_changed(std::int64_t job);
 
     // Ends it before its jobs are over; its state is written by the next advance().
     void end(StudyState how);
@@ -87,6 +87,8 @@ class StudyRun {
     void set_ended_at(std::chrono::steady_clock::time_point at) { ended_at_ = at; }
 
   private:
+    void job_changed(std::int64_t job) override;
+    void go_through_stages();
     enum class Begin {
         done,
         later,  // by further calls
@@ -113,12 +115,15 @@ class StudyRun {
     std::map<std::string, std::vector<std::string>> starts_;
     std::vector<JobCounts> stages_;  // one at least
     JobCounts all_jobs_;
+    // Of whatever study, since this one began: a later stage that has them, too, does not repeat them.
+    std::set<std::int64_t> failed_meanwhile_;
     std::size_t stage_ = 0;
     std::unique_ptr<StageWriter> writer_;  // of a stage that begins
     std::vector<StoredJob> to_schedule_;   // its jobs
     std::size_t scheduled_ = 0;            // so many of them
     std::int64_t jobs_expected_ = 0;
     bool stage_begun_ = false;
+    bool changed_ = true;  // since advance() looked
     bool paused_ = false;
     std::string stage_name_;
     std::optional<SearchHalving> halving_;  // of a stage that promotes

@@ -1,41 +1,59 @@
 #include "coordinator/worker_health.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace orchestrate {
 
-std::vector<std::int64_t> WorkerHealth::ended(const std::string& place, std::int64_t job, std::int64_t study,
-                                              Cause cause) {
-    ++ends_;
+std::vector<BadPlace> WorkerHealth::ended(const std::string& place, std::int64_t job, Cause cause) {
+    std::vector<BadPlace> bad;
     if (cause == Cause::succeeded) {
-        failures_.erase(place);
-        successes_[study][place] = ends_;
-        return {};
+        succeeded(place, job, bad);
+    } else if (cause == Cause::worker_crashed || cause == Cause::user_error) {
+        failures_[place][job] = false;
+        failed_at_[job].insert(place);
     }
-    if ((cause != Cause::worker_crashed && cause != Cause::user_error) || tried_elsewhere_.contains(job)) {
-        return {};
+    return bad;
+}
+
+void WorkerHealth::succeeded(const std::string& place, std::int64_t job, std::vector<BadPlace>& bad) {
+    forget(place);
+    const auto found = failed_at_.find(job);
+    if (found == failed_at_.end()) {
+        return;
     }
-    auto& row = failures_[place];
-    if (std::none_of(row.begin(), row.end(), [&](const Failure& failure) { return failure.job == job; })) {
-        row.push_back({job, study, ends_});
+    const std::set<std::string> places = found->second;
+    for (const auto& other : places) {
+        auto& row = failures_.at(other);
+        row.at(job) = true;
+        const auto proven =
+            std::count_if(row.begin(), row.end(), [](const auto& entry) { return entry.second; });
+        if (static_cast<std::size_t>(proven) < kFailuresInARow) {
+            continue;
+        }
+        BadPlace found_bad{other, {}};
+        for (const auto& [failed, elsewhere] : row) {
+            if (returned_.insert(failed).second) {
+                found_bad.jobs.push_back(failed);
+            }
+        }
+        bad.push_back(std::move(found_bad));
+        forget(other);
     }
-    const bool others_do_well = std::any_of(row.begin(), row.end(), [&](const Failure& failure) {
-        const auto& of_study = successes_[failure.study];
-        return std::any_of(of_study.begin(), of_study.end(), [&](const auto& success) {
-            return success.first != place && success.second > row.front().at;
-        });
-    });
-    if (row.size() < kFailuresInARow || !others_do_well) {
-        return {};
+}
+
+void WorkerHealth::forget(const std::string& place) {
+    const auto found = failures_.find(place);
+    if (found == failures_.end()) {
+        return;
     }
-    std::vector<std::int64_t> jobs;
-    for (const auto& failure : row) {
-        jobs.push_back(failure.job);
-        tried_elsewhere_.insert(failure.job);
+    for (const auto& [job, elsewhere] : found->second) {
+        const auto places = failed_at_.find(job);
+        places->second.erase(place);
+        if (places->second.empty()) {
+            failed_at_.erase(places);
+        }
     }
-    failures_.erase(place);
-    return jobs;
+    failures_.erase(found);
 }
 
 }  // namespace orchestrate

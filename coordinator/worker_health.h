@@ -1,5 +1,6 @@
-// Finds places (workers, or sites) on which everything fails that succeeds elsewhere: a broken GPU, a full /tmp, a missing
-// library. Pure.
+// Finds places (workers, or sites) on which jobs fail that succeed elsewhere: a broken GPU, a full /tmp, a missing
+// library. The evidence is the same job: that others succeed elsewhere says nothing about a place, since jobs differ by
+// their parameters. Pure.
 #pragma once
 
 #include <cstdint>
@@ -12,31 +13,30 @@
 
 namespace orchestrate {
 
+struct BadPlace {
+    std::string place;
+    std::vector<std::int64_t> jobs;  // that failed there in a row
+};
+
 class WorkerHealth {
   public:
     static constexpr std::size_t kFailuresInARow = 3;
 
-    // An attempt of a job has ended there. If the place is to be used no more, the jobs that failed there in a row:
-    // kFailuresInARow different ones of worker_crashed or user_error, while a job of one of their studies has succeeded
-    // elsewhere since the first of these failures. Otherwise none.
-    // A job that is returned here is held against no other place: it may be to blame after all.
-    std::vector<std::int64_t> ended(const std::string& place, std::int64_t job, std::int64_t study,
-                                    Cause cause);
+    // An attempt of a job has ended at a place. The places that are to be used no more: no job has succeeded there since
+    // kFailuresInARow different ones ended with worker_crashed or user_error, and each of these has succeeded elsewhere
+    // since. A job is returned with one place at most.
+    std::vector<BadPlace> ended(const std::string& place, std::int64_t job, Cause cause);
 
     // The place is gone.
-    void forget(const std::string& place) { failures_.erase(place); }
+    void forget(const std::string& place);
 
   private:
-    struct Failure {
-        std::int64_t job = 0;
-        std::int64_t study = 0;
-        std::int64_t at = 0;  // number of the end
-    };
-    std::int64_t ends_ = 0;
-    std::map<std::string, std::vector<Failure>> failures_;  // in a row, by place
-    std::map<std::int64_t, std::map<std::string, std::int64_t>>
-        successes_;  // by study and place: the last one
-    std::set<std::int64_t> tried_elsewhere_;
+    void succeeded(const std::string& place, std::int64_t job, std::vector<BadPlace>& bad);
+
+    // Of the jobs that failed in a row at a place: whether they have succeeded elsewhere since.
+    std::map<std::string, std::map<std::int64_t, bool>> failures_;
+    std::map<std::int64_t, std::set<std::string>> failed_at_;  // the same by job
+    std::set<std::int64_t> returned_;
 };
 
 }  // namespace orchestrate

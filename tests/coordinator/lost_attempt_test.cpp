@@ -32,6 +32,18 @@ LossEvidence evidence(std::optional<SiteWorkerExit> exit, std::string allocation
     return {"", {}, std::move(exit), std::move(allocation), silent_for};
 }
 
+// Of a worker that the coordinator has sent SIGKILL.
+LossEvidence killed_by_us(LossEvidence evidence) {
+    evidence.killed_by_coordinator = true;
+    return evidence;
+}
+
+// Of a worker whose pilot was told to end.
+LossEvidence at_leaving_site(LossEvidence evidence) {
+    evidence.site_leaves = "signal 15";
+    return evidence;
+}
+
 TEST(LostAttemptTest, SettlesTheCauseFromWhatIsKnownBest) {
     const std::vector<Case> cases{
         // What rank 0 let know comes first.
@@ -93,6 +105,34 @@ TEST(LostAttemptTest, SettlesTheCauseFromWhatIsKnownBest) {
         {"Slurm has no opinion", evidence(killed_by(SIGKILL), "FAILED"), Cause::worker_crashed, "FAILED"},
         {"silent at the end of its time", evidence({}, "TIMEOUT", 12s), Cause::walltime,
          "silent for 12 s; Slurm says"},
+        // What the coordinator itself has killed did not crash.
+        {"silent, then killed by us", killed_by_us(evidence(killed_by(SIGKILL), "", 12s)), Cause::node_lost,
+         "was silent for 12 s"},
+        {"silent, then killed by us through a launcher", killed_by_us(evidence(exit_code(137), "", 12s)),
+         Cause::node_lost, "was silent for 12 s"},
+        {"hangs, then killed by us", killed_by_us({"", 600s, killed_by(SIGKILL), "", {}}),
+         Cause::worker_crashed, "progress_timeout"},
+        {"crashed before our signal came", killed_by_us(evidence(killed_by(SIGSEGV), "", 12s)),
+         Cause::worker_crashed, "signal 11"},
+        // Nothing that ends after its pilot was told to end has crashed.
+        {"killed with its pilot", at_leaving_site(evidence(exit_code(137))), Cause::preempted,
+         "was ended with its pilot (signal 15)"},
+        {"killed by a signal with its pilot", at_leaving_site(evidence(killed_by(SIGKILL))), Cause::preempted,
+         "signal 9"},
+        {"lost a rank that was ended before", at_leaving_site(evidence(exit_code(kExitRankLost))),
+         Cause::preempted, "exit code 71"},
+        {"failed since its peers were ended", at_leaving_site(evidence(exit_code(kExitOutOfStep), "RUNNING")),
+         Cause::preempted, "exit code 70"},
+        {"ended with its pilot at the end of its time", at_leaving_site(evidence(exit_code(137), "TIMEOUT")),
+         Cause::walltime, "TIMEOUT"},
+        {"silent, its pilot was told to end", at_leaving_site(evidence({}, "", 12s)), Cause::preempted,
+         "pilot"},
+        {"said goodbye, its pilot was told to end",
+         at_leaving_site({"signal 15", {}, exit_code(137), "PREEMPTED", {}}), Cause::preempted, "PREEMPTED"},
+        {"its node failed while it left", at_leaving_site(evidence(exit_code(137), "NODE_FAIL")),
+         Cause::node_lost, "NODE_FAIL"},
+        {"the memory of its node ran out while it left",
+         at_leaving_site(evidence(exit_code(137), "OUT_OF_MEMORY")), Cause::out_of_memory, "OUT_OF_MEMORY"},
         // Silence is the weakest.
         {"silent", evidence({}, "", 12s), Cause::node_lost, "was silent for 12 s"},
         {"gone", evidence({}), Cause::node_lost, "is gone"},

@@ -62,6 +62,64 @@ TEST(SchedulerTest, AClosedSiteIsNotBrokenByWorkersThatDoNotComeUp) {
     EXPECT_EQ(act(scheduler), Texts{"start 1 next-5"});
 }
 
+TEST(SchedulerTest, AWorkerThatConnectsAtAClosedSiteGetsNothing) {
+    Scheduler scheduler;
+    scheduler.add_site("going", 1);
+    scheduler.add_job({1, 1, 0});
+    EXPECT_EQ(act(scheduler), Texts{"start 1 going-1"});
+    scheduler.close_site("going");
+    EXPECT_TRUE(scheduler.is_closed("going"));
+    EXPECT_FALSE(scheduler.has_sound_site());
+    scheduler.worker_ready("going-1", "going", 1);
+    EXPECT_EQ(act(scheduler), Texts{});
+    scheduler.add_site("next", 1);
+    EXPECT_EQ(act(scheduler), Texts{"start 1 next-2"});
+}
+
+TEST(SchedulerTest, AWorkerThatComesUpLateShowsThatItsSiteIsNotBroken) {
+    Scheduler scheduler;
+    scheduler.add_site("here", 4);
+    for (int job = 1; job <= 4; ++job) {
+        scheduler.add_job({job, 1, 0});
+    }
+    EXPECT_EQ(act(scheduler).size(), 4U);
+    for (int worker = 1; worker <= 3; ++worker) {
+        scheduler.worker_gone("here-" + std::to_string(worker));
+    }
+    EXPECT_EQ(act(scheduler), Texts{"broken here"});
+    scheduler.worker_ready("here-4", "here", 1);
+    EXPECT_TRUE(scheduler.has_sound_site());
+    EXPECT_EQ(act(scheduler),
+              (Texts{"assign 1 here-4", "start 1 here-5", "start 1 here-6", "start 1 here-7"}));
+}
+
+TEST(SchedulerTest, ALateWorkerKeepsItsSlotButNotTheJobThatItWasStartedFor) {
+    Scheduler scheduler;
+    scheduler.add_site("here", 2);
+    scheduler.add_job({1, 1, 0});
+    EXPECT_EQ(act(scheduler), Texts{"start 1 here-1"});
+    scheduler.worker_is_late("here-1");
+    EXPECT_EQ(act(scheduler), Texts{"start 1 here-2"});
+    scheduler.worker_is_late("here-2");
+    EXPECT_EQ(act(scheduler), Texts{}) << "both slots are taken";
+    scheduler.worker_ready("here-2", "here", 1);
+    EXPECT_EQ(act(scheduler), Texts{"assign 1 here-2"});
+    scheduler.worker_gone("here-1");
+    scheduler.add_job({2, 1, 0});
+    EXPECT_EQ(act(scheduler), Texts{"start 1 here-3"});
+}
+
+TEST(SchedulerTest, AWorkerThatRestsGetsNothingUntilItsRestIsOver) {
+    Scheduler scheduler;
+    scheduler.add_site("here", 1);
+    scheduler.worker_ready("here-1", "here", 1);
+    scheduler.rest_worker("here-1", true);
+    scheduler.add_job({1, 1, 0});
+    EXPECT_EQ(act(scheduler), Texts{});
+    scheduler.rest_worker("here-1", false);
+    EXPECT_EQ(act(scheduler), Texts{"assign 1 here-1"});
+}
+
 TEST(SchedulerTest, StartsNoMoreWorkersThanThereAreJobs) {
     Scheduler scheduler;
     scheduler.add_site("here", 8);

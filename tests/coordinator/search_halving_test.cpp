@@ -53,7 +53,7 @@ class Hands final : public Peer {
     std::vector<Lease> leases;
 };
 
-class SearchHalvingTest : public testing::Test {
+class SearchHalvingTest : public testing::Test, private JobObserver {
   protected:
     static constexpr std::int64_t kEpochs = 9;
 
@@ -86,6 +86,7 @@ class SearchHalvingTest : public testing::Test {
             std::make_shared<spdlog::logger>("null", std::make_shared<spdlog::sinks::null_sink_st>());
         dispatcher_.emplace(DispatcherOptions{"", std::chrono::milliseconds(4000), {}, "/logs"}, *store_,
                             world_, log);
+        dispatcher_->observe(*this);
         dispatcher_->recover();
         Study study;
         study.name = "s";
@@ -104,11 +105,14 @@ class SearchHalvingTest : public testing::Test {
         dispatcher_->worker_connected(hands_, hello);
     }
 
-    // As a study does after every event.
-    void advance() {
-        for (const std::int64_t job : dispatcher_->take_changed_jobs()) {
+    void job_changed(std::int64_t job) override {
+        if (halving_) {
             halving_->job_changed(job);
         }
+    }
+
+    // As a study does after every event.
+    void advance() {
         const std::int64_t before = reads_of_epochs_;
         halving_->advance();
         most_reads_ = std::max(most_reads_, reads_of_epochs_ - before);

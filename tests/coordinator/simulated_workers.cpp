@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include "tests/coordinator/simulation_parts.h"
-#include "tests/coordinator/small_life.h"
 
 namespace orchestrate::test {
 namespace {
@@ -21,10 +20,10 @@ void Simulation::unless_stopped(const std::shared_ptr<Worker>& worker, std::func
     }
 }
 
-void Simulation::start_worker(const std::string& name) {
+void Simulation::start_worker(const std::string& name, Site& site) {
     if (trouble_ && failed_starts_ == 0 && chance(0.1)) {
         ++failed_starts_;
-        coordinator_->site->exits.push_back({name, 0, 0, "no such program"});
+        site.exits.push_back({name, 0, 0, "no such program"});
         return;
     }
     auto worker = std::make_shared<Worker>();
@@ -38,8 +37,9 @@ void Simulation::start_worker(const std::string& name) {
     worker->sick = trouble_ && chance(0.05);
     worker->heard_at = now_;
     worker->life_that_started_it = coordinator_->life;
+    worker->pilot = site.pilot;
     processes_[worker->hello.process_id] = worker;
-    at(between(20, 500), [this, worker] { worker_connects(worker); });
+    at(between(20, site.pilot ? 5000 : 500), [this, worker] { worker_connects(worker); });
 }
 
 void Simulation::worker_connects(const std::shared_ptr<Worker>& worker) {
@@ -48,7 +48,7 @@ void Simulation::worker_connects(const std::shared_ptr<Worker>& worker) {
             worker_exits(worker, 0);
             return;
         }
-        if (!coordinator_ || worker->partitioned) {
+        if (!coordinator_ || !coordinator_->recovered || worker->partitioned) {
             at(between(100, 2000), [this, worker] { worker_connects(worker); });
             return;
         }
@@ -254,7 +254,9 @@ void Simulation::worker_ends_attempt(const std::shared_ptr<Worker>& worker, cons
         return;
     }
     worker->running.reset();
-    AttemptEnded ended = success_of(attempt);
+    AttemptEnded ended{attempt, Cause::succeeded, "", AttemptResult{}};
+    ended.result->of_command = true;
+    ended.result->named = {{"validation", "a", static_cast<double>(attempt.job)}, {"test", "a", 1}};
     ended.result->parameters = attempt.number;  // so that the database shows whose result it is
     if (worker->sick) {
         ended.result.reset();
@@ -266,6 +268,7 @@ void Simulation::worker_ends_attempt(const std::shared_ptr<Worker>& worker, cons
     worker->unacknowledged.push_back(ended);
     EpochMetrics epoch;
     epoch.epoch = 1;
+    epoch.named = {{"validation", "a", 0.5}};
     to_coordinator(worker, worker->link, AttemptEpoch{attempt, epoch});
     to_coordinator(worker, worker->link, ended);
     worker_begins_next(worker);  // before the result is acknowledged
@@ -280,8 +283,16 @@ void Simulation::worker_exits(const std::shared_ptr<Worker>& worker, int signal)
     if (worker->link) {
         break_link(worker->link);
     }
-    if (coordinator_ && coordinator_->life == worker->life_that_started_it) {
-        coordinator_->site->exits.push_back({worker->hello.name, 0, signal, ""});
+    // What its coordinator has not acknowledged stays on disk, or it had no time to write that.
+    for (const auto& ended : worker->unacknowledged) {
+        if (chance(0.9)) {
+            spool_.push_back(ended);
+        }
+    }
+    Site* site = worker->pilot ? worker->pilot->site : coordinator_ ? coordinator_->site : nullptr;
+    const int life = worker->pilot ? worker->pilot->life : worker->life_that_started_it;
+    if (coordinator_ && site != nullptr && coordinator_->life == life) {
+        site->exits.push_back({worker->hello.name, 0, signal, ""});
     }
 }
 

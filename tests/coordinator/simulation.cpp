@@ -2,20 +2,51 @@
 
 #include <algorithm>
 #include <atomic>
-#include <numeric>
 
 #include <SQLiteCpp/Backup.h>
 #include <fmt/format.h>
 
+#include "experiments/device_precision.h"
 #include "results/schema.h"
 #include "tests/coordinator/simulation_parts.h"
-#include "tests/coordinator/small_life.h"
 
 namespace orchestrate::test {
 namespace {
 
-constexpr const char* kSite = "here";
-constexpr int kSlots = 3;
+constexpr const char* kStudyText = R"(
+[study]
+name = "study {0}"
+seeds = {1}
+retries = {{ user_error = 1 }}
+[command]
+run = ["sh", "-c", "true {{x}}"]
+metrics = ["a"]
+[parameters]
+x = 0
+[search]
+method = "grid"
+select_by = "validation a"
+[search.space]
+x = [1, 2]
+[[ablation]]
+sweep = {{ x = [{2}] }}
+)";
+
+// Two studies that share their searches.
+std::vector<Study> load_studies(const std::string& seeds) {
+    std::vector<Study> studies;
+    for (const int number : {1, 2}) {
+        studies.push_back(load_study_text(fmt::format(kStudyText, number, seeds, number + 2),
+                                          fmt::format("/s{}.toml", number), {}));
+    }
+    return studies;
+}
+
+const std::vector<Study>& studies_of(bool short_jobs) {
+    static const std::vector<Study> few = load_studies("[1, 2]");
+    static const std::vector<Study> many = load_studies("[1, 2, 3, 4, 5, 6, 7, 8]");
+    return short_jobs ? many : few;
+}
 
 // An empty database with its schema, made once for each thread.
 SQLite::Database& template_database() {
@@ -31,6 +62,7 @@ SQLite::Database& template_database() {
 
 Simulation::Simulation(std::uint64_t seed, DeliberateBug bug) : random_(seed), bug_(bug) {
     short_jobs_ = chance(0.5);
+    pilots_only_ = chance(0.25);
     poisoned_job_ = chance(0.3) ? between(1, 12) : 0;
     static std::atomic<int> made = 0;
     database_name_ = fmt::format("file:simulation-{}?mode=memory&cache=shared", ++made);
@@ -61,6 +93,9 @@ void Simulation::check(bool holds, const std::string& what) {
 
 std::string Simulation::run() {
     start_coordinator();
+    if (pilots_only_ || chance(0.5)) {
+        submit_pilot();
+    }
     at(between(100, 2000), [this] { cause_trouble(); });
     at(kTroubleMilliseconds, [this] {
         say("no more trouble");
@@ -86,52 +121,83 @@ std::string Simulation::run() {
 }
 
 bool Simulation::all_done() const {
-    if (!coordinator_ || coordinator_->store.pending_changes() > 0) {
-        return false;
-    }
-    const auto& jobs = coordinator_->dispatcher.jobs();
-    return std::all_of(jobs.begin(), jobs.end(),
-                       [](const auto& entry) { return is_over(entry.second.stored.state); });
+    return coordinator_ && coordinator_->recovered && coordinator_->store.pending_changes() == 0 &&
+           std::all_of(coordinator_->runs.begin(), coordinator_->runs.end(),
+                       [](const auto& run) { return run->has_ended(); });
 }
 
 void Simulation::start_coordinator() {
+    room_since_ = -1;
     try {
         coordinator_ = std::make_unique<Coordinator>(*this);
         say(fmt::format("coordinator {} starts", coordinator_->life));
-        take_up_study();
+        take_up_studies();
     } catch (const StoreUnavailable&) {
-        say("it ends: there is no room on the disk");  // and a person starts it again
+        say("it ends: there is no room on the disk");  // and a user starts it again
         coordinator_.reset();
         at(between(500, 5000), [this] { start_coordinator(); });
+        return;
+    }
+    advance_studies();
+    tick(coordinator_->life);
+}
+
+void Simulation::take_up_studies() {
+    Coordinator& coordinator = *coordinator_;
+    const auto stored = coordinator.store.studies();
+    for (const Study& study : studies_of(short_jobs_)) {
+        const auto known = std::find_if(stored.begin(), stored.end(),
+                                        [&](const StoredStudy& one) { return one.name == study.name; });
+        if (known != stored.end() && known->state != StudyState::running) {
+            continue;
+        }
+        const auto old_failures = known == stored.end() ? OldFailures::ask_again : OldFailures::keep;
+        const auto row = coordinator.store.begin_study(study, old_failures);
+        coordinator.runs.push_back(std::make_unique<StudyRun>(study, row, old_failures, coordinator.store,
+                                                              coordinator.dispatcher, coordinator,
+                                                              coordinator.now()));
     }
 }
 
-void Simulation::take_up_study() {
-    JobStore& store = coordinator_->store;
-    auto& dispatcher = coordinator_->dispatcher;
-    Stage stage;
-    stage.name = "ablation";
-    // Two studies that share a variant.
-    std::vector<StoredJob> all_jobs;
-    std::vector<std::uint64_t> seeds(short_jobs_ ? 12 : 4);
-    std::iota(seeds.begin(), seeds.end(), 1);
-    for (const std::int64_t study_number : {1, 2}) {
-        Study study;
-        study.name = fmt::format("study {}", study_number);
-        study.file = "/s.toml";
-        const auto row = store.begin_study(study);
-        const auto jobs = store.sync_stage(
-            row, 0, stage, {variant_of("a", 8, seeds), variant_of("b", 8 + study_number, seeds)}, {});
-        dispatcher.add_jobs(jobs, 0, row);
-        all_jobs.insert(all_jobs.end(), jobs.begin(), jobs.end());
+void Simulation::Coordinator::recover() {
+    if (recovered) {
+        return;
     }
-    dispatcher.recover();
-    auto site = std::make_unique<Site>(*this, coordinator_->life);
-    coordinator_->site = site.get();
-    dispatcher.add_site(kSite, std::move(site), kSlots);
-    dispatcher.schedule(all_jobs);
+    dispatcher.recover_all([this] {
+        while (!world.spool_.empty()) {
+            dispatcher.accept_leftover(world.spool_.back());
+            if (!dispatcher.commit()) {
+                throw StoreUnavailable(dispatcher.pause_reason());
+            }
+            world.spool_.pop_back();
+            ++world.recovered_;
+        }
+    });
+    recovered = true;
+}
+
+void Simulation::Coordinator::need_workers(const Study& /*study*/) {
+    recover();
+    if (site == nullptr && !world.pilots_only_) {
+        auto local = std::make_unique<Site>(world, life, nullptr);
+        site = local.get();
+        dispatcher.add_site(kLocalSite, std::move(local), kLocalSlots);
+    }
+}
+
+// As the coordinator's loop: advances what may go on, and looks again before it waits.
+void Simulation::advance_studies() {
+    try {
+        for (const auto& run : coordinator_->runs) {
+            if (!run->has_ended()) {
+                run->advance();
+            }
+        }
+        coordinator_->recover();
+    } catch (const StoreUnavailable& error) {
+        coordinator_->dispatcher.pause(error.what());
+    }
     settle();
-    tick(coordinator_->life);
 }
 
 void Simulation::kill_coordinator() {
@@ -142,13 +208,28 @@ void Simulation::kill_coordinator() {
             break_link(worker->link);
         }
     }
+    for (const auto& pilot : pilots_) {
+        at(1000, [this, pilot] { pilot_connects(pilot); });
+    }
     at(between(50, 20'000), [this] { start_coordinator(); });
 }
 
 void Simulation::settle() {
     Coordinator& coordinator = *coordinator_;
     check(coordinator.dispatcher.broken().empty(), coordinator.dispatcher.broken());
-    if (coordinator.store.pending_changes() > 0 && !coordinator.commit_is_due) {
+    const bool may_go_on = std::any_of(coordinator.runs.begin(), coordinator.runs.end(),
+                                       [](const auto& run) { return run->may_go_on(); });
+    if ((may_go_on || !coordinator.recovered) && !coordinator.advance_is_due) {
+        coordinator.advance_is_due = true;
+        at(coordinator.dispatcher.paused() ? 1000 : between(0, 2), [this, life = coordinator.life] {
+            if (coordinator_ && coordinator_->life == life) {
+                coordinator_->advance_is_due = false;
+                advance_studies();
+            }
+        });
+    }
+    if ((coordinator.store.pending_changes() > 0 || coordinator.dispatcher.paused()) &&
+        !coordinator.commit_is_due) {
         coordinator.commit_is_due = true;
         if (trouble_ && chance(0.01)) {
             at(1, [this, life = coordinator.life] {
@@ -177,6 +258,7 @@ void Simulation::tick(int life) {
     if (coordinator_ && coordinator_->life == life) {
         coordinator_->dispatcher.pass_time();
         settle();
+        check_liveness();
         at(200, [this, life] { tick(life); });
     }
 }
@@ -191,7 +273,8 @@ void Simulation::cause_trouble() {
         victim = std::next(processes_.begin(), between(0, static_cast<std::int64_t>(processes_.size()) - 1))
                      ->second;
     }
-    const auto kind = between(0, 6);
+    const auto kind = between(0, 9);
+    const std::shared_ptr<Pilot> pilot = pilots_.empty() ? nullptr : pilots_.back();
     if (kind == 0 && coordinator_) {
         kill_coordinator();
     } else if (kind == 1 && victim && victim->was_connected) {
@@ -225,72 +308,13 @@ void Simulation::cause_trouble() {
             say("there is room on the disk");
             disk_->exec("PRAGMA max_page_count = 1000000");
         });
-    }
-}
-
-// What must hold between any two commits.
-void Simulation::check_database() {
-    const auto none = [&]<std::size_t size>(const char(&sql)[size], const char* what) {
-        check(number_of(*disk_, sql) == 0, what);
-    };
-    none(
-        "SELECT count(*) FROM jobs j WHERE (j.state = 'running') <> (SELECT count(*) FROM attempts a WHERE "
-        "a.job_id = j.id AND a.ended_at IS NULL)",
-        "a job runs without one open attempt, or has one and does not run");
-    none(
-        "SELECT count(*) FROM attempts a WHERE a.ended_at IS NULL AND a.number < (SELECT max(number) FROM "
-        "attempts b "
-        "WHERE b.job_id = a.job_id)",
-        "an attempt is open although a later one has begun");
-    none(
-        "SELECT count(*) FROM jobs j WHERE (j.state = 'succeeded') <> (SELECT count(*) FROM results r WHERE "
-        "r.job_id = j.id)",
-        "a job has succeeded without a result, or the reverse");
-    none(
-        "SELECT count(*) FROM results r WHERE r.attempt <> (SELECT max(number) FROM attempts a WHERE "
-        "a.job_id = "
-        "r.job_id)",
-        "the result is of an attempt that was not the newest");
-    none(
-        "SELECT count(*) FROM (SELECT 1 FROM attempts WHERE cause = 'succeeded' GROUP BY job_id HAVING "
-        "count(*) > 1)",
-        "two attempts of a job have succeeded");
-    none("SELECT count(*) FROM results WHERE parameters <> attempt",
-         "a result is not of the attempt under which it was taken");
-    none(
-        "SELECT count(*) FROM jobs j WHERE state = 'quarantined' AND (SELECT count(*) FROM attempts a WHERE "
-        "a.job_id = j.id AND a.cause = 'worker_crashed') < 3",
-        "a job is in quarantine that has not taken down three workers");
-    for (const auto& [job, attempt] : accepted_) {
-        BoundStatement query(*disk_, "SELECT attempt FROM results WHERE job_id = ?", job);
-        if (!query->executeStep() || query->getColumn(0).getInt64() != attempt) {
-            check(false, fmt::format("the acknowledged result of job {}, attempt {} is gone", job, attempt));
-        }
-    }
-    std::set<std::pair<std::int64_t, std::int64_t>> held;
-    for (const auto& [name, worker] : coordinator_->dispatcher.workers()) {
-        for (const auto& attempt : worker.queued) {
-            held.insert({attempt.job, attempt.number});
-        }
-        if (worker.running) {
-            held.insert({worker.running->job, worker.running->number});
-        }
-    }
-    std::map<JobState, std::int64_t> in_memory;
-    for (const auto& [id, job] : coordinator_->dispatcher.jobs()) {
-        ++in_memory[job.stored.state];
-        if (job.attempt && !job.held_until && !held.contains({job.attempt->job, job.attempt->number})) {
-            check(false, fmt::format("job {} runs, but no worker has it", id));
-        }
-    }
-    BoundStatement recount(*disk_, "SELECT state, count(*) FROM jobs GROUP BY state");
-    while (recount->executeStep()) {
-        const auto state = *enum_from_name<JobState>(recount->getColumn(0).getString());
-        // What has been changed since the commit is not yet in the database.
-        if (coordinator_->store.pending_changes() == 0 &&
-            in_memory[state] != recount->getColumn(1).getInt64()) {
-            check(false, "the coordinator counts other jobs " + to_string(state) + " than the database");
-        }
+    } else if (kind == 7 && pilot) {
+        pilot_dies(pilot);
+    } else if (kind == 8 && pilot) {
+        pilot_leaves(pilot);
+    } else if (kind == 9 && pilot) {
+        say("the connection of " + pilot->name + " breaks");
+        pilot_disconnects(pilot);
     }
 }
 

@@ -1,6 +1,9 @@
-// A world in which the dispatcher and the job store live through weeks of trouble in milliseconds: workers that crash,
-// stop and come back, a network that delays, repeats, reorders and loses, coordinators that are killed, clocks that
-// jump, disks that are full. Everything follows from one number.
+// A world in which studies, the dispatcher and the job store live through weeks of trouble in milliseconds: workers that
+// crash, stop and come back, pilots that come and go, a network that delays, repeats, reorders and loses, coordinators
+// that are killed while results wait on disk, clocks that jump, disks that are full. Everything follows from one number.
+//
+// Two kinds of invariants are checked all the time. Safety: nothing is lost and nothing is done twice. Liveness: work
+// that can continue does so within kLivenessMilliseconds.
 #pragma once
 
 #include <cstdint>
@@ -24,12 +27,17 @@ enum class DeliberateBug {
     takes_results_of_old_attempts,
     never_misses_silent_workers,
     forgets_what_a_lost_worker_had_not_begun,
+    swallows_what_recovery_changes,
+    keeps_starting_workers_of_lost_sites,
 };
 
 class Simulation {
   public:
     // Of trouble, and then again so long at most until all is done.
     static constexpr std::int64_t kTroubleMilliseconds = 240'000;
+    // A waiting job starts when there was room for it for so long, and a study advances when nothing of it was left to do.
+    // Three missed heartbeats (12 s) and the wait for the death of a worker that was killed (20 s) lie within.
+    static constexpr std::int64_t kLivenessMilliseconds = 45'000;
 
     explicit Simulation(std::uint64_t seed, DeliberateBug bug = DeliberateBug::none);
     ~Simulation();
@@ -43,12 +51,16 @@ class Simulation {
     std::int64_t handed_back() const { return handed_back_; }
     // Workers that failed everything.
     std::int64_t drained() const { return drained_; }
+    // Results that were accepted from the disk, and pilots that died or left.
+    std::int64_t recovered() const { return recovered_; }
+    std::int64_t lost_pilots() const { return lost_pilots_; }
     // What happened, for a seed that is replayed.
     const std::vector<std::string>& story() const { return story_; }
 
   private:
     struct Link;    // one connection, seen from both ends
     struct Worker;  // one process
+    struct Pilot;   // one allocation
     struct Coordinator;
     class Site;
 
@@ -63,17 +75,31 @@ class Simulation {
     }
 
     void start_coordinator();
-    void take_up_study();
+    void take_up_studies();
     void kill_coordinator();
     void settle();
+    void advance_studies();
     void commit();
     void tick(int life);
     void cause_trouble();
-    void check_database();
     bool all_done() const;
+
+    // simulation_checks.cpp: what must hold between any two commits, and within some time.
+    void check_database();
+    void check_causes();
+    void check_liveness();
+    bool has_room() const;
+
+    // simulated_sites.cpp: pilots.
+    void submit_pilot();
+    void pilot_connects(const std::shared_ptr<Pilot>& pilot);
+    void pilot_disconnects(const std::shared_ptr<Pilot>& pilot);
+    void pilot_dies(const std::shared_ptr<Pilot>& pilot);
+    void pilot_leaves(const std::shared_ptr<Pilot>& pilot);
+    std::shared_ptr<Pilot> pilot_of(const std::string& worker) const;
     bool takes_down_workers(std::int64_t job) const { return job == poisoned_job_; }
 
-    void start_worker(const std::string& name);
+    void start_worker(const std::string& name, Site& site);
     void worker_connects(const std::shared_ptr<Worker>& worker);
     void worker_hears(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Link>& link,
                       const Message& message);
@@ -98,11 +124,15 @@ class Simulation {
     std::int64_t next_process_ = 100;
     int lives_ = 0;
     bool short_jobs_ = false;
+    bool pilots_only_ = false;
     std::int64_t poisoned_job_ = 0;  // whoever runs it crashes; 0: none
     int taken_down_ = 0;             // workers, by it
     std::size_t most_held_ = 0;      // by one worker at a time
     std::int64_t handed_back_ = 0;   // jobs
     std::int64_t drained_ = 0;       // workers
+    std::int64_t recovered_ = 0;     // results
+    std::int64_t lost_pilots_ = 0;
+    int submitted_pilots_ = 0;
     int failed_starts_ = 0;
     bool trouble_ = true;
     std::string wrong_;
@@ -110,6 +140,12 @@ class Simulation {
     std::string database_name_;
     std::unique_ptr<StoreDatabase> disk_;  // what is left of the database when no coordinator lives
     std::unique_ptr<Coordinator> coordinator_;
+    std::vector<std::shared_ptr<Pilot>> pilots_;  // that live
+    std::vector<AttemptEnded> spool_;             // results that workers left on disk
+    std::int64_t room_since_ = -1;  // since when a job waits although there is room; -1: none does
+    std::map<std::string, std::int64_t> idle_since_;  // by study: since when nothing of it is left to do
+    std::set<std::pair<std::int64_t, std::int64_t>>
+        of_leaving_pilots_;  // attempts that ran when a pilot was told to end
     std::map<std::int64_t, std::shared_ptr<Worker>> processes_;  // that live
     std::map<std::int64_t, std::int64_t> accepted_;  // by job: the attempt that a worker was thanked for
     std::set<std::pair<std::int64_t, std::int64_t>> begun_;  // attempts that a worker ever got

@@ -4,6 +4,7 @@
 #include <spdlog/sinks/null_sink.h>
 #include <sqlite3.h>
 
+#include "coordinator/study_run.h"
 #include "tests/coordinator/simulation.h"
 
 namespace orchestrate::test {
@@ -42,6 +43,13 @@ class BuggyDispatcher final : public Dispatcher {
         worker_connected(peer, hello);
     }
 
+    void recover_all(const std::function<void()>& accept_leftovers) {
+        recovering_ = true;
+        accept_leftovers();
+        recover();
+        recovering_ = false;
+    }
+
     void pass_time() {
         if (bug_ != DeliberateBug::never_misses_silent_workers) {
             tick();
@@ -67,8 +75,39 @@ class BuggyDispatcher final : public Dispatcher {
         return bug_ == DeliberateBug::takes_results_of_old_attempts || Dispatcher::holds(worker, attempt);
     }
 
+    void tell_change(std::int64_t job) override {
+        if (bug_ != DeliberateBug::swallows_what_recovery_changes || !recovering_) {
+            Dispatcher::tell_change(job);
+        }
+    }
+
+    void forget_starting_workers(const std::string& site) override {
+        if (bug_ != DeliberateBug::keeps_starting_workers_of_lost_sites) {
+            Dispatcher::forget_starting_workers(site);
+        }
+    }
+
+    void check_starting_workers() override {
+        if (bug_ != DeliberateBug::keeps_starting_workers_of_lost_sites) {
+            Dispatcher::check_starting_workers();
+        }
+    }
+
   private:
     DeliberateBug bug_;
+    bool recovering_ = false;
+};
+
+inline constexpr const char* kLocalSite = "here";
+inline constexpr int kLocalSlots = 2;
+inline constexpr int kPilotSlots = 2;
+
+struct Simulation::Pilot {
+    std::string name;
+    bool alive = true;
+    bool leaving = false;  // it was told to end
+    Site* site = nullptr;  // while it is connected
+    int life = 0;          // of the coordinator that it is connected to
 };
 
 struct Simulation::Worker {
@@ -86,6 +125,7 @@ struct Simulation::Worker {
     bool sick = false;  // fails everything
     bool was_connected = false;
     int life_that_started_it = 0;
+    std::shared_ptr<Pilot> pilot;  // null: on this machine
 };
 
 struct Simulation::Link final : Peer, std::enable_shared_from_this<Link> {
@@ -102,21 +142,19 @@ struct Simulation::Link final : Peer, std::enable_shared_from_this<Link> {
 
 class Simulation::Site final : public orchestrate::Site {
   public:
-    Site(Simulation& world, int life) : world_(world), life_(life) {}
-    void start(const std::string& worker, int) override { world_.start_worker(worker); }
-    void stop(const std::string& worker, std::chrono::milliseconds grace) override {
-        for (const auto& [process, running] : world_.processes_) {
-            // Only its own children, and none behind a cut network.
-            if (running->hello.name == worker && running->life_that_started_it == life_ &&
-                !running->partitioned) {
-                world_.at(grace.count() + 1,
-                          [this_world = &world_, killed = running] { this_world->worker_exits(killed, 9); });
-            }
-        }
-    }
+    Site(Simulation& world, int life, std::shared_ptr<Pilot> of_pilot)
+        : pilot(std::move(of_pilot)), world_(world), life_(life) {}
+    ~Site() override;
+    Site(const Site&) = delete;
+    Site& operator=(const Site&) = delete;
+
+    void start(const std::string& worker, int ranks) override;
+    void stop(const std::string& worker, std::chrono::milliseconds grace) override;
     std::vector<SiteWorkerExit> take_exits() override { return std::exchange(exits, {}); }
     bool has_processes() const override { return false; }
+    std::chrono::seconds start_limit() const override { return std::chrono::seconds(pilot ? 600 : 120); }
 
+    const std::shared_ptr<Pilot> pilot;  // null: this machine
     std::vector<SiteWorkerExit> exits;
 
   private:
@@ -124,7 +162,7 @@ class Simulation::Site final : public orchestrate::Site {
     int life_;
 };
 
-struct Simulation::Coordinator final : Surroundings {
+struct Simulation::Coordinator final : Surroundings, StudyHost {
     explicit Coordinator(Simulation& simulation)
         : world(simulation),
           life(++simulation.lives_),
@@ -150,12 +188,23 @@ struct Simulation::Coordinator final : Surroundings {
     std::vector<std::int64_t> jobs_with_checkpoints() override { return {}; }
     std::string allocation_state(const std::string&) override { return ""; }
 
+    void note_study(const std::string& study, const std::string& line) override {
+        world.say("note: " + study + ": " + line);
+    }
+    // As the coordinator does when the first study needs workers.
+    void need_workers(const Study& study) override;
+    // Once; throws StoreUnavailable, and is called again then.
+    void recover();
+
     Simulation& world;
     int life;
     JobStore store;
     BuggyDispatcher dispatcher;
-    Simulation::Site* site = nullptr;
+    Simulation::Site* site = nullptr;  // this machine
+    std::vector<std::unique_ptr<StudyRun>> runs;
+    bool recovered = false;
     bool commit_is_due = false;
+    bool advance_is_due = false;
 };
 
 }  // namespace orchestrate::test

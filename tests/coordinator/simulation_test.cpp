@@ -39,16 +39,20 @@ struct Lived {
     std::int64_t handed_back = 0;
     std::int64_t drained = 0;
     std::size_t most_held = 0;
+    std::int64_t recovered = 0;
+    std::int64_t lost_pilots = 0;
 
     void add(const Simulation& simulation) {
         add(Lived{1, simulation.events(), simulation.handed_back(), simulation.drained(),
-                  simulation.most_held()});
+                  simulation.most_held(), simulation.recovered(), simulation.lost_pilots()});
     }
     void add(const Lived& other) {
         seeds += other.seeds;
         events += other.events;
         handed_back += other.handed_back;
         drained += other.drained;
+        recovered += other.recovered;
+        lost_pilots += other.lost_pilots;
         most_held = std::max(most_held, other.most_held);
     }
 };
@@ -92,10 +96,13 @@ TEST(SimulationTest, NothingIsLostAndNothingIsDoneTwice) {
     }
     std::cout << all.seeds << " seeds, " << all.events << " events, " << all.handed_back
               << " jobs handed back, at most " << all.most_held << " held by a worker, " << all.drained
-              << " workers drained\n";
+              << " workers drained, " << all.recovered << " results accepted from the disk, "
+              << all.lost_pilots << " pilots lost\n";
     EXPECT_GT(all.seeds, 20);
     EXPECT_GT(all.handed_back, 0);
     EXPECT_GT(all.drained, 0);
+    EXPECT_GT(all.recovered, 0);
+    EXPECT_GT(all.lost_pilots, 0);
     EXPECT_GT(all.most_held, 2U);
 }
 
@@ -125,7 +132,9 @@ INSTANTIATE_TEST_SUITE_P(Bugs, DeliberateBugTest,
                          testing::Values(DeliberateBug::answers_before_the_commit,
                                          DeliberateBug::takes_results_of_old_attempts,
                                          DeliberateBug::never_misses_silent_workers,
-                                         DeliberateBug::forgets_what_a_lost_worker_had_not_begun));
+                                         DeliberateBug::forgets_what_a_lost_worker_had_not_begun,
+                                         DeliberateBug::swallows_what_recovery_changes,
+                                         DeliberateBug::keeps_starting_workers_of_lost_sites));
 
 }  // namespace
 }  // namespace orchestrate::test

@@ -100,7 +100,8 @@ class StudyRunTest : public ::testing::Test {
         hello.name = "by-hand";
         const auto inbox = std::make_shared<Inbox>();
         dispatcher_.worker_connected(inbox, hello);
-        for (std::size_t i = 0; i < inbox->messages.size() || settle(); ++i) {
+        for (std::size_t i = 0;; ++i) {
+            settle();
             if (i >= inbox->messages.size()) {
                 break;
             }
@@ -116,16 +117,11 @@ class StudyRunTest : public ::testing::Test {
         }
     }
 
-    // What the coordinator does after every event. Whether there is something new.
-    bool settle() {
+    // What the coordinator does after every event.
+    void settle() {
         dispatcher_.commit();
-        const auto changed = dispatcher_.take_changed_jobs();
-        for (const std::int64_t job : changed) {
-            run_->job_changed(job);
-        }
         run_->advance();
         dispatcher_.commit();
-        return !changed.empty();
     }
 
     std::string stored_state() {
@@ -217,6 +213,39 @@ TEST_F(StudyRunTest, AJobThatTakesThreeTimesAsLongAsExpectedIsSaidOnce) {
     EXPECT_EQ(std::count_if(world_.notes.begin(), world_.notes.end(),
                             [](const std::string& note) { return note.find("expected were") != note.npos; }),
               1);
+}
+
+TEST_F(StudyRunTest, WhatFailedElsewhereSinceItBeganIsNotRepeated) {
+    run_->advance();
+    const auto row = store_.begin_study(folder_.load(kStudy));
+    StudyRun other(folder_.load(kStudy), row, OldFailures::ask_again, store_, dispatcher_, world_,
+                   world_.now());
+    work(Cause::diverged);
+    other.advance();
+    EXPECT_EQ(other.outcome(), StudyState::failed)
+        << "jobs that had diverged since it began were tried again";
+}
+
+// Case: its last jobs ended before it looked, and no event came after.
+TEST_F(StudyRunTest, WhatEndsDuringRecoveryIsSeen) {
+    run_->advance();
+    std::vector<AttemptId> attempts;
+    WorkerRecord worker{0, "here-1", "host", 1, 1, "cpu", "/logs/here-1.log"};
+    for (const std::int64_t job : run_->jobs()) {
+        attempts.push_back(store_.begin_attempt(job, worker, "/logs").id);
+    }
+    store_.commit();
+    begin(OldFailures::keep);
+    run_->advance();
+    EXPECT_EQ(run_->stage_name(), "search");
+    EXPECT_FALSE(run_->may_go_on());
+    for (const auto& attempt : attempts) {
+        dispatcher_.accept_leftover(success_of(attempt));
+    }
+    EXPECT_TRUE(run_->may_go_on());
+    run_->advance();
+    EXPECT_EQ(run_->stage_name(), "ablation");
+    EXPECT_FALSE(run_->may_go_on());
 }
 
 TEST_F(StudyRunTest, WhatItCannotHaveEndsItWithTheReason) {

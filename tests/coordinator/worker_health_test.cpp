@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "coordinator/job_counts.h"
+#include "coordinator/machine_trouble.h"
 #include "coordinator/short_jobs.h"
 
 namespace orchestrate {
@@ -12,56 +13,119 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr std::int64_t kStudy = 1;
-
-TEST(WorkerHealthTest, WhoFailsWhatOthersDoIsFound) {
-    WorkerHealth health;
-    EXPECT_THAT(health.ended("bad", 1, kStudy, Cause::user_error), IsEmpty());
-    EXPECT_THAT(health.ended("good", 2, kStudy, Cause::succeeded), IsEmpty());
-    EXPECT_THAT(health.ended("bad", 3, kStudy, Cause::worker_crashed), IsEmpty());
-    EXPECT_THAT(health.ended("bad", 4, kStudy, Cause::user_error), ElementsAre(1, 3, 4));
+MATCHER_P2(IsPlace, place, jobs, "") {
+    return arg.place == place && arg.jobs == jobs;
 }
 
-TEST(WorkerHealthTest, NothingIsHeldAgainstAWorkerWhenNobodySucceeds) {
+using Jobs = std::vector<std::int64_t>;
+
+// The jobs fail at a place, one after the other, each in turn.
+void fail(WorkerHealth& health, const std::string& place, const Jobs& jobs) {
+    for (const std::int64_t job : jobs) {
+        EXPECT_THAT(health.ended(place, job, Cause::user_error), IsEmpty());
+    }
+}
+
+TEST(WorkerHealthTest, APlaceWhereJobsFailThatSucceedElsewhereIsFound) {
     WorkerHealth health;
-    for (int job = 1; job <= 20; ++job) {
-        EXPECT_THAT(health.ended("alone", job, kStudy, Cause::user_error), IsEmpty());
-        EXPECT_THAT(health.ended("other", 100 + job, kStudy + 1, Cause::succeeded), IsEmpty());
+    fail(health, "bad", {1, 3});
+    EXPECT_THAT(health.ended("bad", 4, Cause::worker_crashed), IsEmpty());
+    EXPECT_THAT(health.ended("good", 1, Cause::succeeded), IsEmpty());
+    EXPECT_THAT(health.ended("other", 4, Cause::succeeded), IsEmpty());
+    fail(health, "bad", {5});
+    EXPECT_THAT(health.ended("good", 3, Cause::succeeded), ElementsAre(IsPlace("bad", Jobs{1, 3, 4, 5})));
+}
+
+TEST(WorkerHealthTest, ThatOtherJobsSucceedElsewhereProvesNothing) {
+    WorkerHealth health;
+    for (int job = 1; job <= 40; job += 2) {  // every second configuration fails by itself
+        fail(health, "a", {job});
+        EXPECT_THAT(health.ended("b", job + 1, Cause::succeeded), IsEmpty());
     }
 }
 
 TEST(WorkerHealthTest, ASuccessEndsTheRowAndOneJobIsNotThree) {
     WorkerHealth health;
     for (int round = 0; round < 5; ++round) {
-        EXPECT_THAT(health.ended("a", 1, kStudy, Cause::worker_crashed), IsEmpty());
-        EXPECT_THAT(health.ended("b", 9, kStudy, Cause::succeeded), IsEmpty());
+        fail(health, "a", {1});
+        EXPECT_THAT(health.ended("b", 1, Cause::succeeded), IsEmpty());
     }
-    EXPECT_THAT(health.ended("a", 2, kStudy, Cause::user_error), IsEmpty());
-    EXPECT_THAT(health.ended("a", 3, kStudy, Cause::succeeded), IsEmpty());
-    EXPECT_THAT(health.ended("a", 4, kStudy, Cause::user_error), IsEmpty());
+    fail(health, "a", {2, 3});
+    EXPECT_THAT(health.ended("b", 2, Cause::succeeded), IsEmpty());
+    EXPECT_THAT(health.ended("a", 9, Cause::succeeded), IsEmpty());
+    EXPECT_THAT(health.ended("b", 3, Cause::succeeded), IsEmpty());
 }
 
 TEST(WorkerHealthTest, JobsThatFailElsewhereTooAreToBlameThemselves) {
     WorkerHealth health;
-    health.ended("a", 1, kStudy, Cause::user_error);
-    health.ended("c", 9, kStudy, Cause::succeeded);
-    health.ended("a", 2, kStudy, Cause::user_error);
-    ASSERT_THAT(health.ended("a", 3, kStudy, Cause::user_error), ElementsAre(1, 2, 3));
-    for (const std::int64_t job : {1, 2, 3}) {
-        EXPECT_THAT(health.ended("b", job, kStudy, Cause::user_error), IsEmpty());
-        EXPECT_THAT(health.ended("c", 9 + job, kStudy, Cause::succeeded), IsEmpty());
-    }
+    fail(health, "a", {1, 2, 3});
+    fail(health, "b", {1, 2, 3});
+    fail(health, "c", {1, 2, 3});
+    EXPECT_THAT(health.ended("a", 1, Cause::succeeded), IsEmpty());  // flaky; and not proven elsewhere thrice
+}
+
+TEST(WorkerHealthTest, AJobIsNamedOnceOnly) {
+    WorkerHealth health;
+    fail(health, "a", {1, 2, 3});
+    health.ended("c", 1, Cause::succeeded);
+    health.ended("c", 2, Cause::succeeded);
+    ASSERT_THAT(health.ended("c", 3, Cause::succeeded), ElementsAre(IsPlace("a", Jobs{1, 2, 3})));
+    fail(health, "b", {1, 2, 3, 4});
+    health.ended("c", 1, Cause::succeeded);
+    health.ended("c", 2, Cause::succeeded);
+    EXPECT_THAT(health.ended("c", 3, Cause::succeeded), ElementsAre(IsPlace("b", Jobs{4})));
 }
 
 TEST(WorkerHealthTest, InterruptionsAndTheJobsOwnFaultsDoNotCount) {
     WorkerHealth health;
-    int job = 0;
     for (const Cause cause : {Cause::preempted, Cause::walltime, Cause::node_lost, Cause::diverged,
                               Cause::out_of_memory, Cause::cancelled}) {
-        for (int i = 0; i < 4; ++i) {
-            EXPECT_THAT(health.ended("a", ++job, kStudy, cause), IsEmpty());
-            EXPECT_THAT(health.ended("b", 1000, kStudy, Cause::succeeded), IsEmpty());
+        for (int job = 1; job <= 4; ++job) {
+            EXPECT_THAT(health.ended("a", job, cause), IsEmpty());
+            EXPECT_THAT(health.ended("b", job, Cause::succeeded), IsEmpty());
         }
+    }
+}
+
+TEST(MachineTroubleTest, PausesAreLongerEachTimeAndSaidOnce) {
+    using namespace std::chrono_literals;
+    MachineTrouble trouble;
+    MachineTrouble::Time now(100h);
+    std::vector<std::int64_t> pauses;
+    int said = 0;
+    for (int i = 0; i < 9; ++i) {
+        const auto reported = trouble.reported("node-1", "no space", now);
+        said += reported.to_be_said ? 1 : 0;
+        pauses.push_back(reported.pause.count());
+        EXPECT_TRUE(trouble.is_paused("node-1"));
+        EXPECT_FALSE(trouble.is_paused("node-2"));
+        EXPECT_THAT(trouble.reason(), testing::HasSubstr("node-1 reports: no space"));
+        // Another of its workers had a job before.
+        said += trouble.reported("node-1", "no space", now).to_be_said ? 1 : 0;
+        EXPECT_THAT(trouble.take_over(now + reported.pause - 1ms), IsEmpty());
+        now += reported.pause;
+        EXPECT_THAT(trouble.take_over(now), ElementsAre("node-1"));
+        EXPECT_THAT(trouble.take_over(now), IsEmpty());
+        EXPECT_TRUE(trouble.is_known("node-1"));
+    }
+    EXPECT_THAT(pauses, ElementsAre(1, 2, 4, 8, 16, 32, 60, 60, 60));
+    EXPECT_EQ(said, 1);
+    EXPECT_TRUE(trouble.succeeded("node-1"));
+    EXPECT_FALSE(trouble.succeeded("node-1"));
+    EXPECT_EQ(trouble.reported("node-1", "no space", now).pause, 1s);
+}
+
+TEST(MachineTroubleTest, OneReportThatIsFollowedByASuccessIsNotSaid) {
+    using namespace std::chrono_literals;
+    MachineTrouble trouble;
+    MachineTrouble::Time now(100h);
+    for (int i = 0; i < 5; ++i) {
+        EXPECT_FALSE(trouble.reported("node-1", "a rank was lost", now).to_be_said);
+        EXPECT_FALSE(trouble.succeeded("node-1")) << "its job began before";
+        now += 1s;
+        trouble.take_over(now);
+        EXPECT_FALSE(trouble.succeeded("node-1"));
+        EXPECT_FALSE(trouble.is_known("node-1"));
     }
 }
 
