@@ -54,8 +54,12 @@ bool is_of_command(const std::string& name) {
     return !is_unfinished && !is_checkpoint_name(name);
 }
 
-// None if they cannot be read.
+// None if they cannot be read, or if the directory is a symbolic link: what it leads to is not this attempt's.
 std::vector<std::string> names_in(DurableFiles& files, const fs::path& folder) {
+    std::error_code ignored;
+    if (!fs::is_directory(fs::symlink_status(folder, ignored))) {
+        return {};
+    }
     try {
         return files.list(folder);
     } catch (const std::system_error&) {

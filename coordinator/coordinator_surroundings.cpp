@@ -31,10 +31,12 @@ bool Coordinator::has_ended(const std::string& host, std::int64_t process) {
 }
 
 void Coordinator::open_server(bool all_addresses) {
-    server_ = std::make_unique<Server>(io_, state_folder(options_.database), all_addresses, log_,
-                                       [this](std::shared_ptr<Connection> connection, Hello hello) {
-                                           return serve(connection, std::move(hello));
-                                       });
+    server_ = std::make_unique<Server>(
+        io_, state_folder(options_.database), all_addresses, log_,
+        [this](std::shared_ptr<Connection> connection, Hello hello) {
+            return serve(connection, std::move(hello));
+        },
+        ConnectionLimits{}, ServedDatabase{claim_.identity.id, claim_.identity.place});
     const auto hold = watch_.hold("what an earlier coordinator left");
     accept_unacknowledged_results();
     dispatcher_.recover();

@@ -20,6 +20,7 @@
 #include "coordinator/job_facts.h"
 #include "coordinator/job_states.h"
 #include "coordinator/row_choice.h"
+#include "coordinator/state_directory.h"
 #include "coordinator/store_file.h"
 #include "coordinator/stored_ensembles.h"
 #include "experiments/study.h"
@@ -226,6 +227,14 @@ class JobStore {
     }
     std::optional<SQLite::Database> continue_copy(int pages) { return file_.continue_copy(pages); }
 
+    // Calls `work(database)` in a transaction of its own, with all changes written before. Throws as commit(), and what
+    // `work` throws.
+    template <class Work>
+    auto write(Work work) {
+        commit();
+        return file_.transaction(work);
+    }
+
     // False for a job that the database does not have.
     bool has_succeeded(std::int64_t job);
 
@@ -270,8 +279,5 @@ class JobStore {
     std::int64_t last_worker_row_ = 0;
     std::int64_t commits_ = 0;
 };
-
-// The folder beside the database that holds access files, the certificate, logs and the lock: "<database>.d".
-std::filesystem::path state_folder(const std::filesystem::path& database);
 
 }  // namespace orchestrate
