@@ -11,6 +11,7 @@
 
 #include <boost/describe.hpp>
 
+#include "common/database_place.h"
 #include "common/json.h"
 
 namespace orchestrate {
@@ -20,8 +21,12 @@ struct Access {
     std::uint16_t port = 0;
     std::string certificate_fingerprint;  // SHA-256 of the certificate (DER), lower-case hexadecimal
     std::string token;
+    // The coordinator's database: a copy of this file beside a copy of the database must not lead to the coordinator of
+    // the original. Empty in files of older releases.
+    std::string database_id = {};
+    DatabasePlace database = {};
 };
-BOOST_DESCRIBE_STRUCT(Access, (), (addresses, port, certificate_fingerprint, token))
+BOOST_DESCRIBE_STRUCT(Access, (), (addresses, port, certificate_fingerprint, token, database_id, database))
 
 // Throws UserError if it is missing, unreadable, malformed, or if others can read it or enter its folder (with the chmod
 // that mends it). Nothing of its content stands in the message.

@@ -244,6 +244,7 @@ asio::awaitable<Connected> connect_to_coordinator(const Access& access, Hello he
                                                   std::chrono::milliseconds timeout) {
     const auto executor = co_await asio::this_coro::executor;
     hello.token = access.token;
+    hello.database_id = access.database_id;
     std::string problems;
     bool silent = false;
     for (const auto& address : access.addresses) {

@@ -60,10 +60,11 @@ struct Hello {
     std::vector<AttemptId> held;
     bool runs_commands =
         false;  // worker: command jobs too; one that does not know of them would train something else
+    std::string database_id;  // of the database that the access file is for; empty: an older release
 };
 BOOST_DESCRIBE_STRUCT(Hello, (),
                       (protocol_version, program_version, role, token, name, host, process_id, ranks, slots,
-                       device, log_folder, running, lease_capacity, held, runs_commands))
+                       device, log_folder, running, lease_capacity, held, runs_commands, database_id))
 
 struct Welcome {
     static constexpr const char* kType = "welcome";
@@ -71,9 +72,11 @@ struct Welcome {
     std::int64_t heartbeat_interval_milliseconds = 4000;
     bool running_is_current = false;  // whether Hello::running still holds its lease; otherwise stop it
     std::vector<AttemptId> current;   // those of Hello::held that hold their leases; the others are dropped
+    std::string database_id;          // to users: of the coordinator's database; empty: an older release
 };
 BOOST_DESCRIBE_STRUCT(Welcome, (),
-                      (program_version, heartbeat_interval_milliseconds, running_is_current, current))
+                      (program_version, heartbeat_interval_milliseconds, running_is_current, current,
+                       database_id))
 
 struct Refused {
     static constexpr const char* kType = "refused";

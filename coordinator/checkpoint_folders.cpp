@@ -59,8 +59,12 @@ bool has_files_of_command(const fs::path& folder) {
     return found;
 }
 
-// None if they cannot be read.
+// None if they cannot be read, or if the directory is a symbolic link: what it leads to is not this attempt's.
 std::vector<std::string> names_in(DurableFiles& files, const fs::path& folder) {
+    std::error_code ignored;
+    if (!fs::is_directory(fs::symlink_status(folder, ignored))) {
+        return {};
+    }
     try {
         return files.list(folder);
     } catch (const std::system_error&) {

@@ -7,8 +7,8 @@
 
 #include "common/access_file.h"
 #include "common/host.h"
-#include "coordinator/job_store.h"
 #include "coordinator/server.h"
+#include "coordinator/state_directory.h"
 
 namespace orchestrate {
 
@@ -24,6 +24,31 @@ constexpr std::chrono::milliseconds kAnswerLimit = 300s;
 constexpr std::chrono::milliseconds kStatusLimit = 30s;
 constexpr std::chrono::milliseconds kLook = 100ms;
 constexpr std::chrono::milliseconds kSaidAfter = 3s;
+
+// The access file of the coordinator that has the database, if this user may know of one.
+std::optional<std::filesystem::path> access_beside(const std::filesystem::path& database) {
+    auto file = person_access_file(state_folder(database));
+    std::error_code error;  // another user's directory cannot be looked into
+    return std::filesystem::exists(file, error) && !error ? std::optional(std::move(file)) : std::nullopt;
+}
+
+// Whether the access file is about this database, and not about one that it is a copy of. Says so if it is.
+bool is_for(const Access& access, const std::filesystem::path& database) {
+    std::error_code error;
+    const auto resolved = resolve_database(database);
+    if (access.database.path.empty() || !std::filesystem::exists(resolved, error)) {
+        return true;  // of an older release; or there is nothing to compare
+    }
+    if (is_same_file(access.database, place_of(resolved))) {
+        return true;
+    }
+    std::cerr << "'" << resolved.string() << "' is not the database that its directory was made for, "
+              << (access.database.path == resolved.string()
+                      ? "but another file of that name"
+                      : "'" + access.database.path + "', but a copy of it")
+              << ": the coordinator of that one is not asked\n";
+    return false;
+}
 
 }  // namespace
 
@@ -43,11 +68,15 @@ WhileWaiting say_silence_once() {
 }
 
 std::optional<Client> Client::reach(const Place& place) {
-    const auto file = place.access.value_or(person_access_file(state_folder(place.database)));
-    if (!place.access && !std::filesystem::exists(file)) {
+    const auto found = place.access ? place.access : access_beside(place.database);
+    if (!found) {
         return std::nullopt;
     }
+    const std::filesystem::path& file = *found;
     const Access access = read_access_file(file);
+    if (!place.access && !is_for(access, place.database)) {
+        return std::nullopt;
+    }
     Client client;
     std::exception_ptr failure;
     asio::co_spawn(
@@ -57,6 +86,11 @@ std::optional<Client> Client::reach(const Place& place) {
             hello.role = Role::person;
             hello.host = host_name();
             auto connected = co_await connect_to_coordinator(access, hello, kConnectLimit);
+            if (!access.database_id.empty() && !connected.welcome.database_id.empty() &&
+                access.database_id != connected.welcome.database_id) {
+                throw UserError("the coordinator that '" + file.string() +
+                                "' leads to has another database now; use the access file beside that one");
+            }
             client.connection_ = connected.connection;
         },
         [&](std::exception_ptr error) {

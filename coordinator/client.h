@@ -42,9 +42,9 @@ WhileWaiting say_silence_once();
 // Not thread-safe.
 class Client {
   public:
-    // Nothing if no coordinator has the database now. Throws CoordinatorSilent if there is one that does not answer;
-    // UserError if its access file cannot be used, if it refuses the connection, or if nobody answers where an access file
-    // was named.
+    // Nothing if no coordinator has the database now. One that has the database of which this one is a copy is not asked,
+    // which is said on stderr. Throws CoordinatorSilent if there is one that does not answer; UserError if its access file
+    // cannot be used, if it refuses the connection, or if nobody answers where an access file was named.
     static std::optional<Client> reach(const Place& place);
 
     // Throws UserError for what the coordinator does not know, CoordinatorSilent if it does not answer within 5 minutes,

@@ -36,10 +36,10 @@ int collect_models(const std::filesystem::path& database, bool remove) {
         lock.emplace(database);
     }
     SQLite::Database connection =
-        remove ? SQLite::Database(database.string(), SQLite::OPEN_READWRITE) : open_to_read(database);
+        remove ? SQLite::Database(lock->place().path, SQLite::OPEN_READWRITE) : open_to_read(database);
+    const auto models_directory = state_folder(database) / "models";
     const auto models = judge_models(connection);
-    const auto unnamed = unnamed_folders(
-        connection, std::filesystem::absolute(state_folder(database)) / "models", kUnnamedAge);
+    const auto unnamed = unnamed_folders(connection, models_directory, kUnnamedAge);
     const auto left_over = left_checkpoints(connection, CheckpointFolders(state_folder(database)));
     std::int64_t kept = 0;
     std::int64_t kept_bytes = 0;
@@ -85,8 +85,12 @@ int collect_models(const std::filesystem::path& database, bool remove) {
     }
     if (remove) {
         connection.setBusyTimeout(10'000);
-        remove_models(connection, models, unnamed);
+        const auto left = remove_models(connection, models_directory, models, unnamed);
         remove_checkpoints(connection, left_over);
+        for (const auto& reason : left) {
+            std::cerr << "orchestrate: " << reason << "\n";
+        }
+        return left.empty() ? 0 : 1;
     } else if (lost + unnamed_count + checkpoint_count > 0) {
         std::cout << "nothing was removed: that is done by `orchestrate collect --remove`\n";
     }

@@ -17,6 +17,10 @@ int run_query(const std::filesystem::path& database, const std::string& sql, Out
 // Saved models that no study keeps any more: shown, with their sizes, or removed.
 int collect_models(const std::filesystem::path& database, bool remove);
 
+// A copy of the database as it is now, in one file, also while a study runs. Throws UserError if `destination` exists, or if
+// the copy does not pass SQLite's check.
+int back_up(const std::filesystem::path& database, const std::filesystem::path& destination);
+
 int write_sample_data(const std::optional<std::filesystem::path>& destination, int rows_per_genre,
                       std::uint64_t seed);
 

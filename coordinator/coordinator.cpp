@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "common/process_signals.h"
+#include "common/time_text.h"
 
 namespace orchestrate {
 
@@ -24,7 +26,6 @@ namespace {
 constexpr auto kStopGrace = 10s;
 // For scancel, when the user asks a second time to end at once.
 constexpr auto kSecondSignalTimeout = 2s;
-constexpr auto kLockHeartbeat = 5s;
 // How long people who are connected may take to fetch how their study has ended.
 constexpr auto kFollowersGrace = 3s;
 // A commit waits so long for others to join it, and no longer than until there are so many; not at all if the last one
@@ -46,10 +47,16 @@ std::string failure_text(const std::exception_ptr& failure) {
     }
 }
 
+// A symbolic link may lead elsewhere later.
+CoordinatorOptions with_resolved_database(CoordinatorOptions options) {
+    options.database = resolve_database(options.database);
+    return options;
+}
+
 }  // namespace
 
 Coordinator::Coordinator(CoordinatorOptions options, ProgressDisplay& display)
-    : options_(std::move(options)),
+    : options_(with_resolved_database(std::move(options))),
       display_(display),
       lock_(options_.database, options_.take_over),
       log_(open_log("coordinator", state_folder(options_.database) / "logs" / "coordinator.log")),
@@ -57,9 +64,16 @@ Coordinator::Coordinator(CoordinatorOptions options, ProgressDisplay& display)
              [this](const std::string& handler, std::chrono::milliseconds held) {
                  log_->warn("the coordinator's loop was held for {} ms by: {}", held.count(), handler);
              }),
-      store_(options_.database, {.grouped = true, .vfs = {}, .network_file_system = {}, .sync = true}),
+      store_(options_.database, {.grouped = true,
+                                 .vfs = {},
+                                 .network_file_system = {},
+                                 .sync = true,
+                                 .verify = [this] { lock_.verify(std::chrono::steady_clock::now()); }}),
+      claim_(store_.write([this](SQLite::Database& database) {
+          return claim_database(database, lock_.place(), utc_now_text());
+      })),
       checkpoints_(state_folder(options_.database)),
-      signals_(io_, SIGINT, SIGTERM, SIGHUP),
+      signals_(io_),
       tick_timer_(io_),
       wake_timer_(io_),
       commit_timer_(io_),
@@ -68,20 +82,33 @@ Coordinator::Coordinator(CoordinatorOptions options, ProgressDisplay& display)
                    (std::filesystem::absolute(state_folder(options_.database)) / "models").string()},
                   store_, *this, log_),
       parcels_(checkpoints_, *files_, std::filesystem::absolute(state_folder(options_.database)) / "models"),
-      reader_(options_.database) {}
+      reader_(options_.database) {
+    for (const int signal : signals_not_ignored({SIGINT, SIGTERM, SIGHUP})) {
+        signals_.add(signal);
+    }
+    ignore_harmless_signals({SIGUSR1, SIGUSR2});
+}
 
 Coordinator::~Coordinator() {
     loader_.join();
+    release_claim();
 }
 
 void Coordinator::run() {
-    log_->info("orchestrate {} (journal: {})", options_.program_version, store_.journal_mode());
+    log_->info("orchestrate {} (journal: {}), database {} at '{}'", options_.program_version,
+               store_.journal_mode(), claim_.identity.id, lock_.place().path);
+    if (claim_.copy_of) {
+        note("this database is a copy of '" + claim_.copy_of->path +
+             "': it has its own identity now, and its directory '" +
+             state_folder(options_.database).string() + "' is its own");
+    }
     try {
         asio::co_spawn(io_, tick(), asio::detached);
         asio::co_spawn(io_, watch_signals(), asio::detached);
         asio::co_spawn(io_, drive(), [this](std::exception_ptr error) { fail(error); });
         io_.run();
         if (failure_) {
+            name_lost_database();
             std::rethrow_exception(failure_);
         }
     } catch (const std::exception& error) {
@@ -316,16 +343,6 @@ void Coordinator::note_writing() {
     }
     if (!any || now() - writing_said_at_ >= kWritingSaidEvery) {
         writing_said_at_ = now();
-    }
-}
-
-void Coordinator::beat_lock() {
-    const auto now = std::chrono::steady_clock::now();
-    if (now - lock_beat_at_ > kLockHeartbeat) {
-        lock_beat_at_ = now;
-        lock_is_ours_ = false;
-        lock_.heartbeat();
-        lock_is_ours_ = true;
     }
 }
 

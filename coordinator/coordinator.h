@@ -22,6 +22,7 @@
 #include "common/log.h"
 #include "coordinator/checkpoint_folders.h"
 #include "coordinator/database_lock.h"
+#include "coordinator/database_owner.h"
 #include "coordinator/dispatcher.h"
 #include "coordinator/job_store.h"
 #include "coordinator/loop_watch.h"
@@ -93,8 +94,13 @@ class Coordinator : private Surroundings, private StudyHost {
     boost::asio::awaitable<void> tick();
     boost::asio::awaitable<void> watch_signals();
     void end_studies();
+    // Throws UserError if the database is this coordinator's no more; see DatabaseLock.
     void beat_lock();
     void note_writing();
+    void renew_claim();
+    void release_claim();
+    // Replaces the failure by what has happened to the database's file, if that is why.
+    void name_lost_database();
     bool work_is_left() const;
     bool studies_may_go_on() const;
     // After every event: lets the studies go on if they may, and sees to it that what was changed is committed
@@ -176,11 +182,13 @@ class Coordinator : private Surroundings, private StudyHost {
     ProgressDisplay& display_;
     DatabaseLock lock_;
     std::chrono::steady_clock::time_point lock_beat_at_;
+    std::chrono::steady_clock::time_point claim_renewed_at_;
     bool lock_is_ours_ = true;
     std::chrono::steady_clock::time_point writing_said_at_;
     Log log_;
     LoopWatch watch_;
     JobStore store_;
+    DatabaseClaim claim_;
     CheckpointFolders checkpoints_;
     boost::asio::io_context io_{1};
     boost::asio::thread_pool loader_{1};  // reads and checks studies that are submitted, with their data

@@ -248,6 +248,7 @@ void Coordinator::on_pilot_message(const std::string& name, PilotSite& site, con
 asio::awaitable<void> Coordinator::serve_person(std::shared_ptr<Connection> connection) {
     Welcome welcome;
     welcome.program_version = options_.program_version;
+    welcome.database_id = claim_.identity.id;
     connection->send(welcome);
     ++persons_;
     try {

@@ -32,10 +32,12 @@ bool Coordinator::has_ended(const std::string& host, std::int64_t process) {
 
 void Coordinator::open_server(bool all_addresses) {
     if (!server_) {
-        server_ = std::make_unique<Server>(io_, state_folder(options_.database), all_addresses, log_,
-                                           [this](std::shared_ptr<Connection> connection, Hello hello) {
-                                               return serve(connection, std::move(hello));
-                                           });
+        server_ = std::make_unique<Server>(
+            io_, state_folder(options_.database), all_addresses, log_,
+            [this](std::shared_ptr<Connection> connection, Hello hello) {
+                return serve(connection, std::move(hello));
+            },
+            ConnectionLimits{}, ServedDatabase{claim_.identity.id, claim_.identity.place});
     }
     if (recovered_) {
         return;

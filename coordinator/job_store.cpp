@@ -86,10 +86,6 @@ bool is_of_job(const AttemptEnded& ended, const std::string& identity, StoreFile
 
 }  // namespace
 
-std::filesystem::path state_folder(const std::filesystem::path& database) {
-    return database.string() + ".d";
-}
-
 JobStore::JobStore(const std::filesystem::path& path, const StoreOptions& options)
     : file_(path, options), last_worker_row_(last_row(file_)) {}
 

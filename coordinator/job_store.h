@@ -21,6 +21,7 @@
 #include "coordinator/job_facts.h"
 #include "coordinator/job_states.h"
 #include "coordinator/row_choice.h"
+#include "coordinator/state_directory.h"
 #include "coordinator/store_file.h"
 #include "coordinator/stored_ensembles.h"
 #include "experiments/study.h"
@@ -233,6 +234,14 @@ class JobStore {
     // Throws StoreUnavailable while nothing can be read.
     void check_readable();
 
+    // Calls `work(database)` in a transaction of its own, with all changes written before. Throws as commit(), and what
+    // `work` throws.
+    template <class Work>
+    auto write(Work work) {
+        commit();
+        return file_.transaction(work);
+    }
+
     // False for a job that the database does not have.
     bool has_succeeded(std::int64_t job);
 
@@ -277,8 +286,5 @@ class JobStore {
     std::int64_t last_worker_row_ = 0;
     std::int64_t commits_ = 0;
 };
-
-// The folder beside the database that holds access files, the certificate, logs and the lock: "<database>.d".
-std::filesystem::path state_folder(const std::filesystem::path& database);
 
 }  // namespace orchestrate

@@ -170,6 +170,13 @@ int run(int argc, char** argv) {
     bool remove_models = false;
     collect_command->add_flag("--remove", remove_models, "Remove them from the disk and the database");
 
+    auto* backup_command = add_database(app.add_subcommand(
+        "backup", "Copy the database into one file that is whole and checked, also while a study runs"));
+    std::string backup_file;
+    backup_command->add_option("out", backup_file, "The file to write; it must not exist")
+        ->required()
+        ->type_name("OUT");
+
     auto* sample_command = app.add_subcommand("sample-data", "Write made-up tracks (CSV) to try things with");
     std::string destination;
     int rows_per_genre = 200;
@@ -241,6 +248,9 @@ int run(int argc, char** argv) {
     }
     if (collect_command->parsed()) {
         return collect_models(database, remove_models);
+    }
+    if (backup_command->parsed()) {
+        return back_up(database, backup_file);
     }
     if (sample_command->parsed()) {
         return write_sample_data(given(destination), rows_per_genre, seed);

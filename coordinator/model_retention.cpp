@@ -5,7 +5,9 @@
 #include <optional>
 #include <set>
 
+#include "common/durable_files.h"
 #include "common/folder_size.h"
+#include "common/pretrained_config.h"
 #include "coordinator/stage_metrics.h"
 #include "experiments/study.h"
 
@@ -98,13 +100,49 @@ std::set<std::int64_t> kept_jobs(SQLite::Database& database) {
     return jobs;
 }
 
+bool is_sha256(const std::string& name) {
+    return name.size() == 64 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+// The name of a model that a worker writes, or that comes over its connection.
+bool is_unfinished(const std::string& name) {
+    return (name.starts_with("writing-") || name.starts_with("receiving-job-")) &&
+           name.ends_with(kUnfinishedSuffix);
+}
+
+bool is_real_directory(const fs::path& path) {
+    std::error_code ignored;
+    return fs::is_directory(fs::symlink_status(path, ignored));
+}
+
+// Why the directory must not be removed as that model; empty: it may, or is not there.
+std::string flaw_of_model(const fs::path& folder, const std::string& sha256) {
+    const std::string left = "'" + folder.string() + "' was left: ";
+    std::error_code ignored;
+    if (!is_sha256(sha256)) {
+        return "'" + sha256 + "' is not the hash of a model; nothing was removed for it";
+    }
+    if (!fs::exists(fs::symlink_status(folder, ignored))) {
+        return "";
+    }
+    if (!is_real_directory(folder)) {
+        return left + "it is not a directory of this database but a link or a file";
+    }
+    try {
+        const std::string found = sha256_hex_of_pretrained(folder);
+        return found == sha256 ? "" : left + "its content has the SHA-256 " + found + ", so it was changed";
+    } catch (const std::exception& error) {
+        return left + "its content cannot be checked: " + error.what();
+    }
+}
+
 }  // namespace
 
 std::vector<RetainedModel> judge_models(SQLite::Database& database) {
     const std::set<std::int64_t> kept = kept_jobs(database);
     std::vector<RetainedModel> models;
     SQLite::Statement query(database,
-                            "SELECT m.job_id, m.folder, m.sha256, m.bytes, (SELECT v.name || ', seed ' || "
+                            "SELECT m.job_id, m.sha256, m.bytes, (SELECT v.name || ', seed ' || "
                             "(vj.seed_index + 1) FROM "
                             "variant_jobs vj JOIN variants v ON v.id = vj.variant_id WHERE vj.job_id = "
                             "m.job_id ORDER BY v.hidden, "
@@ -112,10 +150,9 @@ std::vector<RetainedModel> judge_models(SQLite::Database& database) {
     while (query.executeStep()) {
         RetainedModel model;
         model.job = query.getColumn(0).getInt64();
-        model.folder = query.getColumn(1).getString();
-        model.sha256 = query.getColumn(2).getString();
-        model.bytes = query.getColumn(3).getInt64();
-        model.title = query.getColumn(4).isNull() ? "of no study" : query.getColumn(4).getString();
+        model.sha256 = query.getColumn(1).getString();
+        model.bytes = query.getColumn(2).getInt64();
+        model.title = query.getColumn(3).isNull() ? "of no study" : query.getColumn(3).getString();
         model.kept = kept.contains(model.job);
         models.push_back(std::move(model));
     }
@@ -132,9 +169,11 @@ std::vector<UnnamedFolder> unnamed_folders(SQLite::Database& database, const fs:
     std::vector<UnnamedFolder> found;
     std::error_code error;
     for (fs::directory_iterator entry(models, error), end; !error && entry != end; entry.increment(error)) {
+        const std::string name = entry->path().filename().string();
+        const bool is_ours = (is_sha256(name) || is_unfinished(name)) && is_real_directory(entry->path());
         std::error_code ignored;
         const auto changed = fs::last_write_time(entry->path(), ignored);
-        if (!ignored && !named.contains(entry->path().filename().string()) &&
+        if (is_ours && !ignored && !named.contains(name) &&
             fs::file_time_type::clock::now() - changed >= age) {
             found.push_back({entry->path(), bytes_in(entry->path())});
         }
@@ -144,30 +183,52 @@ std::vector<UnnamedFolder> unnamed_folders(SQLite::Database& database, const fs:
     return found;
 }
 
-void remove_models(SQLite::Database& database, const std::vector<RetainedModel>& models,
-                   const std::vector<UnnamedFolder>& unnamed) {
-    std::set<fs::path> kept;
+std::vector<std::string> remove_models(SQLite::Database& database, const fs::path& directory,
+                                       const std::vector<RetainedModel>& models,
+                                       const std::vector<UnnamedFolder>& unnamed) {
+    std::vector<std::string> left;
+    std::set<std::string> kept;
+    for (const RetainedModel& model : models) {
+        if (model.kept) {
+            kept.insert(model.sha256);
+        }
+    }
     std::set<fs::path> removed;
+    std::map<std::string, std::string> flaws;  // by hash
     SQLite::Transaction transaction(database);
     for (const RetainedModel& model : models) {
         if (model.kept) {
-            kept.insert(model.folder);
-        } else {
-            SQLite::Statement remove(database, "DELETE FROM models WHERE job_id = ?");
-            remove.bind(1, model.job);
-            remove.exec();
-            removed.insert(model.folder);
+            continue;
         }
+        const fs::path folder = directory / model.sha256;
+        if (!kept.contains(model.sha256)) {  // equal models share a directory
+            if (!flaws.contains(model.sha256)) {
+                flaws[model.sha256] = flaw_of_model(folder, model.sha256);
+            }
+            if (const std::string& flaw = flaws[model.sha256]; !flaw.empty()) {
+                left.push_back("job " + std::to_string(model.job) + ": " + flaw);
+                continue;
+            }
+            removed.insert(folder);
+        }
+        SQLite::Statement remove(database, "DELETE FROM models WHERE job_id = ?");
+        remove.bind(1, model.job);
+        remove.exec();
     }
     transaction.commit();
     for (const UnnamedFolder& folder : unnamed) {
-        removed.insert(folder.folder);
-    }
-    for (const fs::path& folder : removed) {
-        if (!kept.contains(folder)) {  // equal models share a folder
-            fs::remove_all(folder);
+        const std::string name = folder.folder.filename().string();
+        const std::string flaw = is_unfinished(name) ? "" : flaw_of_model(directory / name, name);
+        if (flaw.empty()) {
+            removed.insert(directory / name);
+        } else {
+            left.push_back(flaw);
         }
     }
+    for (const fs::path& folder : removed) {
+        fs::remove_all(folder);
+    }
+    return left;
 }
 
 }  // namespace orchestrate

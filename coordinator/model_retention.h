@@ -16,7 +16,6 @@ namespace orchestrate {
 struct RetainedModel {
     std::int64_t job = 0;
     std::string title;  // "without energy, seed 2" of one of its variants
-    std::filesystem::path folder;
     std::string sha256;
     std::int64_t bytes = 0;
     bool kept = false;
@@ -25,7 +24,8 @@ struct RetainedModel {
 // In order of jobs. Reads only.
 std::vector<RetainedModel> judge_models(SQLite::Database& database);
 
-// A folder in the place of models that no job names: of an attempt that ended too early.
+// A directory in the place of models that no job names: of an attempt that ended too early. It has the name of a model,
+// or of one that was being written.
 struct UnnamedFolder {
     std::filesystem::path folder;
     std::int64_t bytes = 0;
@@ -36,9 +36,13 @@ std::vector<UnnamedFolder> unnamed_folders(SQLite::Database& database, const std
                                            std::chrono::seconds age);
 
 // Removes what is not kept from the database, then from the disk, so that the database never names what is not there;
-// what is cut off in between is an unnamed folder. The caller holds the database's lock. Throws SQLite::Exception and
+// what is cut off in between is an unnamed folder. `directory` is that of the database's own models: a model is found
+// there by its hash, and paths that the database stores are not followed. Only a real directory whose content has the hash
+// of its name is removed, or one that was being written. The caller holds the database's lock. Returns what was left as it
+// is and why, one sentence each; such models stay in the database. Throws SQLite::Exception and
 // std::filesystem::filesystem_error.
-void remove_models(SQLite::Database& database, const std::vector<RetainedModel>& models,
-                   const std::vector<UnnamedFolder>& unnamed);
+std::vector<std::string> remove_models(SQLite::Database& database, const std::filesystem::path& directory,
+                                       const std::vector<RetainedModel>& models,
+                                       const std::vector<UnnamedFolder>& unnamed);
 
 }  // namespace orchestrate

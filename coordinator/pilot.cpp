@@ -15,6 +15,7 @@
 #include "common/error.h"
 #include "common/host.h"
 #include "common/log.h"
+#include "common/process_signals.h"
 #include "coordinator/sites.h"
 
 namespace orchestrate {
@@ -39,7 +40,12 @@ class Pilot {
                options.log_folder,
                std::chrono::milliseconds(static_cast<std::int64_t>(1000 * options.heartbeat_seconds)),
                options.interface}),
-          signals_(io_, SIGTERM, SIGINT, SIGUSR1) {}
+          signals_(io_) {
+        for (const int signal : signals_not_ignored({SIGTERM, SIGINT, SIGUSR1})) {
+            signals_.add(signal);
+        }
+        ignore_harmless_signals();
+    }
 
     int run() {
         asio::co_spawn(io_, stay_connected(), asio::detached);

@@ -7,8 +7,12 @@
 
 namespace orchestrate {
 
-// Of an older schema version: a temporary copy that is brought to today's; the file stays as it is. Throws UserError if
-// there is none, or it cannot be read.
+// As it is, whatever its schema version. Where the directory cannot be written (another user's, read-only media), newest
+// transactions that are still in the log beside it are read through a temporary copy. Throws UserError if there is none, if
+// it has several names, or if it cannot be read.
+SQLite::Database open_read_only(const std::filesystem::path& path);
+
+// The same; of an older schema version: a temporary copy that is brought to today's, while the file stays as it is.
 SQLite::Database open_to_read(const std::filesystem::path& path);
 
 }  // namespace orchestrate

@@ -20,6 +20,9 @@ namespace asio = boost::asio;
 using asio::use_awaitable;
 using asio::ip::tcp;
 
+constexpr const char* kPersonAccess = "access.json";
+constexpr const char* kWorkerAccess = "worker-access.json";
+
 // Thousands of workers need as many open files; the usual soft limit is 1,024.
 void allow_many_open_files() {
     rlimit limit{};
@@ -35,6 +38,24 @@ std::optional<Access> earlier_access(const std::filesystem::path& path) {
     } catch (const UserError&) {
         return std::nullopt;
     }
+}
+
+// Removes tokens and certificate that were made for another database.
+void forget_other_database(const std::filesystem::path& folder, const std::string& database_id) {
+    const auto earlier = earlier_access(folder / kWorkerAccess);
+    if (!earlier || earlier->database_id.empty() || database_id.empty() ||
+        earlier->database_id == database_id) {
+        return;
+    }
+    for (const char* name : {kPersonAccess, kWorkerAccess, "certificate.pem", "key.pem"}) {
+        std::filesystem::remove(folder / name);
+    }
+}
+
+std::string certificate_for(const std::filesystem::path& folder, const std::string& database_id) {
+    check_private_folder(folder);
+    forget_other_database(folder, database_id);
+    return ensure_certificate(folder);
 }
 
 tcp::acceptor listen(asio::io_context& io, const asio::ip::address& address, std::uint16_t preferred_port) {
@@ -53,16 +74,21 @@ tcp::acceptor listen(asio::io_context& io, const asio::ip::address& address, std
 }  // namespace
 
 std::filesystem::path person_access_file(const std::filesystem::path& folder) {
-    return folder / "access.json";
+    return folder / kPersonAccess;
+}
+
+std::filesystem::path Server::worker_access_file() const {
+    return folder_ / kWorkerAccess;
 }
 
 Server::Server(asio::io_context& io, const std::filesystem::path& folder, bool all_addresses, Log log,
-               Handler handler, ConnectionLimits limits)
+               Handler handler, ConnectionLimits limits, ServedDatabase database)
     : io_(io),
       folder_(folder),
+      database_(std::move(database)),
       log_(std::move(log)),
       handler_(std::move(handler)),
-      certificate_fingerprint_((check_private_folder(folder), ensure_certificate(folder))),
+      certificate_fingerprint_(certificate_for(folder, database_.id)),
       tls_(make_server_tls(folder)),
       acceptor_(io),
       limits_(limits) {
@@ -81,6 +107,8 @@ Server::Server(asio::io_context& io, const std::filesystem::path& folder, bool a
     access.port = acceptor_.local_endpoint().port();
     access.certificate_fingerprint = certificate_fingerprint_;
     access.token = person_token_;
+    access.database_id = database_.id;
+    access.database = database_.place;
     write_access_file(person_access_file(folder), access);
     access.token = worker_token_;
     write_access_file(worker_access_file(), access);
@@ -160,6 +188,16 @@ asio::awaitable<void> Server::greet(tcp::socket socket) {
         (*connection)
             ->send(Refused{"the token is wrong for this database; read the access "
                            "file again"});
+        (*connection)->finish();
+        co_return;
+    }
+    if (!hello->database_id.empty() && !database_.id.empty() && hello->database_id != database_.id) {
+        log_->warn("refused a connection from {}: it looks for another database", peer);
+        (*connection)
+            ->send(
+                Refused{"this is the coordinator of the database '" + database_.place.path +
+                        "', which is not the one that the access file was written for; read the access file "
+                        "again"});
         (*connection)->finish();
         co_return;
     }

@@ -14,6 +14,7 @@
 #include <boost/asio/ssl/context.hpp>
 
 #include "common/connection.h"
+#include "common/database_place.h"
 #include "common/log.h"
 #include "coordinator/rate_limit.h"
 
@@ -26,6 +27,12 @@ struct ConnectionLimits {
     std::chrono::milliseconds stall = Connection::kStallLimit;  // who reads nothing for so long is cut off
 };
 
+// The database of a server's coordinator. An empty id: not known, and not compared.
+struct ServedDatabase {
+    std::string id;
+    DatabasePlace place;
+};
+
 class Server {
   public:
     // Serves one connection whose hello was accepted; it answers with Welcome or Refused itself.
@@ -33,15 +40,17 @@ class Server {
 
     // Makes certificate, tokens and the two access files in `folder` (kept from an earlier run, and the port
     // too if it is free) and listens: on the loopback address, or on all of this host's addresses. The port
-    // can also be fixed by a preferred one. Throws UserError if it cannot listen, or if others can enter the folder.
+    // can also be fixed by a preferred one. What is there of another database, since the folder was copied, is replaced:
+    // its workers must not take this coordinator for theirs. Throws UserError if it cannot listen, or if others can enter
+    // the folder.
     Server(boost::asio::io_context& io, const std::filesystem::path& folder, bool all_addresses, Log log,
-           Handler handler, ConnectionLimits limits = {});
+           Handler handler, ConnectionLimits limits = {}, ServedDatabase database = {});
 
     // Accepts until closed.
     boost::asio::awaitable<void> accept();
     void close();
 
-    std::filesystem::path worker_access_file() const { return folder_ / "worker-access.json"; }
+    std::filesystem::path worker_access_file() const;
 
     const std::string& certificate_fingerprint() const { return certificate_fingerprint_; }
 
@@ -51,6 +60,7 @@ class Server {
 
     boost::asio::io_context& io_;
     std::filesystem::path folder_;
+    ServedDatabase database_;
     Log log_;
     Handler handler_;
     std::string person_token_;

@@ -1,9 +1,12 @@
 #include "coordinator/store_file.h"
 
 #include <sqlite3.h>
+#include <sys/stat.h>
 
+#include "common/database_place.h"
 #include "common/error.h"
 #include "common/host.h"
+#include "coordinator/database_lock.h"
 #include "results/schema.h"
 
 namespace orchestrate {
@@ -115,6 +118,7 @@ std::optional<SQLite::Database> StoreFile::continue_copy(int pages) {
 void StoreFile::open() {
     copy_.reset();
     database_.reset();
+    log_inode_.reset();
     database_.emplace(path_.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE | SQLite::OPEN_NOMUTEX,
                       5000, options_.vfs);
     StoreDatabase& database = *database_;
@@ -135,9 +139,38 @@ void StoreFile::open() {
     database.exec("PRAGMA foreign_keys = ON");
 }
 
+void StoreFile::verify() {
+    if (options_.verify) {
+        options_.verify();
+    }
+    if (journal_mode_ != "wal" || !options_.vfs.empty()) {
+        return;
+    }
+    const std::string log = resolve_database(path_).string() + "-wal";
+    struct stat status {};
+    const bool found = stat(log.c_str(), &status) == 0;
+    if (!found && errno != ENOENT) {
+        return;  // out of reach for the moment
+    }
+    if (found && !log_inode_) {
+        log_inode_ = status.st_ino;
+    }
+    if (log_inode_ && (!found || status.st_ino != *log_inode_)) {
+        // The removed file is still open here, so that nothing of it is lost.
+        database_->tryExec("PRAGMA wal_checkpoint(FULL)");
+        throw DatabaseGone("'" + log + "', which holds the newest transactions of the database, was " +
+                           (found ? "replaced" : "removed") +
+                           " while this coordinator used it. It stops; what it has stored has been written "
+                           "into the database");
+    }
+}
+
 void StoreFile::reopen_if_doubtful() {
     if (!doubtful_ || path_.empty()) {
         return;
+    }
+    if (options_.verify) {
+        options_.verify();  // else a new, empty database would be made
     }
     try {
         open();

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -34,6 +35,9 @@ struct StoreOptions {
     std::optional<bool> network_file_system;  // nothing: it is looked at
     bool sync =
         true;  // false: what is acknowledged may be lost in a power cut; so that a test can show that it notices
+    // Called after each transaction, before its caller learns that it is on disk, and before the file is opened anew. It
+    // throws if the path no longer means the file that was opened.
+    std::function<void()> verify = {};
 };
 
 // Not thread-safe.
@@ -60,7 +64,8 @@ class StoreFile {
     std::optional<SQLite::Database> continue_copy(int pages);
 
     // Calls `work(database)` in a transaction: all of it is on disk afterwards, or nothing. Throws StoreUnavailable,
-    // SQLite::Exception for what would fail again, and what `work` throws.
+    // SQLite::Exception for what would fail again, DatabaseGone (database_lock.h) if what was written can no longer be found
+    // under the database's name, and what `work` throws.
     template <class Work>
     auto transaction(Work work) {
         return guarded([&](StoreDatabase& database) {
@@ -68,9 +73,11 @@ class StoreFile {
             if constexpr (std::is_void_v<decltype(work(database))>) {
                 work(database);
                 transaction.commit();
+                verify();
             } else {
                 auto result = work(database);
                 transaction.commit();
+                verify();
                 return result;
             }
         });
@@ -93,6 +100,8 @@ class StoreFile {
         }
     }
     void open();
+    // Throws DatabaseGone if the write-ahead log is not the one that was opened, and what options_.verify throws.
+    void verify();
     void reopen_if_doubtful();
     [[noreturn]] void fail(const SQLite::Exception& error);
 
@@ -109,6 +118,7 @@ class StoreFile {
     std::optional<StoreDatabase> database_;
     std::unique_ptr<Copy> copy_;
     std::string journal_mode_;
+    std::optional<std::uint64_t> log_inode_;  // of the write-ahead log, once it has been seen
     bool doubtful_ = false;  // after an error of the disk: what SQLite remembers of the file may not be so
 };
 

@@ -13,13 +13,16 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "common/process_signals.h"
+
 namespace orchestrate {
 namespace {
 
+// One that is blocked arrives also if it is ignored.
 sigset_t watched_signals() {
     sigset_t signals;
     sigemptyset(&signals);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    for (const int signal : signals_not_ignored({SIGINT, SIGTERM, SIGHUP})) {
         sigaddset(&signals, signal);
     }
     return signals;

@@ -20,7 +20,8 @@ std::size_t output_width();
 // Whether a file descriptor is a terminal where the cursor can be moved: not if TERM is unset, empty or "dumb".
 bool can_repaint(int descriptor);
 
-// While alive, SIGINT, SIGTERM and SIGHUP do not end the process but are told by wait(). For one thread.
+// While alive, SIGINT, SIGTERM and SIGHUP do not end the process but are told by wait(); those that were ignored before
+// still are. For one thread.
 class SignalWatch {
   public:
     SignalWatch();

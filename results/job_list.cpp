@@ -9,6 +9,7 @@
 
 #include "common/error.h"
 #include "common/nearest_name.h"
+#include "results/job_logs.h"
 #include "results/job_lookup.h"
 
 namespace orchestrate {
@@ -161,7 +162,7 @@ std::vector<AttemptDetails> attempts_of(SQLite::Database& database, std::int64_t
         attempt.seconds = optional_column<double>(query, 7);
         attempt.cause = query.getColumn(8).getString();
         attempt.message = query.getColumn(9).getString();
-        attempt.log_file = query.getColumn(10).getString();
+        attempt.log_file = present_log(database, query.getColumn(10).getString());
         attempt.resumed_attempt = optional_column<std::int64_t>(query, 11);
         attempt.resumed_step = optional_column<std::int64_t>(query, 12);
         attempts.push_back(std::move(attempt));

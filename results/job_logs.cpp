@@ -3,11 +3,26 @@
 #include <algorithm>
 #include <fstream>
 
+#include "common/database_place.h"
 #include "common/error.h"
 #include "common/host.h"
 #include "results/job_lookup.h"
 
 namespace orchestrate {
+
+std::string present_log(SQLite::Database& database, const std::string& stored) {
+    const std::filesystem::path path = stored;
+    const std::filesystem::path logs = path.parent_path();
+    const std::string& name = database.getFilename();
+    if (name.empty() || name == ":memory:" || logs.filename() != "logs" ||
+        logs.parent_path().extension() != ".d") {
+        return stored;
+    }
+    const std::filesystem::path own =
+        std::filesystem::path(resolve_database(name).string() + ".d") / "logs" / path.filename();
+    std::error_code ignored;
+    return std::filesystem::is_regular_file(own, ignored) ? own.string() : stored;
+}
 
 std::vector<AttemptLog> find_job_logs(SQLite::Database& database, const std::string& job) {
     const JobReference found = find_job(database, job);
@@ -18,7 +33,8 @@ std::vector<AttemptLog> find_job_logs(SQLite::Database& database, const std::str
     std::vector<AttemptLog> logs;
     while (query.executeStep()) {
         logs.push_back({query.getColumn(0).getInt(), query.getColumn(1).getString(),
-                        query.getColumn(2).getString(), query.getColumn(3).getString()});
+                        query.getColumn(2).getString(),
+                        present_log(database, query.getColumn(3).getString())});
     }
     if (logs.empty()) {
         throw UserError("job " + std::to_string(found.job) + " has no log yet: it is " + found.state +
@@ -45,7 +61,7 @@ LogReply read_log(SQLite::Database& database, const LogRequest& wanted) {
     reply.worker = query.getColumn(1).getString();
     reply.host = query.getColumn(2).getString();
     reply.cause = query.getColumn(3).getString();
-    reply.file = query.getColumn(4).getString();
+    reply.file = present_log(database, query.getColumn(4).getString());
     reply.over = job.state != "waiting" && job.state != "running";
     std::ifstream file(reply.file, std::ios::binary);
     if (!file) {

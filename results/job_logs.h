@@ -18,6 +18,10 @@ struct AttemptLog {
     std::filesystem::path file;  // may no longer exist
 };
 
+// Where a log is now whose path was stored when it was written: of a database that was moved or copied together with its
+// directory, in that directory.
+std::string present_log(SQLite::Database& database, const std::string& stored);
+
 // The log files of a job's attempts, newest last, never empty. `job` is what a person typed: the number of a
 // job or the first characters (4 or more) of its identity. Throws UserError if there is no such job (saying
 // which there are), if several match, or if it has no log yet.

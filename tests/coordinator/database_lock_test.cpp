@@ -17,6 +17,8 @@
 #include "common/host.h"
 #include "common/json.h"
 #include "common/temporary_folder.h"
+#include "coordinator/database_owner.h"
+#include "results/schema.h"
 
 namespace orchestrate {
 namespace {
@@ -75,9 +77,10 @@ class DatabaseLockTest : public testing::Test {
         ASSERT_EQ(utimensat(AT_FDCWD, lock().c_str(), times, 0), 0);
     }
 
-    std::string refusal(bool take_over = false) {
+    std::string refusal(bool take_over = false) { return refusal(database(), take_over); }
+    static std::string refusal(const std::filesystem::path& database, bool take_over = false) {
         try {
-            const DatabaseLock taken(database(), take_over);
+            const DatabaseLock taken(database, take_over);
         } catch (const UserError& error) {
             return error.what();
         }
@@ -146,6 +149,134 @@ TEST_F(DatabaseLockTest, WhoeverWasReplacedHearsOfItAtTheNextHeartbeat) {
     } catch (const UserError& error) {
         EXPECT_THAT(error.what(), HasSubstr("taken over by process 4711 on far-away"));
     }
+}
+
+TEST_F(DatabaseLockTest, ASymbolicLinkIsTheSameDatabase) {
+    std::filesystem::create_symlink("results.db", folder_ / "link.db");
+    in_another_process([&] { new DatabaseLock(database()); });
+    EXPECT_THAT(refusal(folder_ / "link.db"), HasSubstr("process " + std::to_string(child_)));
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "link.db.d"));
+}
+
+TEST_F(DatabaseLockTest, AHardLinkIsRefused) {
+    std::ofstream(database()).close();
+    std::filesystem::create_hard_link(database(), folder_ / "second.db");
+    EXPECT_THAT(refusal(), HasSubstr("2 names"));
+    EXPECT_THAT(refusal(folder_ / "second.db"), HasSubstr("2 names"));
+}
+
+// As a bind mount of the file alone shows it: the directory beside it is another one.
+TEST_F(DatabaseLockTest, TheFileItselfIsLocked) {
+    in_another_process([&] { new DatabaseLock(database()); });
+    std::filesystem::rename(database(), folder_ / "other.db");
+    EXPECT_THAT(refusal(folder_ / "other.db"), HasSubstr("in use"));
+}
+
+class WatchedDatabaseTest : public DatabaseLockTest {
+  protected:
+    WatchedDatabaseTest() {
+        SQLite::Database database(this->database().string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+        prepare_schema(database);
+    }
+
+    // What is said now, and again when a truncation has lasted.
+    static std::string flaw(DatabaseLock& held) {
+        const auto now = std::chrono::steady_clock::now();
+        try {
+            held.verify(now);
+            held.verify(now + DatabaseLock::kTruncationGrace);
+        } catch (const DatabaseGone& error) {
+            return error.what();
+        }
+        return "none";
+    }
+};
+
+TEST_F(WatchedDatabaseTest, ADatabaseThatIsLeftAloneIsInOrder) {
+    DatabaseLock held(database());
+    EXPECT_EQ(flaw(held), "none");
+}
+
+TEST_F(WatchedDatabaseTest, OneThatIsRemovedIsNoticed) {
+    DatabaseLock held(database());
+    std::filesystem::remove(database());
+    EXPECT_THAT(flaw(held), HasSubstr("removed or moved"));
+}
+
+TEST_F(WatchedDatabaseTest, OneThatIsReplacedIsNoticed) {
+    DatabaseLock held(database());
+    std::filesystem::copy_file(database(), folder_ / "copy.db");
+    std::filesystem::rename(folder_ / "copy.db", database());
+    EXPECT_THAT(flaw(held), HasSubstr("replaced"));
+}
+
+TEST_F(WatchedDatabaseTest, ARemovedDirectoryIsNoticed) {
+    DatabaseLock held(database());
+    std::filesystem::remove_all(folder_ / "results.db.d");
+    EXPECT_THAT(flaw(held), HasSubstr("results.db.d' was removed"));
+}
+
+TEST_F(WatchedDatabaseTest, ATruncatedFileIsNoticedUnlessItIsWholeAgainSoon) {
+    DatabaseLock held(database());
+    const auto size = std::filesystem::file_size(database());
+    const auto now = std::chrono::steady_clock::now();
+    std::filesystem::resize_file(database(), size - 4096);
+    EXPECT_NO_THROW(held.verify(now));
+    std::filesystem::resize_file(database(), size);
+    EXPECT_NO_THROW(held.verify(now + DatabaseLock::kTruncationGrace));
+    std::filesystem::resize_file(database(), 0);
+    EXPECT_THAT(flaw(held), HasSubstr("truncated"));
+}
+
+TEST_F(WatchedDatabaseTest, AnOwnerOnAnotherHostIsKnownFromTheDatabaseItself) {
+    const auto claim_as_another_host = [&](const std::string& heartbeat) {
+        SQLite::Database database(this->database().string(), SQLite::OPEN_READWRITE);
+        claim_database(database, place_of(this->database()), heartbeat);
+        database.exec("UPDATE database_owner SET host = 'far-away', process_id = 4711");
+    };
+    claim_as_another_host("2000-01-01T00:00:00.000Z");
+    EXPECT_THAT(refusal(), AllOf(HasSubstr("process 4711 on far-away"), HasSubstr("--take-over")));
+    EXPECT_EQ(refusal(true), "taken");
+    claim_as_another_host("2999-01-01T00:00:00.000Z");
+    EXPECT_THAT(refusal(true), AllOf(HasSubstr("process 4711 on far-away"), Not(HasSubstr("--take-over"))));
+    // A copy has nobody.
+    std::filesystem::copy_file(database(), folder_ / "copy.db");
+    EXPECT_EQ(refusal(folder_ / "copy.db"), "taken");
+}
+
+class StateDirectoryTest : public DatabaseLockTest {
+  protected:
+    StateDirectoryTest() { std::filesystem::create_directory(directory_); }
+    const std::filesystem::path directory_ = folder_ / "results.db.d";
+};
+
+TEST_F(StateDirectoryTest, OneThatOthersCanWriteToIsRefusedWithTheFix) {
+    chmod(directory_.c_str(), 0770);
+    EXPECT_THAT(refusal(), HasSubstr("chmod 700 '" + directory_.string() + "'"));
+    chmod(directory_.c_str(), 0700);
+    EXPECT_EQ(refusal(), "taken");
+}
+
+TEST_F(StateDirectoryTest, OneOfAnotherUserIsRefusedWithTheFix) {
+    constexpr uid_t kOther = 54321;
+    if (chown(directory_.c_str(), kOther, static_cast<gid_t>(-1)) != 0) {
+        GTEST_SKIP() << "needs root";
+    }
+    EXPECT_THAT(refusal(), AllOf(HasSubstr("user number 54321"), HasSubstr("chown")));
+    EXPECT_FALSE(std::filesystem::exists(database()));
+    // root may use what belongs to one other user as a whole.
+    std::ofstream(database()).close();
+    ASSERT_EQ(chown(database().c_str(), kOther, static_cast<gid_t>(-1)), 0);
+    EXPECT_EQ(refusal(), "taken");
+}
+
+TEST_F(StateDirectoryTest, LinksAreRefused) {
+    std::filesystem::create_directory(folder_ / "elsewhere");
+    std::filesystem::create_directory_symlink(folder_ / "elsewhere", directory_ / "checkpoints");
+    EXPECT_THAT(refusal(), HasSubstr("checkpoints' is a symbolic link"));
+    std::filesystem::remove_all(directory_);
+    std::filesystem::create_directory_symlink(folder_ / "elsewhere", directory_);
+    EXPECT_THAT(refusal(), HasSubstr("results.db.d' is a symbolic link"));
 }
 
 TEST_F(DatabaseLockTest, HeartbeatsMakeTheLockYoung) {

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "common/pretrained_config.h"
 #include "common/temporary_folder.h"
 #include "tests/results/filled_database.h"
 
@@ -49,9 +50,23 @@ class ModelRetentionTest : public testing::Test {
             "'validation', 1, 0, 0, 0, ?, 0, 0, 0, 0, 1)",
             job, macro_f1);
         filled_.insert("models VALUES (?, ?, ?, 100, '')", job, (folder_ / sha256).string(), sha256);
-        fs::create_directories(folder_ / sha256);
-        std::ofstream(folder_ / sha256 / "model.safetensors") << std::string(100, 'x');
         return job;
+    }
+
+    // Writes a model below `directory` under its hash, which is returned.
+    static std::string write_model(const fs::path& directory, const std::string& content) {
+        const fs::path unnamed = directory / "unnamed";
+        fs::create_directories(unnamed);
+        std::ofstream(unnamed / "config.json") << "{}";
+        std::ofstream(unnamed / "model.safetensors") << content;
+        const std::string sha256 = sha256_hex_of_pretrained(unnamed);
+        fs::rename(unnamed, directory / sha256);
+        return sha256;
+    }
+    std::string write_model(const std::string& content) { return write_model(folder_, content); }
+
+    std::vector<std::string> remove_all_that_is_not_kept() {
+        return remove_models(filled_.database(), folder_, judge_models(filled_.database()), {});
     }
 
     void execute(const std::string& sql) { filled_.database().exec(sql); }
@@ -113,21 +128,60 @@ TEST_F(ModelRetentionTest, AStudyThatKeepsAllKeepsWhatAnotherWouldNot) {
     EXPECT_THAT(kept(), IsEmpty());
 }
 
-TEST_F(ModelRetentionTest, RemovesFoldersThatNoKeptModelShares) {
+TEST_F(ModelRetentionTest, RemovesDirectoriesThatNoKeptModelShares) {
     const auto stage = filled_.add_stage(add_study("a", "best", 0), 0, "ablation");
-    add_job(stage, 0, 0.1, "a", true);
-    add_job(stage, 1, 0.5, "a");  // the same bits
-    add_job(stage, 2, 0.5, "c");
-    fs::create_directories(folder_ / "old");
-    std::ofstream(folder_ / "old" / "file") << "abc";
-    fs::create_directories(folder_ / "young");
-    fs::last_write_time(folder_ / "old", fs::file_time_type::clock::now() - std::chrono::hours(25));
-    const auto unnamed = unnamed_folders(filled_.database(), folder_, std::chrono::hours(24));
-    ASSERT_EQ(unnamed.size(), 1U);
-    EXPECT_EQ(unnamed[0].bytes, 3);
-    remove_models(filled_.database(), judge_models(filled_.database()), unnamed);
-    EXPECT_THAT(folders(), UnorderedElementsAre("a", "young"));
+    const std::string shared = write_model("same bits");
+    add_job(stage, 0, 0.1, shared, true);
+    add_job(stage, 1, 0.5, shared);
+    add_job(stage, 2, 0.5, write_model("other bits"));
+    EXPECT_THAT(remove_all_that_is_not_kept(), IsEmpty());
+    EXPECT_THAT(folders(), ElementsAre(shared));
     EXPECT_EQ(judge_models(filled_.database()).size(), 1U);
+}
+
+TEST_F(ModelRetentionTest, RemovesWhatNoJobNamesIfItIsOldAndOurs) {
+    const std::string model = write_model("bits");
+    const std::string young = write_model("young");
+    for (const char* name : {"writing-host-7.part", "receiving-job-1-attempt-1.part", "my notes"}) {
+        fs::create_directories(folder_ / name);
+    }
+    fs::create_directories(folder_ / std::string(64, 'a'));  // the content is another one
+    for (const auto& name : folders()) {
+        if (name != young) {
+            fs::last_write_time(folder_ / name, fs::file_time_type::clock::now() - std::chrono::hours(25));
+        }
+    }
+    const auto unnamed = unnamed_folders(filled_.database(), folder_, std::chrono::hours(24));
+    EXPECT_EQ(unnamed.size(), 4U);
+    EXPECT_THAT(remove_models(filled_.database(), folder_, {}, unnamed),
+                ElementsAre(testing::HasSubstr(std::string(64, 'a'))));
+    EXPECT_THAT(folders(), UnorderedElementsAre(young, "my notes", std::string(64, 'a')));
+}
+
+TEST_F(ModelRetentionTest, APathInTheDatabaseIsNotFollowed) {
+    const auto stage = filled_.add_stage(add_study("a", "none", 0), 0, "ablation");
+    const std::string original = write_model(folder_ / "original", "bits");
+    add_job(stage, 0, 0.1, original);
+    execute("UPDATE models SET folder = '" + (folder_ / "original" / original).string() + "'");
+    EXPECT_THAT(remove_all_that_is_not_kept(), IsEmpty());
+    EXPECT_TRUE(fs::exists(folder_ / "original" / original));
+    EXPECT_THAT(judge_models(filled_.database()), IsEmpty());
+}
+
+TEST_F(ModelRetentionTest, WhatIsNotThatModelIsLeftWithAWord) {
+    const auto stage = filled_.add_stage(add_study("a", "none", 0), 0, "ablation");
+    const std::string changed = write_model("bits");
+    std::ofstream(folder_ / changed / "model.safetensors") << "tuned by hand";
+    const std::string linked = write_model(folder_ / "original", "more bits");
+    fs::create_directory_symlink(folder_ / "original" / linked, folder_ / linked);
+    add_job(stage, 0, 0.1, changed);
+    add_job(stage, 1, 0.1, linked);
+    add_job(stage, 2, 0.1, "../original");
+    add_job(stage, 3, 0.1, "");
+    EXPECT_EQ(remove_all_that_is_not_kept().size(), 4U);
+    EXPECT_THAT(folders(), UnorderedElementsAre(changed, linked, "original"));
+    EXPECT_TRUE(fs::exists(folder_ / "original" / linked / "config.json"));
+    EXPECT_EQ(judge_models(filled_.database()).size(), 4U);
 }
 
 }  // namespace

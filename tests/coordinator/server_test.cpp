@@ -27,7 +27,7 @@ class ServerTest : public testing::Test {
   protected:
     ServerTest() { start(); }
 
-    void start(const ConnectionLimits& limits = {}) {
+    void start(const ConnectionLimits& limits = {}, const ServedDatabase& database = {}) {
         const auto log =
             std::make_shared<spdlog::logger>("null", std::make_shared<spdlog::sinks::null_sink_mt>());
         server_.emplace(
@@ -46,8 +46,15 @@ class ServerTest : public testing::Test {
                     co_return;
                 }
             },
-            limits);
+            limits, database);
         asio::co_spawn(io_, server_->accept(), asio::detached);
+    }
+
+    void restart_for(const ServedDatabase& database) {
+        server_->close();
+        io_.restart();
+        io_.poll();
+        start({}, database);
     }
 
     // Connects with an access, sends one message and returns what comes back; throws what the client throws.
@@ -339,6 +346,33 @@ TEST_F(ServerTest, AccessStaysTheSameAfterARestart) {
     EXPECT_EQ(before.token, after.token);
     EXPECT_EQ(before.port, after.port);
     EXPECT_EQ(before.certificate_fingerprint, after.certificate_fingerprint);
+}
+
+TEST_F(ServerTest, AccessFilesSayWhichDatabaseTheyAreFor) {
+    restart_for({"one", {"here", "/a/r.db", 7, 42}});
+    for (const Access& access : {person(), worker()}) {
+        EXPECT_EQ(access.database_id, "one");
+        EXPECT_EQ(access.database, (DatabasePlace{"here", "/a/r.db", 7, 42}));
+    }
+    EXPECT_EQ(refusal(person(), hello_as(Role::person)), "accepted");
+    Access other = worker();
+    other.database_id = "another";
+    EXPECT_THAT(refusal(other, hello_as(Role::worker)), HasSubstr("/a/r.db"));
+    other.database_id.clear();  // of an older release
+    EXPECT_EQ(refusal(other, hello_as(Role::worker)), "accepted");
+}
+
+TEST_F(ServerTest, KeysOfAnotherDatabaseAreNotTakenOver) {
+    restart_for({"one", {}});
+    const Access before = worker();
+    const Access person_before = person();
+    restart_for({"one", {}});
+    EXPECT_EQ(worker().token, before.token);
+    EXPECT_EQ(worker().certificate_fingerprint, before.certificate_fingerprint);
+    restart_for({"copy", {}});
+    EXPECT_NE(worker().token, before.token);
+    EXPECT_NE(person().token, person_before.token);
+    EXPECT_NE(worker().certificate_fingerprint, before.certificate_fingerprint);
 }
 
 TEST_F(ServerTest, SecretsAreForTheirOwnerOnly) {

@@ -1,6 +1,7 @@
 #include "worker/agent/agent.h"
 
 #include <algorithm>
+#include <csignal>
 #include <deque>
 #include <filesystem>
 #include <optional>
@@ -22,6 +23,7 @@
 #include "common/connection.h"
 #include "common/error.h"
 #include "common/host.h"
+#include "common/process_signals.h"
 #include "common/worker_exit.h"
 #include "worker/agent/remote_storage.h"
 #include "worker/agent/unacknowledged_results.h"
@@ -39,9 +41,11 @@ constexpr int kLeaseCapacity = 65;
 class Agent {
   public:
     Agent(const AgentOptions& options, std::unique_ptr<Collective> collective)
-        : options_(options),
-          ranks_(std::max(options.slots, collective->size())),
-          signals_(io_, SIGTERM, SIGINT, SIGUSR1) {
+        : options_(options), ranks_(std::max(options.slots, collective->size())), signals_(io_) {
+        for (const int signal : signals_not_ignored({SIGTERM, SIGINT, SIGHUP, SIGUSR1})) {
+            signals_.add(signal);
+        }
+        ignore_harmless_signals();
         runner_.emplace(options.runner, std::move(collective), [this](const Message& message) {
             keep_result(message);
             asio::post(io_, [this, message] {

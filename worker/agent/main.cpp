@@ -8,6 +8,7 @@
 #include "common/error.h"
 #include "common/help_formatter.h"
 #include "common/host.h"
+#include "common/process_signals.h"
 #include "common/worker_exit.h"
 #include "worker/agent/agent.h"
 #include "worker/agent/shared_parts.h"
@@ -71,9 +72,7 @@ int serve(const ServeOptions& given) {
         return exit_code;
     }
     // Rank 0 decides when to end; a signal sent to all ranks must not break it off in the middle of a step.
-    std::signal(SIGTERM, SIG_IGN);
-    std::signal(SIGINT, SIG_IGN);
-    std::signal(SIGUSR1, SIG_IGN);
+    ignore_harmless_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1});
     try {
         follow_rank_0(options.runner, *collective);
     } catch (const std::exception& error) {
