@@ -56,7 +56,8 @@ bool is_fault_of_a_change(const std::exception& error) {
     if (const auto* sqlite = dynamic_cast<const SQLite::Exception*>(&error)) {
         return is_refused_by_the_tables(*sqlite);
     }
-    return dynamic_cast<const StoreUnavailable*>(&error) == nullptr;
+    return dynamic_cast<const StoreUnavailable*>(&error) == nullptr &&
+           dynamic_cast<const DatabaseGone*>(&error) == nullptr;
 }
 
 StoreFile::StoreFile(std::filesystem::path path, StoreOptions options)
