@@ -133,8 +133,10 @@ class Rehearsal {
         row_ = store_.begin_study(study_, old_failures_);
         StudyRun run(std::move(without_ensembles), row_, old_failures_, store_, dispatcher_, world_,
                      world_.now());
-        run.advance();
-        dispatcher_.commit();
+        do {
+            run.advance();
+            dispatcher_.commit();
+        } while (run.writing());  // a stage of many jobs is begun in slices
         if (run.failure()) {
             std::rethrow_exception(run.failure());
         }
