@@ -239,7 +239,6 @@ asio::awaitable<void> Coordinator::drive() {
             if (!writing) {
                 open_server(options_.reachable);
             }
-            open_server(options_.reachable);
         } catch (const StoreUnavailable& error) {
             dispatcher_.pause(error.what());
             advanced = false;

@@ -71,7 +71,7 @@ void Dispatcher::add_jobs(const std::vector<StoredJob>& jobs, int priority, std:
     jobs_.reserve(jobs_.size() + jobs.size());
     for (const auto& stored : jobs) {
         Job& job = jobs_[stored.id];
-        const bool changed = job.stored.state != stored.state;
+        const bool changed = !job.stored.title.empty() && job.stored.state != stored.state;
         job.stored = stored;
         job.priority = priority;
         job.study = study;

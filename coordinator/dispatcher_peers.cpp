@@ -243,7 +243,7 @@ void Dispatcher::cut_off(const std::string& name, const std::string& why) {
         found->second.running.reset();
     }
     found->second.farewell = "it was cut off: " + why;
-    stop_worker_now(name);
+    kill_worker(name);
     lose_worker(name, {});
 }
 

@@ -50,7 +50,7 @@ std::vector<StoredJob> JobStore::sync_stage(std::int64_t study, int position, co
                                             const std::vector<Variant>& variants, const JobPaths& paths,
                                             OldFailures old_failures,
                                             const std::set<std::int64_t>& failed_meanwhile) {
-    StageWriter writer(study, position, stage, variants, paths, {old_failures, failed_meanwhile});
+    StageWriter writer(study, position, stage, variants, paths, {old_failures, &failed_meanwhile});
     std::vector<StoredJob> jobs;
     while (!writer.is_done()) {
         auto slice = write_slice(writer, std::numeric_limits<std::size_t>::max());

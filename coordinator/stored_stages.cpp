@@ -58,7 +58,8 @@ StoredJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
     const auto state = enum_from_name<JobState>(known->getColumn(1).getString()).value();
     const bool cancelled_by_person = known->getColumn(5).getInt() != 0;
     const bool stays =
-        failed_before.old_failures == OldFailures::keep || failed_before.failed_meanwhile.contains(job.id);
+        failed_before.old_failures == OldFailures::keep ||
+        (failed_before.failed_meanwhile != nullptr && failed_before.failed_meanwhile->contains(job.id));
     if (stays && is_over_without_result(state) && (state != JobState::cancelled || cancelled_by_person)) {
         job.state = state;
         job.failures = known->getColumn(2).getInt();

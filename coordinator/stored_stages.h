@@ -25,8 +25,11 @@ std::vector<std::int64_t> cancel_unnamed_jobs(StoreDatabase& database, const std
 
 // What becomes of known jobs that have ended without a result.
 struct FailedBefore {
-    OldFailures old_failures = OldFailures::ask_again;
-    const std::set<std::int64_t>& failed_meanwhile;  // these stay as they are
+    FailedBefore(OldFailures old, const std::set<std::int64_t>* meanwhile = nullptr)
+        : old_failures(old), failed_meanwhile(meanwhile) {}
+    OldFailures old_failures;
+    const std::set<std::int64_t>*
+        failed_meanwhile;  // these stay as they are; may grow between slices; null: none
 };
 
 // JobStore::sync_stage, in slices: a transaction each. Between them the variants that are not written yet are hidden; who

@@ -51,11 +51,12 @@ void StudyRun::advance() {
         } catch (...) {
             fail(std::current_exception());
         }
-        if (outcome_) {
-            writer_.reset();
-            to_schedule_ = {};
+        if (!outcome_) {
+            return;
         }
-        if (outcome_ && !written_) {
+        writer_.reset();
+        to_schedule_ = {};
+        if (!written_) {
             store_.set_study_state(row_, *outcome_);
             written_ = true;
         }
@@ -72,11 +73,8 @@ void StudyRun::go_through_stages() {
     while (!outcome_) {
         if (!stage_begun_) {
             const Begin begun = begin_stage();
-            if (begun == Begin::later) {
-                changed_ = true;  // it is to be called again
-                return;
-            }
-            if (begun == Begin::ended) {
+            changed_ = changed_ || begun == Begin::later;
+            if (begun != Begin::done) {
                 return;
             }
         }
@@ -136,7 +134,8 @@ StudyRun::Begin StudyRun::prepare_stage() {
     dispatcher_.set_expected_duration(
         row_, std::chrono::milliseconds(std::llround(study_.expected_job_minutes * 60'000)));
     writer_ = std::make_unique<StageWriter>(row_, static_cast<int>(stage_), stage, variants, study_.paths,
-                                            FailedBefore{old_failures_, failed_meanwhile_});
+                                            FailedBefore{old_failures_, &failed_meanwhile_});
+    beginning_was_told_ = false;
     return Begin::later;
 }
 
@@ -182,11 +181,13 @@ void StudyRun::all_are_written() {
         halving_.emplace(stage, variants, row_, store_, dispatcher_);
         promote();
     }
-    const std::int64_t already_done = stage_jobs().in(JobState::succeeded);
-    notes_.push_back(fmt::format("{}: {} variants, {} jobs{}", stage.name, variants.size(),
-                                 to_schedule_.size(),
-                                 already_done > 0 ? fmt::format(", {} already done", already_done) : ""));
-    tell_notes();
+    if (!std::exchange(beginning_was_told_, true)) {
+        const std::int64_t already_done = stage_jobs().in(JobState::succeeded);
+        notes_.push_back(fmt::format("{}: {} variants, {} jobs{}", stage.name, variants.size(),
+                                     to_schedule_.size(),
+                                     already_done > 0 ? fmt::format(", {} already done", already_done) : ""));
+        tell_notes();
+    }
     if (stage_jobs().unfinished() > 0) {
         host_.need_workers(study_);
     }

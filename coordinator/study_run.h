@@ -123,7 +123,8 @@ class StudyRun final : private JobObserver {
     std::size_t scheduled_ = 0;            // so many of them
     std::int64_t jobs_expected_ = 0;
     bool stage_begun_ = false;
-    bool changed_ = true;  // since advance() looked
+    bool beginning_was_told_ = false;
+    bool changed_ = true;  // since advance() looked, or it has more to do
     bool paused_ = false;
     std::string stage_name_;
     std::optional<SearchHalving> halving_;  // of a stage that promotes
