@@ -303,7 +303,7 @@ struct JobResources {
     bool save_model = false;           // the trained weights are kept
     // The attempt ends after that epoch with a checkpoint, as a part of the whole training (Cause::paused); 0: at the end.
     std::int64_t pause_after_epoch = 0;
-    std::vector<std::string> metrics = {};  // of the test part, that a command must report
+    std::vector<std::string> metrics = {};  // that a command must report, as "test accuracy"
     bool operator==(const JobResources&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(JobResources, (),

@@ -23,12 +23,11 @@ std::optional<Refusal> validate_kind(const char* what, bool of_command, const Jo
 std::optional<Refusal> validate_metrics(const std::vector<NamedMetric>& named, const JobFacts& facts) {
     for (const auto& wanted : facts.metrics) {
         const bool found = std::any_of(named.begin(), named.end(), [&](const NamedMetric& metric) {
-            return metric.part == "test" && metric.name == wanted;
+            return metric.part + " " + metric.name == wanted;
         });
         if (!found) {
-            return Refusal{
-                "result.named",
-                fmt::format("has no metric '{}' of the test part, which the study declares", wanted)};
+            return Refusal{"result.named",
+                           fmt::format("does not hold '{}', which the study declares", wanted)};
         }
     }
     return std::nullopt;

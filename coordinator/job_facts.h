@@ -16,7 +16,7 @@ struct JobFacts {
     std::int64_t epochs = 0;           // of a training
     std::int64_t ranks = 0;            // of the current attempt's worker; 0: not known
     std::string data_sha256;           // of a training's data
-    std::vector<std::string> metrics;  // of the test part, that a command must report
+    std::vector<std::string> metrics;  // as JobResources::metrics
 };
 
 // Of a job that exists. Throws SQLite::Exception.

@@ -74,7 +74,7 @@ class PeersWorld final : public Surroundings {
         Variant command = variant_of("command", JobConfig{}.model.head_width, seeds);
         command.config.command.emplace();
         command.config.command->run = {"true"};
-        command.resources.metrics = {"v"};
+        command.resources.metrics = {"test v"};
         Stage stage;
         stage.name = "ablation";
         jobs_ = store_.sync_stage(row, 0, stage, {variant_of("training", 8, seeds), command}, {});
