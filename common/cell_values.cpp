@@ -153,7 +153,8 @@ bool is_number_with_unit(std::string_view text) {
         --end;
     }
     const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
-    const bool has_name = std::any_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(begin), is_letter);
+    const bool has_name =
+        std::any_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(begin), is_letter);
     if (has_name || begin + (text.size() - end) == 0 || text.size() - end > kLongestUnit) {
         return false;
     }
