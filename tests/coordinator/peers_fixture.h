@@ -47,6 +47,7 @@ class IdleSite final : public Site {
     }
     std::vector<SiteWorkerExit> take_exits() override { return {}; }
     bool has_processes() const override { return false; }
+    std::chrono::seconds start_limit() const override { return std::chrono::seconds(120); }
 
   private:
     std::vector<std::string>& events_;
