@@ -1,6 +1,5 @@
 #include "coordinator/database_owner.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
@@ -104,8 +103,8 @@ std::optional<std::chrono::seconds> silence_of(const DatabaseOwner& owner,
     }
     time.tm_year -= 1900;
     time.tm_mon -= 1;
-    const auto beat = std::chrono::system_clock::from_time_t(timegm(&time));
-    return std::max(std::chrono::seconds(0), std::chrono::floor<std::chrono::seconds>(now - beat));
+    const std::chrono::sys_seconds beat{std::chrono::seconds(timegm(&time))};
+    return std::chrono::abs(std::chrono::floor<std::chrono::seconds>(now) - beat);
 }
 
 DatabaseClaim claim_database(SQLite::Database& database, const DatabasePlace& here, const std::string& now) {

@@ -31,7 +31,8 @@ std::optional<DatabaseIdentity> read_identity(SQLite::Database& database);
 // Nothing if no coordinator has it, or the last one has ended in order.
 std::optional<DatabaseOwner> read_owner(SQLite::Database& database);
 
-// How long ago the owner's last heartbeat was by this host's clock, at least 0; nothing if it cannot be read.
+// How far from `now`, by this host's clock, the owner's last heartbeat is; nothing if it cannot be read. One from the future
+// counts as one as long ago, since a clock that was wrong must not keep a database for ever.
 std::optional<std::chrono::seconds> silence_of(const DatabaseOwner& owner,
                                                std::chrono::system_clock::time_point now);
 

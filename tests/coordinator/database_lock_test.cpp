@@ -17,6 +17,7 @@
 #include "common/host.h"
 #include "common/json.h"
 #include "common/temporary_folder.h"
+#include "common/time_text.h"
 #include "coordinator/database_owner.h"
 #include "results/schema.h"
 
@@ -238,6 +239,8 @@ TEST_F(WatchedDatabaseTest, AnOwnerOnAnotherHostIsKnownFromTheDatabaseItself) {
     EXPECT_THAT(refusal(), AllOf(HasSubstr("process 4711 on far-away"), HasSubstr("--take-over")));
     EXPECT_EQ(refusal(true), "taken");
     claim_as_another_host("2999-01-01T00:00:00.000Z");
+    EXPECT_THAT(refusal(), HasSubstr("--take-over")) << "its clock was wrong";
+    claim_as_another_host(utc_now_text());
     EXPECT_THAT(refusal(true), AllOf(HasSubstr("process 4711 on far-away"), Not(HasSubstr("--take-over"))));
     // A copy has nobody.
     std::filesystem::copy_file(database(), folder_ / "copy.db");

@@ -159,13 +159,13 @@ class IdentityTest(ProgramTest):
         self.lose(lambda: (self.home / "results.db.d").rename(self.home / "aside"), "results.db.d' was re")
 
     def test_a_removed_log_of_transactions_ends_the_run_and_loses_nothing(self):
-        # Noticed at the next commit: when a job ends.
+        # Noticed at the next commit: when a job ends, or at the next heartbeat.
         with self.running() as run:
             self.wait_for_results()
             (self.home / "results.db-wal").unlink()
             output = self.finish(run, expect=2)
             self.assertIn("results.db-wal", output)
-        self.assertEqual(self.count(self.home / "results.db", "succeeded"), 3)
+        self.assertGreaterEqual(self.count(self.home / "results.db", "succeeded"), 2)  # what had been stored
 
     def test_a_backup_during_a_run_is_whole(self):
         backup = self.folder / "backup.db"
