@@ -51,8 +51,8 @@ TEST_F(HostileWorkersTest, AResultThatIsRefusedEndsItsOwnAttemptInWords) {
     const BadEnd cases[] = {
         {"total_seconds is nan", [](AttemptEnded& ended) { ended.result->total_seconds = kNan; }},
         {"part is 'xyz'", [](AttemptEnded& ended) { ended.result->named[0].part = "xyz"; }},
-        {"has no metric 'v'", [](AttemptEnded& ended) { ended.result->named.clear(); }},
-        {"has no metric 'v'", [](AttemptEnded& ended) { ended.result->named[0].part = "validation"; }},
+        {"does not hold 'test v'", [](AttemptEnded& ended) { ended.result->named.clear(); }},
+        {"does not hold 'test v'", [](AttemptEnded& ended) { ended.result->named[0].part = "validation"; }},
         {"is of a training, the job is a command",
          [](AttemptEnded& ended) { ended.result->of_command = false; }},
         {"ranks is 3", [](AttemptEnded& ended) { ended.result->ranks = 3; }},
