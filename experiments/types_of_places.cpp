@@ -41,7 +41,8 @@ bool has_open_types(const Value& value) {
         return value.typing != Typing::fixed || std::any_of(list->begin(), list->end(), has_open_types);
     }
     if (const auto* table = value.as_table()) {
-        return std::any_of(table->entries.begin(), table->entries.end(),
+        return value.typing != Typing::fixed ||
+               std::any_of(table->entries.begin(), table->entries.end(),
                            [](const ValueEntry& entry) { return has_open_types(entry.value); });
     }
     return value.typing != Typing::fixed;
@@ -208,7 +209,7 @@ class ParameterTypes {
 
     static void fix_section(Value& value, const Value& example) {
         auto* table = std::get_if<ValueTable>(&value.data);
-        if (!table) {
+        if (!table || (value.typing != Typing::fixed && !example.as_table())) {
             fix_values(value, example, example.as_list() != nullptr);
             return;
         }

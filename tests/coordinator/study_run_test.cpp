@@ -240,7 +240,9 @@ TEST_F(StudyRunTest, WhatEndsDuringRecoveryIsSeen) {
     EXPECT_EQ(run_->stage_name(), "search");
     EXPECT_FALSE(run_->may_go_on());
     for (const auto& attempt : attempts) {
-        dispatcher_.accept_leftover(success_of(attempt));
+        AttemptEnded ended = success_of(attempt);
+        ended.job_identity = job_identity(store_.terms(attempt.job).config);
+        ASSERT_TRUE(dispatcher_.accept_leftover(ended));
     }
     EXPECT_TRUE(run_->may_go_on());
     run_->advance();

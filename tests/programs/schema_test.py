@@ -29,6 +29,7 @@ CHECKS = {
     "exclusiveMaximum": lambda value, bound: not TYPES["number"](value) or value < bound,
     "pattern": lambda value, pattern: not isinstance(value, str) or re.search(pattern, value) is not None,
     "minLength": lambda value, length: not isinstance(value, str) or len(value) >= length,
+    "maxLength": lambda value, length: not isinstance(value, str) or len(value) <= length,
     "minItems": lambda value, count: not isinstance(value, list) or len(value) >= count,
     "maxItems": lambda value, count: not isinstance(value, list) or len(value) <= count,
     "minProperties": lambda value, count: not isinstance(value, dict) or len(value) >= count,
