@@ -139,7 +139,7 @@ void Coordinator::settle() {
         return;
     }
     // While paused a commit is tried even if nothing waits: it may have been a read that failed.
-    if ((store_.pending_changes() > 0 || dispatcher_.paused()) && !commit_is_due_) {
+    if ((dispatcher_.needs_commit() || dispatcher_.paused()) && !commit_is_due_) {
         commit_is_due_ = true;
         if (!dispatcher_.paused() && last_group_ < kCrowd) {
             asio::post(io_, [this] {

@@ -339,7 +339,7 @@ void Dispatcher::on_ended(Worker& worker, const AttemptEnded& reported) {
         short_jobs_.took(worker.record.ranks, now - worker.began_at);
         scheduler_.set_ahead(worker.record.ranks, short_jobs_.ahead(worker.record.ranks));
     }
-    const AttemptEnded seen = as_seen_at_its_site(ended, name);
+    const AttemptEnded seen = as_seen_here(ended, worker);
     const bool in_trouble = is_trouble_of_the_machine(worker, seen);
     const bool current = end_attempt(seen, name, ran);
     send(worker, Acknowledged{ended.attempt, !current});
@@ -370,16 +370,20 @@ void Dispatcher::on_epoch(Worker& worker, const AttemptEpoch& epoch) {
     });
 }
 
-// A crash that rank 0 reports after its pilot was told to end is the end of its other ranks.
-AttemptEnded Dispatcher::as_seen_at_its_site(AttemptEnded ended, const std::string& worker) {
-    const auto leaving = leaving_sites_.find(site_of(worker));
+// What a worker reports of an end that was caused from outside: a crash that rank 0 reports after its pilot was told to end is
+// the end of its other ranks; a worker that is killed reports `preempted` if it can, whatever it is killed for.
+AttemptEnded Dispatcher::as_seen_here(AttemptEnded ended, const Worker& worker) {
+    LossEvidence evidence;
+    const auto leaving = leaving_sites_.find(site_of(worker.record.name));
     if (ended.cause == Cause::worker_crashed && leaving != leaving_sites_.end()) {
-        LossEvidence evidence;
         evidence.site_leaves = leaving->second;
         evidence.allocation_state = surroundings_.allocation_state(leaving->first);
-        const auto [cause, why] = settle_cause(evidence);
-        ended.cause = cause;
+        ended.cause = settle_cause(evidence).cause;
         ended.message += ", after its pilot was told to end (" + leaving->second + ")";
+    } else if (ended.cause == Cause::preempted && worker.condemned && worker.running == ended.attempt) {
+        const auto [cause, why] = settle_cause(*worker.condemned);
+        ended.cause = cause;
+        ended.message = "worker " + worker.record.name + " " + why;
     }
     return ended;
 }

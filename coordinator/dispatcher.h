@@ -190,6 +190,9 @@ class Dispatcher {
     // Writes what events have changed, then lets out what waited for that. False if the store is unavailable: then
     // nothing is dispatched until a later call succeeds.
     bool commit();
+    // Whether commit() has something to do: changes to write, or messages and notes whose changes were written by another call
+    // of the store.
+    bool needs_commit() const { return store_.pending_changes() > 0 || !held_.empty(); }
     // The store could not be used otherwise.
     void pause(const std::string& why);
     bool paused() const { return paused_; }
@@ -227,7 +230,7 @@ class Dispatcher {
   private:
     void act();
     void on_ended(Worker& worker, const AttemptEnded& ended);
-    AttemptEnded as_seen_at_its_site(AttemptEnded ended, const std::string& worker);
+    AttemptEnded as_seen_here(AttemptEnded ended, const Worker& worker);
 
     // dispatcher_leases.cpp: which worker holds which attempts.
     void assign(std::int64_t job, const std::string& worker);

@@ -228,7 +228,7 @@ void Simulation::settle() {
             }
         });
     }
-    if ((coordinator.store.pending_changes() > 0 || coordinator.dispatcher.paused()) &&
+    if ((coordinator.dispatcher.needs_commit() || coordinator.dispatcher.paused()) &&
         !coordinator.commit_is_due) {
         coordinator.commit_is_due = true;
         if (trouble_ && chance(0.01)) {

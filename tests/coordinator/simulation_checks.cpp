@@ -127,8 +127,14 @@ void Simulation::check_liveness() {
     } else if (room_since_ < 0) {
         room_since_ = now_;
     }
-    check(room_since_ < 0 || now_ - room_since_ <= kLivenessMilliseconds,
-          "a job waits although there has been room for it all the time");
+    if (room_since_ >= 0 && now_ - room_since_ > kLivenessMilliseconds) {
+        for (const auto& [id, job] : jobs) {
+            if (job.stored.state == JobState::waiting && !job.stored.title.empty()) {
+                check(false, fmt::format("job {} waits although there has been room for it all the time: {}",
+                                         id, coordinator_->dispatcher.why_waiting(id)));
+            }
+        }
+    }
     for (const auto& run : coordinator_->runs) {
         const auto ids = run->jobs();
         const bool nothing_left = !run->has_ended() && !coordinator_->dispatcher.paused() &&
