@@ -223,6 +223,7 @@ void Simulation::worker_takes(const std::shared_ptr<Worker>& worker, const Lease
                        AttemptEnded{lease.attempt, Cause::preempted, "leaving", {}, ""});
         return;
     }
+    job_identities_[lease.attempt.job] = job_identity(lease.config);
     worker->queue.push_back(lease.attempt);
     most_held_ = std::max(most_held_, worker->queue.size() + (worker->running ? 1 : 0));
     worker_begins_next(worker);
@@ -255,6 +256,7 @@ void Simulation::worker_ends_attempt(const std::shared_ptr<Worker>& worker, cons
     }
     worker->running.reset();
     AttemptEnded ended{attempt, Cause::succeeded, "", AttemptResult{}};
+    ended.job_identity = job_identities_.at(attempt.job);
     ended.result->of_command = true;
     ended.result->named = {{"validation", "a", static_cast<double>(attempt.job)}, {"test", "a", 1}};
     ended.result->parameters = attempt.number;  // so that the database shows whose result it is

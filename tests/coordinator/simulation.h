@@ -140,8 +140,9 @@ class Simulation {
     std::string database_name_;
     std::unique_ptr<StoreDatabase> disk_;  // what is left of the database when no coordinator lives
     std::unique_ptr<Coordinator> coordinator_;
-    std::vector<std::shared_ptr<Pilot>> pilots_;  // that live
-    std::vector<AttemptEnded> spool_;             // results that workers left on disk
+    std::vector<std::shared_ptr<Pilot>> pilots_;          // that live
+    std::vector<AttemptEnded> spool_;                     // results that workers left on disk
+    std::map<std::int64_t, std::string> job_identities_;  // of jobs that were leased
     std::int64_t room_since_ = -1;  // since when a job waits although there is room; -1: none does
     std::map<std::string, std::int64_t> idle_since_;  // by study: since when nothing of it is left to do
     std::set<std::pair<std::int64_t, std::int64_t>>
