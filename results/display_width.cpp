@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -84,11 +85,30 @@ void for_each_cluster(std::string_view text, Visit visit) {
     }
 }
 
+// Of printable ASCII and Latin-1, such as numbers with "\u00b1": a column for each character. Nothing for other texts.
+std::optional<std::size_t> latin_width(std::string_view text) {
+    std::size_t width = 0;
+    for (std::size_t i = 0; i < text.size(); ++i, ++width) {
+        const auto byte = static_cast<unsigned char>(text[i]);
+        if (byte >= 0x20 && byte < 0x7F) {
+            continue;
+        }
+        const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0;
+        const bool is_latin = (byte == 0xC2 && next > 0xA0 && next < 0xC0 && next != 0xAD) ||
+                              (byte == 0xC3 && next >= 0x80 && next < 0xC0);
+        if (!is_latin) {
+            return std::nullopt;
+        }
+        ++i;
+    }
+    return width;
+}
+
 }  // namespace
 
 std::size_t display_width(std::string_view text) {
-    if (is_plain_ascii(text)) {
-        return text.size();
+    if (const auto width = latin_width(text)) {
+        return *width;
     }
     std::size_t total = 0;
     for_each_cluster(text, [&](std::string_view, std::size_t width) {

@@ -5,6 +5,8 @@
 #include <limits>
 #include <unordered_map>
 
+#include <SQLiteCpp/Savepoint.h>
+
 namespace orchestrate {
 namespace {
 
@@ -103,11 +105,7 @@ class Reader {
                                                (rows_.of_commands ? "" : kFromTest) + kWhere);
         query.bind(1, stage_id);
         while (query.executeStep()) {
-            const auto place = places_.find(query.getColumn(0).getInt64());
-            if (place == places_.end()) {
-                continue;  // it came between the two queries
-            }
-            VariantRow& variant = rows_.variants[place->second];
+            VariantRow& variant = rows_.variants[places_.at(query.getColumn(0).getInt64())];
             SeedRow& seed = variant.seeds.emplace_back();
             seed.job = query.getColumn(1).getInt64();
             seed.seed_index = query.getColumn(2).getInt64();
@@ -175,12 +173,18 @@ class Reader {
 
     void put_in_order() {
         for (auto& variant : rows_.variants) {
-            std::sort(
-                variant.seeds.begin(), variant.seeds.end(),
-                [](const SeedRow& left, const SeedRow& right) { return left.seed_index < right.seed_index; });
+            sort_by(variant.seeds, [](const SeedRow& seed) { return seed.seed_index; });
         }
-        std::sort(rows_.jobs.begin(), rows_.jobs.end(),
-                  [](const StageJob& left, const StageJob& right) { return left.job < right.job; });
+        sort_by(rows_.jobs, [](const StageJob& job) { return job.job; });
+    }
+
+    // They mostly come in order.
+    template <class Row, class Key>
+    static void sort_by(std::vector<Row>& rows, Key key) {
+        const auto before = [&](const Row& left, const Row& right) { return key(left) < key(right); };
+        if (!std::is_sorted(rows.begin(), rows.end(), before)) {
+            std::sort(rows.begin(), rows.end(), before);
+        }
     }
 
     SQLite::Database& database_;
@@ -221,8 +225,12 @@ std::int64_t VariantRow::succeeded() const {
     return std::count_if(seeds.begin(), seeds.end(), [](const SeedRow& seed) { return seed.succeeded; });
 }
 
+// All of it from one state of the database, and its file locked once instead of for each job.
 StageRows read_stage_rows(SQLite::Database& database, std::int64_t stage_id) {
-    return Reader(database, stage_id).rows();
+    SQLite::Savepoint one_state(database, "stage_rows");
+    StageRows rows = Reader(database, stage_id).rows();
+    one_state.release();
+    return rows;
 }
 
 Summary summary_of(const VariantRow& variant, std::size_t metric) {

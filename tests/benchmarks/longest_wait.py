@@ -64,6 +64,16 @@ def main():
         assert done.returncode == 0, (command, done.stdout[-500:], done.stderr[-500:])
         return done.stdout
 
+    # Only the coordinator writes a database while it runs: this one makes it, and ends.
+    (folder / "first.sh").write_text('echo "{\\"metrics\\": {\\"v\\": 1}}" > $ORCHESTRATE_METRICS\n')
+    (folder / "first.toml").write_text('[command]\nrun = ["sh", "first.sh"]\nmetrics = ["v"]\n')
+    run("run", "first.toml")
+    with sqlite3.connect(folder / "results.db") as database:
+        filling = seconds(lambda: add_study(database, "large", arguments.variants, arguments.seeds, arguments.epochs))
+        add_study(database, "three thousand", 3000, 10)
+        add_study(database, "six thousand", 6000, 10)
+    print(f"{arguments.variants:,} variants, {arguments.variants * arguments.seeds:,} jobs, {arguments.epochs:,} epochs "
+          f"of one job, filled in {filling:.1f} s; {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
     (folder / "work.sh").write_text('sleep 0.2; echo "{\\"metrics\\": {\\"v\\": $1}}" > $ORCHESTRATE_METRICS\n')
     (folder / "works.toml").write_text(STUDY % ", ".join(map(str, range(1, 100_000))))
     host = subprocess.Popen([orchestrate, "run", "works.toml", "--workers", "2"], cwd=folder,
@@ -80,14 +90,10 @@ def main():
 def measure(arguments, folder, run):
     while True:  # until it answers
         try:
-            if json.loads(run("status", "--json"))["workers"]:
+            if any(worker["state"] == "busy" for worker in json.loads(run("status", "--json"))["workers"]):
                 break
         except (AssertionError, ValueError, KeyError, TypeError):
             time.sleep(0.2)
-    with sqlite3.connect(folder / "results.db", timeout=600) as database:
-        filling = seconds(lambda: add_study(database, "large", arguments.variants, arguments.seeds, arguments.epochs))
-    print(f"{arguments.variants:,} variants, {arguments.variants * arguments.seeds:,} jobs, {arguments.epochs:,} epochs "
-          f"of one job, filled in {filling:.1f} s; {os.cpu_count()} processors")
     first_job = run("query", "--csv", "select min(job) as job from seed_result where study = 'large'").split()[-1]
     waits = []
     over = threading.Event()
@@ -112,8 +118,6 @@ def measure(arguments, folder, run):
 
 def compare_with_scan(folder, run):
     with sqlite3.connect(folder / "results.db", timeout=600) as database:
-        add_study(database, "three thousand", 3000, 10)
-        add_study(database, "six thousand", 6000, 10)
         for study in ("three thousand", "six thousand"):
             scan = min(seconds(lambda: database.execute(SCAN, (study,)).fetchall()) for _ in range(5))
             table = min(seconds(lambda: run("table", study)) for _ in range(5))
