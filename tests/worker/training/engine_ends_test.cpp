@@ -117,7 +117,7 @@ TEST_F(EngineEndsTest, AnEmptyTrainingPart) {
 
 TEST_F(EngineEndsTest, OneClassOnly) {
     use_rows(rows_of("a", 50));
-    expect_user_error("bad.csv", "'kind'", "1 class");
+    expect_user_error("bad.csv", "'kind'", "one class");
 }
 
 TEST_F(EngineEndsTest, MoreClassesThanRows) {
