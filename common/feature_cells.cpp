@@ -6,13 +6,14 @@
 #include <unordered_set>
 
 #include "common/cell_values.h"
+#include "common/counted.h"
 
 namespace orchestrate {
 namespace {
 
 constexpr const char* kMissingSettings = "set data.missing to \"drop\", \"word\" or \"median\"";
 
-std::string printable(std::string_view value) {
+std::string found_in_cell(std::string_view value) {
     constexpr std::size_t kShown = 40;
     if (trimmed_cell(value).empty()) {
         return "is empty";
@@ -22,10 +23,6 @@ std::string printable(std::string_view value) {
         --end;
     }
     return "holds '" + std::string(value.substr(0, end)) + (end < value.size() ? "..." : "") + "'";
-}
-
-std::string counted_rows(std::size_t count) {
-    return std::to_string(count) + (count == 1 ? " row" : " rows");
 }
 
 bool has_leading_zeros(std::string_view cell) {
@@ -90,7 +87,7 @@ void FeatureCells::settle(const std::vector<std::int64_t>& line, const std::stri
         return;
     }
     if (count(State::empty) == rows()) {
-        report("is empty in all " + counted_rows(rows()) + " that are used; leave it out of the features");
+        report("is empty in all " + counted(rows(), "row") + " that are used; leave it out of the features");
         return;
     }
     if (decimal_ == 0 && count(State::number) < values()) {
@@ -163,7 +160,8 @@ void FeatureCells::report_cells(const std::vector<std::int64_t>& line, const std
             return DatasetProblem{
                 DatasetProblem::Kind::bad_row, std::string(value(row)), line[row],
                 "line " + std::to_string(line[row]) + " of " + file + ": column '" + name_ + "' " +
-                    printable(value(row)) + ", expected " + expected + " as in the other rows; correct it, " +
+                    found_in_cell(value(row)) + ", expected " + expected +
+                    " as in the other rows; correct it, " +
                     (missing ? std::string("or ") + kMissingSettings : "or remove the row")};
         });
     }
@@ -211,12 +209,12 @@ std::vector<std::string> FeatureCells::warnings_of_numbers() const {
         }
     }
     if (zeros > 0) {
-        found.push_back("holds numbers with leading zeros in " + counted_rows(zeros) + " (such as '" +
+        found.push_back("holds numbers with leading zeros in " + counted(zeros, "row") + " (such as '" +
                         std::string(trimmed_cell(value(zero_row))) +
                         "'): they are read as numbers, without these zeros");
     }
     if (large > 0) {
-        found.push_back("holds integers of more than 15 digits in " + counted_rows(large) + " (such as '" +
+        found.push_back("holds integers of more than 15 digits in " + counted(large, "row") + " (such as '" +
                         std::string(trimmed_cell(value(large_row))) + "'): their last digits are lost");
     }
     return found;
@@ -230,7 +228,7 @@ std::vector<std::string> FeatureCells::warnings_of_texts(const ColumnSummary& su
         const auto row = static_cast<std::size_t>(
             std::find(states_.begin(), states_.end(), State::missing_word) - states_.begin());
         found.push_back(
-            "holds '" + std::string(trimmed_cell(value(row))) + "' or the like in " + counted_rows(words) +
+            "holds '" + std::string(trimmed_cell(value(row))) + "' or the like in " + counted(words, "row") +
             ": in a column of strings this is a value like any other; leave the cell empty if the value is "
             "missing");
     }
@@ -256,8 +254,9 @@ std::vector<std::string> FeatureCells::warnings_of_texts(const ColumnSummary& su
                         "', which is no number with " + "data.decimal = \"" + std::string(1, decimal_) +
                         "\": the column is read as strings");
     } else if (is_share(count(State::number), kMixedShare)) {
-        found.push_back("holds numbers in " + counted_rows(count(State::number)) + " and other strings in " +
-                        std::to_string(values() - count(State::number)) + ": the column is read as strings");
+        found.push_back("holds numbers in " + counted(count(State::number), "row") +
+                        " and other strings in " + std::to_string(values() - count(State::number)) +
+                        ": the column is read as strings");
     } else if (is_share(units, 0.5) && summary.distinct >= kMinDistinct) {
         found.push_back("holds numbers with other characters (such as '" +
                         std::string(trimmed_cell(value(unit_row))) +
@@ -274,7 +273,7 @@ std::vector<DatasetWarning> FeatureCells::warnings(const ColumnSummary& summary)
         found = warnings_of_texts(summary);
     }
     if (summary.distinct == 1 && summary.missing == 0) {
-        found.push_back("has the same value in all " + counted_rows(rows()) +
+        found.push_back("has the same value in all " + counted(rows(), "row") +
                         ", which tells the classes nothing apart");
     }
     std::vector<DatasetWarning> warnings;

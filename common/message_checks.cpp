@@ -415,16 +415,6 @@ struct MessageChecks {
     void operator()(const Other& /*message*/) {}
 };
 
-std::size_t length_of_character(unsigned char lead) {
-    return lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-}
-
-bool is_control(std::string_view character) {
-    const auto lead = static_cast<unsigned char>(character[0]);
-    const bool c1 = lead == 0xC2 && static_cast<unsigned char>(character[1]) < 0xA0;
-    return character.size() == 1 ? lead < 0x20 || lead == 0x7F : character.size() == 2 && c1;
-}
-
 }  // namespace
 
 std::optional<Refusal> validate(const Message& message) {
@@ -496,14 +486,12 @@ std::string cleaned(std::string_view text, std::size_t max_bytes, Lines lines) {
     std::string result;
     std::size_t room_for_cut = 0;  // the longest beginning that leaves room to say that the rest was cut off
     while (!text.empty()) {
-        std::size_t length =
-            std::min(text.size(), length_of_character(static_cast<unsigned char>(text.front())));
-        std::string_view character = text.substr(0, length);
-        const bool kept = lines == Lines::several && (text.front() == '\n' || text.front() == '\t');
-        if (!is_valid_utf8(character)) {
-            length = 1;
+        const auto [code, bytes] = first_character(text);
+        std::string_view character = text.substr(0, bytes);
+        const bool kept = lines == Lines::several && (code == '\n' || code == '\t');
+        if (bytes == 0) {
             character = kReplacement;
-        } else if (!kept && is_control(character)) {
+        } else if (!kept && is_control(code)) {
             character = " ";
         }
         if (result.size() + character.size() > max_bytes) {
@@ -514,7 +502,7 @@ std::string cleaned(std::string_view text, std::size_t max_bytes, Lines lines) {
         if (result.size() + kCut.size() <= max_bytes) {
             room_for_cut = result.size();
         }
-        text.remove_prefix(length);
+        text.remove_prefix(std::max<std::size_t>(1, bytes));
     }
     return result;
 }

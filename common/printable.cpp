@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "common/unicode.h"
+
 namespace orchestrate {
 namespace {
 
@@ -48,31 +50,10 @@ std::size_t escape_sequence_length(std::string_view text) {
     return i < text.size() && is_between(text[i], '\x30', '\x7e') ? i + 1 : 1;
 }
 
-// Bytes of the character that `text` begins with and its code point; 0 bytes: it is not valid UTF-8.
-std::size_t decode(std::string_view text, std::uint32_t& code) {
-    const auto first = static_cast<unsigned char>(text[0]);
-    const std::size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-    if (length == 0 || first > 0xf4 || text.size() < length) {
-        return 0;
-    }
-    constexpr std::uint32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    code = length == 1 ? first : first & (0xffU >> (length + 1));
-    for (std::size_t i = 1; i < length; ++i) {
-        const auto next = static_cast<unsigned char>(text[i]);
-        if ((next & 0xc0U) != 0x80U) {
-            return 0;
-        }
-        code = code << 6U | (next & 0x3fU);
-    }
-    const bool is_surrogate = code >= 0xd800 && code <= 0xdfff;
-    return code < kSmallest[length] || code > 0x10ffff || is_surrogate ? 0 : length;
-}
-
 // Controls, separators of lines, and marks that change the direction of text.
 bool is_active(std::uint32_t code) {
-    return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x61c || code == 0x200e ||
-           code == 0x200f || (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) ||
-           code == 0xfeff;
+    return is_control(code) || code == 0x61c || code == 0x200e || code == 0x200f ||
+           (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
 }
 
 std::string visible(std::uint32_t code, bool keep_tabs) {
@@ -100,8 +81,7 @@ std::string printable(std::string_view text, bool keep_tabs) {
                 continue;
             }
         }
-        std::uint32_t code = 0;
-        const std::size_t length = decode(text.substr(at), code);
+        const auto [code, length] = first_character(text.substr(at));
         if (length == 0) {
             result += kReplacement;
         } else if (is_active(code)) {

@@ -32,6 +32,15 @@ bool is_valid_utf8(std::string_view text) {
     return true;
 }
 
+Character first_character(std::string_view text) {
+    int32_t bytes = 0;
+    UChar32 code = 0;
+    U8_NEXT(text.data(), bytes, static_cast<int32_t>(std::min<std::size_t>(text.size(), U8_MAX_LENGTH)),
+            code);
+    return code < 0 ? Character{}
+                    : Character{static_cast<std::uint32_t>(code), static_cast<std::size_t>(bytes)};
+}
+
 std::string trimmed_lower_case(std::string_view text) {
     if (is_ascii(text)) {
         constexpr std::string_view kWhiteSpace = " \t\n\v\f\r";

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "common/counted.h"
 #include "common/error.h"
 #include "coordinator/commands.h"
 #include "coordinator/database_lock.h"
@@ -20,10 +21,6 @@ constexpr std::chrono::hours kUnnamedAge{24};
 
 std::string megabytes(std::int64_t bytes) {
     return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
-}
-
-std::string counted(std::int64_t count, const std::string& what) {
-    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "common/counted.h"
 #include "common/error.h"
 #include "common/nearest_name.h"
 #include "results/job_list.h"
@@ -15,10 +16,6 @@ namespace {
 
 constexpr const char* kUnfinished = R"(["waiting", "running", "paused"])";
 constexpr const char* kWithoutResult = R"(["failed", "cancelled", "quarantined"])";
-
-std::string counted(std::size_t count, const std::string& what) {
-    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
-}
 
 bool is_unfinished(const StoredStudy& study) {
     return study.state == StudyState::running || study.state == StudyState::interrupted;

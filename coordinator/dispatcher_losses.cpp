@@ -57,8 +57,9 @@ void Dispatcher::lose_worker(const std::string& name, LossEvidence evidence) {
     }
     if (worker.condemned) {
         evidence = *worker.condemned;
+    } else {
+        evidence.farewell = worker.farewell;
     }
-    evidence.farewell = worker.farewell;
     evidence.exit = worker.exit;
     evidence.killed_by_coordinator = worker.killed;
     const std::string site = site_of(name);
@@ -100,6 +101,7 @@ bool Dispatcher::condemn(Worker& worker, LossEvidence evidence) {
         return false;
     }
     log_->warn("worker {} is killed", name);
+    evidence.farewell = worker.farewell;  // what it says from now on answers the signal that kills it
     worker.condemned = std::move(evidence);
     worker.condemned_at = surroundings_.now();
     scheduler_.worker_leaving(name);

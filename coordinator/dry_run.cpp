@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <spdlog/sinks/null_sink.h>
 
+#include "coordinator/idle_surroundings.h"
 #include "coordinator/stored_study.h"
 #include "coordinator/study_run.h"
 #include "results/schema.h"
@@ -15,20 +16,8 @@ namespace orchestrate {
 namespace {
 
 // Without workers nothing happens that would have to be said or done.
-class NoSurroundings final : public Surroundings, public StudyHost {
+class NoWorkers final : public IdleSurroundings, public StudyHost {
   public:
-    std::chrono::steady_clock::time_point now() override { return {}; }
-    void note(const std::string& /*line*/) override {}
-    bool has_ended(const std::string& /*host*/, std::int64_t /*process*/) override { return false; }
-    CheckpointPlan plan_checkpoints(const AttemptId& /*attempt*/,
-                                    std::vector<StoredCheckpoint> /*stored*/) override {
-        return {};
-    }
-    void keep_checkpoints(const AttemptId& /*current*/,
-                          const std::vector<StoredCheckpoint>& /*kept*/) override {}
-    void remove_checkpoints(std::int64_t /*job*/) override {}
-    std::vector<std::int64_t> jobs_with_checkpoints() override { return {}; }
-    std::string allocation_state(const std::string& /*site*/) override { return {}; }
     void note_study(const std::string& /*study*/, const std::string& /*line*/) override {}
     void need_workers(const Study& /*study*/) override {}
 };
@@ -165,7 +154,7 @@ class Rehearsal {
     }
 
     const Study& study_;
-    NoSurroundings world_;
+    NoWorkers world_;
     JobStore store_;
     Dispatcher dispatcher_;
     std::int64_t row_ = 0;

@@ -7,6 +7,7 @@
 
 #include "common/durable_files.h"
 #include "common/folder_size.h"
+#include "common/message_checks.h"
 #include "common/pretrained_config.h"
 #include "coordinator/stage_metrics.h"
 #include "experiments/study.h"
@@ -98,10 +99,6 @@ std::set<std::int64_t> kept_jobs(SQLite::Database& database) {
         }
     }
     return jobs;
-}
-
-bool is_sha256(const std::string& name) {
-    return name.size() == 64 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
 // The name of a model that a worker writes, or that comes over its connection.

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "common/counted.h"
 #include "common/host.h"
 #include "common/vocabulary.h"
 #include "coordinator/dry_run.h"
@@ -21,10 +22,6 @@
 
 namespace orchestrate {
 namespace {
-
-std::string counted(std::size_t count, const std::string& what) {
-    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
-}
 
 std::string hours_text(double hours) {
     return hours < 1.0 / 60 ? fmt::format("{:.0f} s", hours * 3600)

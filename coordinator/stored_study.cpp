@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "common/counted.h"
 #include "coordinator/study_owner.h"
 
 namespace orchestrate {
@@ -58,10 +59,6 @@ PooledVariance pooled(SQLite::Statement& query) {
         variance.add(query.getColumn(0).getString(), query.getColumn(1).getDouble());
     }
     return variance;
-}
-
-std::string counted(std::size_t count, const std::string& what) {
-    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
 // Of rows (variant, difference); nothing if no variant has two.

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "common/counted.h"
 #include "experiments/escaped_text.h"
 #include "experiments/planned_stage.h"
 #include "experiments/search_rungs.h"
@@ -73,10 +74,6 @@ std::string wrapped(const std::string& raw, std::size_t indent, std::size_t colu
         begin = end + 1;
     }
     return result;
-}
-
-std::string counted(std::size_t count, const std::string& what) {
-    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
 // "1, 2, 3"; "6 jobs" where the seeds alone do not say it.

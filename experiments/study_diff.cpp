@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "common/counted.h"
 #include "experiments/escaped_text.h"
 #include "experiments/study_plan.h"
 
@@ -175,10 +176,6 @@ std::string sentence(const ConfigChange& change, const StudyRecord& before, cons
     }
     const std::string of_list = list_change(change.before, change.after);
     return change.path + " " + (of_list.empty() ? arrow : of_list);
-}
-
-std::string counted(std::size_t count, const std::string& what) {
-    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
 // The changes that every variant present on both sides has.

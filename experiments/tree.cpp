@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "common/counted.h"
 #include "experiments/study.h"
 #include "experiments/study_plan.h"
 
@@ -15,10 +16,6 @@ struct Node {
     std::string text;
     std::vector<Node> children;
 };
-
-std::string counted(std::size_t count, const std::string& what) {
-    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
-}
 
 std::size_t jobs_of(const std::vector<const Variant*>& variants) {
     std::size_t jobs = 0;

@@ -10,6 +10,8 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "common/counted.h"
+
 namespace orchestrate {
 namespace {
 
@@ -22,10 +24,6 @@ void for_each_row(SQLite::Database& database, const char* sql, std::int64_t id,
     while (query.executeStep()) {
         visit(query);
     }
-}
-
-std::string counted(std::int64_t count, const char* noun) {
-    return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
 
 // "3 of 14 jobs are not done: 2 waiting, 1 running."

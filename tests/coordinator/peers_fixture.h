@@ -10,6 +10,7 @@
 #include <sqlite3.h>
 
 #include "coordinator/dispatcher.h"
+#include "coordinator/idle_surroundings.h"
 #include "results/schema.h"
 #include "tests/coordinator/small_life.h"
 
@@ -53,7 +54,7 @@ class IdleSite final : public Site {
     std::vector<std::string>& events_;
 };
 
-class PeersWorld final : public Surroundings {
+class PeersWorld final : public IdleSurroundings {
   public:
     static constexpr const char* kModels = "/db.d/models";
 
@@ -85,16 +86,6 @@ class PeersWorld final : public Surroundings {
 
     std::chrono::steady_clock::time_point now() override { return clock; }
     void note(const std::string& line) override { notes.push_back(line); }
-    bool has_ended(const std::string& /*host*/, std::int64_t /*process*/) override { return false; }
-    CheckpointPlan plan_checkpoints(const AttemptId& /*attempt*/,
-                                    std::vector<StoredCheckpoint> /*stored*/) override {
-        return {};
-    }
-    void keep_checkpoints(const AttemptId& /*current*/,
-                          const std::vector<StoredCheckpoint>& /*kept*/) override {}
-    void remove_checkpoints(std::int64_t /*job*/) override {}
-    std::vector<std::int64_t> jobs_with_checkpoints() override { return {}; }
-    std::string allocation_state(const std::string& /*site*/) override { return ""; }
 
     Dispatcher& dispatcher() { return dispatcher_; }
     JobStore& store() { return store_; }

@@ -5,6 +5,7 @@
 #include <spdlog/sinks/null_sink.h>
 
 #include "common/error.h"
+#include "coordinator/idle_surroundings.h"
 #include "results/schema.h"
 #include "tests/coordinator/small_life.h"
 #include "tests/experiments/study_files.h"
@@ -43,20 +44,10 @@ SQLite::Database empty_database() {
     return database;
 }
 
-class World final : public Surroundings, public StudyHost {
+class World final : public IdleSurroundings, public StudyHost {
   public:
     std::chrono::steady_clock::time_point now() override { return clock; }
     void note(const std::string& line) override { notes.push_back(line); }
-    bool has_ended(const std::string& /*host*/, std::int64_t /*process*/) override { return false; }
-    CheckpointPlan plan_checkpoints(const AttemptId& /*attempt*/,
-                                    std::vector<StoredCheckpoint> /*stored*/) override {
-        return {};
-    }
-    void keep_checkpoints(const AttemptId& /*current*/,
-                          const std::vector<StoredCheckpoint>& /*kept*/) override {}
-    void remove_checkpoints(std::int64_t /*job*/) override {}
-    std::vector<std::int64_t> jobs_with_checkpoints() override { return {}; }
-    std::string allocation_state(const std::string& /*site*/) override { return ""; }
 
     void note_study(const std::string& study, const std::string& line) override {
         notes.push_back(study + ": " + line);

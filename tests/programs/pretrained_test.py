@@ -35,6 +35,7 @@ path = "{tracks}"
 label = "track_genre"
 classes = ["children", "classical", "comedy", "forro", "german", "gospel", "iranian", "k-pop", "salsa", "sleep"]
 features = ["track_name", "album_name"]
+missing = "drop"                  # some titles are empty
 max_rows = 800
 split = {{ train = 0.6, validation = 0.2, test = 0.2, group_by = [{{ column = "artists", first_of = ";" }}] }}
 
