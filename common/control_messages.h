@@ -58,13 +58,14 @@ struct StudyStatus {
     // Jobs of that stage.
     std::int64_t jobs = 0;
     std::int64_t succeeded = 0;
-    std::int64_t failed = 0;  // and cancelled ones
+    std::int64_t failed = 0;  // and quarantined ones
+    std::int64_t cancelled = 0;
     std::int64_t running = 0;
     double elapsed_seconds = 0;
     std::optional<double> remaining_seconds;
 };
 BOOST_DESCRIBE_STRUCT(StudyStatus, (),
-                      (study, state, stage, jobs, succeeded, failed, running, elapsed_seconds,
+                      (study, state, stage, jobs, succeeded, failed, cancelled, running, elapsed_seconds,
                        remaining_seconds))
 
 // Something that was told to the person who runs the coordinator.

@@ -352,6 +352,7 @@ struct MessageChecks {
     }
     void operator()(const AttemptEnded& message) {
         checks.attempt(message.attempt);
+        checks.amount("seconds", message.seconds.value_or(0));
         std::int64_t last = 0;
         for (const auto& metrics : message.epochs) {
             check_epoch(checks, metrics);

@@ -152,8 +152,10 @@ struct AttemptEnded {
     std::string job_identity = "";        // of the job that was trained; empty: not told
     // With a result or a pause, should their messages be lost: those that are not known to be stored, and the last.
     std::vector<EpochMetrics> epochs = {};
+    // How long it ran, by a clock that only runs forward, of the worker or else of the coordinator; none: unknown.
+    std::optional<double> seconds = std::nullopt;
 };
-BOOST_DESCRIBE_STRUCT(AttemptEnded, (), (attempt, cause, message, result, job_identity, epochs))
+BOOST_DESCRIBE_STRUCT(AttemptEnded, (), (attempt, cause, message, result, job_identity, epochs, seconds))
 
 // Coordinator to worker, after the commit that holds AttemptEnded, or because the attempt is no longer
 // current.

@@ -64,7 +64,8 @@ StudyStatus Coordinator::status_of(const StudyRun& run) const {
     const JobCounts& jobs = run.stage_jobs();
     status.jobs = jobs.all();
     status.succeeded = jobs.in(JobState::succeeded);
-    status.failed = jobs.without_result();
+    status.failed = jobs.failed();
+    status.cancelled = jobs.in(JobState::cancelled);
     status.running = jobs.in(JobState::running);
     const auto until = run.ended_at().value_or(std::chrono::steady_clock::now());
     status.elapsed_seconds = std::chrono::duration<double>(until - run.began_at()).count();

@@ -444,6 +444,9 @@ void Dispatcher::tell_change(std::int64_t job) {
 
 bool Dispatcher::end_attempt(AttemptEnded ended, const std::string& worker, bool began) {
     const auto known = jobs_.find(ended.attempt.job);
+    if (!ended.seconds && known != jobs_.end() && !known->second.began_before_restart) {
+        ended.seconds = std::chrono::duration<double>(surroundings_.now() - known->second.began_at).count();
+    }
     const auto limits = known == jobs_.end() ? retry_limits_.end() : retry_limits_.find(known->second.study);
     const auto transition =
         store_.end_attempt(ended, limits == retry_limits_.end() ? options_.retry_limits : limits->second);

@@ -112,6 +112,7 @@ class Dispatcher {
         std::optional<AttemptId> attempt;
         std::string worker;  // to which that attempt is leased
         std::chrono::steady_clock::time_point began_at;
+        bool began_before_restart = false;  // began_at is when this coordinator read of it
         double share_resumed = 0;  // of its steps: done before this attempt began
         // Of an attempt from before a restart that no worker has claimed yet: when it is given up.
         std::optional<std::chrono::steady_clock::time_point> held_until;

@@ -110,6 +110,7 @@ void Dispatcher::assign(std::int64_t id, const std::string& name) {
     job.attempt = begun.id;
     job.worker = name;
     job.began_at = surroundings_.now();
+    job.began_before_restart = false;
     job.share_resumed = 0;
     set_state(id, job, JobState::running);
     log_->info("job {} ({}), attempt {} goes to {}", id, job.stored.title, begun.id.number, name);

@@ -33,6 +33,7 @@ void Dispatcher::recover() {
         job.attempt = attempt.id;
         job.worker = attempt.worker;
         job.began_at = now;
+        job.began_before_restart = true;
         job.held_until = now + lost_after();
         held_jobs_.insert(attempt.id.job);
         log_->info("job {}, attempt {} may still run on {}; waiting for it", attempt.id.job,

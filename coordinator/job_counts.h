@@ -33,9 +33,8 @@ class JobCounts {
     bool contains(std::int64_t job) const { return states_.contains(job); }
 
     std::int64_t unfinished() const { return in(JobState::waiting) + in(JobState::running); }
-    std::int64_t without_result() const {
-        return in(JobState::failed) + in(JobState::cancelled) + in(JobState::quarantined);
-    }
+    // A job that a user cancelled has not failed.
+    std::int64_t failed() const { return in(JobState::failed) + in(JobState::quarantined); }
 
     // In no order.
     std::vector<std::int64_t> jobs() const {

@@ -37,15 +37,15 @@ struct EndedRows {
     JobState state = JobState::waiting;
     int failures = 0;
     std::string at;
+    std::optional<double> seconds;
 };
 
 void write_end(StoreDatabase& database, const EndedRows& rows) {
     const auto& [job, number] = rows.attempt;
-    execute(
-        database,
-        "UPDATE attempts SET ended_at = ?, cause = ?, message = ?, device_class = coalesce(nullif(?, ''), "
-        "device_class) WHERE job_id = ? AND number = ?",
-        rows.at, to_string(rows.cause), rows.message, rows.device_class, job, number);
+    execute(database,
+            "UPDATE attempts SET ended_at = ?, seconds = ?, cause = ?, message = ?, "
+            "device_class = coalesce(nullif(?, ''), device_class) WHERE job_id = ? AND number = ?",
+            rows.at, rows.seconds, to_string(rows.cause), rows.message, rows.device_class, job, number);
     const bool final = rows.state != JobState::waiting;
     execute(database,
             "UPDATE jobs SET state = ?1, failures = ?2, finished_at = CASE WHEN ?3 THEN ?4 END, "
@@ -520,8 +520,8 @@ std::optional<JobTransition> JobStore::end_attempt(AttemptEnded ended, const Ret
         }
     }
     const EndedRows rows{
-        ended.attempt, ended.cause,      ended.message, succeeded ? ended.result.value().device_class : "",
-        transition.to, record->failures, utc_now_text()};
+        ended.attempt, ended.cause,      ended.message,  succeeded ? ended.result.value().device_class : "",
+        transition.to, record->failures, utc_now_text(), ended.seconds};
     const auto shared = std::make_shared<const AttemptEnded>(std::move(ended));
     PendingChange pending;
     pending.apply = [shared, rows, succeeded, had_checkpoints, replaced_from](StoreDatabase& database) {

@@ -24,6 +24,9 @@ std::string summary(const StudyStatus& status) {
     if (status.failed > 0) {
         text += fmt::format(", {} failed", status.failed);
     }
+    if (status.cancelled > 0) {
+        text += fmt::format(", {} cancelled", status.cancelled);
+    }
     text += ", " + duration_text(std::chrono::duration<double>(status.elapsed_seconds)) + " gone";
     if (status.remaining_seconds) {
         text +=
@@ -62,9 +65,10 @@ std::vector<std::string> render_progress(const StatusReply& status, std::size_t 
         if (study.state != "running" && study.state != "paused") {
             continue;  // it has ended
         }
-        const double done = study.jobs == 0 ? 0.0
-                                            : static_cast<double>(study.succeeded + study.failed) /
-                                                  static_cast<double>(study.jobs);
+        const double done = study.jobs == 0
+                                ? 0.0
+                                : static_cast<double>(study.succeeded + study.failed + study.cancelled) /
+                                      static_cast<double>(study.jobs);
         const auto filled = static_cast<std::size_t>(std::floor(done * kBarWidth));
         lines.push_back(fitted(study.study + (study.stage.empty() ? "" : " / " + study.stage) +
                                    (study.state == "paused" ? "  (paused)" : ""),

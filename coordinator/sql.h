@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -39,7 +40,7 @@ class BoundStatement {
     BoundStatement(StoreDatabase& database, const char (&sql)[size], const Values&... values)
         : statement_(database.prepared(sql)) {
         int index = 0;
-        (statement_.bind(++index, values), ...);
+        (bind(++index, values), ...);
     }
     ~BoundStatement() {
         statement_.tryReset();
@@ -52,6 +53,19 @@ class BoundStatement {
     SQLite::Statement& operator*() { return statement_; }
 
   private:
+    template <class Value>
+    void bind(int index, const Value& value) {
+        statement_.bind(index, value);
+    }
+    template <class Value>
+    void bind(int index, const std::optional<Value>& value) {
+        if (value) {
+            statement_.bind(index, *value);
+        } else {
+            statement_.bind(index);  // NULL
+        }
+    }
+
     SQLite::Statement& statement_;
 };
 

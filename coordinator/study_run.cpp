@@ -91,7 +91,11 @@ void StudyRun::go_through_stages() {
             stage_begun_ = false;
             continue;
         }
-        outcome_ = all_jobs_.without_result() > 0 ? StudyState::failed : StudyState::finished;
+        const bool has_results = all_jobs_.in(JobState::succeeded) > 0;
+        const bool all_were_cancelled = !has_results && all_jobs_.in(JobState::cancelled) > 0;
+        outcome_ = all_jobs_.failed() > 0 ? StudyState::failed
+                   : all_were_cancelled   ? StudyState::cancelled
+                                          : StudyState::finished;
     }
 }
 

@@ -146,7 +146,8 @@ std::vector<AttemptDetails> attempts_of(SQLite::Database& database, std::int64_t
     SQLite::Statement query(
         database,
         "SELECT number, worker, host, device_class, ranks, started_at, coalesce(ended_at, ''), "
-        "(julianday(ended_at) - julianday(started_at)) * 86400.0, coalesce(cause, ''), message, log_file, "
+        "coalesce(seconds, (julianday(ended_at) - julianday(started_at)) * 86400.0), coalesce(cause, ''), "
+        "message, log_file, "
         "resumed_attempt, resumed_step FROM attempts WHERE job_id = ? ORDER BY number");
     query.bind(1, job);
     std::vector<AttemptDetails> attempts;

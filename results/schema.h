@@ -6,7 +6,7 @@
 
 namespace orchestrate {
 
-inline constexpr int kSchemaVersion = 6;           // PRAGMA user_version
+inline constexpr int kSchemaVersion = 7;           // PRAGMA user_version
 inline constexpr int kApplicationId = 0x4F524348;  // PRAGMA application_id: "ORCH"
 
 // Creates tables and views in an empty database, or checks the version of an existing one and brings its

@@ -100,6 +100,7 @@ CREATE TABLE attempts (
     ranks         INTEGER NOT NULL,
     started_at    TEXT NOT NULL,
     ended_at      TEXT,
+    seconds       REAL,                        -- it ran, by a clock that only runs forward; NULL: unknown
     cause         TEXT CHECK (cause IN ('succeeded', 'preempted', 'walltime', 'out_of_memory', 'diverged', 'user_error',
                                         'node_lost', 'worker_crashed', 'cancelled', 'paused')),
     message       TEXT NOT NULL DEFAULT '',

@@ -142,7 +142,9 @@ LEFT JOIN results ON results.job_id = jobs.id AND jobs.state = 'succeeded'
 ORDER BY seeds.study_id, seeds.stage_position, seeds.is_baseline DESC, seeds.variant_position, seeds.variant_id,
          seeds.seed_index;
 
--- One row per attempt, in the order they began. `used_by` names the visible variants whose job it is.
+-- One row per attempt, in the order they began. `used_by` names the visible variants whose job it is. `seconds` is measured
+-- by a monotonic clock; where that is unknown (older databases, a coordinator that was restarted) it is the difference of the
+-- two times.
 CREATE VIEW attempt_overview AS
 SELECT attempts.job_id AS job, attempts.number AS attempt,
        (SELECT group_concat(study || ' / ' || stage || ' / ' || variant, '; ')
@@ -150,7 +152,8 @@ SELECT attempts.job_id AS job, attempts.number AS attempt,
         WHERE seed_result.job = attempts.job_id) AS used_by,
        coalesce(attempts.cause, 'running') AS cause, attempts.worker, attempts.host, attempts.device_class,
        attempts.ranks, attempts.started_at, attempts.ended_at,
-       round((julianday(attempts.ended_at) - julianday(attempts.started_at)) * 86400, 3) AS seconds,
+       round(coalesce(attempts.seconds, (julianday(attempts.ended_at) - julianday(attempts.started_at)) * 86400), 3)
+           AS seconds,
        attempts.message, attempts.log_file
 FROM attempts
 ORDER BY attempts.started_at, attempts.job_id, attempts.number;

@@ -160,7 +160,9 @@ TEST(JobCountsTest, FollowsEachChange) {
     EXPECT_EQ(counts.unfinished(), 1);
     counts.update(1, JobState::quarantined);
     EXPECT_EQ(counts.unfinished(), 0);
-    EXPECT_EQ(counts.without_result(), 1);
+    EXPECT_EQ(counts.failed(), 1);
+    counts.update(1, JobState::cancelled);
+    EXPECT_EQ(counts.failed(), 0) << "a job that a user cancelled has not failed";
     EXPECT_EQ(counts.in(JobState::succeeded), 1);
 }
 

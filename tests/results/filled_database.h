@@ -88,8 +88,11 @@ class FilledDatabase {
     void add_attempt(std::int64_t job, int number, const std::string& cause,
                      const std::string& message = "") {
         insert(
-            "attempts VALUES (?1, ?2, 'worker-1', 'node-1', 'cpu avx2', 1, ?3, nullif(?4, ''), nullif(?5, "
-            "''), ?6, ?7, NULL, NULL)",
+            "attempts (job_id, number, worker, host, device_class, ranks, started_at, ended_at, cause, "
+            "message, "
+            "log_file) VALUES (?1, ?2, 'worker-1', 'node-1', 'cpu avx2', 1, ?3, nullif(?4, ''), nullif(?5, "
+            "''), "
+            "?6, ?7)",
             job, number, fmt::format("2026-11-23T02:{:02}:00.000Z", number),
             cause.empty() ? "" : fmt::format("2026-11-23T02:{:02}:30.500Z", number), cause, message,
             fmt::format("/logs/job-{}-{}.log", job, number));

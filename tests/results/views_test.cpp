@@ -185,6 +185,14 @@ TEST(JobOverview, ShowsTheNewestAttempt) {
                 ElementsAre("1|node_lost|30.5|silent for 12 s", "2|preempted|30.5|", "3|succeeded|30.5|"));
 }
 
+TEST(AttemptOverview, AClockThatWasSetBackDoesNotChangeHowLongAnAttemptRan) {
+    FilledDatabase filled;
+    const auto variant = filled.add_variant(filled.add_stage(filled.add_study("s"), 0, "a"), 0, "v", true);
+    filled.add_attempt(filled.add_job(variant, 0), 1, "preempted");
+    filled.database().exec("UPDATE attempts SET seconds = 12.25, ended_at = '2026-11-23T01:00:00.000Z'");
+    EXPECT_THAT(filled.rows("SELECT seconds FROM attempt_overview"), ElementsAre("12.25"));
+}
+
 TEST(AttemptOverview, ARunningAttemptHasNoEnd) {
     FilledDatabase filled;
     const auto variant = filled.add_variant(filled.add_stage(filled.add_study("s"), 0, "a"), 0, "v", true);

@@ -271,6 +271,7 @@ AttemptEnded JobRunner::run_attempt(const Lease& lease) {
     AttemptEnded ended;
     ended.attempt = lease.attempt;
     ended.job_identity = job_identity(lease.config);
+    const auto begun_at = std::chrono::steady_clock::now();
     try {
         check_log_can_be_written(lease.log_file);
         const Log log = open_log("attempt", lease.log_file);
@@ -311,6 +312,7 @@ AttemptEnded JobRunner::run_attempt(const Lease& lease) {
         ended.message =
             is_of_machine ? fmt::format("this host cannot run it: {}", error.what()) : error.what();
     }
+    ended.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_at).count();
     refuse_if_too_large(ended);
     ended.message = printable_lines(ended.message);
     options_.log->info("job {}, attempt {} ended: {} {}", lease.attempt.job, lease.attempt.number,
