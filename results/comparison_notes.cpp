@@ -123,6 +123,21 @@ void note_failed(SQLite::Database& database, const StageRows& stage, std::vector
     }
 }
 
+void note_cancelled(const StageRows& stage, std::vector<std::string>& notes) {
+    std::vector<std::string> jobs;
+    std::int64_t cancelled = 0;
+    for (const auto& job : stage.jobs) {
+        if (job.state == "cancelled" && ++cancelled <= kJobsListed) {
+            jobs.push_back(fmt::format("job {} ({}, seed {})", job.job, job.variant, job.seed));
+        }
+    }
+    if (cancelled > 0) {
+        notes.push_back(fmt::format(
+            "Cancelled: {}{}; run again by: orchestrate retry JOB", fmt::join(jobs, ", "),
+            cancelled > kJobsListed ? " and " + counted(cancelled - kJobsListed, "other job") : ""));
+    }
+}
+
 void note_collapsed(const StageRows& stage, std::vector<std::string>& notes) {
     std::vector<std::string> jobs;
     std::int64_t collapsed = 0;
@@ -317,6 +332,7 @@ std::vector<std::string> comparison_notes(SQLite::Database& database, std::int64
     note_unfinished(stage, notes);
     note_paused(database, stage_id, stage, notes);
     note_failed(database, stage, notes);
+    note_cancelled(stage, notes);
     note_collapsed(stage, notes);
     note_different_data(stage, notes);
     note_device_classes(stage, notes);

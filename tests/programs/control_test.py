@@ -277,7 +277,7 @@ class ControlTest(ProgramTest):
         self.assertIn("goes on also with: b", output)
         self.assertEqual(self.query("select id from jobs where state <> 'succeeded'"), [(cancelled,)])
         self.assertEqual(self.query("select name, state from studies order by name"),
-                         [("a", "finished"), ("b", "failed")])
+                         [("a", "finished"), ("b", "finished")])
         # On a database that nobody has, what was cancelled is asked for again and trained.
         self.assertIn("orchestrate resume b", self.do("retry", "b").stdout)
         self.assertIn("goes on", self.do("why", str(cancelled)).stdout)

@@ -227,8 +227,10 @@ TEST(Comparison, SaysWhatIsMissingAndWhy) {
     const auto failed = filled.add_job(changed, 0);
     filled.add_attempt(failed, 1, "out_of_memory", "needed 20 GiB\nstack...");
     filled.set_state(failed, "failed");
+    filled.set_state(filled.add_job(changed, 1), "cancelled");
     const std::string text = unwrapped(render_comparison(filled.database(), "s", std::nullopt, 80));
-    EXPECT_THAT(text, HasSubstr("1 of 3 jobs is not done: 1 waiting."));
+    EXPECT_THAT(text, HasSubstr("2 of 4 jobs are not done: 1 waiting, 1 cancelled."));
+    EXPECT_THAT(text, HasSubstr("Cancelled: job 4 (changed, seed 102); run again by: orchestrate retry JOB"));
     EXPECT_THAT(text,
                 HasSubstr("Job 3 (changed, seed 101) failed: out_of_memory, needed 20 GiB; see: orchestrate "
                           "logs 3"));
