@@ -70,25 +70,31 @@ int collect_models(const std::filesystem::path& database, bool remove) {
         std::cout << fmt::format("{:<38}{:>12}{:>14}\n", what, count, megabytes(bytes));
     };
     line("kept", counted(kept, "model"), kept_bytes);
-    line(remove ? "removed, as no study keeps them" : "that no study keeps", counted(lost, "model"),
-         lost_bytes);
-    if (unnamed_count > 0) {
-        line(remove ? "removed, as no job names them" : "that no job names", counted(unnamed_count, "folder"),
-             unnamed_bytes);
-    }
-    if (checkpoint_count > 0) {
-        line(remove ? "removed checkpoints" : "checkpoints that nothing waits for",
-             counted(checkpoint_count, "job"), checkpoint_bytes);
-    }
     if (remove) {
         connection.setBusyTimeout(10'000);
-        const auto left = remove_models(connection, models_directory, models, unnamed);
+        const Removal removal = remove_models(connection, models_directory, models, unnamed);
+        line("removed, as no study keeps them", counted(removal.models, "model"), removal.model_bytes);
+        if (unnamed_count > 0) {
+            line("removed, as no job names them",
+                 counted(removal.unnamed_folders, "directory", "directories"), removal.unnamed_bytes);
+        }
         remove_checkpoints(connection, left_over);
-        for (const auto& reason : left) {
+        if (checkpoint_count > 0) {
+            line("removed checkpoints", counted(checkpoint_count, "job"), checkpoint_bytes);
+        }
+        for (const auto& reason : removal.left) {
             std::cerr << "orchestrate: " << reason << "\n";
         }
-        return left.empty() ? 0 : 1;
-    } else if (lost + unnamed_count + checkpoint_count > 0) {
+        return removal.left.empty() ? 0 : 1;
+    }
+    line("that no study keeps", counted(lost, "model"), lost_bytes);
+    if (unnamed_count > 0) {
+        line("that no job names", counted(unnamed_count, "directory", "directories"), unnamed_bytes);
+    }
+    if (checkpoint_count > 0) {
+        line("checkpoints that nothing waits for", counted(checkpoint_count, "job"), checkpoint_bytes);
+    }
+    if (lost + unnamed_count + checkpoint_count > 0) {
         std::cout << "nothing was removed: that is done by `orchestrate collect --remove`\n";
     }
     return 0;

@@ -68,6 +68,8 @@ class Coordinator : private Surroundings, private StudyHost {
     bool add(Study study);
     // One as it was stored. Throws UserError if there is none of that name, or it cannot be read any more.
     void add_stored(const std::string& study);
+    // Lets the studies that were given so far continue that are paused.
+    void lift_pauses();
     // Studies of the database that were not given, as they were stored. Returns their names; those that cannot be read
     // any more are said to the person.
     std::vector<std::string> add_unfinished(Unfinished which);

@@ -91,6 +91,16 @@ void Coordinator::add_stored(const std::string& study) {
     }
 }
 
+void Coordinator::lift_pauses() {
+    for (const auto& run : runs_) {
+        if (run->is_paused()) {
+            store_.set_study_paused(run->row(), false);
+            hold(*run, false);
+            note_study(run->study().name, "study " + run->study().name + " is no longer paused");
+        }
+    }
+}
+
 std::vector<std::string> Coordinator::left_running() {
     std::vector<std::string> names;
     for (const auto& stored : store_.studies()) {

@@ -129,6 +129,7 @@ class Rehearsal {
         if (run.failure()) {
             std::rethrow_exception(run.failure());
         }
+        ended_ = run.has_ended();
         begun_ = run.variants_of_stages();
         notes_ = run.starts_of_stages();
     }
@@ -143,6 +144,11 @@ class Rehearsal {
         }
         planned.is_certain = false;
         StageStart start = start_of_stage(study_, stage, row_, begun_, store_);
+        if (start.variants.empty() && ended_) {
+            planned.start = std::move(start.notes);  // why it never begins
+            begun_[stage.name];
+            return planned;
+        }
         if (start.variants.empty()) {
             start.variants = study_.expand(stage, study_.base);
         } else {
@@ -159,6 +165,7 @@ class Rehearsal {
     Dispatcher dispatcher_;
     std::int64_t row_ = 0;
     OldFailures old_failures_ = OldFailures::ask_again;
+    bool ended_ = false;  // with what is stored already, the study ends before its last stage
     VariantsOfStages begun_;
     std::map<std::string, std::vector<std::string>> notes_;
 };

@@ -180,10 +180,9 @@ std::vector<UnnamedFolder> unnamed_folders(SQLite::Database& database, const fs:
     return found;
 }
 
-std::vector<std::string> remove_models(SQLite::Database& database, const fs::path& directory,
-                                       const std::vector<RetainedModel>& models,
-                                       const std::vector<UnnamedFolder>& unnamed) {
-    std::vector<std::string> left;
+Removal remove_models(SQLite::Database& database, const fs::path& directory,
+                      const std::vector<RetainedModel>& models, const std::vector<UnnamedFolder>& unnamed) {
+    Removal removal;
     std::set<std::string> kept;
     for (const RetainedModel& model : models) {
         if (model.kept) {
@@ -203,11 +202,14 @@ std::vector<std::string> remove_models(SQLite::Database& database, const fs::pat
                 flaws[model.sha256] = flaw_of_model(folder, model.sha256);
             }
             if (const std::string& flaw = flaws[model.sha256]; !flaw.empty()) {
-                left.push_back("job " + std::to_string(model.job) + ": " + flaw);
+                removal.left.push_back("job " + std::to_string(model.job) + ": " + flaw);
                 continue;
             }
-            removed.insert(folder);
+            if (fs::exists(folder) && removed.insert(folder).second) {
+                removal.model_bytes += model.bytes;
+            }
         }
+        ++removal.models;
         SQLite::Statement remove(database, "DELETE FROM models WHERE job_id = ?");
         remove.bind(1, model.job);
         remove.exec();
@@ -218,14 +220,16 @@ std::vector<std::string> remove_models(SQLite::Database& database, const fs::pat
         const std::string flaw = is_unfinished(name) ? "" : flaw_of_model(directory / name, name);
         if (flaw.empty()) {
             removed.insert(directory / name);
+            ++removal.unnamed_folders;
+            removal.unnamed_bytes += folder.bytes;
         } else {
-            left.push_back(flaw);
+            removal.left.push_back(flaw);
         }
     }
     for (const fs::path& folder : removed) {
         fs::remove_all(folder);
     }
-    return left;
+    return removal;
 }
 
 }  // namespace orchestrate

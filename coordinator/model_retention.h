@@ -38,11 +38,16 @@ std::vector<UnnamedFolder> unnamed_folders(SQLite::Database& database, const std
 // Removes what is not kept from the database, then from the disk, so that the database never names what is not there;
 // what is cut off in between is an unnamed folder. `directory` is that of the database's own models: a model is found
 // there by its hash, and paths that the database stores are not followed. Only a real directory whose content has the hash
-// of its name is removed, or one that was being written. The caller holds the database's lock. Returns what was left as it
-// is and why, one sentence each; such models stay in the database. Throws SQLite::Exception and
-// std::filesystem::filesystem_error.
-std::vector<std::string> remove_models(SQLite::Database& database, const std::filesystem::path& directory,
-                                       const std::vector<RetainedModel>& models,
-                                       const std::vector<UnnamedFolder>& unnamed);
+// of its name is removed, or one that was being written. The caller holds the database's lock. Models that are left as they
+// are stay in the database. Throws SQLite::Exception and std::filesystem::filesystem_error.
+struct Removal {
+    std::int64_t models = 0;       // that the database names no longer
+    std::int64_t model_bytes = 0;  // of their directories that were there
+    std::int64_t unnamed_folders = 0;
+    std::int64_t unnamed_bytes = 0;
+    std::vector<std::string> left;  // what was left as it is and why, one sentence each
+};
+Removal remove_models(SQLite::Database& database, const std::filesystem::path& directory,
+                      const std::vector<RetainedModel>& models, const std::vector<UnnamedFolder>& unnamed);
 
 }  // namespace orchestrate

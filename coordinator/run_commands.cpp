@@ -141,6 +141,7 @@ int host_unfinished(const Place& place, const std::optional<std::string>& study,
             std::cout << "nothing is unfinished in '" << place.database.string() << "'\n";
             return 0;
         }
+        coordinator.lift_pauses();
         names = coordinator.studies();
         coordinator.run();
         for (const auto& name : names) {

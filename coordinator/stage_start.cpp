@@ -1,14 +1,33 @@
 #include "coordinator/stage_start.h"
 
+#include <algorithm>
 #include <optional>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "common/counted.h"
+
 namespace orchestrate {
 namespace {
 
-// Nothing (noted) if no run of that earlier stage succeeded.
+// Why no variant of an earlier stage can be the baseline: none has a result, or none that may be chosen.
+std::string why_no_best(const Stage& stage, std::int64_t study_row, JobStore& store) {
+    std::int64_t succeeded = 0;
+    for (const auto& jobs : store.jobs_of_variants(study_row, stage.baseline_stage)) {
+        succeeded += std::count_if(jobs.begin(), jobs.end(),
+                                   [&](std::int64_t job) { return store.has_succeeded(job); });
+    }
+    const std::string consequence = ", so stage '" + stage.name + "' has no baseline to start from";
+    if (succeeded == 0) {
+        return "no run of stage '" + stage.baseline_stage + "' succeeded" + consequence;
+    }
+    return fmt::format("none of the {} of stage '{}' that succeeded has a usable {}{}{}",
+                       counted(succeeded, "run"), stage.baseline_stage, stage.selection(),
+                       stage.select_name.empty() ? " (all collapsed, see the table)" : "", consequence);
+}
+
+// Nothing (noted) if no run of that earlier stage can be chosen.
 std::optional<JobConfig> baseline_of(const Study& study, const Stage& stage, std::int64_t study_row,
                                      const VariantsOfStages& earlier, JobStore& store,
                                      std::vector<std::string>& notes) {
@@ -20,8 +39,7 @@ std::optional<JobConfig> baseline_of(const Study& study, const Stage& stage, std
                                            stage.select_part, stage.select_name);
     const auto best = best_variant(metrics, stage.goal_of(stage.select_name));
     if (!best) {
-        notes.push_back("no run of stage '" + stage.baseline_stage + "' succeeded, so stage '" + stage.name +
-                        "' has no baseline to start from");
+        notes.push_back(why_no_best(stage, study_row, store));
         return std::nullopt;
     }
     notes.push_back(fmt::format("best of {}: {} ({}), {} {:.4f}", stage.baseline_stage,

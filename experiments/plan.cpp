@@ -104,7 +104,7 @@ std::string rows_text(const std::vector<Variant>& variants) {
         return fmt::format("  {}  {}  {}  {:>5}\n", fitted(name, name_width), fitted(change, change_width),
                            fitted(seeds, seeds_width), ranks);
     };
-    std::string text = line("variant", "change", "seeds", "ranks");
+    std::string text = variants.empty() ? "" : line("variant", "change", "seeds", "ranks");
     for (std::size_t i = 0; i < std::min(variants.size(), kMostRowsShown); ++i) {
         const auto& variant = variants[i];
         text += line(variant.name, variant.change, seeds_text(variant.runs),

@@ -66,7 +66,7 @@ class ModelRetentionTest : public testing::Test {
     std::string write_model(const std::string& content) { return write_model(folder_, content); }
 
     std::vector<std::string> remove_all_that_is_not_kept() {
-        return remove_models(filled_.database(), folder_, judge_models(filled_.database()), {});
+        return remove_models(filled_.database(), folder_, judge_models(filled_.database()), {}).left;
     }
 
     void execute(const std::string& sql) { filled_.database().exec(sql); }
@@ -153,8 +153,10 @@ TEST_F(ModelRetentionTest, RemovesWhatNoJobNamesIfItIsOldAndOurs) {
     }
     const auto unnamed = unnamed_folders(filled_.database(), folder_, std::chrono::hours(24));
     EXPECT_EQ(unnamed.size(), 4U);
-    EXPECT_THAT(remove_models(filled_.database(), folder_, {}, unnamed),
-                ElementsAre(testing::HasSubstr(std::string(64, 'a'))));
+    const Removal removal = remove_models(filled_.database(), folder_, {}, unnamed);
+    EXPECT_THAT(removal.left, ElementsAre(testing::HasSubstr(std::string(64, 'a'))));
+    EXPECT_EQ(removal.unnamed_folders, 3) << "what was left was not removed";
+    EXPECT_EQ(removal.models, 0);
     EXPECT_THAT(folders(), UnorderedElementsAre(young, "my notes", std::string(64, 'a')));
 }
 

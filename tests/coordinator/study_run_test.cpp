@@ -5,6 +5,7 @@
 #include <spdlog/sinks/null_sink.h>
 
 #include "common/error.h"
+#include "coordinator/dry_run.h"
 #include "coordinator/idle_surroundings.h"
 #include "results/schema.h"
 #include "tests/coordinator/small_life.h"
@@ -14,6 +15,7 @@ namespace orchestrate {
 namespace {
 
 using test::success_of;
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 
@@ -99,6 +101,7 @@ class StudyRunTest : public ::testing::Test {
             const Message message = inbox->messages[i];
             if (const auto* lease = std::get_if<Lease>(&message)) {
                 AttemptEnded ended = success_of(lease->attempt);
+                ended.result->collapsed = results_collapse_;
                 if (cause != Cause::succeeded) {
                     ended = {lease->attempt, cause, "as the test says", {}};
                 }
@@ -119,6 +122,7 @@ class StudyRunTest : public ::testing::Test {
         return store_.studies().at(0).state == *run_->outcome() ? to_string(*run_->outcome()) : "another";
     }
 
+    bool results_collapse_ = false;  // of those that work() lets succeed
     testing::StudyFolder folder_;
     World world_;
     JobStore store_{empty_database(), {.grouped = true, .vfs = {}, .network_file_system = {}, .sync = true}};
@@ -150,6 +154,19 @@ TEST_F(StudyRunTest, WithoutABaselineItHasFailed) {
     EXPECT_EQ(run_->outcome(), StudyState::failed);
     EXPECT_EQ(run_->stage_name(), "search");
     EXPECT_THAT(world_.notes, Contains(HasSubstr("has no baseline to start from")));
+}
+
+TEST_F(StudyRunTest, WhereAllResultsCollapsedItSaysSoAndPlansNothingMore) {
+    results_collapse_ = true;
+    run_->advance();
+    work();
+    EXPECT_EQ(run_->outcome(), StudyState::failed);
+    EXPECT_THAT(world_.notes, Contains(AllOf(HasSubstr("none of the 2 runs of stage 'search' that succeeded"),
+                                             HasSubstr("all collapsed"), HasSubstr("no baseline"))));
+    const Study study = folder_.load(kStudy);
+    const DryRun planned = store_.read([&](SQLite::Database& database) { return dry_run(study, database); });
+    EXPECT_TRUE(planned.stages.at(1).variants.empty()) << "run will not begin it";
+    EXPECT_THAT(planned.stages.at(1).start, Contains(HasSubstr("no baseline to start from")));
 }
 
 TEST_F(StudyRunTest, AJobOfAnEarlierStageThatIsTriedAgainHoldsUpTheEnd) {
