@@ -143,7 +143,12 @@ asio::awaitable<StudyAccepted> Coordinator::submit(SubmitStudy submission) {
         }
         if (const StudyRun* active = find_run(study.name); active != nullptr && !active->has_ended()) {
             reply.known = active->study().toml == study.toml && active->study().file == study.file;
-            if (!reply.known) {
+            if (!reply.known && active->study().file != study.file) {
+                reply.refused = fmt::format(
+                    "study '{0}' of another file is running here: '{1}', not '{2}'; give this one another "
+                    "study.name, or another database by --db",
+                    study.name, active->study().file.string(), study.file.string());
+            } else if (!reply.known) {
                 reply.refused = fmt::format(
                     "study '{0}' is running with another text (orchestrate diff {0} {1} shows the "
                     "difference); "

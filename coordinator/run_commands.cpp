@@ -74,7 +74,9 @@ std::optional<int> submit_and_follow(const Study& study, const RunArguments& arg
 // Tries to reach a coordinator and to be one, in turn, until one of both works.
 template <class Elsewhere, class Here>
 int elsewhere_or_here(const Place& place, Elsewhere elsewhere, Here here) {
-    const auto patience_ends = std::chrono::steady_clock::now() + kPatience;
+    const auto begun_at = std::chrono::steady_clock::now();
+    const auto patience_ends = begun_at + kPatience;
+    WhileWaiting say_silence = say_silence_once();
     while (true) {
         try {
             if (const std::optional<int> code = elsewhere()) {
@@ -82,9 +84,13 @@ int elsewhere_or_here(const Place& place, Elsewhere elsewhere, Here here) {
             }
         } catch (const CoordinatorSilent&) {
             // One that begins has taken the connection, and answers soon.
-            if (std::chrono::steady_clock::now() > patience_ends) {
-                throw;
+            const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(
+                std::chrono::steady_clock::now() - begun_at);
+            if (waited > kPatience) {
+                throw CoordinatorSilent(silence_text(waited) +
+                                        ", though its process lives; end it, or wait until it does");
             }
+            say_silence(waited);
             continue;
         }
         try {
