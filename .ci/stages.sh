@@ -24,9 +24,9 @@ report_budgets() {
     printf 'stages so far: %d s\n' $((SECONDS - ci_begin))
 }
 
-# Beside what ./setup installs: clang for the fuzz tests, which the build leaves out where it is missing.
+# Beside what ./setup installs. Clang is also for the fuzz tests, which the build leaves out where it is missing.
 install_tools() {
-    local packages=(clang-format-14 clang-14 libclang-rt-14-dev "$@")
+    local packages=(clang-format-14 clang-tidy-14 clang-14 libclang-rt-14-dev)
     dpkg-query -W "${packages[@]}" >/dev/null 2>&1 && return
     apt-get update -q >/dev/null
     DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${packages[@]}" >/dev/null
@@ -34,6 +34,11 @@ install_tools() {
 
 check_format() {
     git ls-files -z '*.h' '*.cpp' '*.cu' | xargs -0 clang-format-14 --dry-run -Werror
+}
+
+# Clang's warnings are errors as GCC's are.
+thread_sanitized_tests() {
+    CC=clang-14 CXX=clang++-14 sanitized_tests tsan build/tsan-quick "$@"
 }
 
 # sanitized_tests PRESET DIRECTORY CTEST_ARGUMENT...: what needs no LibTorch, built with that preset's sanitizers.

@@ -1,9 +1,10 @@
 #!/bin/bash
 # Builds a target for libFuzzer with all sanitizers and runs it from a stored corpus:
 #     fuzz.sh CLANG++ WORK_FOLDER CORPUS SECONDS SOURCE... -- FLAG...
+# ORCHESTRATE_FUZZ_SECONDS in the environment goes before SECONDS.
 # Fails on a crash, a leak, a finding of a sanitizer, or an input that takes 10 s.
 set -euo pipefail
-clang=$1 work=$2 corpus=$3 seconds=$4
+clang=$1 work=$2 corpus=$3 seconds=${ORCHESTRATE_FUZZ_SECONDS:-$4}
 shift 4
 sources=()
 while [ "$1" != -- ]; do
