@@ -9,7 +9,7 @@
 
 #include "cluster/command.h"
 #include "cluster/worker_command.h"
-#include "common/environment.h"
+#include "common/base/environment.h"
 
 namespace orchestrate {
 

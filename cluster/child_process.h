@@ -11,7 +11,7 @@
 
 #include <sys/types.h>
 
-#include "common/environment.h"
+#include "common/base/environment.h"
 
 namespace orchestrate {
 

@@ -10,8 +10,8 @@
 
 #include <boost/algorithm/string/trim.hpp>
 
-#include "common/error.h"
-#include "common/printable.h"
+#include "common/base/error.h"
+#include "common/base/printable.h"
 
 namespace orchestrate {
 

@@ -11,7 +11,7 @@
 #include "cluster/process_launcher.h"
 #include "cluster/srun_output.h"
 #include "cluster/worker_command.h"
-#include "common/error.h"
+#include "common/base/error.h"
 
 namespace orchestrate {
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "cluster/command.h"
-#include "common/error.h"
+#include "common/base/error.h"
 
 namespace orchestrate {
 

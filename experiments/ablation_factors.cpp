@@ -5,9 +5,9 @@
 
 #include <fmt/format.h>
 
-#include "common/command_arguments.h"
-#include "common/counter_random.h"
-#include "common/used_layers.h"
+#include "common/job/command_arguments.h"
+#include "common/base/counter_random.h"
+#include "common/job/used_layers.h"
 #include "experiments/ablation.h"
 #include "experiments/ablation_names.h"
 #include "experiments/escaped_text.h"

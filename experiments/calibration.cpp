@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "common/error.h"
+#include "common/base/error.h"
 #include "experiments/overrides.h"
 
 namespace orchestrate {

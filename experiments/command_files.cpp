@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 #include <fnmatch.h>
 
-#include "common/error.h"
+#include "common/base/error.h"
 
 namespace orchestrate {
 namespace {

@@ -5,9 +5,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "common/command_arguments.h"
-#include "common/error.h"
-#include "common/sha256.h"
+#include "common/job/command_arguments.h"
+#include "common/base/error.h"
+#include "common/base/sha256.h"
 #include "experiments/command_files.h"
 
 namespace orchestrate {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "common/dataset.h"
+#include "common/data/dataset.h"
 #include "experiments/fields.h"
 #include "experiments/mistakes.h"
 

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "common/unicode.h"
+#include "common/base/unicode.h"
 
 namespace orchestrate {
 namespace {

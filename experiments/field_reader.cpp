@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <set>
 
-#include "common/nearest_name.h"
+#include "common/base/nearest_name.h"
 #include "experiments/fields.h"
 
 namespace orchestrate {

@@ -1,5 +1,5 @@
 // The fields of a study file: one table from which come the parser's validation, the reference in README.md,
-// and what a search or an ablation may change. To add an option, add its field to common/job_config.h or
+// and what a search or an ablation may change. To add an option, add its field to common/job/job_config.h or
 // ClusterConfig and one entry to the table in fields.cpp.
 #pragma once
 

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "common/error.h"
-#include "common/vocabulary.h"
+#include "common/base/error.h"
+#include "common/data/vocabulary.h"
 #include "experiments/cluster_fields.h"
 #include "experiments/command_fields.h"
 #include "experiments/command_settings.h"

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "common/nearest_name.h"
+#include "common/base/nearest_name.h"
 #include "experiments/escaped_text.h"
 
 namespace orchestrate {

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "common/unicode.h"
+#include "common/base/unicode.h"
 #include "experiments/escaped_text.h"
 
 namespace orchestrate {

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <regex>
 
-#include "common/command_arguments.h"
+#include "common/job/command_arguments.h"
 #include "experiments/command_fields.h"
 #include "experiments/escaped_text.h"
 #include "experiments/field_kinds.h"

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "common/counted.h"
+#include "common/base/counted.h"
 #include "experiments/escaped_text.h"
 #include "experiments/planned_stage.h"
 #include "experiments/search_rungs.h"

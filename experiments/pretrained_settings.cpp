@@ -5,9 +5,9 @@
 
 #include <fmt/format.h>
 
-#include "common/error.h"
-#include "common/pretrained_config.h"
-#include "common/vocabulary.h"
+#include "common/base/error.h"
+#include "common/data/pretrained_config.h"
+#include "common/data/vocabulary.h"
 #include "experiments/field_kinds.h"
 
 namespace orchestrate {

@@ -3,8 +3,8 @@
 
 #include <fmt/format.h>
 
-#include "common/error.h"
-#include "common/nearest_name.h"
+#include "common/base/error.h"
+#include "common/base/nearest_name.h"
 #include "experiments/fields.h"
 #include "experiments/table_keys.h"
 

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "common/used_layers.h"
+#include "common/job/used_layers.h"
 
 namespace orchestrate {
 namespace {

@@ -7,8 +7,8 @@
 
 #include <fmt/format.h>
 
-#include "common/counter_random.h"
-#include "common/error.h"
+#include "common/base/counter_random.h"
+#include "common/base/error.h"
 #include "experiments/sample_tracks_measured.h"
 
 namespace orchestrate {

@@ -1,7 +1,7 @@
 // The JSON Schema of study files as a tree; internal to experiments/.
 #pragma once
 
-#include "common/json.h"
+#include "common/base/json.h"
 
 namespace orchestrate {
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "common/counter_random.h"
+#include "common/base/counter_random.h"
 #include "experiments/search_space.h"
 #include "experiments/search_values.h"
 

@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
-#include "common/error.h"
-#include "common/split.h"
+#include "common/base/error.h"
+#include "common/data/split.h"
 
 namespace orchestrate {
 namespace {

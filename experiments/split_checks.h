@@ -1,7 +1,7 @@
 // What the split of a study makes of its data, checked before anything starts.
 #pragma once
 
-#include "common/dataset.h"
+#include "common/data/dataset.h"
 #include "experiments/fields.h"
 #include "experiments/mistakes.h"
 

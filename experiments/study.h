@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "common/job_config.h"
+#include "common/job/job_config.h"
 
 namespace orchestrate {
 

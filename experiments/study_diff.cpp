@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "common/counted.h"
+#include "common/base/counted.h"
 #include "experiments/escaped_text.h"
 #include "experiments/study_plan.h"
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "common/json.h"
+#include "common/base/json.h"
 #include "experiments/planned_stage.h"
 #include "experiments/study.h"
 

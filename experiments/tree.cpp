@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "common/counted.h"
+#include "common/base/counted.h"
 #include "experiments/study.h"
 #include "experiments/study_plan.h"
 

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <map>
 
-#include "common/unicode.h"
+#include "common/base/unicode.h"
 #include "experiments/escaped_text.h"
 #include "experiments/fields.h"
 #include "experiments/overrides.h"

@@ -10,7 +10,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
-#include "common/counted.h"
+#include "common/base/counted.h"
 
 namespace orchestrate {
 namespace {

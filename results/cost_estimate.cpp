@@ -7,7 +7,7 @@
 #include <queue>
 #include <unordered_map>
 
-#include "common/used_layers.h"
+#include "common/job/used_layers.h"
 
 namespace orchestrate {
 namespace {

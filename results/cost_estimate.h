@@ -9,7 +9,7 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
-#include "common/job_config.h"
+#include "common/job/job_config.h"
 
 namespace orchestrate {
 

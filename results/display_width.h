@@ -14,7 +14,7 @@ std::size_t display_width(std::string_view text);
 // `width`.
 std::string shortened(std::string_view text, std::size_t width);
 
-// A value as one line of a table, nothing of it left out (printable() of common/printable.h is for messages): control
+// A value as one line of a table, nothing of it left out (printable() of common/base/printable.h is for messages): control
 // characters and those that change the direction of text as \n, \t,
 // \x1b, \u202e..., bytes that are not UTF-8 as U+FFFD.
 std::string escaped(std::string_view text);

@@ -3,7 +3,7 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
-#include "common/control_messages.h"
+#include "common/protocol/control_messages.h"
 
 namespace orchestrate {
 

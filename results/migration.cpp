@@ -11,8 +11,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "common/error.h"
-#include "common/job_config.h"
+#include "common/base/error.h"
+#include "common/job/job_config.h"
 #include "results/embedded_sql.h"
 #include "results/schema.h"
 

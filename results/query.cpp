@@ -9,8 +9,8 @@
 
 #include <sqlite3.h>
 
-#include "common/error.h"
-#include "common/nearest_name.h"
+#include "common/base/error.h"
+#include "common/base/nearest_name.h"
 #include "results/query_result.h"
 #include "results/tables.h"
 

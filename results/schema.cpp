@@ -6,7 +6,7 @@
 
 #include <sqlite3.h>
 
-#include "common/error.h"
+#include "common/base/error.h"
 #include "results/embedded_sql.h"
 #include "results/migration.h"
 

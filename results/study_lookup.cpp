@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "common/error.h"
-#include "common/nearest_name.h"
+#include "common/base/error.h"
+#include "common/base/nearest_name.h"
 #include "results/tables.h"
 
 namespace orchestrate {

@@ -7,9 +7,9 @@
 #include <memory>
 #include <string>
 
-#include "common/attempt.h"
-#include "common/checkpoint.h"
-#include "common/job_config.h"
+#include "common/job/attempt.h"
+#include "common/job/checkpoint.h"
+#include "common/job/job_config.h"
 #include "worker/collective.h"
 
 namespace orchestrate {

@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <iostream>
 
-#include "worker/training/checkpoint_file.h"
+#include "worker/training/support/checkpoint_file.h"
 
 namespace {
 

@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "coordinator/job_store.h"
+#include "coordinator/store/job_store.h"
 #include "results/schema.h"
 
 namespace {

@@ -12,9 +12,9 @@
 #include <malloc.h>
 #include <time.h>
 
-#include "common/error.h"
+#include "common/base/error.h"
 #include "tests/worker/training/synthetic_data.h"
-#include "worker/training/matrix_product.h"
+#include "worker/training/operations/matrix_product.h"
 
 namespace {
 

@@ -9,8 +9,8 @@
 #include <malloc.h>
 #include <spdlog/sinks/null_sink.h>
 
-#include "coordinator/dispatcher.h"
-#include "coordinator/job_store.h"
+#include "coordinator/dispatch/dispatcher.h"
+#include "coordinator/store/job_store.h"
 
 namespace {
 

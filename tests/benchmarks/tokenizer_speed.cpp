@@ -10,8 +10,8 @@
 #include <CLI/CLI.hpp>
 #include <time.h>
 
-#include "common/json.h"
-#include "common/sha256.h"
+#include "common/base/json.h"
+#include "common/base/sha256.h"
 #include "worker/data/tokenizer.h"
 
 namespace {

@@ -14,9 +14,9 @@
 #include <dlfcn.h>
 #include <time.h>
 
-#include "common/error.h"
-#include "common/sha256.h"
-#include "common/vocabulary.h"
+#include "common/base/error.h"
+#include "common/base/sha256.h"
+#include "common/data/vocabulary.h"
 #include "worker/single_rank.h"
 #include "worker/training_api.h"
 

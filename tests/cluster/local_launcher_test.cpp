@@ -11,7 +11,7 @@
 #include "cluster/child_process.h"
 #include "cluster/command.h"
 #include "cluster/launcher.h"
-#include "common/temporary_folder.h"
+#include "common/base/temporary_folder.h"
 #include "event_pipe.h"
 
 namespace orchestrate {

@@ -9,9 +9,9 @@
 #include <gtest/gtest.h>
 
 #include "command_results.h"
-#include "common/error.h"
-#include "common/printable.h"
-#include "common/temporary_folder.h"
+#include "common/base/error.h"
+#include "common/base/printable.h"
+#include "common/base/temporary_folder.h"
 #include "slurm_calls.h"
 
 namespace orchestrate {

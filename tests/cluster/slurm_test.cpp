@@ -8,7 +8,7 @@
 
 #include "cluster/command.h"
 #include "cluster/slurm_pilot.h"
-#include "common/temporary_folder.h"
+#include "common/base/temporary_folder.h"
 #include "event_pipe.h"
 #include "slurm_calls.h"
 

@@ -9,8 +9,8 @@
 #include "cluster/allocation.h"
 #include "cluster/srun_output.h"
 #include "command_results.h"
-#include "common/error.h"
-#include "common/temporary_folder.h"
+#include "common/base/error.h"
+#include "common/base/temporary_folder.h"
 
 namespace orchestrate {
 namespace {

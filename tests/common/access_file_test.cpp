@@ -1,13 +1,13 @@
 // Access files: what is read back, and what is refused without telling what it holds.
-#include "common/access_file.h"
+#include "common/protocol/access_file.h"
 
 #include <fstream>
 
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
-#include "common/error.h"
-#include "common/temporary_folder.h"
+#include "common/base/error.h"
+#include "common/base/temporary_folder.h"
 
 namespace orchestrate {
 namespace {

@@ -1,4 +1,4 @@
-#include "common/dataset.h"
+#include "common/data/dataset.h"
 
 #include <fstream>
 #include <map>
@@ -8,9 +8,9 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
-#include "common/csv.h"
-#include "common/sha256.h"
-#include "common/temporary_folder.h"
+#include "common/data/csv.h"
+#include "common/base/sha256.h"
+#include "common/base/temporary_folder.h"
 
 namespace orchestrate {
 namespace {

@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "common/temporary_folder.h"
+#include "common/base/temporary_folder.h"
 #include "tests/common/simulated_disk.h"
 
 namespace orchestrate::test {

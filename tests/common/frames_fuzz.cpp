@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <span>
 
-#include "common/messages.h"
+#include "common/protocol/messages.h"
 
 namespace {
 

@@ -1,9 +1,9 @@
 // The canonical form of a job's configuration: its bytes are what identities are made of.
 #include <gtest/gtest.h>
 
-#include "common/counter_random.h"
-#include "common/job_config.h"
-#include "common/sha256.h"
+#include "common/base/counter_random.h"
+#include "common/job/job_config.h"
+#include "common/base/sha256.h"
 
 namespace orchestrate {
 namespace {

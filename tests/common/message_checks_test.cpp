@@ -1,4 +1,4 @@
-#include "common/message_checks.h"
+#include "common/protocol/message_checks.h"
 
 #include <limits>
 

@@ -1,4 +1,4 @@
-#include "common/messages.h"
+#include "common/protocol/messages.h"
 
 #include <array>
 

@@ -1,8 +1,8 @@
 #include <gtest/gtest.h>
 
-#include "common/nearest_name.h"
-#include "common/sha256.h"
-#include "common/time_text.h"
+#include "common/base/nearest_name.h"
+#include "common/base/sha256.h"
+#include "common/base/time_text.h"
 
 namespace orchestrate {
 namespace {

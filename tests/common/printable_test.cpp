@@ -1,5 +1,5 @@
 // What jobs and other programs print is shown, and does nothing else to a terminal.
-#include "common/printable.h"
+#include "common/base/printable.h"
 
 #include <gmock/gmock.h>
 

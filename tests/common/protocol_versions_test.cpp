@@ -1,7 +1,7 @@
 // Rolling upgrade: peers of an older release that speak the same protocol version, and of a newer one.
 #include <gmock/gmock.h>
 
-#include "common/messages.h"
+#include "common/protocol/messages.h"
 #include "protocol_2_messages.h"
 
 namespace orchestrate {

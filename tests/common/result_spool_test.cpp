@@ -1,5 +1,5 @@
 // Results that wait on disk for the coordinator: none is lost by a power cut, none is read that is not whole.
-#include "common/result_spool.h"
+#include "common/protocol/result_spool.h"
 
 #include <set>
 

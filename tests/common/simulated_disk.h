@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "common/durable_files.h"
+#include "common/base/durable_files.h"
 
 namespace orchestrate::test {
 

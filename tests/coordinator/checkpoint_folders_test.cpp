@@ -1,4 +1,4 @@
-#include "coordinator/checkpoint_folders.h"
+#include "coordinator/artifacts/checkpoint_folders.h"
 
 #include <fstream>
 
@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/temporary_folder.h"
+#include "common/base/temporary_folder.h"
 
 namespace orchestrate {
 namespace {

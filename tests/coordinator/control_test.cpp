@@ -1,11 +1,11 @@
-#include "coordinator/control.h"
+#include "coordinator/server/control.h"
 
 #include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "common/error.h"
+#include "common/base/error.h"
 #include "results/schema.h"
 #include "tests/coordinator/small_life.h"
 

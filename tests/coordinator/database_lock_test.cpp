@@ -1,5 +1,5 @@
 // Who may hold a database, told by the lock file: on this host by the kernel, on others by their heartbeat.
-#include "coordinator/database_lock.h"
+#include "coordinator/database/database_lock.h"
 
 #include <csignal>
 #include <fstream>
@@ -13,12 +13,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/error.h"
-#include "common/host.h"
-#include "common/json.h"
-#include "common/temporary_folder.h"
-#include "common/time_text.h"
-#include "coordinator/database_owner.h"
+#include "common/base/error.h"
+#include "common/base/host.h"
+#include "common/base/json.h"
+#include "common/base/temporary_folder.h"
+#include "common/base/time_text.h"
+#include "coordinator/database/database_owner.h"
 #include "results/schema.h"
 
 namespace orchestrate {

@@ -1,5 +1,5 @@
 // Which database a file is: the one that was recorded, moved, or a copy; and which coordinator has it.
-#include "coordinator/database_owner.h"
+#include "coordinator/database/database_owner.h"
 
 #include <filesystem>
 #include <fstream>
@@ -7,8 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "common/error.h"
-#include "common/temporary_folder.h"
+#include "common/base/error.h"
+#include "common/base/temporary_folder.h"
 #include "results/schema.h"
 
 namespace orchestrate {

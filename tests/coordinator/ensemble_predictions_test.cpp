@@ -1,13 +1,13 @@
 // Means and votes by hand, the metrics of what they predict, and what cannot be combined.
-#include "coordinator/ensemble_predictions.h"
+#include "coordinator/store/ensemble_predictions.h"
 
 #include <cmath>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "common/error.h"
-#include "common/packed_probabilities.h"
+#include "common/base/error.h"
+#include "common/job/packed_probabilities.h"
 
 namespace orchestrate {
 namespace {

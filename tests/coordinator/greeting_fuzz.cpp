@@ -13,9 +13,9 @@
 #include <spdlog/sinks/null_sink.h>
 #include <unistd.h>
 
-#include "common/temporary_folder.h"
-#include "common/tls.h"
-#include "coordinator/server.h"
+#include "common/base/temporary_folder.h"
+#include "common/protocol/tls.h"
+#include "coordinator/server/server.h"
 
 namespace {
 

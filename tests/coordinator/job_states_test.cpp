@@ -1,5 +1,5 @@
 // Every state with every event: what the table says, and that the job store does just that.
-#include "coordinator/job_states.h"
+#include "coordinator/store/job_states.h"
 
 #include <algorithm>
 #include <map>

@@ -1,12 +1,12 @@
-#include "coordinator/job_store.h"
+#include "coordinator/store/job_store.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "common/error.h"
-#include "common/temporary_folder.h"
-#include "coordinator/stored_stages.h"
+#include "common/base/error.h"
+#include "common/base/temporary_folder.h"
+#include "coordinator/store/stored_stages.h"
 
 namespace orchestrate {
 namespace {

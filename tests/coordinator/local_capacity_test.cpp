@@ -1,11 +1,11 @@
 // Ranks at a time by cores, GPUs, jobs per GPU and memory.
-#include "coordinator/local_capacity.h"
+#include "coordinator/sites/local_capacity.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "coordinator/plan_space.h"
-#include "coordinator/sites.h"
+#include "coordinator/cli/plan_space.h"
+#include "coordinator/sites/sites.h"
 
 namespace orchestrate {
 namespace {

@@ -1,5 +1,5 @@
 // What precision suits a CPU, by what /proc/cpuinfo says of it.
-#include "coordinator/local_devices.h"
+#include "coordinator/sites/local_devices.h"
 
 #include <sstream>
 

@@ -1,4 +1,4 @@
-#include "coordinator/loop_watch.h"
+#include "coordinator/server/loop_watch.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

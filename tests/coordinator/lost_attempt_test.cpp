@@ -1,10 +1,10 @@
-#include "coordinator/lost_attempt.h"
+#include "coordinator/dispatch/lost_attempt.h"
 
 #include <csignal>
 
 #include <gmock/gmock.h>
 
-#include "common/worker_exit.h"
+#include "common/base/worker_exit.h"
 
 namespace orchestrate {
 namespace {

@@ -1,4 +1,4 @@
-#include "coordinator/model_retention.h"
+#include "coordinator/artifacts/model_retention.h"
 
 #include <fstream>
 
@@ -6,8 +6,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "common/pretrained_config.h"
-#include "common/temporary_folder.h"
+#include "common/data/pretrained_config.h"
+#include "common/base/temporary_folder.h"
 #include "tests/results/filled_database.h"
 
 namespace orchestrate {

@@ -9,8 +9,8 @@
 #include <spdlog/sinks/null_sink.h>
 #include <sqlite3.h>
 
-#include "coordinator/dispatcher.h"
-#include "coordinator/idle_surroundings.h"
+#include "coordinator/dispatch/dispatcher.h"
+#include "coordinator/dispatch/idle_surroundings.h"
 #include "results/schema.h"
 #include "tests/coordinator/small_life.h"
 

@@ -1,4 +1,4 @@
-#include "coordinator/progress_display.h"
+#include "coordinator/report/progress_display.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "coordinator/progress_watch.h"
+#include "coordinator/dispatch/progress_watch.h"
 
 #include <gmock/gmock.h>
 

@@ -1,5 +1,5 @@
 // A database of an older version is read as one of today's, and stays as it is.
-#include "coordinator/read_database.h"
+#include "coordinator/database/read_database.h"
 
 #include <fstream>
 #include <iterator>
@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "common/temporary_folder.h"
+#include "common/base/temporary_folder.h"
 #include "results/schema.h"
 #include "results/tables.h"
 

@@ -1,4 +1,4 @@
-#include "coordinator/row_choice.h"
+#include "coordinator/store/row_choice.h"
 
 #include <gmock/gmock.h>
 

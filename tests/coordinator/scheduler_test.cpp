@@ -1,4 +1,4 @@
-#include "coordinator/scheduler.h"
+#include "coordinator/dispatch/scheduler.h"
 
 #include <map>
 

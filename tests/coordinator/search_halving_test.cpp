@@ -1,6 +1,6 @@
 // A search with rungs over a job store and a dispatcher: who is leased how far, what pauses, what goes on, and after a
 // restart.
-#include "coordinator/search_halving.h"
+#include "coordinator/studies/search_halving.h"
 
 #include <algorithm>
 #include <map>

@@ -1,4 +1,4 @@
-#include "coordinator/server.h"
+#include "coordinator/server/server.h"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/connect.hpp>
@@ -11,9 +11,9 @@
 #include <spdlog/sinks/null_sink.h>
 #include <sys/stat.h>
 
-#include "common/error.h"
-#include "common/temporary_folder.h"
-#include "coordinator/database_lock.h"
+#include "common/base/error.h"
+#include "common/base/temporary_folder.h"
+#include "coordinator/database/database_lock.h"
 
 namespace orchestrate {
 namespace {

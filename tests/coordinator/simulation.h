@@ -16,7 +16,7 @@
 #include <set>
 #include <string>
 
-#include "coordinator/dispatcher.h"
+#include "coordinator/dispatch/dispatcher.h"
 
 namespace orchestrate::test {
 

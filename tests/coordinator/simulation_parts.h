@@ -4,7 +4,7 @@
 #include <spdlog/sinks/null_sink.h>
 #include <sqlite3.h>
 
-#include "coordinator/study_run.h"
+#include "coordinator/studies/study_run.h"
 #include "tests/coordinator/simulation.h"
 
 namespace orchestrate::test {

@@ -1,5 +1,5 @@
 // What keeps a pilot alive, with this test in the place of Slurm and of the clock.
-#include "coordinator/slurm_site.h"
+#include "coordinator/sites/slurm_site.h"
 
 #include <algorithm>
 #include <fstream>
@@ -9,9 +9,9 @@
 #include <gtest/gtest.h>
 #include <spdlog/sinks/null_sink.h>
 
-#include "common/error.h"
-#include "common/printable.h"
-#include "common/temporary_folder.h"
+#include "common/base/error.h"
+#include "common/base/printable.h"
+#include "common/base/temporary_folder.h"
 
 namespace orchestrate {
 namespace {

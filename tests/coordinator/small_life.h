@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/job_store.h"
+#include "coordinator/store/job_store.h"
 #include "tests/coordinator/simulated_files.h"
 
 namespace orchestrate::test {

@@ -1,10 +1,10 @@
 // Ensembles in the database: rows of the table, computed once, again when members change, hidden when gone.
-#include "coordinator/stored_ensembles.h"
+#include "coordinator/store/stored_ensembles.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "coordinator/job_store.h"
+#include "coordinator/store/job_store.h"
 #include "results/schema.h"
 #include "results/tables.h"
 

@@ -1,14 +1,14 @@
 // What `plan`, `diff` and `run` say of a study that the database knows.
-#include "coordinator/stored_study.h"
+#include "coordinator/studies/stored_study.h"
 
 #include <gmock/gmock.h>
 
-#include "common/error.h"
-#include "common/sha256.h"
-#include "coordinator/plan_report.h"
-#include "coordinator/read_database.h"
-#include "coordinator/stage_start.h"
-#include "coordinator/study_owner.h"
+#include "common/base/error.h"
+#include "common/base/sha256.h"
+#include "coordinator/cli/plan_report.h"
+#include "coordinator/database/read_database.h"
+#include "coordinator/studies/stage_start.h"
+#include "coordinator/studies/study_owner.h"
 #include "study_files.h"
 
 namespace orchestrate::testing {

@@ -1,12 +1,12 @@
-#include "coordinator/study_run.h"
+#include "coordinator/studies/study_run.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <spdlog/sinks/null_sink.h>
 
-#include "common/error.h"
-#include "coordinator/dry_run.h"
-#include "coordinator/idle_surroundings.h"
+#include "common/base/error.h"
+#include "coordinator/studies/dry_run.h"
+#include "coordinator/dispatch/idle_surroundings.h"
 #include "results/schema.h"
 #include "tests/coordinator/small_life.h"
 #include "tests/experiments/study_files.h"

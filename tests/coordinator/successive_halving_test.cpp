@@ -1,5 +1,5 @@
 // Promotions over arrival orders: what holds for all of them, and that the deterministic ones are always the same.
-#include "coordinator/successive_halving.h"
+#include "coordinator/studies/successive_halving.h"
 
 #include <algorithm>
 #include <cmath>

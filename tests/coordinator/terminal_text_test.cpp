@@ -1,4 +1,4 @@
-#include "coordinator/terminal_text.h"
+#include "coordinator/report/terminal_text.h"
 
 #include <gtest/gtest.h>
 

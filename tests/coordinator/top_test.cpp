@@ -1,4 +1,4 @@
-#include "coordinator/top.h"
+#include "coordinator/cli/top.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "coordinator/why.h"
+#include "coordinator/report/why.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,11 +1,11 @@
-#include "coordinator/worker_health.h"
+#include "coordinator/dispatch/worker_health.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "coordinator/job_counts.h"
-#include "coordinator/machine_trouble.h"
-#include "coordinator/short_jobs.h"
+#include "coordinator/store/job_counts.h"
+#include "coordinator/dispatch/machine_trouble.h"
+#include "coordinator/dispatch/short_jobs.h"
 
 namespace orchestrate {
 namespace {

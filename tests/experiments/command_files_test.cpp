@@ -1,7 +1,7 @@
 // [command] files by pattern and directory, and the warning for what a script imports.
 #include <gmock/gmock.h>
 
-#include "common/sha256.h"
+#include "common/base/sha256.h"
 #include "study_files.h"
 
 namespace orchestrate::testing {

@@ -1,7 +1,7 @@
 // Studies whose jobs are commands: what [command] and [parameters] make, and what is said about mistakes in them.
 #include <gmock/gmock.h>
 
-#include "common/sha256.h"
+#include "common/base/sha256.h"
 #include "study_files.h"
 
 namespace orchestrate::testing {

@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "common/counter_random.h"
+#include "common/base/counter_random.h"
 #include "study_files.h"
 
 namespace orchestrate::testing {

@@ -3,8 +3,8 @@
 
 #include <gmock/gmock.h>
 
-#include "common/error.h"
-#include "common/json.h"
+#include "common/base/error.h"
+#include "common/base/json.h"
 #include "experiments/table_keys.h"
 #include "study_files.h"
 

@@ -8,7 +8,7 @@
 
 #include <gmock/gmock.h>
 
-#include "common/error.h"
+#include "common/base/error.h"
 #include "experiments/sample_tracks_measured.h"
 
 namespace orchestrate {

@@ -144,7 +144,7 @@ TEST(ShippedStudies, ReadTheRealData) {
 }
 
 // Golden: job identities must not change unseen, or finished studies would be trained again. They change with
-// numerics_version, a default of common/job_config.h, or this file's data; say so in the commit that changes
+// numerics_version, a default of common/job/job_config.h, or this file's data; say so in the commit that changes
 // them.
 TEST(Identity, OfJobsIsFixed) {
     const StudyFolder folder;

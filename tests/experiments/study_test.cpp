@@ -2,9 +2,9 @@
 
 #include <gmock/gmock.h>
 
-#include "common/pretrained_config.h"
-#include "common/sha256.h"
-#include "common/vocabulary.h"
+#include "common/data/pretrained_config.h"
+#include "common/base/sha256.h"
+#include "common/data/vocabulary.h"
 #include "experiments/device_precision.h"
 #include "study_files.h"
 

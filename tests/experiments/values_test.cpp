@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
-#include "common/command_arguments.h"
+#include "common/job/command_arguments.h"
 #include "study_files.h"
 
 namespace orchestrate::testing {

@@ -12,9 +12,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "common/error.h"
-#include "common/job_config.h"
-#include "common/sha256.h"
+#include "common/base/error.h"
+#include "common/job/job_config.h"
+#include "common/base/sha256.h"
 #include "results/embedded_sql.h"
 #include "results/schema.h"
 

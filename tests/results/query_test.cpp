@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "common/error.h"
+#include "common/base/error.h"
 #include "filled_database.h"
 #include "results/job_logs.h"
 #include "results/schema.h"

@@ -25,7 +25,7 @@ struct AgentOptions {
 };
 
 // Serves as rank 0 of a worker until it is retired (0), terminated by a signal (0), orphaned or refused (1),
-// or its ranks cannot go on (common/worker_exit.h).
+// or its ranks cannot go on (common/base/worker_exit.h).
 int run_agent(const AgentOptions& options, std::unique_ptr<Collective> collective);
 
 }  // namespace orchestrate

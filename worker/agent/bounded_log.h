@@ -5,7 +5,7 @@
 #include <deque>
 #include <string>
 
-#include "common/log.h"
+#include "common/base/log.h"
 
 namespace orchestrate {
 

@@ -5,7 +5,7 @@
 #include <fstream>
 #include <system_error>
 
-#include "common/command_checkpoints.h"
+#include "common/job/command_checkpoints.h"
 
 namespace orchestrate {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "common/checkpoint.h"
+#include "common/job/checkpoint.h"
 
 namespace orchestrate {
 

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <string>
 
-#include "common/attempt.h"
+#include "common/job/attempt.h"
 #include "worker/agent/command_process.h"
 
 namespace orchestrate {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "common/messages.h"
+#include "common/protocol/messages.h"
 #include "worker/agent/command_end.h"
 #include "worker/agent/command_scratch.h"
 #include "worker/training_api.h"

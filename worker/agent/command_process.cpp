@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/error.h"
-#include "common/machine_trouble.h"
+#include "common/base/error.h"
+#include "common/base/machine_trouble.h"
 #include "worker/agent/command_supervisor.h"
 #include "worker/agent/process_mark.h"
 

@@ -9,7 +9,7 @@
 
 #include <sys/types.h>
 
-#include "common/environment.h"
+#include "common/base/environment.h"
 
 namespace orchestrate {
 

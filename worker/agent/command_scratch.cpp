@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/machine_trouble.h"
+#include "common/base/machine_trouble.h"
 #include "worker/agent/process_mark.h"
 
 namespace orchestrate {

@@ -10,9 +10,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "common/error.h"
-#include "common/machine_trouble.h"
-#include "common/printable.h"
+#include "common/base/error.h"
+#include "common/base/machine_trouble.h"
+#include "common/base/printable.h"
 #include "worker/agent/bounded_log.h"
 #include "worker/agent/shared_parts.h"
 

@@ -11,8 +11,8 @@
 #include <optional>
 #include <thread>
 
-#include "common/log.h"
-#include "common/messages.h"
+#include "common/base/log.h"
+#include "common/protocol/messages.h"
 #include "worker/agent/command_job.h"
 #include "worker/collective.h"
 #include "worker/training_api.h"

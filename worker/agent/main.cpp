@@ -5,11 +5,11 @@
 
 #include <CLI/CLI.hpp>
 
-#include "common/error.h"
-#include "common/help_formatter.h"
-#include "common/host.h"
-#include "common/process_signals.h"
-#include "common/worker_exit.h"
+#include "common/base/error.h"
+#include "common/base/help_formatter.h"
+#include "common/base/host.h"
+#include "common/base/process_signals.h"
+#include "common/base/worker_exit.h"
 #include "worker/agent/agent.h"
 #include "worker/agent/shared_parts.h"
 #include "worker/single_rank.h"

@@ -8,9 +8,9 @@
 
 #include <fmt/format.h>
 
-#include "common/nearest_name.h"
-#include "common/printable.h"
-#include "common/strict_json.h"
+#include "common/base/nearest_name.h"
+#include "common/base/printable.h"
+#include "common/base/strict_json.h"
 
 namespace orchestrate {
 namespace {

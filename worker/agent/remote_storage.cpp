@@ -6,8 +6,8 @@
 
 #include <unistd.h>
 
-#include "common/error.h"
-#include "common/host.h"
+#include "common/base/error.h"
+#include "common/base/host.h"
 
 namespace orchestrate {
 namespace {

@@ -11,8 +11,8 @@
 #include <optional>
 #include <vector>
 
-#include "common/log.h"
-#include "common/messages.h"
+#include "common/base/log.h"
+#include "common/protocol/messages.h"
 #include "worker/agent/checkpoint_fetcher.h"
 #include "worker/agent/parcel_sender.h"
 

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "common/nearest_name.h"
+#include "common/base/nearest_name.h"
 
 namespace orchestrate {
 namespace {

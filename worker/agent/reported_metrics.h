@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "common/attempt.h"
+#include "common/job/attempt.h"
 #include "worker/agent/metric_lines.h"
 #include "worker/training_api.h"
 

@@ -5,8 +5,8 @@
 
 #include <dlfcn.h>
 
-#include "common/error.h"
-#include "common/host.h"
+#include "common/base/error.h"
+#include "common/base/host.h"
 
 namespace orchestrate {
 namespace {

@@ -7,8 +7,8 @@
 #include <optional>
 #include <vector>
 
-#include "common/log.h"
-#include "common/result_spool.h"
+#include "common/base/log.h"
+#include "common/protocol/result_spool.h"
 
 namespace orchestrate {
 

@@ -13,9 +13,9 @@
 
 #include "worker/cuda/gpu_kernels.h"
 #include "worker/cuda/recorded_graph.h"
-#include "worker/training/c10d_reducer.h"
-#include "worker/training/device.h"
-#include "worker/training/rank_store.h"
+#include "worker/training/runtime/c10d_reducer.h"
+#include "worker/training/runtime/device.h"
+#include "worker/training/runtime/rank_store.h"
 
 namespace orchestrate {
 

@@ -13,7 +13,7 @@
 
 #include "fused_kernels_source.h"
 #include "worker/cuda/kernel_compiler.h"
-#include "worker/training/fused_kernels.h"
+#include "worker/training/operations/fused_kernels.h"
 
 namespace orchestrate {
 

@@ -6,7 +6,7 @@
 
 #include <c10/core/Device.h>
 
-#include "worker/training/device_kernels.h"
+#include "worker/training/operations/device_kernels.h"
 
 namespace orchestrate {
 

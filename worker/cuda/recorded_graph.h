@@ -5,7 +5,7 @@
 
 #include <c10/core/CachingDeviceAllocator.h>
 
-#include "worker/training/recorded_work.h"
+#include "worker/training/runtime/recorded_work.h"
 
 namespace orchestrate {
 

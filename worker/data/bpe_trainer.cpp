@@ -7,8 +7,8 @@
 #include <tuple>
 #include <unordered_map>
 
-#include "common/counter_random.h"
-#include "common/error.h"
+#include "common/base/counter_random.h"
+#include "common/base/error.h"
 #include "worker/data/byte_level_words.h"
 
 namespace orchestrate {

@@ -8,9 +8,9 @@
 #include <tuple>
 #include <unordered_map>
 
-#include "common/counter_random.h"
-#include "common/error.h"
-#include "common/json.h"
+#include "common/base/counter_random.h"
+#include "common/base/error.h"
+#include "common/base/json.h"
 #include "worker/data/byte_level_words.h"
 
 namespace orchestrate {

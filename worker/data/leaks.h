@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "common/attempt.h"
-#include "common/dataset.h"
+#include "common/job/attempt.h"
+#include "common/data/dataset.h"
 
 namespace orchestrate {
 

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <fstream>
 
-#include "common/dataset.h"
-#include "common/error.h"
-#include "common/sha256.h"
-#include "common/split.h"
-#include "common/vocabulary.h"
+#include "common/data/dataset.h"
+#include "common/base/error.h"
+#include "common/base/sha256.h"
+#include "common/data/split.h"
+#include "common/data/vocabulary.h"
 #include "worker/data/bpe_trainer.h"
 #include "worker/data/leaks.h"
 #include "worker/data/text_form.h"

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "common/attempt.h"
-#include "common/job_config.h"
+#include "common/job/attempt.h"
+#include "common/job/job_config.h"
 #include "worker/data/special_tokens.h"
 #include "worker/data/tokenizer.h"
 

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <thread>
 
-#include "common/error.h"
+#include "common/base/error.h"
 
 namespace orchestrate {
 namespace {

@@ -8,8 +8,8 @@
 #include <variant>
 #include <vector>
 
-#include "common/dataset.h"
-#include "common/split.h"
+#include "common/data/dataset.h"
+#include "common/data/split.h"
 #include "worker/data/scaler.h"
 
 namespace orchestrate {

@@ -2,8 +2,8 @@
 
 #include <fstream>
 
-#include "common/error.h"
-#include "common/vocabulary.h"
+#include "common/base/error.h"
+#include "common/data/vocabulary.h"
 
 namespace orchestrate {
 namespace {

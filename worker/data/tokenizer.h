@@ -6,7 +6,7 @@
 #include <memory>
 #include <variant>
 
-#include "common/job_config.h"
+#include "common/job/job_config.h"
 #include "worker/data/byte_level_bpe.h"
 #include "worker/data/word_piece.h"
 

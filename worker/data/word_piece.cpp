@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-#include "common/error.h"
+#include "common/base/error.h"
 #include "worker/data/bert_text.h"
 
 namespace orchestrate {

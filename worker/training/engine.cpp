@@ -13,14 +13,14 @@
 #include <malloc.h>
 #endif
 
-#include "common/error.h"
+#include "common/base/error.h"
 #include "worker/data/prepared_data.h"
-#include "worker/training/all_ranks.h"
-#include "worker/training/device.h"
-#include "worker/training/out_of_memory.h"
-#include "worker/training/pretrained_weights.h"
-#include "worker/training/step_trace.h"
-#include "worker/training/trainer.h"
+#include "worker/training/runtime/all_ranks.h"
+#include "worker/training/runtime/device.h"
+#include "worker/training/runtime/out_of_memory.h"
+#include "worker/training/model/pretrained_weights.h"
+#include "worker/training/support/step_trace.h"
+#include "worker/training/loop/trainer.h"
 #include "worker/training_api.h"
 
 namespace orchestrate {

@@ -6,7 +6,7 @@
 
 #include <gmock/gmock.h>
 
-#include "common/temporary_folder.h"
+#include "common/base/temporary_folder.h"
 
 namespace orchestrate {
 namespace {

@@ -12,10 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/error.h"
-#include "common/machine_trouble.h"
-#include "common/sha256.h"
-#include "common/temporary_folder.h"
+#include "common/base/error.h"
+#include "common/base/machine_trouble.h"
+#include "common/base/sha256.h"
+#include "common/base/temporary_folder.h"
 
 namespace orchestrate {
 namespace {

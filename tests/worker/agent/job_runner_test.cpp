@@ -7,7 +7,7 @@
 
 #include <gmock/gmock.h>
 
-#include "common/temporary_folder.h"
+#include "common/base/temporary_folder.h"
 #include "worker/single_rank.h"
 
 namespace orchestrate {

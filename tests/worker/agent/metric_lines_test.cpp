@@ -3,7 +3,7 @@
 
 #include <gmock/gmock.h>
 
-#include "common/error.h"
+#include "common/base/error.h"
 
 namespace orchestrate {
 namespace {

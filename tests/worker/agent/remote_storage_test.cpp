@@ -12,10 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/host.h"
-#include "common/pretrained_config.h"
-#include "common/temporary_folder.h"
-#include "coordinator/parcel_store.h"
+#include "common/base/host.h"
+#include "common/data/pretrained_config.h"
+#include "common/base/temporary_folder.h"
+#include "coordinator/artifacts/parcel_store.h"
 
 namespace orchestrate {
 namespace {

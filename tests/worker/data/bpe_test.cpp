@@ -4,8 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "common/counter_random.h"
-#include "common/error.h"
+#include "common/base/counter_random.h"
+#include "common/base/error.h"
 #include "golden.h"
 #include "worker/data/bpe_trainer.h"
 #include "worker/data/byte_level_words.h"

@@ -7,14 +7,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "common/counter_random.h"
-#include "common/csv.h"
-#include "common/error.h"
-#include "common/metrics.h"
-#include "common/sha256.h"
-#include "common/split.h"
-#include "common/temporary_folder.h"
-#include "common/vocabulary.h"
+#include "common/base/counter_random.h"
+#include "common/data/csv.h"
+#include "common/base/error.h"
+#include "common/job/metrics.h"
+#include "common/base/sha256.h"
+#include "common/data/split.h"
+#include "common/base/temporary_folder.h"
+#include "common/data/vocabulary.h"
 #include "golden.h"
 #include "worker/data/bpe_trainer.h"
 #include "worker/data/leaks.h"

@@ -4,8 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "common/dataset.h"
-#include "common/metrics.h"
+#include "common/data/dataset.h"
+#include "common/job/metrics.h"
 #include "golden.h"
 #include "worker/data/scaler.h"
 

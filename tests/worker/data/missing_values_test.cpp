@@ -4,8 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "common/error.h"
-#include "common/temporary_folder.h"
+#include "common/base/error.h"
+#include "common/base/temporary_folder.h"
 #include "worker/data/leaks.h"
 #include "worker/data/prepared_data.h"
 #include "worker/data/text_form.h"

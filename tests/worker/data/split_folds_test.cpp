@@ -4,9 +4,9 @@
 
 #include <gmock/gmock.h>
 
-#include "common/counter_random.h"
-#include "common/error.h"
-#include "common/split.h"
+#include "common/base/counter_random.h"
+#include "common/base/error.h"
+#include "common/data/split.h"
 
 namespace orchestrate {
 namespace {

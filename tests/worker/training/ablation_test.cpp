@@ -1,10 +1,10 @@
 // Ablations of the model: each against another way to compute the same, and none dependent on how it is run.
 #include <gtest/gtest.h>
 
-#include "common/error.h"
+#include "common/base/error.h"
 #include "tests/worker/training/ablations.h"
 #include "tests/worker/training/built_model.h"
-#include "worker/training/optimizer.h"
+#include "worker/training/loop/optimizer.h"
 
 namespace orchestrate::test {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "common/job_config.h"
+#include "common/job/job_config.h"
 
 namespace orchestrate::test {
 

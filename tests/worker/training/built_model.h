@@ -10,8 +10,8 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "tests/worker/training/synthetic_data.h"
-#include "worker/training/model.h"
-#include "worker/training/training_loss.h"
+#include "worker/training/model/model.h"
+#include "worker/training/model/training_loss.h"
 
 namespace orchestrate::test {
 

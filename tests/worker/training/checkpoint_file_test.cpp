@@ -1,5 +1,5 @@
 // Checkpoint files: whole or passed over, whatever was cut, changed or mixed up.
-#include "worker/training/checkpoint_file.h"
+#include "worker/training/support/checkpoint_file.h"
 
 #include <array>
 #include <cstring>
@@ -7,7 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "common/error.h"
+#include "common/base/error.h"
 #include "tests/common/simulated_disk.h"
 
 namespace orchestrate::test {

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/temporary_folder.h"
+#include "common/base/temporary_folder.h"
 #include "tests/worker/training/ablations.h"
 #include "tests/worker/training/checkpointed_attempt.h"
 #include "tests/worker/training/work_done_again.h"

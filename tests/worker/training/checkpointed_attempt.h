@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "tests/worker/training/synthetic_data.h"
-#include "worker/training/checkpoint_file.h"
+#include "worker/training/support/checkpoint_file.h"
 
 namespace orchestrate::test {
 

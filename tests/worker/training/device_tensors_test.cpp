@@ -4,9 +4,9 @@
 #include <gtest/gtest.h>
 
 #include "tests/worker/training/synthetic_data.h"
-#include "worker/training/device_kernels.h"
-#include "worker/training/device_random.h"
-#include "worker/training/rounded_weights.h"
+#include "worker/training/operations/device_kernels.h"
+#include "worker/training/operations/device_random.h"
+#include "worker/training/operations/rounded_weights.h"
 
 namespace orchestrate::test {
 namespace {

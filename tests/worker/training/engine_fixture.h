@@ -9,7 +9,7 @@
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 
-#include "common/sha256.h"
+#include "common/base/sha256.h"
 #include "tests/worker/training/synthetic_data.h"
 
 namespace orchestrate::test {

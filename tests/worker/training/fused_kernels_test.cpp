@@ -1,6 +1,6 @@
 // The text of the GPU's kernels, compiled for the host and run by a thread per thread of a block: all that a GPU adds is that
 // it runs them.
-#include "worker/training/fused_kernels.h"
+#include "worker/training/operations/fused_kernels.h"
 
 #include <barrier>
 #include <bit>

@@ -1,11 +1,12 @@
 #!/bin/bash
-# Fuzzes the reader of safetensors headers: fuzz_safetensors.sh CLANG++ SOURCES ROOMS WORK_FOLDER SECONDS
+# Fuzzes the reader of safetensors headers: fuzz_safetensors.sh CLANG++ SOURCES INCLUDE WORK_FOLDER SECONDS
 set -euo pipefail
-clang=$1 sources=$2 rooms=$3 work=$4 seconds=$5
+clang=$1 sources=$2 work=$4 seconds=${ORCHESTRATE_FUZZ_SECONDS:-$5}
+include=("$3"/*)  # a directory for each that has headers
 mkdir -p "$work/corpus"
-"$clang" -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I"$rooms/worker" -I"$rooms/common" \
-    "$sources/tests/worker/training/safetensors_fuzz.cpp" "$sources/worker/training/safetensors.cpp" \
-    "$sources/common/strict_json.cpp" -o "$work/safetensors_fuzz"
+"$clang" -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all "${include[@]/#/-I}" \
+    "$sources/tests/worker/training/safetensors_fuzz.cpp" "$sources/worker/training/support/safetensors.cpp" \
+    "$sources/common/base/strict_json.cpp" -o "$work/safetensors_fuzz"
 cat > "$work/corpus/two_tensors" <<'EOF'
 {"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,4],"data_offsets":[0,32]},"b":{"dtype":"F16","shape":[16],"data_offsets":[32,64]}}
 EOF

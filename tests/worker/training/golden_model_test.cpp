@@ -12,14 +12,14 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "common/json.h"
+#include "common/base/json.h"
 #include "golden_reference.h"
-#include "worker/training/model.h"
-#include "worker/training/optimizer.h"
-#include "worker/training/pretrained_parameters.h"
-#include "worker/training/safetensors.h"
-#include "worker/training/training_loss.h"
-#include "worker/training/training_plan.h"
+#include "worker/training/model/model.h"
+#include "worker/training/loop/optimizer.h"
+#include "worker/training/model/pretrained_parameters.h"
+#include "worker/training/support/safetensors.h"
+#include "worker/training/model/training_loss.h"
+#include "worker/training/loop/training_plan.h"
 
 namespace orchestrate {
 namespace {

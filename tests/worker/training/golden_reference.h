@@ -11,7 +11,7 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "common/job_config.h"
+#include "common/job/job_config.h"
 
 namespace orchestrate::golden {
 

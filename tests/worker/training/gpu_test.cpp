@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 
 #include "tests/worker/training/synthetic_data.h"
-#include "worker/training/out_of_memory.h"
+#include "worker/training/runtime/out_of_memory.h"
 
 extern char** environ;
 

@@ -11,8 +11,8 @@
 #include <gtest/gtest.h>
 
 #include "tests/worker/training/synthetic_data.h"
-#include "worker/training/batches.h"
-#include "worker/training/parameters.h"
+#include "worker/training/batches/batches.h"
+#include "worker/training/model/parameters.h"
 
 namespace orchestrate::test {
 namespace {

@@ -1,4 +1,4 @@
-#include "worker/interface_address.h"
+#include "worker/training/support/interface_address.h"
 
 #include <fstream>
 #include <sstream>
@@ -9,7 +9,7 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
-#include "common/error.h"
+#include "common/base/error.h"
 
 namespace orchestrate {
 namespace {

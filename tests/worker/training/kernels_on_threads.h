@@ -4,7 +4,7 @@
 #error "COLUMNS and BF16 say what the kernels are compiled for"
 #endif
 
-#include "worker/training/fused_kernels.cu"
+#include "worker/training/operations/fused_kernels.cu"
 
 #undef UNROLLED
 #undef LANES

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "common/json.h"
-#include "worker/training/keyed_random.h"
-#include "worker/training/safetensors.h"
-#include "worker/training/whole_model.h"
+#include "common/base/json.h"
+#include "worker/training/kernels/keyed_random.h"
+#include "worker/training/support/safetensors.h"
+#include "worker/training/model/whole_model.h"
 
 namespace orchestrate::test {
 

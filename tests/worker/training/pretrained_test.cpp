@@ -6,11 +6,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "common/error.h"
+#include "common/base/error.h"
 #include "tests/worker/training/model_folder.h"
 #include "tests/worker/training/synthetic_data.h"
-#include "worker/training/pretrained_parameters.h"
-#include "worker/training/unit_scores.h"
+#include "worker/training/model/pretrained_parameters.h"
+#include "worker/training/loop/unit_scores.h"
 
 namespace orchestrate::test {
 namespace {

@@ -6,8 +6,8 @@
 
 #include <gtest/gtest.h>
 
-#include "worker/training/kernels.h"
-#include "worker/training/reduced_products.h"
+#include "worker/training/kernels/kernels.h"
+#include "worker/training/kernels/reduced_products.h"
 
 namespace orchestrate::test {
 namespace {

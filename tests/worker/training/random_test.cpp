@@ -7,8 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "worker/training/batches.h"
-#include "worker/training/kernels.h"
+#include "worker/training/batches/batches.h"
+#include "worker/training/kernels/kernels.h"
 
 namespace orchestrate {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "worker/training/kernels.h"
+#include "worker/training/kernels/kernels.h"
 
 namespace orchestrate::test {
 namespace {

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
-#include "common/error.h"
-#include "worker/training/safetensors.h"
+#include "common/base/error.h"
+#include "worker/training/support/safetensors.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
     constexpr std::uint64_t kDataBytes = 64;

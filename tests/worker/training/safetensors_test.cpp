@@ -1,5 +1,5 @@
 // Safetensors files: what is in them is read, and what lies about itself is refused.
-#include "worker/training/safetensors.h"
+#include "worker/training/support/safetensors.h"
 
 #include <bit>
 #include <cmath>
@@ -11,8 +11,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "common/error.h"
-#include "worker/training/keyed_random.h"
+#include "common/base/error.h"
+#include "worker/training/kernels/keyed_random.h"
 
 namespace orchestrate {
 namespace {

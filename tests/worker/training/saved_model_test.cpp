@@ -1,5 +1,5 @@
 // Trained models in folders: what is read back, by this program and by transformers, gives the same numbers.
-#include "worker/training/saved_model.h"
+#include "worker/training/loop/saved_model.h"
 
 #include <cstdlib>
 #include <filesystem>
@@ -9,7 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "common/error.h"
+#include "common/base/error.h"
 #include "tests/worker/training/model_folder.h"
 #include "tests/worker/training/synthetic_data.h"
 

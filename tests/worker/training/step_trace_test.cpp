@@ -1,11 +1,11 @@
-#include "worker/training/step_trace.h"
+#include "worker/training/support/step_trace.h"
 
 #include <fstream>
 
 #include <gmock/gmock.h>
 
-#include "common/error.h"
-#include "common/json.h"
+#include "common/base/error.h"
+#include "common/base/json.h"
 
 namespace orchestrate {
 namespace {

@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "worker/single_rank.h"
-#include "worker/training/keyed_random.h"
-#include "worker/training/trainer.h"
+#include "worker/training/kernels/keyed_random.h"
+#include "worker/training/loop/trainer.h"
 
 namespace orchestrate::test {
 

@@ -11,10 +11,10 @@
 #include <CLI/CLI.hpp>
 #include <dlfcn.h>
 
-#include "common/error.h"
-#include "common/pretrained_config.h"
-#include "common/sha256.h"
-#include "common/vocabulary.h"
+#include "common/base/error.h"
+#include "common/data/pretrained_config.h"
+#include "common/base/sha256.h"
+#include "common/data/vocabulary.h"
 #include "worker/single_rank.h"
 #include "worker/training_api.h"
 

@@ -7,10 +7,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "common/error.h"
+#include "common/base/error.h"
 #include "tests/worker/training/synthetic_data.h"
-#include "worker/training/divergence.h"
-#include "worker/training/out_of_memory.h"
+#include "worker/training/loop/divergence.h"
+#include "worker/training/runtime/out_of_memory.h"
 
 namespace orchestrate::test {
 namespace {

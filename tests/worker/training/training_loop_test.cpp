@@ -5,9 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "worker/training/divergence.h"
-#include "worker/training/epoch_choice.h"
-#include "worker/training/training_plan.h"
+#include "worker/training/loop/divergence.h"
+#include "worker/training/loop/epoch_choice.h"
+#include "worker/training/loop/training_plan.h"
 
 namespace orchestrate {
 namespace {

@@ -1,5 +1,5 @@
 // The loss and the optimiser against their formulas, written out in double precision.
-#include "worker/training/training_loss.h"
+#include "worker/training/model/training_loss.h"
 
 #include <cmath>
 
@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/worker/training/synthetic_data.h"
-#include "worker/training/optimizer.h"
+#include "worker/training/loop/optimizer.h"
 
 namespace orchestrate::test {
 namespace {

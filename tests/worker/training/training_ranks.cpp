@@ -7,14 +7,14 @@
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
 
-#include "common/error.h"
+#include "common/base/error.h"
 #include "tests/worker/training/ablations.h"
 #include "tests/worker/training/synthetic_data.h"
 #include "tests/worker/training/work_done_again.h"
-#include "worker/interface_address.h"
-#include "worker/training/all_ranks.h"
-#include "worker/training/out_of_memory.h"
-#include "worker/training/rank_store.h"
+#include "worker/training/support/interface_address.h"
+#include "worker/training/runtime/all_ranks.h"
+#include "worker/training/runtime/out_of_memory.h"
+#include "worker/training/runtime/rank_store.h"
 
 namespace {
 

@@ -1,11 +1,11 @@
 // Which units are masked, and what windows a text is cut into.
-#include "worker/training/unit_masks.h"
+#include "worker/training/batches/unit_masks.h"
 
 #include <numeric>
 
 #include <gmock/gmock.h>
 
-#include "worker/training/batches.h"
+#include "worker/training/batches/batches.h"
 
 namespace orchestrate {
 namespace {

@@ -1,5 +1,5 @@
 // The scores that units are masked by, against other ways to compute them.
-#include "worker/training/unit_scores.h"
+#include "worker/training/loop/unit_scores.h"
 
 #include <gtest/gtest.h>
 

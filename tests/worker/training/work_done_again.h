@@ -5,7 +5,7 @@
 #include <memory>
 #include <utility>
 
-#include "worker/training/device.h"
+#include "worker/training/runtime/device.h"
 
 namespace orchestrate::test {
 

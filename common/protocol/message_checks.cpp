@@ -1,0 +1,511 @@
+#include "common/protocol/message_checks.h"
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "common/base/unicode.h"
+
+namespace orchestrate {
+namespace {
+
+constexpr double kRatioTolerance = 1e-9;              // of sums in floating point
+constexpr std::int64_t kMaxInflatedValues = 1 << 22;  // checked at once; beyond, when an ensemble reads them
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+constexpr std::string_view kCut = "...";
+
+// Remembers the first field that is refused.
+class Checks {
+  public:
+    std::optional<Refusal> first() const { return first_; }
+    bool failed() const { return first_.has_value(); }
+
+    void refuse(std::string what, std::string why) {
+        if (!first_) {
+            first_ = Refusal{std::move(what), std::move(why)};
+        }
+    }
+    void count(std::string_view what, std::int64_t value, std::int64_t min = 0,
+               std::int64_t max = kMaxCount) {
+        if (!first_ && (value < min || value > max)) {
+            refuse(std::string(what), fmt::format("is {}, expected {} to {}", value, min, max));
+        }
+    }
+    // Finite, and not below 0.
+    void amount(std::string_view what, double value) {
+        if (!first_ && !(std::isfinite(value) && value >= 0)) {
+            refuse(std::string(what), fmt::format("is {}, expected a finite number from 0", value));
+        }
+    }
+    void finite(std::string_view what, double value) {
+        if (!first_ && !std::isfinite(value)) {
+            refuse(std::string(what), fmt::format("is {}, expected a finite number", value));
+        }
+    }
+    void ratio(std::string_view what, double value) {
+        if (!first_ && !(value >= -kRatioTolerance && value <= 1 + kRatioTolerance)) {
+            refuse(std::string(what), fmt::format("is {}, expected 0 to 1", value));
+        }
+    }
+    void utf8(std::string_view what, std::string_view text, std::size_t max_bytes,
+              std::size_t min_bytes = 0) {
+        if (first_) {
+            return;
+        }
+        if (text.size() < min_bytes || text.size() > max_bytes) {
+            refuse(std::string(what),
+                   fmt::format("has {} bytes, expected {} to {}", text.size(), min_bytes, max_bytes));
+        } else if (!is_valid_utf8(text)) {
+            refuse(std::string(what), fmt::format("'{}' is not UTF-8", cleaned(text, 64, Lines::one)));
+        }
+    }
+    // One line without control characters.
+    void line(std::string_view what, std::string_view text, std::size_t max_bytes,
+              std::size_t min_bytes = 0) {
+        utf8(what, text, max_bytes, min_bytes);
+        if (!first_ && cleaned(text, text.size(), Lines::one) != text) {
+            refuse(std::string(what),
+                   fmt::format("'{}' has control characters", cleaned(text, 64, Lines::one)));
+        }
+    }
+    void name(std::string_view what, std::string_view text) {
+        if (!first_ && !is_valid_name(text)) {
+            refuse(
+                std::string(what),
+                fmt::format("'{}' is not a name: expected 1 to {} bytes of UTF-8 without '/', '\\', control "
+                            "characters, or a leading '.'",
+                            cleaned(text, 64, Lines::one), kMaxNameBytes));
+        }
+    }
+    void sha256(std::string_view what, std::string_view text, bool may_be_empty) {
+        if (!first_ && !(may_be_empty && text.empty()) && !is_sha256(text)) {
+            refuse(std::string(what), fmt::format("is '{}', expected 64 lower-case hexadecimal digits",
+                                                  cleaned(text, 80, Lines::one)));
+        }
+    }
+    void path(std::string_view what, std::string_view text) {
+        if (!first_ && (text.size() > kMaxPathBytes || text.find('\0') != std::string_view::npos)) {
+            refuse(std::string(what), fmt::format("is not a path of at most {} bytes", kMaxPathBytes));
+        }
+    }
+    void attempt(const AttemptId& attempt) {
+        count("attempt.job", attempt.job, 1);
+        count("attempt.number", attempt.number, 1);
+    }
+
+  private:
+    std::optional<Refusal> first_;
+};
+
+void check_named(Checks& checks, const std::vector<NamedMetric>& metrics) {
+    if (metrics.size() > kMaxNamedMetrics) {
+        checks.refuse("named",
+                      fmt::format("has {} metrics, expected at most {}", metrics.size(), kMaxNamedMetrics));
+    }
+    std::vector<std::pair<std::string_view, std::string_view>> keys;
+    for (const auto& metric : metrics) {
+        if (metric.part != "validation" && metric.part != "test") {
+            checks.refuse("named.part", fmt::format("is '{}', expected 'validation' or 'test'",
+                                                    cleaned(metric.part, 64, Lines::one)));
+        }
+        checks.utf8("named.name", metric.name, kMaxMetricNameBytes, 1);
+        if (checks.failed()) {
+            return;
+        }
+        checks.finite("the metric '" + metric.name + "'", metric.value);
+        keys.emplace_back(metric.part, metric.name);
+    }
+    std::sort(keys.begin(), keys.end());
+    if (const auto twice = std::adjacent_find(keys.begin(), keys.end()); twice != keys.end()) {
+        checks.refuse("the metric '" + std::string(twice->second) + "'", "is there twice");
+    }
+}
+
+void check_ratios(Checks& checks, const std::string& part, const PartMetrics& metrics) {
+    checks.ratio(part + ".accuracy", metrics.accuracy);
+    checks.ratio(part + ".macro_precision", metrics.macro_precision);
+    checks.ratio(part + ".macro_recall", metrics.macro_recall);
+    checks.ratio(part + ".macro_f1", metrics.macro_f1);
+    checks.ratio(part + ".weighted_precision", metrics.weighted_precision);
+    checks.ratio(part + ".weighted_recall", metrics.weighted_recall);
+    checks.ratio(part + ".weighted_f1", metrics.weighted_f1);
+    checks.ratio(part + ".f1_of_macro_averages", metrics.f1_of_macro_averages);
+    checks.count(part + ".rows", metrics.rows);
+}
+
+void check_epoch(Checks& checks, const EpochMetrics& metrics) {
+    checks.count("epoch", metrics.epoch, 1);
+    // The losses of a training that diverges may be anything.
+    checks.amount("learning_rate", metrics.learning_rate);
+    checks.amount("seconds", metrics.seconds);
+    checks.amount("tokens_per_second", metrics.tokens_per_second);
+    check_ratios(checks, "validation", metrics.validation);
+    check_named(checks, metrics.named);
+}
+
+void check_classes(Checks& checks, const AttemptResult& result) {
+    const auto classes = std::ssize(result.classes);
+    for (const auto& name : result.classes) {
+        checks.utf8("classes", name, kMaxMessageBytes);
+    }
+    if (std::ssize(result.test_classes) > classes) {
+        checks.refuse("test_classes",
+                      fmt::format("has {} classes, the job has {}", result.test_classes.size(), classes));
+    }
+    for (const auto& metrics : result.test_classes) {
+        checks.utf8("test_classes.name", metrics.name, kMaxMessageBytes);
+        checks.ratio("test_classes.precision", metrics.precision);
+        checks.ratio("test_classes.recall", metrics.recall);
+        checks.ratio("test_classes.f1", metrics.f1);
+        checks.count("test_classes.support", metrics.support);
+    }
+    std::vector<std::pair<std::int64_t, std::int64_t>> cells;
+    for (const auto& cell : result.test_confusion) {
+        checks.count("test_confusion.true_class", cell.true_class, 0, classes - 1);
+        checks.count("test_confusion.predicted_class", cell.predicted_class, 0, classes - 1);
+        checks.count("test_confusion.count", cell.count);
+        cells.emplace_back(cell.true_class, cell.predicted_class);
+    }
+    std::sort(cells.begin(), cells.end());
+    if (std::adjacent_find(cells.begin(), cells.end()) != cells.end()) {
+        checks.refuse("test_confusion", "has a cell twice");
+    }
+}
+
+void check_probabilities(Checks& checks, const AttemptResult& result) {
+    const auto& predictions = result.test_predictions;
+    const auto& packed = predictions.class_probabilities;
+    if (packed.rows == 0 && packed.classes == 0 && packed.data.values.empty()) {
+        return;
+    }
+    if (packed.rows != std::ssize(predictions.row) || packed.classes != std::ssize(result.classes)) {
+        checks.refuse(
+            "class_probabilities",
+            fmt::format("are of {} rows and {} classes, the predictions of {} rows and {} classes",
+                        packed.rows, packed.classes, predictions.row.size(), result.classes.size()));
+        return;
+    }
+    if (!std::is_sorted(predictions.row.begin(), predictions.row.end())) {
+        checks.refuse("class_probabilities", "are not in the order of the lines");
+    }
+    if (packed.rows == 0 || packed.rows > kMaxInflatedValues / std::max<std::int64_t>(1, packed.classes)) {
+        return;
+    }
+    try {
+        unpack_probabilities(packed);
+    } catch (const std::exception& error) {
+        checks.refuse("class_probabilities", std::string("cannot be read: ") + error.what());
+    }
+}
+
+void check_predictions(Checks& checks, const AttemptResult& result) {
+    const auto classes = std::ssize(result.classes);
+    const auto& predictions = result.test_predictions;
+    const std::size_t rows = predictions.row.size();
+    if (predictions.true_class.size() != rows || predictions.predicted_class.size() != rows ||
+        predictions.probability.size() != rows) {
+        checks.refuse("test_predictions", "has columns of different lengths");
+        return;
+    }
+    for (std::size_t i = 0; i < rows && !checks.failed(); ++i) {
+        checks.count("test_predictions.row", predictions.row[i], 1);
+        checks.count("test_predictions.true_class", predictions.true_class[i], 0, classes - 1);
+        checks.count("test_predictions.predicted_class", predictions.predicted_class[i], 0, classes - 1);
+        // Single precision: a softmax may be above 1 by a rounding.
+        if (!(predictions.probability[i] >= 0 && predictions.probability[i] <= 1.0001F)) {
+            checks.refuse("test_predictions.probability",
+                          fmt::format("is {}, expected 0 to 1", predictions.probability[i]));
+        }
+    }
+    std::vector<std::int64_t> lines = predictions.row;
+    std::sort(lines.begin(), lines.end());
+    if (std::adjacent_find(lines.begin(), lines.end()) != lines.end()) {
+        checks.refuse("test_predictions.row", "has a line of the data twice");
+    }
+    check_probabilities(checks, result);
+}
+
+void check_data_report(Checks& checks, const DataReport& data) {
+    checks.utf8("data.data_sha256", data.data_sha256, kMaxNameBytes);
+    checks.count("data.train_rows", data.train_rows);
+    checks.count("data.validation_rows", data.validation_rows);
+    checks.count("data.test_rows", data.test_rows);
+    checks.count("data.vocabulary_size", data.vocabulary_size);
+    checks.amount("data.mean_tokens", data.mean_tokens);
+    checks.count("data.longest_text_tokens", data.longest_text_tokens);
+    checks.count("data.truncated_texts", data.truncated_texts);
+    for (const auto& leak : data.leaks) {
+        if (leak.part != "validation" && leak.part != "test") {
+            checks.refuse("data.leaks.part", fmt::format("is '{}', expected 'validation' or 'test'",
+                                                         cleaned(leak.part, 64, Lines::one)));
+        }
+        checks.line("data.leaks.kind", leak.kind, kMaxNameBytes, 1);
+        checks.count("data.leaks.rows", leak.rows);
+        checks.ratio("data.leaks.share", leak.share);
+    }
+    for (const auto& absent : data.absent_classes) {
+        checks.line("data.absent_classes.part", absent.part, kMaxNameBytes, 1);
+        for (const auto& name : absent.classes) {
+            checks.utf8("data.absent_classes.classes", name, kMaxMessageBytes);
+        }
+    }
+}
+
+void check_model(Checks& checks, const SavedModel& model) {
+    checks.path("model.folder", model.folder);
+    checks.sha256("model.sha256", model.sha256, false);
+    checks.count("model.bytes", model.bytes);
+}
+
+void check_result(Checks& checks, const AttemptResult& result) {
+    checks.count("selected_epoch", result.selected_epoch);
+    checks.count("parameters", result.parameters);
+    checks.amount("train_seconds", result.train_seconds);
+    checks.amount("total_seconds", result.total_seconds);
+    checks.count("peak_memory_bytes", result.peak_memory_bytes);
+    checks.line("device_class", result.device_class, kMaxNameBytes);
+    checks.count("ranks", result.ranks, 1, kMaxRanks);
+    check_ratios(checks, "validation", result.validation);
+    check_ratios(checks, "test", result.test);
+    checks.amount("validation.loss", result.validation.loss);
+    checks.amount("test.loss", result.test.loss);
+    check_classes(checks, result);
+    check_predictions(checks, result);
+    check_data_report(checks, result.data);
+    if (result.model) {
+        check_model(checks, *result.model);
+    }
+    check_named(checks, result.named);
+}
+
+void check_checkpoint(Checks& checks, const StoredCheckpoint& checkpoint) {
+    checks.count("checkpoint.attempt", checkpoint.attempt);
+    checks.count("checkpoint.step", checkpoint.step);
+    checks.path("checkpoint.file", checkpoint.file);
+    checks.sha256("checkpoint.sha256", checkpoint.sha256, true);
+    checks.count("checkpoint.bytes", checkpoint.bytes);
+}
+
+// One for each message that is sent to the coordinator.
+struct MessageChecks {
+    Checks checks;
+
+    void operator()(const Hello& hello) {
+        checks.name("name", hello.name);
+        checks.line("host", hello.host, 255);
+        checks.line("program_version", hello.program_version, kMaxNameBytes);
+        checks.count("process_id", hello.process_id, 0, std::numeric_limits<std::int32_t>::max());
+        checks.line("device", hello.device, kMaxNameBytes);
+        checks.path("log_folder", hello.log_folder);
+        if (hello.role == Role::pilot) {
+            checks.count("slots", hello.slots, 1, kMaxRanks);
+            return;
+        }
+        checks.count("ranks", hello.ranks, 1, kMaxRanks);
+        checks.count("lease_capacity", hello.lease_capacity, 1, kMaxLeaseCapacity);
+        for (const auto& attempt : hello.held) {
+            checks.attempt(attempt);
+        }
+        if (hello.running) {
+            checks.attempt(*hello.running);
+        }
+    }
+    void operator()(const Heartbeat& heartbeat) {
+        checks.count("step", heartbeat.step);
+        checks.count("advances", heartbeat.advances);
+    }
+    void operator()(const AttemptProgress& message) {
+        checks.attempt(message.attempt);
+        const auto& progress = message.progress;
+        checks.count("progress.epoch", progress.epoch);
+        checks.count("progress.epochs", progress.epochs);
+        checks.count("progress.step", progress.step);
+        checks.count("progress.steps", progress.steps);
+        checks.amount("progress.tokens_per_second", progress.tokens_per_second);
+    }
+    void operator()(const AttemptEpoch& message) {
+        checks.attempt(message.attempt);
+        check_epoch(checks, message.metrics);
+    }
+    void operator()(const AttemptResumed& message) {
+        checks.attempt(message.attempt);
+        const auto& point = message.point;
+        checks.count("point.attempt", point.attempt, 0, message.attempt.number);
+        checks.count("point.step", point.step);
+        checks.count("point.steps", point.steps);
+        if (point.steps > 0) {
+            checks.count("point.step", point.step, 0, point.steps);
+        }
+        checks.count("point.epochs", point.epochs);
+        checks.path("point.file", point.file);
+        checks.sha256("point.sha256", point.sha256, true);
+        checks.count("point.bytes", point.bytes);
+    }
+    void operator()(const CheckpointWritten& message) {
+        checks.attempt(message.attempt);
+        check_checkpoint(checks, message.checkpoint);
+    }
+    void operator()(const AttemptEnded& message) {
+        checks.attempt(message.attempt);
+        checks.amount("seconds", message.seconds.value_or(0));
+        std::int64_t last = 0;
+        for (const auto& metrics : message.epochs) {
+            check_epoch(checks, metrics);
+            if (metrics.named.empty() && metrics.epoch <= last) {  // a command reports an epoch in any order
+                checks.refuse("epochs", fmt::format("has epoch {} after epoch {}", metrics.epoch, last));
+            }
+            last = metrics.epoch;
+        }
+        if (message.cause == Cause::succeeded && !message.result) {
+            checks.refuse("result", "is missing, though the cause is 'succeeded'");
+        } else if (message.cause == Cause::succeeded) {
+            check_result(checks, *message.result);
+        }
+    }
+    void operator()(const ParcelOffer& message) { checks.attempt(message.parcel.attempt); }
+    void operator()(const ParcelChunk& message) {
+        checks.attempt(message.parcel.attempt);
+        checks.count("file", message.file);
+        checks.count("offset", message.offset);
+    }
+    void operator()(const CheckpointRequest& message) {
+        checks.attempt(message.attempt);
+        check_checkpoint(checks, message.checkpoint);
+        checks.count("offset", message.offset);
+    }
+    void operator()(const WorkerExited& message) {
+        checks.name("name", message.name);
+        checks.count("exit_code", message.exit_code, 0, 255);
+        checks.count("signal", message.signal, 0, 64);
+    }
+    void operator()(const SubmitStudy& message) {
+        checks.path("file", message.file);
+        if (!message.file.starts_with('/')) {
+            checks.refuse("file", "is not an absolute path");
+        }
+        checks.utf8("toml", message.toml, max_body_bytes(Role::person, SubmitStudy::kType));
+    }
+    void operator()(const StatusRequest& message) { checks.count("events_after", message.events_after, -1); }
+    void operator()(const ControlRequest& message) { checks.line("target", message.target, kMaxLineBytes); }
+    void operator()(const JobsRequest& message) {
+        checks.line("study", message.study, kMaxLineBytes);
+        for (const auto& state : message.states) {
+            checks.line("states", state, kMaxNameBytes);
+        }
+        checks.count("limit", message.limit);
+    }
+    void operator()(const JobRequest& message) { checks.line("job", message.job, kMaxNameBytes, 1); }
+    void operator()(const WhyRequest& message) { checks.line("job", message.job, kMaxNameBytes, 1); }
+    void operator()(const TableRequest& message) {
+        checks.line("study", message.study, kMaxLineBytes);
+        checks.line("stage", message.stage, kMaxLineBytes);
+        checks.count("width", message.width, 0, 1'000'000);
+        checks.line("format", message.format, kMaxNameBytes);
+    }
+    void operator()(const LogRequest& message) {
+        checks.line("job", message.job, kMaxNameBytes, 1);
+        checks.count("attempt", message.attempt);
+        checks.count("offset", message.offset);
+    }
+    template <class Other>
+    void operator()(const Other& /*message*/) {}
+};
+
+}  // namespace
+
+std::optional<Refusal> validate(const Message& message) {
+    MessageChecks visitor;
+    std::visit(visitor, message);
+    return visitor.checks.first();
+}
+
+std::optional<Refusal> validate(const Hello& hello) {
+    MessageChecks visitor;
+    visitor(hello);
+    return visitor.checks.first();
+}
+
+std::optional<Refusal> validate(const EpochMetrics& metrics) {
+    Checks checks;
+    check_epoch(checks, metrics);
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const AttemptResult& result) {
+    Checks checks;
+    check_result(checks, result);
+    return checks.first();
+}
+
+std::optional<AttemptId> attempt_of(const Message& message) {
+    return std::visit(
+        [](const auto& content) -> std::optional<AttemptId> {
+            if constexpr (requires { content.parcel.attempt; }) {
+                return content.parcel.attempt;
+            } else if constexpr (requires {
+                                     { content.attempt } -> std::convertible_to<AttemptId>;
+                                 }) {
+                return content.attempt;
+            } else {
+                return std::nullopt;
+            }
+        },
+        message);
+}
+
+std::string type_of(const Message& message) {
+    return std::visit(
+        [](const auto& content) -> std::string {
+            using Content = std::remove_cvref_t<decltype(content)>;
+            if constexpr (std::is_same_v<Content, UnknownMessage>) {
+                return cleaned(content.type, kMaxNameBytes, Lines::one);
+            } else {
+                return Content::kType;
+            }
+        },
+        message);
+}
+
+bool is_valid_name(std::string_view name) {
+    return !name.empty() && name.size() <= kMaxNameBytes && name.front() != '.' &&
+           name.find_first_of("/\\") == std::string_view::npos && is_valid_utf8(name) &&
+           cleaned(name, name.size(), Lines::one) == name;
+}
+
+bool is_sha256(std::string_view text) {
+    return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char digit) {
+               return (digit >= '0' && digit <= '9') || (digit >= 'a' && digit <= 'f');
+           });
+}
+
+std::string cleaned(std::string_view text, std::size_t max_bytes, Lines lines) {
+    std::string result;
+    std::size_t room_for_cut = 0;  // the longest beginning that leaves room to say that the rest was cut off
+    while (!text.empty()) {
+        const auto [code, bytes] = first_character(text);
+        std::string_view character = text.substr(0, bytes);
+        const bool kept = lines == Lines::several && (code == '\n' || code == '\t');
+        if (bytes == 0) {
+            character = kReplacement;
+        } else if (!kept && is_control(code)) {
+            character = " ";
+        }
+        if (result.size() + character.size() > max_bytes) {
+            result.resize(room_for_cut);
+            return result.append(kCut);
+        }
+        result += character;
+        if (result.size() + kCut.size() <= max_bytes) {
+            room_for_cut = result.size();
+        }
+        text.remove_prefix(std::max<std::size_t>(1, bytes));
+    }
+    return result;
+}
+
+}  // namespace orchestrate

@@ -1,0 +1,67 @@
+#include "coordinator/cli/offline_control.h"
+
+#include <fmt/format.h>
+
+#include "common/base/error.h"
+#include "coordinator/server/control.h"
+#include "coordinator/database/database_lock.h"
+
+namespace orchestrate {
+namespace {
+
+class OfflineControl final : public ControlHost {
+  public:
+    explicit OfflineControl(JobStore& store) : store_(store) {}
+
+    JobStore& store() override { return store_; }
+    bool is_active(const std::string& /*study*/) const override { return false; }
+
+    bool cancel_job(std::int64_t job) override {
+        // An attempt may run still, of a worker that waits for a coordinator: it will be told.
+        for (const auto& attempt : store_.open_attempts()) {
+            if (attempt.id.job == job) {
+                return store_.end_attempt({attempt.id, Cause::cancelled, "by a person", {}}).has_value();
+            }
+        }
+        return store_.cancel(job);
+    }
+    bool ask_again(std::int64_t job) override { return store_.ask_again(job); }
+    void study_cancelled(const StoredStudy& study) override {
+        store_.set_study_state(study.row, StudyState::cancelled);
+    }
+    void set_paused(const StoredStudy& study, bool paused) override {
+        store_.set_study_paused(study.row, paused);
+    }
+    void go_on(const StoredStudy& study) override {
+        if (study.state !=
+            StudyState::running) {  // else its coordinator was killed, and the next one goes on with it
+            store_.set_study_state(study.row, StudyState::interrupted);
+        }
+    }
+    std::string how_it_goes_on(const std::string& study) const override {
+        return fmt::format("; no coordinator has the database: orchestrate resume {} trains it", study);
+    }
+    bool drain(const std::string& /*worker*/, std::vector<std::string>& /*workers*/) override {
+        throw UserError("no coordinator has the database, so there are no workers to drain");
+    }
+
+  private:
+    JobStore& store_;
+};
+
+}  // namespace
+
+std::string control_offline(const std::filesystem::path& database, const ControlRequest& request) {
+    if (!std::filesystem::exists(database)) {
+        throw UserError("there is no database '" + database.string() +
+                        "' here; run a study first, or name the database with --db FILE");
+    }
+    const DatabaseLock lock(database);
+    JobStore store(database, {.grouped = true, .vfs = {}, .network_file_system = {}, .sync = true});
+    OfflineControl host(store);
+    const std::string done = apply_control(host, request);
+    store.commit();
+    return done;
+}
+
+}  // namespace orchestrate

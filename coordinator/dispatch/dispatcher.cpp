@@ -1,0 +1,488 @@
+#include "coordinator/dispatch/dispatcher.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "common/base/error.h"
+#include "common/base/time_text.h"
+
+namespace orchestrate {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// While the database cannot be written, what workers report waits in memory; beyond this they keep it themselves.
+constexpr std::size_t kMaxPendingChanges = 100'000;
+
+// A worker that needs longer to connect is not waited for where another one can be started.
+constexpr auto kUsualStart = 15s;
+
+// Workers that an earlier coordinator started may still come, and stand nowhere until they do: no name of theirs may
+// be given again. So each coordinator's numbers begin at a new hundred.
+std::int64_t first_number_after(std::int64_t last) {
+    return (last + 99) / 100 * 100;
+}
+
+}  // namespace
+
+Dispatcher::Dispatcher(DispatcherOptions options, JobStore& store, Surroundings& surroundings, Log log)
+    : options_(std::move(options)),
+      store_(store),
+      surroundings_(surroundings),
+      log_(std::move(log)),
+      scheduler_(first_number_after(store_.last_worker_number())),
+      earlier_workers_(first_number_after(store_.last_worker_number())) {}
+
+void Dispatcher::add_site(const std::string& name, std::unique_ptr<Site> site, int slots) {
+    leaving_sites_.erase(name);
+    remove_site(name);  // a pilot that comes back before its old connection was noticed to have broken
+    sites_[name] = std::move(site);
+    site_slots_[name] = slots;
+    scheduler_.add_site(name, slots);
+    act();
+}
+
+void Dispatcher::remove_site(const std::string& name) {
+    const auto found = sites_.find(name);
+    if (found == sites_.end()) {
+        return;
+    }
+    const std::unique_ptr<Site> site = std::move(found->second);
+    sites_.erase(found);
+    scheduler_.remove_site(name);
+    site_health_.forget(name);
+    for (const auto& exit : site->take_exits()) {
+        on_exit(name, exit);
+    }
+    site_slots_.erase(name);
+    std::erase_if(children_, [&](const std::string& worker) { return site_of(worker) == name; });
+    forget_starting_workers(name);
+    act();
+}
+
+void Dispatcher::site_leaves(const std::string& name, const std::string& why) {
+    leaving_sites_[name] = why.empty() ? "left" : why;
+    scheduler_.close_site(name);
+}
+
+void Dispatcher::add_jobs(const std::vector<StoredJob>& jobs, int priority, std::int64_t study) {
+    jobs_.reserve(jobs_.size() + jobs.size());
+    for (const auto& stored : jobs) {
+        Job& job = jobs_[stored.id];
+        const bool changed = !job.stored.title.empty() && job.stored.state != stored.state;
+        job.stored = stored;
+        job.priority = priority;
+        job.study = study;
+        if (changed) {
+            tell_change(stored.id);  // another study that shares it may have counted it as over
+        }
+    }
+}
+
+SchedulableJob Dispatcher::schedulable(std::int64_t id, const Job& job) const {
+    return {id, job.stored.resources.ranks, job.priority, job.study};
+}
+
+void Dispatcher::hold_study(std::int64_t study, bool held) {
+    scheduler_.hold_study(study, held);
+    act();
+}
+
+void Dispatcher::schedule(const std::vector<StoredJob>& jobs) {
+    for (const auto& stored : jobs) {
+        // As it is now: an attempt of an earlier coordinator may have ended since the store gave it.
+        if (const Job& job = jobs_.at(stored.id); job.stored.state == JobState::waiting) {
+            scheduler_.add_job(schedulable(stored.id, job));
+        }
+    }
+    act();
+}
+
+void Dispatcher::promote(std::int64_t id, std::int64_t pause_after_epoch) {
+    Job& job = jobs_.at(id);
+    const auto state = store_.promote(id, pause_after_epoch);
+    job.stored.resources.pause_after_epoch = pause_after_epoch;
+    if (job.stored.state == JobState::paused && state == JobState::waiting) {
+        set_state(id, job, *state);
+        --job.priority;
+        log_->info("job {} ({}) goes on to epoch {}", id, job.stored.title, pause_after_epoch);
+        scheduler_.add_job(schedulable(id, job));
+        act();
+    }
+}
+
+void Dispatcher::after_commit(std::function<void()> action) {
+    if (store_.pending_changes() == 0 && held_.empty()) {
+        action();
+    } else {
+        held_.push_back(std::move(action));
+    }
+}
+
+void Dispatcher::send(const Worker& worker, const Message& message) {
+    if (worker.connection) {
+        after_commit([connection = worker.connection, message] { connection->send(message); });
+    }
+}
+
+void Dispatcher::note(const std::string& line) {
+    after_commit([this, line] { surroundings_.note(line); });
+}
+
+void Dispatcher::note_job(std::int64_t job, const std::string& line) {
+    after_commit([this, job, line] { surroundings_.note_job(job, line); });
+}
+
+bool Dispatcher::commit() {
+    try {
+        store_.commit();
+        if (paused_) {
+            store_.check_readable();
+        }
+    } catch (const StoreUnavailable& error) {
+        pause(error.what());
+        return false;
+    }
+    report_dropped_changes();
+    for (const auto& action : std::exchange(held_, {})) {
+        action();
+    }
+    if (paused_) {
+        paused_ = false;
+        pause_reason_.clear();
+        log_->info("the database can be written again");
+        surroundings_.note("the database can be written again; going on");
+        act();
+    }
+    return true;
+}
+
+void Dispatcher::pause(const std::string& why) {
+    if (!paused_) {
+        paused_ = true;
+        pause_reason_ = why;
+        log_->error("paused: {}", why);
+        surroundings_.note("paused: " + why +
+                           ". What runs goes on, nothing new begins until it can be written");
+    }
+}
+
+std::string Dispatcher::site_of(const std::string& worker) {
+    return worker.substr(0, worker.find_last_of('-'));
+}
+
+bool Dispatcher::worker_connected(const std::shared_ptr<Peer>& connection, const Hello& hello) {
+    if (const auto refusal = refusal_of(hello)) {
+        log_->warn("refused worker {}: {}", cleaned(hello.name, kMaxNameBytes, Lines::one), *refusal);
+        connection->send(Refused{*refusal});
+        return false;
+    }
+    welcome_worker(connection, hello);
+    if (dismissing_) {
+        connection->send(Retire{});
+    }
+    act();
+    return true;
+}
+
+bool Dispatcher::worker_said(const std::string& name, const std::shared_ptr<Peer>& connection,
+                             const Message& message) {
+    const auto found = workers_.find(name);
+    if (found == workers_.end() || found->second.connection != connection) {
+        return false;  // replaced by a newer connection, or given up
+    }
+    if (paused_ && store_.pending_changes() > kMaxPendingChanges) {
+        connection->close();  // it says it again when it comes back
+        return true;
+    }
+    try {
+        if (const auto refusal = refusal_of(found->second, message)) {
+            refuse(found->second, message, *refusal);
+        } else {
+            on_worker_message(found->second, message);
+        }
+    } catch (const StoreUnavailable& error) {
+        // It says it again when it comes back.
+        pause(error.what());
+        connection->close();
+    } catch (const SQLite::Exception& error) {
+        if (!is_fault_of_a_change(error)) {
+            throw;
+        }
+        worker_failed(name, connection, "its message '" + type_of(message) + "' failed: " + error.what());
+    } catch (const std::exception& error) {
+        worker_failed(name, connection, "its message '" + type_of(message) + "' failed: " + error.what());
+    }
+    return true;
+}
+
+void Dispatcher::worker_disconnected(const std::string& name, const std::shared_ptr<Peer>& connection) {
+    const auto found = workers_.find(name);
+    if (found == workers_.end() || found->second.connection != connection) {
+        return;
+    }
+    Worker& worker = found->second;
+    worker.connection.reset();
+    // One whose site tells of its end fills its slots until then.
+    if (!worker.farewell.empty() && !worker.running && (worker.exit || !children_.contains(name))) {
+        lose_worker(name, {});
+    }
+}
+
+void Dispatcher::tick() {
+    for (auto& [name, site] : sites_) {
+        for (const auto& exit : site->take_exits()) {
+            on_exit(name, exit);
+        }
+    }
+    check_workers();
+    check_stalls();
+    note_overdue();
+    check_starting_workers();
+    check_broken_sites();
+    release_held_attempts();
+    end_rests();
+    if (successes_unsaid_ > 0 && surroundings_.now() - successes_since_ >= 1s) {
+        note_success(0, "");
+    }
+    act();
+}
+
+void Dispatcher::dismiss() {
+    dismissing_ = true;
+    for (auto& [name, worker] : workers_) {
+        if (worker.connection) {
+            worker.connection->send(Retire{});
+        }
+    }
+}
+
+void Dispatcher::act() {
+    if (dismissing_ || paused_) {
+        return;
+    }
+    for (const auto& action : scheduler_.next_actions()) {
+        if (const auto* assignment = std::get_if<AssignJob>(&action)) {
+            assign(assignment->job, assignment->worker);
+        } else if (const auto* start = std::get_if<StartWorkerAt>(&action)) {
+            log_->info("starting worker {} with {} rank(s)", start->worker, start->ranks);
+            launched_[start->worker] = start->ranks;
+            Site& site = *sites_.at(start->site);
+            site.start(start->worker, start->ranks);
+            const auto now = surroundings_.now();
+            starting_[start->worker] = {now + kUsualStart, now + site.start_limit()};
+            children_.insert(start->worker);
+        } else if (const auto* retire = std::get_if<RetireWorker>(&action)) {
+            log_->info("retiring worker {}", retire->worker);
+            if (const auto found = workers_.find(retire->worker); found != workers_.end()) {
+                ask_to_end(found->second);
+            }
+        } else if (const auto* back = std::get_if<HandBackJobs>(&action)) {
+            hand_back(*back);
+        } else if (const auto* site = std::get_if<SiteBroken>(&action)) {
+            log_->error("no worker comes up at {}", site->site);
+            broken_sites_[site->site] = surroundings_.now();
+        }
+    }
+}
+
+void Dispatcher::on_worker_message(Worker& worker, const Message& message) {
+    worker.last_heard = surroundings_.now();
+    if (const auto* heartbeat = std::get_if<Heartbeat>(&message)) {
+        progress_watch_.counted(worker.record.name, heartbeat->advances, worker.last_heard);
+        if (worker.running) {
+            worker.progress.step = std::max(worker.progress.step, heartbeat->step);
+        }
+        worker.connection->send(Heartbeat{});
+    } else if (const auto* progress = std::get_if<AttemptProgress>(&message)) {
+        if (worker.running == progress->attempt) {
+            worker.progress = progress->progress;
+            worker.progress.phase = cleaned(progress->progress.phase, kMaxNameBytes, Lines::one);
+            progress_watch_.advanced(worker.record.name, worker.last_heard);
+        }
+    } else if (const auto* epoch = std::get_if<AttemptEpoch>(&message)) {
+        on_epoch(worker, *epoch);
+    } else if (const auto* written = std::get_if<CheckpointWritten>(&message)) {
+        on_checkpoint(worker, *written);
+    } else if (const auto* resumed = std::get_if<AttemptResumed>(&message)) {
+        on_resume(worker, *resumed);
+    } else if (const auto* ended = std::get_if<AttemptEnded>(&message)) {
+        on_ended(worker, *ended);
+    } else if (const auto* goodbye = std::get_if<Goodbye>(&message)) {
+        worker.farewell =
+            goodbye->reason.empty() ? "left" : cleaned(goodbye->reason, kMaxLineBytes, Lines::one);
+        worker.leaving_since = worker.last_heard;
+        scheduler_.worker_leaving(worker.record.name);
+    } else if (const auto* said = std::get_if<WorkerNote>(&message)) {
+        if (worker.notes.take(worker.last_heard)) {
+            const std::string text = cleaned(said->text, kMaxLineBytes, Lines::one);
+            log_->warn("worker {}: {}", worker.record.name, text);
+            note("worker " + worker.record.name + ": " + text);
+        }
+    }
+}
+
+void Dispatcher::on_ended(Worker& worker, const AttemptEnded& reported) {
+    if (!holds(worker, reported.attempt)) {
+        deliver(worker, reported);
+        act();
+        return;
+    }
+    AttemptEnded ended = reported;
+    ended.message = cleaned(ended.message, kMaxMessageBytes, Lines::several);
+    const std::string name = worker.record.name;
+    const bool ran = worker.running == ended.attempt;
+    if (ran && ended.cause == Cause::succeeded) {
+        const auto now = surroundings_.now();
+        short_jobs_.took(worker.record.ranks, now - worker.began_at);
+        scheduler_.set_ahead(worker.record.ranks, short_jobs_.ahead(worker.record.ranks));
+    }
+    const AttemptEnded seen = as_seen_here(ended, worker);
+    const bool in_trouble = is_trouble_of_the_machine(worker, seen);
+    const bool current = end_attempt(seen, name, ran);
+    send(worker, Acknowledged{ended.attempt, !current});
+    if (current && in_trouble) {
+        rest_host(worker, seen);
+    }
+    if (current && ran && seen.cause == Cause::succeeded && machine_trouble_.succeeded(worker.record.host)) {
+        note("jobs succeed again on " + worker.record.host);
+    }
+    let_go(worker, ended.attempt);
+    act();
+}
+
+// One answer for all epochs that a commit holds.
+void Dispatcher::on_epoch(Worker& worker, const AttemptEpoch& epoch) {
+    if (!holds(worker, epoch.attempt) || !store_.add_epoch(epoch.attempt, epoch.metrics, epoch.number)) {
+        send(worker, StopAttempt{epoch.attempt});
+        return;
+    }
+    if (epoch.number == 0 || !unanswered_epochs_.insert(epoch.attempt).second) {
+        return;
+    }
+    after_commit([this, attempt = epoch.attempt, connection = worker.connection] {
+        unanswered_epochs_.erase(attempt);
+        if (const std::int64_t number = store_.epochs_without_gap(attempt); connection && number > 0) {
+            connection->send(EpochsStored{attempt, number});
+        }
+    });
+}
+
+// What a worker reports of an end that was caused from outside: a crash that rank 0 reports after its pilot was told to end is
+// the end of its other ranks; a worker that is killed reports `preempted` if it can, whatever it is killed for.
+AttemptEnded Dispatcher::as_seen_here(AttemptEnded ended, const Worker& worker) {
+    LossEvidence evidence;
+    const auto leaving = leaving_sites_.find(site_of(worker.record.name));
+    if (ended.cause == Cause::worker_crashed && leaving != leaving_sites_.end()) {
+        evidence.site_leaves = leaving->second;
+        evidence.allocation_state = surroundings_.allocation_state(leaving->first);
+        ended.cause = settle_cause(evidence).cause;
+        ended.message += ", after its pilot was told to end (" + leaving->second + ")";
+    } else if (ended.cause == Cause::preempted && worker.condemned && worker.running == ended.attempt) {
+        const auto [cause, why] = settle_cause(*worker.condemned);
+        ended.cause = cause;
+        ended.message = "worker " + worker.record.name + " " + why;
+    }
+    return ended;
+}
+
+void Dispatcher::on_checkpoint(Worker& worker, const CheckpointWritten& written) {
+    StoredCheckpoint checkpoint = written.checkpoint;
+    checkpoint.file = std::filesystem::path(checkpoint.file).filename().string();
+    if (!holds(worker, written.attempt) || !store_.add_checkpoint(written.attempt, checkpoint)) {
+        if (worker.log_lines.take(worker.last_heard)) {
+            log_->warn("job {}, attempt {}: its checkpoint at step {} is stale", written.attempt.job,
+                       written.attempt.number, checkpoint.step);
+        }
+        send(worker, StopAttempt{written.attempt});
+        return;
+    }
+    log_->info("job {}, attempt {}: checkpoint at step {}, {} bytes", written.attempt.job,
+               written.attempt.number, checkpoint.step, checkpoint.bytes);
+    remove_needless_checkpoints(written.attempt);
+}
+
+void Dispatcher::remove_needless_checkpoints(const AttemptId& current) {
+    after_commit([this, current, kept = store_.checkpoints(current.job)] {
+        surroundings_.keep_checkpoints(current, kept);
+    });
+}
+
+void Dispatcher::on_resume(Worker& worker, const AttemptResumed& resumed) {
+    const AttemptId& attempt = resumed.attempt;
+    ResumePoint point = resumed.point;
+    point.file = std::filesystem::path(point.file).filename().string();
+    if (!holds(worker, attempt) || !store_.resume_attempt(attempt, point)) {
+        send(worker, StopAttempt{attempt});
+        return;
+    }
+    if (!point.file.empty()) {
+        remove_needless_checkpoints(attempt);
+    }
+    Job& job = jobs_[attempt.job];
+    job.share_resumed =
+        point.steps > 0 ? static_cast<double>(point.step) / static_cast<double>(point.steps) : 0;
+    const auto text = point.steps > 0 ? fmt::format("resumes at step {} of {} from attempt {}", point.step,
+                                                    point.steps, point.attempt)
+                                      : fmt::format("goes on from what attempt {} has left", point.attempt);
+    log_->info("job {}, attempt {} {}", attempt.job, attempt.number, text);
+    note_job(attempt.job, fmt::format("job {}: {}: {}", attempt.job, job.stored.title, text));
+}
+
+void Dispatcher::set_state(std::int64_t id, Job& job, JobState state) {
+    job.stored.state = state;
+    tell_change(id);
+}
+
+void Dispatcher::tell_change(std::int64_t job) {
+    for (JobObserver* observer : observers_) {
+        observer->job_changed(job);
+    }
+}
+
+bool Dispatcher::end_attempt(AttemptEnded ended, const std::string& worker, bool began) {
+    const auto known = jobs_.find(ended.attempt.job);
+    if (!ended.seconds && known != jobs_.end() && !known->second.began_before_restart) {
+        ended.seconds = std::chrono::duration<double>(surroundings_.now() - known->second.began_at).count();
+    }
+    const auto limits = known == jobs_.end() ? retry_limits_.end() : retry_limits_.find(known->second.study);
+    const auto transition =
+        store_.end_attempt(ended, limits == retry_limits_.end() ? options_.retry_limits : limits->second);
+    if (!transition) {
+        return false;
+    }
+    Job& job = jobs_[ended.attempt.job];
+    log_->info("job {}, attempt {}: {} {}", ended.attempt.job, ended.attempt.number, to_string(ended.cause),
+               ended.message);
+    job.attempt.reset();
+    job.worker.clear();
+    job.held_until.reset();
+    set_state(ended.attempt.job, job, transition->to);
+    if (transition->counts_as_failure) {
+        ++job.stored.failures;
+    }
+    if (ended.cause == Cause::succeeded) {
+        if (job.share_resumed < 1) {
+            job_seconds_ += ended.result->total_seconds / (1 - job.share_resumed);
+            ++timed_jobs_;
+        }
+        after_commit([this, id = ended.attempt.job] { surroundings_.remove_checkpoints(id); });
+    }
+    const auto of = workers_.find(worker);
+    const bool was_said = of != workers_.end() && ended.cause == Cause::node_lost &&
+                          machine_trouble_.is_known(of->second.record.host);
+    if (!was_said && (began || ended.cause != Cause::preempted)) {
+        note_end(ended, job, transition->to);
+    }
+    if (transition->to == JobState::waiting && !job.stored.title.empty()) {
+        scheduler_.add_job(schedulable(ended.attempt.job, job));
+    }
+    if (!worker.empty()) {
+        judge_health(worker, ended.attempt.job, ended.cause);
+    }
+    return true;
+}
+
+}  // namespace orchestrate

@@ -1,0 +1,93 @@
+// Workers, sites and hosts that get no more jobs, for a while or for good, because of how attempts end there.
+#include <fmt/format.h>
+
+#include "common/base/time_text.h"
+#include "coordinator/dispatch/dispatcher.h"
+
+namespace orchestrate {
+
+void Dispatcher::judge_health(const std::string& name, std::int64_t id, Cause cause) {
+    const auto why = [](const BadPlace& bad) {
+        return fmt::format("{} different jobs in a row failed on it, and have succeeded elsewhere since",
+                           std::max(bad.jobs.size(), WorkerHealth::kFailuresInARow));
+    };
+    for (const auto& bad : site_health_.ended(site_of(name), id, cause)) {
+        if (!sites_.contains(bad.place)) {
+            continue;
+        }
+        note("site " + bad.place + " gets no more jobs: " + why(bad));
+        scheduler_.close_site(bad.place);
+        for (auto& [other, worker] : workers_) {
+            if (site_of(other) == bad.place) {
+                drain_worker(worker, "its site gets no more jobs");
+            }
+        }
+        try_elsewhere(bad.jobs);
+    }
+    for (const auto& bad : worker_health_.ended(name, id, cause)) {
+        drain(bad.place, why(bad));
+        try_elsewhere(bad.jobs);
+    }
+}
+
+// What failed at a place that was proven bad failed because of it, and is not counted. What the study does not allow to
+// be repeated at all stays as it is.
+void Dispatcher::try_elsewhere(const std::vector<std::int64_t>& jobs) {
+    for (const std::int64_t id : jobs) {
+        Job& job = jobs_.at(id);
+        const JobState state = job.stored.state;
+        const auto found = retry_limits_.find(job.study);
+        const RetryLimits& limits = found == retry_limits_.end() ? options_.retry_limits : found->second;
+        const bool may_be_repeated = (state == JobState::failed && limits.user_error > 1) ||
+                                     (state == JobState::quarantined && limits.worker_crashed > 1);
+        if (may_be_repeated && !job.stored.title.empty() && store_.ask_again(id)) {
+            job.stored.failures = 0;
+            set_state(id, job, JobState::waiting);
+            note(fmt::format("job {}: {}: is tried once more elsewhere", id, job.stored.title));
+            scheduler_.add_job(schedulable(id, job));
+        }
+    }
+}
+
+bool Dispatcher::is_trouble_of_the_machine(const Worker& worker, const AttemptEnded& ended) const {
+    // A worker that has lost a rank says goodbye, and ends.
+    return ended.cause == Cause::node_lost && worker.farewell.empty() && worker.running == ended.attempt &&
+           !leaving_sites_.contains(site_of(worker.record.name));
+}
+
+void Dispatcher::rest_host(Worker& worker, const AttemptEnded& ended) {
+    const std::string& host = worker.record.host;
+    const auto reported = machine_trouble_.reported(host, ended.message, surroundings_.now());
+    log_->warn("host {} gets no jobs for {} s: {}", host, reported.pause.count(), ended.message);
+    if (reported.to_be_said) {
+        note(fmt::format(
+            "paused on {}: {}. Its jobs wait (no attempt is counted) and are tried again in {}, later "
+            "every {} at most, or elsewhere",
+            host, ended.message, duration_text(reported.pause),
+            duration_text(MachineTrouble::kLongestPause)));
+    }
+    for (auto& [name, other] : workers_) {
+        if (other.record.host == host) {
+            scheduler_.rest_worker(name, true);
+            ask_back(other, {other.queued.begin(), other.queued.end()});
+        }
+    }
+}
+
+void Dispatcher::end_rests() {
+    for (const auto& host : machine_trouble_.take_over(surroundings_.now())) {
+        for (const auto& [name, worker] : workers_) {
+            if (worker.record.host == host) {
+                scheduler_.rest_worker(name, false);
+            }
+        }
+    }
+}
+
+std::string Dispatcher::why_waiting(std::int64_t job) const {
+    const std::string trouble = machine_trouble_.reason();
+    const std::string why = scheduler_.why_waiting(job);
+    return trouble.empty() ? why : why + "; paused: " + trouble;
+}
+
+}  // namespace orchestrate

@@ -1,0 +1,115 @@
+// What a dispatcher tells the person of attempts that have ended.
+#include <string>
+
+#include <fmt/format.h>
+
+#include "common/base/time_text.h"
+#include "coordinator/dispatch/dispatcher.h"
+
+namespace orchestrate {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// Thousands of lines a second would be read by nobody.
+constexpr int kSuccessesSaidPerSecond = 20;
+constexpr std::size_t kMetricsSaid = 4;  // of a command
+constexpr int kMuchLonger = 3;           // times what was expected
+
+std::string found_by(const AttemptResult& result) {
+    if (!result.of_command) {
+        return fmt::format("accuracy {:.2f} %, macro F1 {:.2f} %", 100 * result.test.accuracy,
+                           100 * result.test.macro_f1);
+    }
+    std::string text;
+    std::size_t said = 0;
+    for (const auto& metric : result.named) {
+        if (metric.part == "test" && said++ < kMetricsSaid) {
+            text += fmt::format("{}{} {:.4g}", text.empty() ? "" : ", ", metric.name, metric.value);
+        }
+    }
+    return text.empty() ? "done" : text;
+}
+
+}  // namespace
+
+void Dispatcher::note_success(std::int64_t job, const std::string& line) {
+    const auto now = surroundings_.now();
+    if (now - successes_since_ >= 1s) {
+        successes_since_ = now;
+        successes_said_ = 0;
+        if (const auto unsaid = std::exchange(successes_unsaid_, 0); unsaid > 0) {
+            note(fmt::format("{} more jobs have succeeded", unsaid));
+        }
+    }
+    if (line.empty()) {
+        return;
+    }
+    if (++successes_said_ <= kSuccessesSaidPerSecond) {
+        note_job(job, line);
+    } else {
+        ++successes_unsaid_;
+    }
+}
+
+void Dispatcher::note_overdue() {
+    const auto now = surroundings_.now();
+    for (auto& [name, worker] : workers_) {
+        if (!worker.running || worker.is_overdue) {
+            continue;
+        }
+        const std::int64_t id = worker.running->job;
+        const auto expected = expected_durations_.find(jobs_.at(id).study);
+        if (expected == expected_durations_.end() || expected->second.count() == 0 ||
+            now - worker.began_at <= kMuchLonger * expected->second) {
+            continue;
+        }
+        worker.is_overdue = true;
+        const std::string line =
+            fmt::format("job {}: {}: runs for {} on {}, expected were {} (study.expected_job_minutes)", id,
+                        jobs_.at(id).stored.title, duration_text(now - worker.began_at), name,
+                        duration_text(expected->second));
+        log_->warn(line);
+        note_job(id, line);
+    }
+}
+
+void Dispatcher::note_end(const AttemptEnded& ended, const Job& job, JobState state) {
+    const std::int64_t id = ended.attempt.job;
+    const auto title = [&] {
+        return fmt::format("job {}: {}", id,
+                           job.stored.title.empty() ? "of another study" : job.stored.title);
+    };
+    if (ended.cause == Cause::succeeded) {
+        if (successes_said_ >= kSuccessesSaidPerSecond && surroundings_.now() - successes_since_ < 1s) {
+            ++successes_unsaid_;  // without the text that nobody reads
+            return;
+        }
+        note_success(id,
+                     fmt::format("{}: {} in {}", title(), found_by(*ended.result),
+                                 duration_text(std::chrono::duration<double>(ended.result->total_seconds))));
+        return;
+    }
+    if (dismissing_) {
+        return;
+    }
+    const std::string reason =
+        ended.message.substr(0, ended.message.find('\n'));  // the rest is in `job` and the log
+    std::string what = to_string(ended.cause) + (reason.empty() ? "" : ": " + reason);
+    if (state == JobState::paused) {
+        // not an end: it may go on
+    } else if (state == JobState::waiting) {
+        what += "; it is tried again";
+    } else if (state == JobState::quarantined) {
+        what += fmt::format(
+            "; QUARANTINED, since it has taken down {0} workers: no worker gets it until it is "
+            "asked for again (orchestrate retry {1}); see orchestrate logs {1}",
+            job.stored.failures, id);
+    } else {
+        what += fmt::format("; see orchestrate logs {}", id);
+    }
+    note_job(id, title() + ": " + what);
+}
+
+}  // namespace orchestrate

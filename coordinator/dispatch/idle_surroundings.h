@@ -1,0 +1,28 @@
+// Surroundings of a dispatcher without workers: nothing is reported, kept or found. For a dry run, and for tests that
+// replace only what they are about.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "coordinator/dispatch/dispatcher.h"
+
+namespace orchestrate {
+
+class IdleSurroundings : public Surroundings {
+  public:
+    std::chrono::steady_clock::time_point now() override { return {}; }
+    void note(const std::string& /*line*/) override {}
+    bool has_ended(const std::string& /*host*/, std::int64_t /*process*/) override { return false; }
+    CheckpointPlan plan_checkpoints(const AttemptId& /*attempt*/,
+                                    std::vector<StoredCheckpoint> /*stored*/) override {
+        return {};
+    }
+    void keep_checkpoints(const AttemptId& /*current*/,
+                          const std::vector<StoredCheckpoint>& /*kept*/) override {}
+    void remove_checkpoints(std::int64_t /*job*/) override {}
+    std::vector<std::int64_t> jobs_with_checkpoints() override { return {}; }
+    std::string allocation_state(const std::string& /*site*/) override { return {}; }
+};
+
+}  // namespace orchestrate

@@ -1,0 +1,290 @@
+// The job store: the coordinator's only way into the database. What is decided (is this attempt still the current one?
+// what becomes of its job?) is decided from memory, which nobody else changes; the database is the journal. Changes
+// wait in order until commit() writes them in one transaction; what depends on them may only be told to others
+// afterwards. Not thread-safe. Errors: StoreUnavailable (nothing is lost, try again), SQLite::Exception.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include "common/job/attempt.h"
+#include "common/protocol/messages.h"
+#include "coordinator/store/config_texts.h"
+#include "coordinator/store/job_facts.h"
+#include "coordinator/store/job_states.h"
+#include "coordinator/store/row_choice.h"
+#include "coordinator/database/state_directory.h"
+#include "coordinator/database/store_file.h"
+#include "coordinator/store/stored_ensembles.h"
+#include "experiments/study.h"
+
+namespace orchestrate {
+
+class StageWriter;
+
+enum class StudyState { running, finished, failed, interrupted, cancelled };
+BOOST_DESCRIBE_ENUM(StudyState, running, finished, failed, interrupted, cancelled)
+
+// What a study that begins does about jobs of its that ended without a result before.
+enum class OldFailures {
+    ask_again,  // they wait again: a person runs the study
+    keep,  // they stay as they are, and the study paused if it was: a coordinator goes on where one was killed
+};
+
+// A study as the database has it.
+struct StoredStudy {
+    std::int64_t row = 0;
+    std::string name;
+    std::filesystem::path file;
+    std::string toml;
+    StudyState state = StudyState::running;
+    bool paused = false;
+};
+
+// One job as the dispatcher needs it while it waits: small, since there may be 100,000 of them.
+struct StoredJob {
+    std::int64_t id = 0;
+    JobResources resources;
+    JobState state = JobState::waiting;
+    int failures = 0;
+    std::string title;  // "without energy, seed 2": of the first variant that has it
+};
+
+// What a worker needs of a job.
+struct JobTerms {
+    JobConfig config;
+    JobPaths paths;
+};
+
+// An attempt that had not ended when the last coordinator did.
+struct OpenAttempt {
+    AttemptId id;
+    std::string worker;
+    std::string host;
+    std::int64_t worker_process = 0;  // 0: unknown
+};
+
+struct WorkerRecord {
+    std::int64_t row = 0;  // in table workers; 0: not stored yet
+    std::string name;
+    std::string host;
+    std::int64_t process_id = 0;
+    int ranks = 1;
+    std::string device;
+    std::string log_file;
+};
+
+struct BegunAttempt {
+    AttemptId id;
+    std::string log_file;  // LOG_FOLDER/job-7-attempt-1.log, on the worker's host
+};
+
+// A change that the tables refuse.
+struct DroppedChange {
+    std::string why;
+    std::optional<AttemptId>
+        ended;  // whose result it was: the attempt has failed instead, and its job with it
+};
+
+class JobStore {
+  public:
+    // Throws UserError if the file is no results database or cannot be used.
+    explicit JobStore(const std::filesystem::path& path, const StoreOptions& options = {});
+    // In memory, for tests and measurements; the schema is prepared.
+    explicit JobStore(SQLite::Database database, const StoreOptions& options = {});
+
+    // "wal", "delete" or "memory", for the log.
+    const std::string& journal_mode() const { return file_.journal_mode(); }
+
+    // Writes all changes that wait. After StoreUnavailable they still wait. A change that the tables refuse is left out,
+    // so that it does not keep the others from the disk: see take_dropped_changes().
+    void commit();
+    std::size_t pending_changes() const { return pending_.size(); }
+
+    // Changes that commit() left out since the last call. None is expected: what comes from others is checked before.
+    std::vector<DroppedChange> take_dropped_changes() { return std::exchange(dropped_, {}); }
+    std::int64_t commits() const { return commits_; }
+
+    // Those three write at once, together with what waits.
+    std::int64_t begin_study(const Study& study, OldFailures old_failures = OldFailures::ask_again);
+    void set_study_state(std::int64_t study, StudyState state);
+
+    // Makes the stage's variants and jobs what the study says: new ones are added, those gone are hidden, and
+    // cancelled if nothing else names them and they have not begun. Jobs that are in `failed_meanwhile` (since the study
+    // began) are not asked for again. Returns the stage's jobs in order, without repetition.
+    std::vector<StoredJob> sync_stage(std::int64_t study, int position, const Stage& stage,
+                                      const std::vector<Variant>& variants, const JobPaths& paths,
+                                      OldFailures old_failures = OldFailures::ask_again,
+                                      const std::set<std::int64_t>& failed_meanwhile = {});
+
+    // The next slice of the same, as StageWriter::write; at once on disk. Returns its jobs, without those of earlier
+    // slices.
+    std::vector<StoredJob> write_slice(StageWriter& writer, std::size_t max_jobs);
+
+    // In the order in which they first came.
+    std::vector<StoredStudy> studies();
+
+    // The mean over seeds of a metric, per variant of a stage in order; nothing where no job succeeded. `name`: of a
+    // command's own metric, in place of `metric`.
+    std::vector<std::optional<double>> mean_metric(std::int64_t study, const std::string& stage,
+                                                   SelectionMetric metric,
+                                                   SelectionPart part = SelectionPart::validation,
+                                                   const std::string& name = {});
+
+    // The differences of a metric to the stage's baseline, in pairs of runs, per variant in order; nothing for the
+    // baseline and where there is no pair of results.
+    std::vector<std::optional<MeasuredDifference>> differences(std::int64_t study, const std::string& stage,
+                                                               SelectionMetric metric, SelectionPart part,
+                                                               const std::string& name = {});
+
+    // Of the variants of a stage, in order, their jobs.
+    std::vector<std::vector<std::int64_t>> jobs_of_variants(std::int64_t study, const std::string& stage);
+
+    // Writes the ensembles of a stage whose jobs are done; returns what could not be computed, for people.
+    std::vector<std::string> sync_ensembles(std::int64_t study, const std::string& stage,
+                                            const std::vector<KnownEnsemble>& ensembles);
+
+    // Takes part in the next commit.
+    void set_study_paused(std::int64_t study, bool paused);
+
+    // A person cancels a job that does not run. False, and no change, if it runs or has ended.
+    bool cancel(std::int64_t job);
+
+    // Jobs waiting or running, of all studies.
+    std::int64_t unfinished_jobs();
+
+    std::vector<OpenAttempt> open_attempts();
+
+    std::int64_t add_worker(const WorkerRecord& worker);
+    // Workers that were connected when the last coordinator ended.
+    std::vector<WorkerRecord> present_workers();
+    // The largest number at the end of a worker's name.
+    std::int64_t last_worker_number();
+    void worker_left(std::int64_t worker_row, const std::string& why);
+
+    // Read from the database: from the moment a job is given to a worker.
+    JobTerms terms(std::int64_t job);
+
+    // Begins the next attempt of a waiting job. Throws std::logic_error if the job does not wait.
+    BegunAttempt begin_attempt(std::int64_t job, const WorkerRecord& worker,
+                               const std::filesystem::path& log_folder);
+
+    // Why a report cannot be of that attempt's job; nothing: it can, or the attempt is not the current one of its job.
+    std::optional<Refusal> refusal_of(const AttemptEpoch& epoch);
+    std::optional<Refusal> refusal_of(const AttemptEnded& ended);
+
+    // `number`: as AttemptEpoch. False, and no change, if the attempt is not the job's current one.
+    bool add_epoch(const AttemptId& attempt, const EpochMetrics& metrics, std::int64_t number = 0);
+    // How many of the attempt's first epochs were added without a gap since this store was opened; 0 for one that is not
+    // the job's current one.
+    std::int64_t epochs_without_gap(const AttemptId& attempt);
+
+    // Stores a checkpoint (the file's name) and forgets those that are needed no longer. False, and no change, if the
+    // attempt is not the job's current one.
+    bool add_checkpoint(const AttemptId& attempt, const StoredCheckpoint& checkpoint);
+
+    // Of a job, the best to go on from first; with names of files.
+    std::vector<StoredCheckpoint> checkpoints(std::int64_t job);
+
+    // The attempt goes on from a checkpoint: epochs after it are forgotten. One that could not be reported when it was
+    // written is known from here on. False, and no change, if the attempt is not the job's current one.
+    bool resume_attempt(const AttemptId& attempt, const ResumePoint& point);
+
+    // The epochs of a job that have their metrics, in order.
+    std::vector<EpochMetrics> epochs(std::int64_t job);
+
+    // Lets a job be trained up to that epoch; one that has paused before waits again. Returns its state; nothing for a job
+    // that the database does not have.
+    std::optional<JobState> promote(std::int64_t job, std::int64_t pause_after_epoch);
+
+    // Ends an attempt; what becomes of its job, by the table of job_states.h. Nothing, and no change, if it is not the
+    // job's current one, or trained another job.
+    std::optional<JobTransition> end_attempt(AttemptEnded ended, const RetryLimits& limits = {});
+
+    // A job that has failed or is quarantined waits again, its failures forgotten. False, and no change, for others.
+    bool ask_again(std::int64_t job);
+
+    // Calls `work(database)`, which only reads, with all changes written. Throws what `work` throws.
+    template <class Work>
+    auto read(Work work) {
+        commit();
+        return file_.read(work);
+    }
+
+    // As StoreFile.
+    bool is_shared() const { return file_.is_shared(); }
+    std::int64_t instructions() const { return file_.instructions(); }
+    // Begins a copy that has all changes so far. Throws as commit().
+    void begin_copy() {
+        commit();
+        file_.begin_copy();
+    }
+    std::optional<SQLite::Database> continue_copy(int pages) { return file_.continue_copy(pages); }
+
+    // Nothing for a job that the database does not have.
+    std::optional<JobState> state_of(std::int64_t job);
+    // Throws StoreUnavailable while nothing can be read.
+    void check_readable();
+
+    // Calls `work(database)` in a transaction of its own, with all changes written before. Throws as commit(), and what
+    // `work` throws.
+    template <class Work>
+    auto write(Work work) {
+        commit();
+        return file_.transaction(work);
+    }
+
+    // False for a job that the database does not have.
+    bool has_succeeded(std::int64_t job);
+
+  private:
+    // Made twice it must be as made once: that a commit failed may also mean that only its answer was lost.
+    using Change = std::function<void(StoreDatabase&)>;
+    // What decisions about a job need.
+    struct JobRecord {
+        JobState state = JobState::waiting;
+        int failures = 0;
+        std::int64_t pause_after_epoch = 0;  // as JobResources
+        std::int64_t last_attempt = 0;
+        std::string identity;
+        std::optional<std::vector<StoredCheckpoint>> checkpoints;  // nothing: not looked up yet
+        std::optional<JobFacts> facts;                             // the same
+        // Of the current attempt. From this epoch on, nothing of earlier attempts is left; nothing: not looked after yet.
+        std::optional<std::int64_t> replaced_from;
+        std::int64_t epochs_without_gap = 0;
+    };
+    struct PendingChange {
+        Change apply;
+        Change otherwise;                // in its place if the tables refuse it; may be empty
+        std::optional<AttemptId> ended;  // as DroppedChange
+    };
+
+    void change(Change change) { this->change(PendingChange{std::move(change), {}, {}}); }
+    void change(PendingChange change);
+    void commit_one_by_one();
+    const JobFacts& facts_of(std::int64_t job, JobRecord& record);
+    JobRecord* find_record(std::int64_t job);  // null: there is no such job
+    JobRecord* record_if_current(const AttemptId& attempt);
+    // Whether what earlier attempts reported from that epoch on must be removed before the epoch is stored.
+    static bool replaces_earlier(JobRecord& record, const AttemptId& attempt, const EpochMetrics& metrics);
+    std::vector<StoredCheckpoint>& checkpoints_of(std::int64_t job, JobRecord& record);
+
+    StoreFile file_;
+    ConfigTexts config_texts_;
+    std::vector<PendingChange> pending_;
+    std::vector<DroppedChange> dropped_;
+    std::unordered_map<std::int64_t, JobRecord> records_;
+    std::vector<std::int64_t> over_;  // jobs whose end waits for the commit; then their records are forgotten
+    std::int64_t last_worker_row_ = 0;
+    std::int64_t commits_ = 0;
+};
+
+}  // namespace orchestrate

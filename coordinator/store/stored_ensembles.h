@@ -1,0 +1,26 @@
+// The rows of a stage's ensembles: their variants, and jobs whose results are computed from those of their members.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "coordinator/database/sql.h"
+#include "experiments/ensembles.h"
+
+namespace orchestrate {
+
+// An ensemble whose members are known.
+struct KnownEnsemble {
+    Ensemble ensemble;
+    std::vector<EnsembleRun> runs;
+};
+
+// Writes the ensembles behind the stage's variants and shows them. A result that is there already, of the same members, is
+// kept; one that cannot be computed has no job. Inside a transaction. Returns what could not be computed, in
+// sentences for people.
+std::vector<std::string> write_ensembles(StoreDatabase& database, std::int64_t study,
+                                         const std::string& stage,
+                                         const std::vector<KnownEnsemble>& ensembles);
+
+}  // namespace orchestrate

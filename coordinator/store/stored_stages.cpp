@@ -1,0 +1,254 @@
+#include "coordinator/store/stored_stages.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "common/job/command_identity.h"
+#include "common/base/sha256.h"
+#include "common/base/time_text.h"
+
+namespace orchestrate {
+namespace {
+
+// How far a known job is trained: as far as this stage wants, or further if others want more (0: to the end).
+std::int64_t merged_pause(StoreDatabase& database, std::int64_t job, std::int64_t before,
+                          std::int64_t wanted) {
+    if (before > 0 && wanted > 0) {
+        return std::max(before, wanted);
+    }
+    // The stage's own variants are hidden while it is written.
+    const bool others_want_it =
+        number_of(database,
+                  "SELECT EXISTS (SELECT 1 FROM variant_jobs JOIN variants ON variants.id = variant_id "
+                  "WHERE job_id = ? AND hidden = 0)",
+                  job) != 0;
+    return before == 0 && others_want_it ? 0 : wanted;
+}
+
+// What stands in a job's row beside its configuration, as texts that many jobs share.
+struct JobSurroundings {
+    std::string paths;
+    JobResources resources;
+    std::string resources_text;
+};
+
+// The job of that configuration, which waits again unless it runs, has succeeded, or is kept; without its title.
+StoredJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
+                          const JobSurroundings& surroundings, const FailedBefore& failed_before) {
+    const std::string config_text = canonical_json(config);
+    const bool may_have_moved = has_absolute_program(config);
+    const std::string identity = may_have_moved ? job_identity(config) : sha256_hex(config_text);
+    StoredJob job;
+    job.resources = surroundings.resources;
+    BoundStatement known(
+        database,
+        "SELECT id, state, failures, resources, paths, by_person, CASE WHEN ?2 THEN config END FROM jobs "
+        "WHERE identity = ?1",
+        identity, may_have_moved ? 1 : 0);
+    if (!known->executeStep()) {
+        execute(database,
+                "INSERT INTO jobs (identity, config, paths, ranks, resources, state, created_at) VALUES (?, "
+                "?, ?, ?, ?, 'waiting', ?)",
+                identity, config_text, surroundings.paths, surroundings.resources.ranks,
+                surroundings.resources_text, utc_now_text());
+        job.id = database.getLastInsertRowid();
+        return job;
+    }
+    job.id = known->getColumn(0).getInt64();
+    const auto state = enum_from_name<JobState>(known->getColumn(1).getString()).value();
+    const bool cancelled_by_person = known->getColumn(5).getInt() != 0;
+    const bool stays =
+        failed_before.old_failures == OldFailures::keep ||
+        (failed_before.failed_meanwhile != nullptr && failed_before.failed_meanwhile->contains(job.id));
+    if (stays && is_over_without_result(state) && (state != JobState::cancelled || cancelled_by_person)) {
+        job.state = state;
+        job.failures = known->getColumn(2).getInt();
+        return job;
+    }
+    const std::string resources = known->getColumn(3).getString();
+    JobResources before;
+    Json::parse(resources).get_to(before);
+    std::string resources_text = surroundings.resources_text;
+    if (const std::int64_t pause =
+            merged_pause(database, job.id, before.pause_after_epoch, job.resources.pause_after_epoch);
+        pause != job.resources.pause_after_epoch) {
+        job.resources.pause_after_epoch = pause;
+        resources_text = Json(job.resources).dump();
+    }
+    const bool goes_further =
+        state == JobState::paused &&
+        (job.resources.pause_after_epoch == 0 || job.resources.pause_after_epoch > before.pause_after_epoch);
+    const auto transition =
+        find_transition(state, goes_further ? JobEvent::promoted : JobEvent::asked_for).value();
+    job.state = transition.to;
+    job.failures = transition.clears_failures ? 0 : known->getColumn(2).getInt();
+    const bool has_same_program = !may_have_moved || known->getColumn(6).getString() == config_text;
+    const bool as_asked_for = has_same_program && state == transition.to && resources == resources_text &&
+                              known->getColumn(4).getString() == surroundings.paths;
+    if (transition.to == JobState::succeeded) {
+        job.resources = before;
+    } else if (!as_asked_for) {
+        // Tried where its data and its program are now.
+        execute(database,
+                "UPDATE jobs SET config = ?, paths = ?, ranks = ?, resources = ?, finished_at = NULL, "
+                "by_person = 0, "
+                "state = ?, failures = ? WHERE id = ?",
+                config_text, surroundings.paths, surroundings.resources.ranks, resources_text,
+                to_string(transition.to), job.failures, job.id);
+    }
+    return job;
+}
+
+// Of variants of a stage: of those that are hidden, or of all.
+std::vector<std::int64_t> waiting_jobs_of(StoreDatabase& database, std::int64_t stage, bool only_hidden) {
+    BoundStatement query(
+        database,
+        "SELECT DISTINCT jobs.id FROM variants JOIN variant_jobs ON variant_id = variants.id "
+        "JOIN jobs ON jobs.id = job_id WHERE stage_id = ? AND hidden >= ? AND +state = 'waiting'",
+        stage, only_hidden ? 1 : 0);
+    std::vector<std::int64_t> jobs;
+    while (query->executeStep()) {
+        jobs.push_back(query->getColumn(0).getInt64());
+    }
+    return jobs;
+}
+
+}  // namespace
+
+std::vector<std::int64_t> hide_stages_beside(StoreDatabase& database, std::int64_t study,
+                                             const std::vector<Stage>& stages) {
+    BoundStatement query(database, "SELECT id, name FROM stages WHERE study_id = ?", study);
+    std::vector<std::int64_t> gone;
+    while (query->executeStep()) {
+        const std::string name = query->getColumn(1).getString();
+        if (std::none_of(stages.begin(), stages.end(),
+                         [&](const Stage& stage) { return stage.name == name; })) {
+            gone.push_back(query->getColumn(0).getInt64());
+        }
+    }
+    std::vector<std::int64_t> jobs;
+    for (const std::int64_t stage : gone) {
+        for (const std::int64_t job : waiting_jobs_of(database, stage, false)) {
+            jobs.push_back(job);
+        }
+        execute(database, "UPDATE variants SET hidden = 1 WHERE stage_id = ?", stage);
+    }
+    return jobs;
+}
+
+std::vector<std::int64_t> cancel_unnamed_jobs(StoreDatabase& database,
+                                              const std::vector<std::int64_t>& jobs) {
+    const auto transition = find_transition(JobState::waiting, JobEvent::cancelled).value();
+    const std::string at = utc_now_text();
+    std::vector<std::int64_t> cancelled;
+    for (const std::int64_t job : jobs) {
+        BoundStatement update(
+            database,
+            "UPDATE jobs SET state = ?, finished_at = ? WHERE id = ? AND state = 'waiting' AND NOT EXISTS "
+            "(SELECT 1 FROM variant_jobs JOIN variants ON variants.id = variant_jobs.variant_id "
+            "WHERE variant_jobs.job_id = jobs.id AND variants.hidden = 0)",
+            to_string(transition.to), at, job);
+        if (update->exec() > 0) {
+            cancelled.push_back(job);
+        }
+    }
+    return cancelled;
+}
+
+StageWriter::StageWriter(std::int64_t study, int position, const Stage& stage,
+                         const std::vector<Variant>& variants, const JobPaths& paths,
+                         const FailedBefore& failed_before)
+    : study_(study),
+      position_(position),
+      stage_(stage),
+      variants_(variants),
+      paths_text_(Json(paths).dump()),
+      failed_before_(failed_before) {}
+
+void StageWriter::begin(StoreDatabase& database) {
+    execute(database,
+            "INSERT INTO stages (study_id, position, name, kind, select_by) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (study_id, name) DO UPDATE SET position = excluded.position, kind = excluded.kind, "
+            "select_by = excluded.select_by",
+            study_, position_, stage_.name, to_string(stage_.kind),
+            stage_.select_name.empty() ? to_string(stage_.select_by) : stage_.select_name);
+    stage_id_ =
+        number_of(database, "SELECT id FROM stages WHERE study_id = ? AND name = ?", study_, stage_.name);
+    execute(database, "DELETE FROM stage_metrics WHERE stage_id = ?", stage_id_);
+    for (std::size_t i = 0; i < stage_.metrics.size(); ++i) {
+        execute(database, "INSERT INTO stage_metrics VALUES (?, ?, ?, ?)", stage_id_,
+                static_cast<std::int64_t>(i), stage_.metrics[i].name, to_string(stage_.metrics[i].goal));
+    }
+    execute(database, "UPDATE variants SET hidden = 1 WHERE stage_id = ?", stage_id_);
+}
+
+std::vector<StoredJob> StageWriter::write(StoreDatabase& database, std::size_t max_jobs) {
+    if (!begun_) {
+        begin(database);
+    }
+    std::size_t variant = next_variant_;
+    std::size_t written = 0;
+    std::vector<StoredJob> jobs;
+    std::vector<std::int64_t> replaced;
+    for (;
+         variant < variants_.size() && (written == 0 || written + variants_[variant].runs.size() <= max_jobs);
+         ++variant) {
+        write_variant(database, variant, jobs, replaced);
+        written += std::max<std::size_t>(1, variants_[variant].runs.size());
+    }
+    // A job that moves to a variant which is still to come waits again then.
+    if (variant == variants_.size()) {
+        const auto hidden = waiting_jobs_of(database, stage_id_, true);
+        replaced.insert(replaced.end(), hidden.begin(), hidden.end());
+    }
+    pending_ = {variant, cancel_unnamed_jobs(database, replaced)};
+    return jobs;
+}
+
+std::vector<StoredJob> StageWriter::committed(std::vector<StoredJob> jobs) {
+    begun_ = true;
+    next_variant_ = pending_.next_variant;
+    std::erase_if(jobs, [&](const StoredJob& job) { return !seen_.insert(job.id).second; });
+    return jobs;
+}
+
+void StageWriter::write_variant(StoreDatabase& database, std::size_t place, std::vector<StoredJob>& jobs,
+                                std::vector<std::int64_t>& replaced) const {
+    const Variant& variant = variants_[place];
+    execute(database,
+            "INSERT INTO variants (stage_id, position, name, change, is_baseline, config, hidden) "
+            "VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT (stage_id, name) DO UPDATE SET position = "
+            "excluded.position, "
+            "change = excluded.change, is_baseline = excluded.is_baseline, config = excluded.config, "
+            "hidden = 0, is_ensemble = 0",
+            stage_id_, static_cast<std::int64_t>(place), variant.name, variant.change,
+            variant.is_baseline ? 1 : 0, canonical_json(variant.config));
+    const std::int64_t variant_id = number_of(
+        database, "SELECT id FROM variants WHERE stage_id = ? AND name = ?", stage_id_, variant.name);
+    std::unordered_set<std::int64_t> before;
+    {
+        BoundStatement known(database, "SELECT job_id FROM variant_jobs WHERE variant_id = ?", variant_id);
+        while (known->executeStep()) {
+            before.insert(known->getColumn(0).getInt64());
+        }
+    }
+    if (!before.empty()) {
+        execute(database, "DELETE FROM variant_jobs WHERE variant_id = ?", variant_id);
+    }
+    const JobSurroundings surroundings{paths_text_, variant.resources, Json(variant.resources).dump()};
+    for (const auto& run : variant.runs) {
+        StoredJob job = find_or_add_job(database, job_of(variant, run), surroundings, failed_before_);
+        execute(database,
+                "INSERT INTO variant_jobs (variant_id, job_id, seed_index, initialization_seed, "
+                "data_order_seed) "
+                "VALUES (?, ?, ?, ?, ?)",
+                variant_id, job.id, run.pair, static_cast<std::int64_t>(run.seed.initialization),
+                static_cast<std::int64_t>(run.seed.data_order));
+        before.erase(job.id);
+        job.title = variant.name + ", " + describe(variant, run);
+        jobs.push_back(std::move(job));
+    }
+    replaced.insert(replaced.end(), before.begin(), before.end());
+}
+
+}  // namespace orchestrate

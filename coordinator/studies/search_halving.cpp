@@ -1,0 +1,109 @@
+#include "coordinator/studies/search_halving.h"
+
+#include <algorithm>
+
+namespace orchestrate {
+
+SearchHalving::SearchHalving(const Stage& stage, const std::vector<Variant>& trials, std::int64_t study_row,
+                             JobStore& store, Dispatcher& dispatcher)
+    : stage_(stage), store_(store), dispatcher_(dispatcher) {
+    auto jobs = store.jobs_of_variants(study_row, stage.name);
+    for (std::size_t i = 0; i < trials.size(); ++i) {
+        const auto& train = trials[i].config.train;
+        for (const std::int64_t job : jobs.at(i)) {
+            places_[job].push_back(i);
+        }
+        trials_.push_back({std::move(jobs.at(i)), train.epochs, train.epoch_selection});
+        to_look_at_.insert(i);
+    }
+    seen_.resize(trials_.size());
+}
+
+void SearchHalving::job_changed(std::int64_t job) {
+    if (const auto found = places_.find(job); found != places_.end()) {
+        to_look_at_.insert(found->second.begin(), found->second.end());
+    }
+}
+
+std::size_t SearchHalving::rungs_below(std::int64_t pause_after_epoch) const {
+    const auto& rungs = stage_.halving.rungs;
+    return pause_after_epoch == 0
+               ? rungs.size()
+               : static_cast<std::size_t>(std::count_if(rungs.begin(), rungs.end(), [&](std::int64_t rung) {
+                     return rung < pause_after_epoch;
+                 }));
+}
+
+TrialAtRungs SearchHalving::look_at(const Trial& trial) {
+    const auto& rungs = stage_.halving.rungs;
+    TrialAtRungs seen;
+    seen.released = rungs.size();
+    std::vector<double> sums(rungs.size(), 0);
+    std::vector<int> values(rungs.size(), 0);
+    std::vector<bool> all_there(rungs.size(), true);
+    for (const std::int64_t id : trial.jobs) {
+        const auto& job = dispatcher_.jobs().at(id).stored;
+        seen.released = std::min(seen.released, rungs_below(job.resources.pause_after_epoch));
+        const auto epochs = store_.epochs(id);
+        const bool ended = job.state == JobState::succeeded || is_over_without_result(job.state);
+        for (std::size_t rung = 0; rung < rungs.size(); ++rung) {
+            const bool reached = static_cast<std::int64_t>(epochs.size()) >= rungs[rung];
+            all_there[rung] = all_there[rung] && (reached || ended);
+            const bool counts = reached || job.state == JobState::succeeded;
+            const auto value = value_at_rung(epochs, rungs[rung], trial.selection, stage_.select_by);
+            if (counts && value) {
+                sums[rung] += *value;
+                ++values[rung];
+            }
+        }
+    }
+    for (std::size_t rung = 0; rung < rungs.size(); ++rung) {
+        auto& arrival = seen.at.emplace_back();
+        if (all_there[rung]) {
+            arrival.emplace();
+            if (values[rung] > 0) {
+                arrival->value = sums[rung] / values[rung];
+            }
+        }
+    }
+    return seen;
+}
+
+bool SearchHalving::runs(const Trial& trial) const {
+    return std::any_of(trial.jobs.begin(), trial.jobs.end(), [&](std::int64_t job) {
+        return dispatcher_.jobs().at(job).stored.state == JobState::running;
+    });
+}
+
+void SearchHalving::look_at_what_is_new() {
+    for (auto place = to_look_at_.begin(); place != to_look_at_.end();) {
+        const Trial& trial = trials_[*place];
+        seen_[*place] = look_at(trial);
+        place = runs(trial) ? std::next(place) : to_look_at_.erase(place);
+    }
+}
+
+std::vector<std::int64_t> SearchHalving::advance() {
+    const auto& rungs = stage_.halving.rungs;
+    std::vector<std::int64_t> further;
+    while (true) {
+        look_at_what_is_new();
+        const auto promoted = promotions(stage_.halving, seen_);
+        if (promoted.empty()) {
+            return further;
+        }
+        for (const std::size_t place : promoted) {
+            const Trial& trial = trials_[place];
+            const std::size_t next = seen_[place].released + 1;
+            for (const std::int64_t job : trial.jobs) {
+                job_changed(job);
+                further.push_back(job);
+                if (rungs_below(dispatcher_.jobs().at(job).stored.resources.pause_after_epoch) < next) {
+                    dispatcher_.promote(job, next < rungs.size() ? rungs[next] : trial.epochs);
+                }
+            }
+        }
+    }
+}
+
+}  // namespace orchestrate

@@ -1,0 +1,49 @@
+// Lets the trials of a search with rungs go on: looks at what their jobs have reached, and promotes. What a job may reach
+// stands in its resources in the database, so that a coordinator that comes back goes on where the last one was.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <unordered_map>
+#include <vector>
+
+#include "coordinator/dispatch/dispatcher.h"
+#include "coordinator/store/job_store.h"
+#include "coordinator/studies/successive_halving.h"
+
+namespace orchestrate {
+
+class SearchHalving {
+  public:
+    // The stage's jobs must be in the store and with the dispatcher. The references must outlive it.
+    SearchHalving(const Stage& stage, const std::vector<Variant>& trials, std::int64_t study_row,
+                  JobStore& store, Dispatcher& dispatcher);
+
+    // The job's state is another one than at the last call of advance(). Jobs of other stages do not matter.
+    void job_changed(std::int64_t job);
+
+    // To be called when the stage begins and after jobs have changed. The jobs that have got further to go. Reads of the
+    // trials that have changed or run, not of all. Errors: those of JobStore; then call again.
+    std::vector<std::int64_t> advance();
+
+  private:
+    struct Trial {
+        std::vector<std::int64_t> jobs;
+        std::int64_t epochs = 0;  // of the whole training
+        EpochSelection selection = EpochSelection::last;
+    };
+    TrialAtRungs look_at(const Trial& trial);
+    void look_at_what_is_new();
+    bool runs(const Trial& trial) const;
+    std::size_t rungs_below(std::int64_t pause_after_epoch) const;
+
+    const Stage& stage_;
+    JobStore& store_;
+    Dispatcher& dispatcher_;
+    std::vector<Trial> trials_;
+    std::unordered_map<std::int64_t, std::vector<std::size_t>> places_;  // of a job's trials
+    std::vector<TrialAtRungs> seen_;                                     // as of the last look
+    std::set<std::size_t> to_look_at_;  // trials that have changed since, or run
+};
+
+}  // namespace orchestrate

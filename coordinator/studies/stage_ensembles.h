@@ -1,0 +1,19 @@
+// The ensembles of a stage, once the jobs of it and of those before it are done.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "coordinator/store/job_store.h"
+#include "experiments/study.h"
+
+namespace orchestrate {
+
+// Finds the members among `variants_of` (by stage, those that were run), computes what is not there yet and stores it.
+// Returns what to tell the person. Errors: those of JobStore.
+std::vector<std::string> compute_ensembles(JobStore& store, const Study& study, std::int64_t study_row,
+                                           const Stage& stage,
+                                           const std::map<std::string, std::vector<Variant>>& variants_of);
+
+}  // namespace orchestrate

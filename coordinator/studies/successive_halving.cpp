@@ -1,0 +1,101 @@
+#include "coordinator/studies/successive_halving.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace orchestrate {
+namespace {
+
+double metric_of(const PartMetrics& part, SelectionMetric metric) {
+    switch (metric) {
+        case SelectionMetric::accuracy:
+            return part.accuracy;
+        case SelectionMetric::macro_f1:
+            return part.macro_f1;
+        case SelectionMetric::macro_precision:
+            return part.macro_precision;
+        case SelectionMetric::macro_recall:
+            return part.macro_recall;
+    }
+    return 0;
+}
+
+bool is_better(const PartMetrics& one, const PartMetrics& other, EpochSelection selection) {
+    switch (selection) {
+        case EpochSelection::last:
+            return true;
+        case EpochSelection::best_validation_macro_f1:
+            return one.macro_f1 > other.macro_f1;
+        case EpochSelection::best_validation_loss:
+            return one.loss < other.loss;
+    }
+    return false;
+}
+
+// Trials that have arrived at a rung, the best first.
+std::vector<std::size_t> ranking(const std::vector<TrialAtRungs>& trials, std::size_t rung) {
+    std::vector<std::size_t> places;
+    for (std::size_t i = 0; i < trials.size(); ++i) {
+        if (trials[i].released >= rung && trials[i].at.at(rung)) {
+            places.push_back(i);
+        }
+    }
+    const auto score = [&](std::size_t place) {
+        const auto& value = trials[place].at[rung]->value;
+        return value && !std::isnan(*value) ? *value : -std::numeric_limits<double>::infinity();
+    };
+    std::stable_sort(places.begin(), places.end(),
+                     [&](std::size_t a, std::size_t b) { return score(a) > score(b); });
+    return places;
+}
+
+}  // namespace
+
+std::vector<std::size_t> promotions(const Halving& rules, const std::vector<TrialAtRungs>& trials) {
+    std::vector<TrialAtRungs> after = trials;
+    std::vector<std::vector<std::size_t>> promoted(rules.rungs.size());
+    bool none_can_still_come = true;
+    for (std::size_t rung = 0; rung < rules.rungs.size(); ++rung) {
+        const auto ranked = ranking(after, rung);
+        const auto expected = static_cast<std::size_t>(std::count_if(
+            after.begin(), after.end(), [&](const TrialAtRungs& trial) { return trial.released >= rung; }));
+        none_can_still_come = none_can_still_come && ranked.size() == expected;
+        std::size_t places = ranked.size() / static_cast<std::size_t>(rules.reduction_factor);
+        if (none_can_still_come) {
+            places = std::max<std::size_t>(places, 1);
+        } else if (rules.deterministic) {
+            continue;
+        }
+        for (std::size_t i = 0; i < std::min(places, ranked.size()); ++i) {
+            TrialAtRungs& trial = after[ranked[i]];
+            const auto& value = trial.at[rung]->value;
+            if (trial.released == rung && value && !std::isnan(*value)) {
+                ++trial.released;
+                promoted[rung].push_back(ranked[i]);
+            }
+        }
+    }
+    std::vector<std::size_t> result;
+    for (auto rung = promoted.rbegin(); rung != promoted.rend(); ++rung) {
+        for (const std::size_t place : *rung) {
+            if (std::find(result.begin(), result.end(), place) == result.end()) {
+                result.push_back(place);
+            }
+        }
+    }
+    return result;
+}
+
+std::optional<double> value_at_rung(const std::vector<EpochMetrics>& epochs, std::int64_t rung,
+                                    EpochSelection selection, SelectionMetric metric) {
+    const PartMetrics* kept = nullptr;
+    for (const auto& epoch : epochs) {
+        if (epoch.epoch <= rung && (!kept || is_better(epoch.validation, *kept, selection))) {
+            kept = &epoch.validation;
+        }
+    }
+    return kept ? std::optional(metric_of(*kept, metric)) : std::nullopt;
+}
+
+}  // namespace orchestrate
