@@ -38,6 +38,7 @@ void Coordinator::open_server(bool all_addresses) {
                 return serve(connection, std::move(hello));
             },
             ConnectionLimits{}, ServedDatabase{claim_.identity.id, claim_.identity.place});
+        listens_on_all_addresses_ = all_addresses;
     }
     if (recovered_) {
         return;
@@ -79,6 +80,11 @@ void Coordinator::check_cluster(const Study& study) const {
     const std::string hint =
         ". Run it on a database of its own (--db FILE), or when the coordinator of this one has ended";
     if (!cluster_) {
+        if (cluster.kind == ClusterKind::slurm && server_ && !listens_on_all_addresses_) {
+            throw UserError("study '" + study.name +
+                            "' runs on Slurm, whose nodes cannot reach this coordinator: it listens on the "
+                            "loopback interface only. Start it again with --reachable");
+        }
         return;
     }
     if (study.is_of_command() != sites_run_commands_) {
