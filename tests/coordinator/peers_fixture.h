@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <spdlog/sinks/null_sink.h>
@@ -39,19 +40,21 @@ class Wire final : public Peer {
 
 class IdleSite final : public Site {
   public:
-    explicit IdleSite(std::vector<std::string>& events) : events_(events) {}
+    IdleSite(std::vector<std::string>& events, std::vector<SiteWorkerExit>& exits)
+        : events_(events), exits_(exits) {}
     void start(const std::string& worker, int ranks) override {
         events_.push_back("start " + worker + " " + std::to_string(ranks));
     }
     void stop(const std::string& worker, std::chrono::milliseconds /*grace*/) override {
         events_.push_back("stop " + worker);
     }
-    std::vector<SiteWorkerExit> take_exits() override { return {}; }
+    std::vector<SiteWorkerExit> take_exits() override { return std::exchange(exits_, {}); }
     bool has_processes() const override { return false; }
     std::chrono::seconds start_limit() const override { return std::chrono::seconds(120); }
 
   private:
     std::vector<std::string>& events_;
+    std::vector<SiteWorkerExit>& exits_;
 };
 
 class PeersWorld final : public IdleSurroundings {
@@ -81,7 +84,7 @@ class PeersWorld final : public IdleSurroundings {
         stage.name = "ablation";
         jobs_ = store_.sync_stage(row, 0, stage, {variant_of("training", 8, seeds), command}, {});
         dispatcher_.add_jobs(jobs_, 0, row);
-        dispatcher_.add_site("local", std::make_unique<IdleSite>(site_events), 2);
+        dispatcher_.add_site("local", std::make_unique<IdleSite>(site_events, site_exits), 2);
     }
 
     std::chrono::steady_clock::time_point now() override { return clock; }
@@ -144,6 +147,7 @@ class PeersWorld final : public IdleSurroundings {
     std::chrono::steady_clock::time_point clock{std::chrono::hours(1)};
     std::vector<std::string> notes;
     std::vector<std::string> site_events;
+    std::vector<SiteWorkerExit> site_exits;  // that the site reports at the next tick
 
   private:
     static constexpr int kOpen = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI;
