@@ -241,6 +241,9 @@ int follow_log(const Place& place, const LogsArguments& arguments) {
             attempt = log.attempt;
         }
         offset += printer.print(log);
+        if (!std::cout) {
+            return 0;  // nobody reads it, or the disk is full: StandardOutput::finish says which
+        }
         if (!log.bytes.values.empty()) {
             if (signals.wait(0ms)) {
                 return 130;

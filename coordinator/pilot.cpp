@@ -84,10 +84,11 @@ class Pilot {
 
     void report_exits() {
         for (const auto& exit : site_.take_exits()) {
-            log_->info("worker {} ended: exit code {}, signal {} {}", exit.worker, exit.exit_code,
-                       exit.signal, exit.error);
+            log_->info("worker {} ended: exit code {}, signal {} {}{}", exit.worker, exit.exit_code,
+                       exit.signal, exit.error, exit.step_state);
             if (connection_) {
-                connection_->send(WorkerExited{exit.worker, exit.exit_code, exit.signal, exit.error});
+                connection_->send(
+                    WorkerExited{exit.worker, exit.exit_code, exit.signal, exit.error, exit.step_state});
             }
         }
     }
