@@ -31,6 +31,8 @@ struct WorkerExit {
     std::string name;
     int exit_code = 0;  // of the process or its launcher; 0 if killed by a signal
     int signal = 0;     // that ended it; 0: none
+    std::string step_state =
+        {};  // Slurm's word if Slurm ended it, unasked by this launcher: "CANCELLED", "TIMEOUT"
 };
 
 class Launcher {

@@ -83,9 +83,10 @@ class LocalLauncher : public ProcessLauncher {
 
     // MPICH's mpirun returns the bare number of a signal that ended a rank, Open MPI's 128 more, as shells do. Workers
     // themselves return no such small number but 0, 1 and 2.
-    ExitStatus exit_of_worker(const std::string& name, ExitStatus status) override {
+    WorkerExit exit_of_worker(const std::string& name, ExitStatus status) override {
         const bool bare_signal = status.exit_code > 2 && status.exit_code < SIGRTMIN;
-        return workers_[name].under_mpirun && bare_signal ? ExitStatus{128 + status.exit_code, 0} : status;
+        const int offset = workers_[name].under_mpirun && bare_signal ? 128 : 0;
+        return {name, offset + status.exit_code, status.signal};
     }
 
     void forget(const std::string& name) override {

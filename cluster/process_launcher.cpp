@@ -37,8 +37,7 @@ std::vector<WorkerExit> ProcessLauncher::poll() {
     for (auto entry = workers_.begin(); entry != workers_.end();) {
         auto& [name, worker] = *entry;
         if (const std::optional<ExitStatus> status = worker.process.poll()) {
-            const ExitStatus exit = exit_of_worker(name, *status);
-            exits.push_back({name, exit.exit_code, exit.signal});
+            exits.push_back(exit_of_worker(name, *status));
             forget(name);
             entry = workers_.erase(entry);
             continue;

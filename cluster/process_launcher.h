@@ -36,7 +36,9 @@ class ProcessLauncher : public Launcher {
     virtual void watch(const std::string& /*name*/, const ChildProcess& /*process*/) {}
 
     // How the worker ended, given how its child process did.
-    virtual ExitStatus exit_of_worker(const std::string& /*name*/, ExitStatus status) { return status; }
+    virtual WorkerExit exit_of_worker(const std::string& name, ExitStatus status) {
+        return {name, status.exit_code, status.signal};
+    }
 
     // The worker is gone, or did not start: forget what was kept about it.
     virtual void forget(const std::string& name) = 0;

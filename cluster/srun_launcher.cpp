@@ -116,13 +116,20 @@ class SrunLauncher : public ProcessLauncher {
     }
 
     // One rank that ends by itself makes srun kill the others, which then hides its exit code.
-    ExitStatus exit_of_worker(const std::string& name, ExitStatus status) override {
-        if (status.exit_code == 128 + SIGKILL) {
-            if (const auto code = first_task_exit_code(end_of_file(steps_[name].output))) {
-                return {*code, 0};
-            }
+    WorkerExit exit_of_worker(const std::string& name, ExitStatus status) override {
+        WorkerExit exit{name, status.exit_code, status.signal};
+        if (status.exit_code == 0 && status.signal == 0) {
+            return exit;
         }
-        return status;
+        const Step& step = steps_[name];
+        const std::string output = end_of_file(step.output);
+        if (!step.asked_at) {
+            exit.step_state = step_state(output);
+        }
+        if (status.exit_code == 128 + SIGKILL) {
+            exit.exit_code = first_task_exit_code(output).value_or(exit.exit_code);
+        }
+        return exit;
     }
 
     void forget(const std::string& name) override {

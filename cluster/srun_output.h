@@ -11,4 +11,10 @@ namespace orchestrate {
 // so that one which failed by itself is hidden by those that srun killed because of it (137).
 std::optional<int> first_task_exit_code(std::string_view srun_output);
 
+// Slurm's word for what ended the step from outside ("slurmstepd: error: *** STEP 5.0 ON n0 CANCELLED AT ... DUE TO TIME
+// LIMIT ***"): CANCELLED (scancel JOB.STEP), TIMEOUT, PREEMPTED or NODE_FAIL. Empty if nothing did, or if srun has reported
+// an error before: then srun itself ends what is left of the step, which Slurm reports in the same words. A signal that
+// scancel sends (--signal=KILL) leaves no trace that tells it from one of another sender.
+std::string_view step_state(std::string_view srun_output);
+
 }  // namespace orchestrate

@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
-#include "common/job/command_arguments.h"
 #include "common/base/counter_random.h"
+#include "common/job/command_arguments.h"
 #include "common/job/used_layers.h"
 #include "experiments/ablation.h"
 #include "experiments/ablation_names.h"

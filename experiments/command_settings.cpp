@@ -5,9 +5,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "common/job/command_arguments.h"
 #include "common/base/error.h"
 #include "common/base/sha256.h"
+#include "common/job/command_arguments.h"
 #include "experiments/command_files.h"
 
 namespace orchestrate {

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <fstream>
 
-#include "common/protocol/database_place.h"
 #include "common/base/error.h"
 #include "common/base/host.h"
+#include "common/protocol/database_place.h"
 #include "results/job_lookup.h"
 
 namespace orchestrate {

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <optional>
 
+#include "common/base/unicode.h"
 #include "common/data/cell_values.h"
 #include "common/data/csv.h"
 #include "common/data/feature_cells.h"
 #include "common/data/label_classes.h"
 #include "common/data/row_problems.h"
 #include "common/data/row_sample.h"
-#include "common/base/unicode.h"
 
 namespace orchestrate {
 namespace {

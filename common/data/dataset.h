@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
-#include "common/job/data_part.h"
 #include "common/base/error.h"
+#include "common/job/data_part.h"
 #include "common/job/job_config.h"
 
 namespace orchestrate {

@@ -1,6 +1,6 @@
+#include "common/base/nearest_name.h"
 #include "common/data/csv.h"
 #include "common/data/dataset.h"
-#include "common/base/nearest_name.h"
 
 namespace orchestrate {
 namespace {

@@ -5,8 +5,8 @@
 #include <limits>
 #include <unordered_set>
 
-#include "common/data/cell_values.h"
 #include "common/base/counted.h"
+#include "common/data/cell_values.h"
 
 namespace orchestrate {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "common/data/cell_values.h"
 #include "common/base/unicode.h"
+#include "common/data/cell_values.h"
 
 namespace orchestrate {
 namespace {

@@ -6,9 +6,9 @@
 #include <set>
 
 #include "common/base/error.h"
-#include "common/job/positions.h"
 #include "common/base/sha256.h"
 #include "common/base/strict_json.h"
+#include "common/job/positions.h"
 
 namespace orchestrate {
 namespace {

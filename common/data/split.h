@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "common/job/attempt.h"
 #include "common/data/dataset.h"
+#include "common/job/attempt.h"
 
 namespace orchestrate {
 

@@ -2,9 +2,9 @@
 #include <cmath>
 #include <string_view>
 
+#include "common/base/sha256.h"
 #include "common/job/command_identity.h"
 #include "common/job/job_config.h"
-#include "common/base/sha256.h"
 
 namespace orchestrate {
 namespace {

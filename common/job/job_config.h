@@ -10,8 +10,8 @@
 
 #include <boost/describe.hpp>
 
-#include "common/job/command_config.h"
 #include "common/base/json.h"
+#include "common/job/command_config.h"
 
 namespace orchestrate {
 

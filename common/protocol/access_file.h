@@ -11,8 +11,8 @@
 
 #include <boost/describe.hpp>
 
-#include "common/protocol/database_place.h"
 #include "common/base/json.h"
+#include "common/protocol/database_place.h"
 
 namespace orchestrate {
 

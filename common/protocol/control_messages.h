@@ -9,8 +9,8 @@
 
 #include <boost/describe.hpp>
 
-#include "common/job/attempt.h"
 #include "common/base/json.h"
+#include "common/job/attempt.h"
 
 namespace orchestrate {
 

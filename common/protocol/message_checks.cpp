@@ -382,6 +382,7 @@ struct MessageChecks {
         checks.name("name", message.name);
         checks.count("exit_code", message.exit_code, 0, 255);
         checks.count("signal", message.signal, 0, 64);
+        checks.line("step_state", message.step_state, kMaxNameBytes);
     }
     void operator()(const SubmitStudy& message) {
         checks.path("file", message.file);

@@ -17,8 +17,8 @@
 
 #include "common/job/attempt.h"
 #include "common/job/checkpoint.h"
-#include "common/protocol/control_messages.h"
 #include "common/job/job_config.h"
+#include "common/protocol/control_messages.h"
 
 namespace orchestrate {
 
@@ -294,8 +294,10 @@ struct WorkerExited {
     int exit_code = 0;
     int signal = 0;
     std::string error;  // set if it could not be started at all
+    std::string step_state =
+        {};  // Slurm's word if Slurm ended its step, unasked: "CANCELLED", "TIMEOUT"; else empty
 };
-BOOST_DESCRIBE_STRUCT(WorkerExited, (), (name, exit_code, signal, error))
+BOOST_DESCRIBE_STRUCT(WorkerExited, (), (name, exit_code, signal, error, step_state))
 
 // A message of a newer release. Whoever gets it goes on as if it had not come.
 struct UnknownMessage {

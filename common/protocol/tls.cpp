@@ -10,8 +10,8 @@
 #include <openssl/x509.h>
 #include <sys/stat.h>
 
-#include "common/protocol/access_file.h"
 #include "common/base/sha256.h"
+#include "common/protocol/access_file.h"
 
 namespace orchestrate {
 namespace {

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "common/job/checkpoint.h"
 #include "common/base/durable_files.h"
+#include "common/job/checkpoint.h"
 #include "common/protocol/messages.h"
 
 namespace orchestrate {

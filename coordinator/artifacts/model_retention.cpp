@@ -7,8 +7,8 @@
 
 #include "common/base/durable_files.h"
 #include "common/base/folder_size.h"
-#include "common/protocol/message_checks.h"
 #include "common/data/pretrained_config.h"
+#include "common/protocol/message_checks.h"
 #include "coordinator/store/stage_metrics.h"
 #include "experiments/study.h"
 

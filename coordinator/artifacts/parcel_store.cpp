@@ -5,8 +5,8 @@
 #include <system_error>
 
 #include "common/base/error.h"
-#include "common/protocol/message_checks.h"
 #include "common/data/pretrained_config.h"
+#include "common/protocol/message_checks.h"
 
 namespace orchestrate {
 namespace {

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "common/base/durable_files.h"
-#include "common/protocol/messages.h"
 #include "common/base/sha256.h"
+#include "common/protocol/messages.h"
 #include "coordinator/artifacts/checkpoint_folders.h"
 
 namespace orchestrate {

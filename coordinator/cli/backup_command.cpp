@@ -11,9 +11,9 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
-#include "common/protocol/database_place.h"
 #include "common/base/durable_files.h"
 #include "common/base/error.h"
+#include "common/protocol/database_place.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/database/database_owner.h"
 #include "coordinator/database/read_database.h"

@@ -5,10 +5,10 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
-#include "common/protocol/access_file.h"
 #include "common/base/host.h"
-#include "coordinator/server/server.h"
+#include "common/protocol/access_file.h"
 #include "coordinator/database/state_directory.h"
+#include "coordinator/server/server.h"
 
 namespace orchestrate {
 

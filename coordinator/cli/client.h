@@ -11,8 +11,8 @@
 
 #include <boost/asio/io_context.hpp>
 
-#include "common/protocol/connection.h"
 #include "common/base/error.h"
+#include "common/protocol/connection.h"
 #include "common/protocol/messages.h"
 
 namespace orchestrate {

@@ -6,12 +6,12 @@
 
 #include "common/base/counted.h"
 #include "common/base/error.h"
-#include "coordinator/cli/commands.h"
-#include "coordinator/database/database_lock.h"
-#include "coordinator/store/job_store.h"
 #include "coordinator/artifacts/left_checkpoints.h"
 #include "coordinator/artifacts/model_retention.h"
+#include "coordinator/cli/commands.h"
+#include "coordinator/database/database_lock.h"
 #include "coordinator/database/read_database.h"
+#include "coordinator/store/job_store.h"
 
 namespace orchestrate {
 namespace {

@@ -6,11 +6,11 @@
 #include <fmt/format.h>
 
 #include "common/base/printable.h"
-#include "coordinator/database/database_lock.h"
-#include "coordinator/report/job_report.h"
 #include "coordinator/cli/offline_control.h"
-#include "coordinator/report/progress_display.h"
+#include "coordinator/database/database_lock.h"
 #include "coordinator/database/read_database.h"
+#include "coordinator/report/job_report.h"
+#include "coordinator/report/progress_display.h"
 #include "coordinator/report/terminal.h"
 #include "coordinator/report/why.h"
 #include "results/display_width.h"
@@ -241,6 +241,9 @@ int follow_log(const Place& place, const LogsArguments& arguments) {
             attempt = log.attempt;
         }
         offset += printer.print(log);
+        if (!std::cout) {
+            return 0;  // nobody reads it, or the disk is full: StandardOutput::finish says which
+        }
         if (!log.bytes.values.empty()) {
             if (signals.wait(0ms)) {
                 return 130;

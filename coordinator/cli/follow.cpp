@@ -4,8 +4,8 @@
 #include <iostream>
 #include <utility>
 
-#include "coordinator/report/progress_display.h"
 #include "coordinator/database/read_database.h"
+#include "coordinator/report/progress_display.h"
 #include "coordinator/report/terminal.h"
 #include "results/tables.h"
 

@@ -12,8 +12,8 @@
 #include "coordinator/cli/control_commands.h"
 #include "coordinator/cli/pilot.h"
 #include "coordinator/cli/run_commands.h"
-#include "coordinator/report/standard_output.h"
 #include "coordinator/cli/study_commands.h"
+#include "coordinator/report/standard_output.h"
 #include "experiments/study.h"
 
 namespace {

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "common/base/error.h"
-#include "coordinator/server/control.h"
 #include "coordinator/database/database_lock.h"
+#include "coordinator/server/control.h"
 
 namespace orchestrate {
 namespace {

@@ -11,11 +11,11 @@
 #include <unistd.h>
 
 #include "cluster/launcher.h"
-#include "common/protocol/connection.h"
 #include "common/base/error.h"
 #include "common/base/host.h"
 #include "common/base/log.h"
 #include "common/base/process_signals.h"
+#include "common/protocol/connection.h"
 #include "coordinator/sites/sites.h"
 
 namespace orchestrate {
@@ -84,10 +84,11 @@ class Pilot {
 
     void report_exits() {
         for (const auto& exit : site_.take_exits()) {
-            log_->info("worker {} ended: exit code {}, signal {} {}", exit.worker, exit.exit_code,
-                       exit.signal, exit.error);
+            log_->info("worker {} ended: exit code {}, signal {} {}{}", exit.worker, exit.exit_code,
+                       exit.signal, exit.error, exit.step_state);
             if (connection_) {
-                connection_->send(WorkerExited{exit.worker, exit.exit_code, exit.signal, exit.error});
+                connection_->send(
+                    WorkerExited{exit.worker, exit.exit_code, exit.signal, exit.error, exit.step_state});
             }
         }
     }

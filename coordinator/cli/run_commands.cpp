@@ -7,13 +7,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "coordinator/server/coordinator.h"
 #include "coordinator/cli/follow.h"
-#include "coordinator/sites/local_devices.h"
-#include "coordinator/report/progress_display.h"
-#include "coordinator/database/read_database.h"
 #include "coordinator/cli/study_commands.h"
+#include "coordinator/database/read_database.h"
+#include "coordinator/report/progress_display.h"
 #include "coordinator/report/terminal.h"
+#include "coordinator/server/coordinator.h"
+#include "coordinator/sites/local_devices.h"
 #include "results/tables.h"
 
 namespace orchestrate {

@@ -5,11 +5,11 @@
 
 #include "common/base/error.h"
 #include "coordinator/cli/calibration.h"
-#include "coordinator/sites/local_devices.h"
 #include "coordinator/cli/plan_report.h"
 #include "coordinator/database/read_database.h"
-#include "coordinator/studies/stored_study.h"
 #include "coordinator/report/terminal.h"
+#include "coordinator/sites/local_devices.h"
+#include "coordinator/studies/stored_study.h"
 #include "results/display_width.h"
 
 namespace orchestrate {

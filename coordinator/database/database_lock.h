@@ -13,8 +13,8 @@
 
 #include <boost/describe.hpp>
 
-#include "common/protocol/database_place.h"
 #include "common/base/error.h"
+#include "common/protocol/database_place.h"
 
 namespace orchestrate {
 

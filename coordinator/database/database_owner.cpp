@@ -6,8 +6,8 @@
 
 #include <unistd.h>
 
-#include "common/protocol/access_file.h"
 #include "common/base/host.h"
+#include "common/protocol/access_file.h"
 
 namespace orchestrate {
 namespace {

@@ -11,9 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/protocol/database_place.h"
 #include "common/base/error.h"
 #include "common/base/temporary_folder.h"
+#include "common/protocol/database_place.h"
 #include "results/schema.h"
 
 namespace orchestrate {

@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/protocol/database_place.h"
 #include "common/base/error.h"
+#include "common/protocol/database_place.h"
 
 namespace orchestrate {
 namespace {

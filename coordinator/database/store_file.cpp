@@ -3,9 +3,9 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
-#include "common/protocol/database_place.h"
 #include "common/base/error.h"
 #include "common/base/host.h"
+#include "common/protocol/database_place.h"
 #include "coordinator/database/database_lock.h"
 #include "results/schema.h"
 

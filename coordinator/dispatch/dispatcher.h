@@ -19,15 +19,15 @@
 #include "common/base/log.h"
 #include "common/protocol/message_checks.h"
 #include "common/protocol/messages.h"
-#include "coordinator/store/job_store.h"
 #include "coordinator/dispatch/lost_attempt.h"
 #include "coordinator/dispatch/machine_trouble.h"
 #include "coordinator/dispatch/progress_watch.h"
 #include "coordinator/dispatch/rate_limit.h"
 #include "coordinator/dispatch/scheduler.h"
 #include "coordinator/dispatch/short_jobs.h"
-#include "coordinator/sites/site.h"
 #include "coordinator/dispatch/worker_health.h"
+#include "coordinator/sites/site.h"
+#include "coordinator/store/job_store.h"
 
 namespace orchestrate {
 
@@ -113,7 +113,8 @@ class Dispatcher {
         std::string worker;  // to which that attempt is leased
         std::chrono::steady_clock::time_point began_at;
         bool began_before_restart = false;  // began_at is when this coordinator read of it
-        double share_resumed = 0;  // of its steps: done before this attempt began
+        double share_resumed = 0;           // of its steps: done before this attempt began
+        int step_cancellations = 0;         // how often somebody has cancelled the Slurm step in which it ran
         // Of an attempt from before a restart that no worker has claimed yet: when it is given up.
         std::optional<std::chrono::steady_clock::time_point> held_until;
     };
@@ -313,6 +314,9 @@ class Dispatcher {
     std::map<std::string, int>
         launched_;                   // ranks of the workers that were started and have not ended, by name
     std::set<std::string> cut_off_;  // names of workers
+    // Workers that were sent SIGKILL and whose end was never confirmed (a suspended allocation): it may come to them yet, so
+    // they get no jobs when they come back.
+    std::set<std::string> given_up_;
     std::map<std::string, Worker> workers_;
     struct StartingWorker {
         std::chrono::steady_clock::time_point late_at;

@@ -38,6 +38,7 @@ bool Dispatcher::ask_again(std::int64_t id) {
     }
     if (const auto found = jobs_.find(id); found != jobs_.end() && !found->second.stored.title.empty()) {
         found->second.stored.failures = 0;
+        found->second.step_cancellations = 0;
         set_state(id, found->second, JobState::waiting);
         scheduler_.add_job(schedulable(id, found->second));
         act();

@@ -1,4 +1,6 @@
 // How a dispatcher loses workers: they end, fall silent, get on no more, or never come up.
+#include <fmt/format.h>
+
 #include "coordinator/dispatch/dispatcher.h"
 
 namespace orchestrate {
@@ -19,6 +21,9 @@ constexpr auto kBrokenGrace = 5s;
 // How long a worker that is to end, and holds nothing, may take.
 constexpr auto kLeaveLimit = 60s;
 
+// A job whose step somebody cancels so often is not begun again: whoever does it wants it to end.
+constexpr int kMaxStepCancellations = 5;
+
 }  // namespace
 
 void Dispatcher::on_exit(const std::string& site, const SiteWorkerExit& exit) {
@@ -26,6 +31,7 @@ void Dispatcher::on_exit(const std::string& site, const SiteWorkerExit& exit) {
     starting_.erase(exit.worker);
     launched_.erase(exit.worker);
     children_.erase(exit.worker);
+    given_up_.erase(exit.worker);
     const auto found = workers_.find(exit.worker);
     if (found == workers_.end()) {
         if (scheduler_.knows_worker(exit.worker)) {
@@ -67,7 +73,12 @@ void Dispatcher::lose_worker(const std::string& name, LossEvidence evidence) {
         evidence.site_leaves = leaving->second;
     }
     evidence.allocation_state = surroundings_.allocation_state(site);
-    const auto [cause, why] = settle_cause(evidence);
+    auto [cause, why] = settle_cause(evidence);
+    if (worker.running && was_cancelled_alone(evidence) &&
+        ++jobs_[worker.running->job].step_cancellations >= kMaxStepCancellations) {
+        cause = Cause::cancelled;
+        why += fmt::format("; steps of this job were cancelled {} times", kMaxStepCancellations);
+    }
     store_.worker_left(worker.record.row, why);
     scheduler_.worker_gone(name);
     if (worker.running) {
@@ -127,6 +138,7 @@ void Dispatcher::check_workers() {
             } else if (now - worker.condemned_at > kDeathLimit) {
                 note("worker " + name +
                      " was killed, but its end is not confirmed: its slots are used again");
+                given_up_.insert(name);
                 losses[name] = {};
             }
         } else if (now - worker.last_heard > lost_after()) {

@@ -37,6 +37,9 @@ std::optional<std::string> Dispatcher::refusal_of(const Hello& hello) const {
                " was cut off, since its messages were refused again and again; start it anew "
                "under another name";
     }
+    if (given_up_.contains(name)) {
+        return "worker " + name + " was killed, since it was silent; start it anew under another name";
+    }
     const auto with_other_ranks = [&](std::int64_t ranks) {
         return fmt::format("worker {} was started with {} rank(s), this one says {}", name, ranks,
                            hello.ranks);

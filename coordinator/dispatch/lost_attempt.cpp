@@ -75,6 +75,11 @@ std::string exit_text(const SiteWorkerExit& exit) {
     return signal == 0 ? text : text + " (a rank was killed by signal " + std::to_string(signal) + ")";
 }
 
+bool was_cancelled_alone(const LossEvidence& evidence) {
+    return evidence.site_leaves.empty() && evidence.allocation_state.empty() && evidence.exit &&
+           evidence.exit->step_state == "CANCELLED";
+}
+
 SettledCause settle_cause(LossEvidence evidence) {
     if (evidence.killed_by_coordinator && evidence.exit && signal_of(*evidence.exit) == SIGKILL) {
         evidence.exit.reset();
@@ -96,6 +101,10 @@ SettledCause settle_cause(LossEvidence evidence) {
         const std::string text = exit_text(*evidence.exit);
         if (!evidence.exit->error.empty()) {
             return {Cause::worker_crashed, text};
+        }
+        if (const auto step = cause_of_allocation(evidence.exit->step_state)) {
+            return {allocation.value_or(*step),
+                    text + "; Slurm says that its step was ended: " + evidence.exit->step_state + cluster};
         }
         const int signal = signal_of(*evidence.exit);
         if (asks_to_end(signal)) {

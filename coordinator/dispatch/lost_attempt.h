@@ -33,12 +33,17 @@ struct SettledCause {
 // - A worker that left on purpose, or was asked to (SIGTERM, SIGINT, SIGHUP), was preempted; by the end of its
 //   allocation's time: walltime. But mpirun asks the other ranks to end when one has failed: its exit code tells.
 // - Without progress: worker_crashed, not node_lost. What hangs once may hang each time, and crashes are counted.
+// - What ended after Slurm had cancelled its step was ended by that, whatever its exit code: preempted, or the cause in Slurm's
+//   word (TIMEOUT, NODE_FAIL).
 // - SIGKILL has many senders; the cluster knows them (OUT_OF_MEMORY, TIMEOUT, PREEMPTED, NODE_FAIL), or else it is a
 //   crash. Every other signal and exit code above 0 is a crash, whatever the cluster says, but for the one by
 //   which ranks tell that another fell silent (common/base/worker_exit.h): node_lost.
 // - A death by SIGKILL that the coordinator has sent says nothing: what it was sent for counts.
 // - An exit code of 0 without a word, or nothing but silence: node_lost, unless the cluster knows better.
 SettledCause settle_cause(LossEvidence evidence);
+
+// Whether somebody has cancelled its step (scancel JOB.STEP), and not the allocation with it.
+bool was_cancelled_alone(const LossEvidence& evidence);
 
 // "was killed by signal 9"; launchers return 128 + N for a rank that was ended by signal N.
 std::string exit_text(const SiteWorkerExit& exit);

@@ -21,18 +21,18 @@
 
 #include "common/base/log.h"
 #include "coordinator/artifacts/checkpoint_folders.h"
+#include "coordinator/artifacts/parcel_store.h"
 #include "coordinator/database/database_lock.h"
 #include "coordinator/database/database_owner.h"
 #include "coordinator/dispatch/dispatcher.h"
-#include "coordinator/store/job_store.h"
-#include "coordinator/server/loop_watch.h"
-#include "coordinator/artifacts/parcel_store.h"
 #include "coordinator/report/progress_display.h"
+#include "coordinator/report/why.h"
+#include "coordinator/server/loop_watch.h"
 #include "coordinator/server/result_reader.h"
 #include "coordinator/server/server.h"
 #include "coordinator/sites/slurm_site.h"
+#include "coordinator/store/job_store.h"
 #include "coordinator/studies/study_run.h"
-#include "coordinator/report/why.h"
 #include "experiments/study.h"
 
 namespace orchestrate {
@@ -203,9 +203,10 @@ class Coordinator : private Surroundings, private StudyHost {
     std::exception_ptr failure_;
     Dispatcher dispatcher_;
     std::unique_ptr<Server> server_;
-    bool recovered_ = false;                // only then does the server accept connections
-    std::optional<ClusterConfig> cluster_;  // of the sites: what the first study says
-    bool sites_run_commands_ = false;       // as the first study's jobs are
+    bool recovered_ = false;                 // only then does the server accept connections
+    bool listens_on_all_addresses_ = false;  // server_ does
+    std::optional<ClusterConfig> cluster_;   // of the sites: what the first study says
+    bool sites_run_commands_ = false;        // as the first study's jobs are
     std::unique_ptr<SlurmSites> slurm_;
     std::vector<std::unique_ptr<StudyRun>> runs_;  // in the order in which they came
     std::deque<Event> events_;                     // the newest

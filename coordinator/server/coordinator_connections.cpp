@@ -3,8 +3,8 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "common/protocol/message_checks.h"
-#include "coordinator/server/coordinator.h"
 #include "coordinator/report/job_report.h"
+#include "coordinator/server/coordinator.h"
 #include "coordinator/sites/sites.h"
 #include "results/job_list.h"
 #include "results/job_logs.h"

@@ -125,6 +125,9 @@ void Coordinator::add_live_facts(WhyFacts& facts) const {
     }
     if (known->second.stored.state == JobState::waiting) {
         facts.scheduler = dispatcher_.why_waiting(known->first);
+        if (const std::string pilot = slurm_ ? slurm_->awaited_pilot() : ""; !pilot.empty()) {
+            facts.scheduler += " (" + pilot + ")";
+        }
     }
     facts.worker_is_away = known->second.attempt.has_value();
     for (const auto& [name, worker] : dispatcher_.workers()) {

@@ -1,5 +1,6 @@
 // The studies of a coordinator: where they come from, and what they ask of it.
 #include <algorithm>
+#include <cstdlib>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -227,6 +228,11 @@ void Coordinator::need_workers(const Study& study) {
             options_.heartbeat_interval,
             SlurmEnvironment{[](const auto& command) { return start_command(command); },
                              [this] { return now(); }, [this](const std::string& line) { note(line); }});
+        if (const char* const outer = std::getenv("SLURM_JOB_ID"); outer != nullptr) {
+            note("this runs inside Slurm job " + std::string(outer) +
+                 ", whose nodes it does not use: its pilots are jobs of their own, which may wait until that "
+                 "one ends");
+        }
         slurm_->begin();
     } else {
         add_local_site(study);

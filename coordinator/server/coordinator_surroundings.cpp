@@ -1,5 +1,6 @@
 // What a coordinator finds and sets up around it: sites, processes, checkpoints, results left on disk.
 #include <algorithm>
+#include <utility>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -38,6 +39,7 @@ void Coordinator::open_server(bool all_addresses) {
                 return serve(connection, std::move(hello));
             },
             ConnectionLimits{}, ServedDatabase{claim_.identity.id, claim_.identity.place});
+        listens_on_all_addresses_ = all_addresses;
     }
     if (recovered_) {
         return;
@@ -72,6 +74,31 @@ void Coordinator::add_local_site(const Study& study) {
                          site.slots);
 }
 
+namespace {
+
+// The first key of [cluster] by which Slurm would be asked for another pilot; empty: for the same.
+std::string other_pilot(const ClusterConfig& a, const ClusterConfig& b) {
+    const std::pair<const char*, bool> keys[]{
+        {"nodes", a.nodes == b.nodes},
+        {"slots", a.slots == b.slots},
+        {"threads_per_rank", a.threads_per_rank == b.threads_per_rank},
+        {"partition", a.partition == b.partition},
+        {"account", a.account == b.account},
+        {"time_limit", a.time_limit == b.time_limit},
+        {"memory_mib_per_rank", a.memory_mib_per_rank == b.memory_mib_per_rank},
+        {"sbatch_options", a.sbatch_options == b.sbatch_options},
+        {"interface", a.interface == b.interface},
+        {"mpi", a.mpi == b.mpi}};
+    for (const auto& [key, is_same] : keys) {
+        if (!is_same) {
+            return std::string("cluster.") + key;
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
 // The sites are those of the first study. Jobs go to whatever worker has their width, so a study that means other
 // machines or devices cannot share them.
 void Coordinator::check_cluster(const Study& study) const {
@@ -79,6 +106,11 @@ void Coordinator::check_cluster(const Study& study) const {
     const std::string hint =
         ". Run it on a database of its own (--db FILE), or when the coordinator of this one has ended";
     if (!cluster_) {
+        if (cluster.kind == ClusterKind::slurm && server_ && !listens_on_all_addresses_) {
+            throw UserError("study '" + study.name +
+                            "' runs on Slurm, whose nodes cannot reach this coordinator: it listens on the "
+                            "loopback interface only. Start it again with --reachable");
+        }
         return;
     }
     if (study.is_of_command() != sites_run_commands_) {
@@ -90,6 +122,11 @@ void Coordinator::check_cluster(const Study& study) const {
         throw UserError("study '" + study.name + "' asks for cluster.kind = \"" + to_string(cluster.kind) +
                         "\", and the coordinator's workers run with \"" + to_string(cluster_->kind) + "\"" +
                         hint);
+    }
+    if (const std::string other = cluster.kind == ClusterKind::slurm ? other_pilot(cluster, *cluster_) : "";
+        !other.empty()) {
+        throw UserError("study '" + study.name + "' asks for another " + other +
+                        " than the pilots of this coordinator have" + hint);
     }
     if (cluster.device != cluster_->device && cluster.device != DeviceChoice::automatic) {
         throw UserError("study '" + study.name + "' asks for cluster.device = \"" +

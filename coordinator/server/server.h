@@ -13,9 +13,9 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
 
+#include "common/base/log.h"
 #include "common/protocol/connection.h"
 #include "common/protocol/database_place.h"
-#include "common/base/log.h"
 #include "coordinator/dispatch/rate_limit.h"
 
 namespace orchestrate {

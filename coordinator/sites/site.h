@@ -11,7 +11,8 @@ struct SiteWorkerExit {
     std::string worker;
     int exit_code = 0;
     int signal = 0;
-    std::string error;  // set if it could not be started at all
+    std::string error;            // set if it could not be started at all
+    std::string step_state = {};  // Slurm's word if Slurm ended it as a step, unasked: "CANCELLED", "TIMEOUT"
 };
 
 class Site {

@@ -58,7 +58,7 @@ std::vector<SiteWorkerExit> LauncherSite::take_exits() {
     std::vector<SiteWorkerExit> exits = std::move(failed_starts_);
     failed_starts_.clear();
     for (const auto& exit : launcher_->poll()) {
-        exits.push_back({exit.name, exit.exit_code, exit.signal, ""});
+        exits.push_back({exit.name, exit.exit_code, exit.signal, "", exit.step_state});
     }
     for (const auto& exit : exits) {
         if (const auto devices = cuda_devices_.find(exit.worker); devices != cuda_devices_.end()) {
@@ -86,8 +86,8 @@ void PilotSite::on_exit(const WorkerExited& message) {
         throw ProtocolError("it tells of the ends of more than " + std::to_string(kMaxExitsAtOnce) +
                             " workers at once");
     }
-    exits_.push_back(
-        {message.name, message.exit_code, message.signal, cleaned(message.error, kMaxLineBytes, Lines::one)});
+    exits_.push_back({message.name, message.exit_code, message.signal,
+                      cleaned(message.error, kMaxLineBytes, Lines::one), message.step_state});
 }
 
 int visible_gpus() {

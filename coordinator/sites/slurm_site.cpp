@@ -1,6 +1,8 @@
 #include "coordinator/sites/slurm_site.h"
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <random>
 #include <thread>
 #include <utility>
@@ -11,6 +13,9 @@
 
 #include "common/base/error.h"
 #include "common/base/host.h"
+#include "common/base/json.h"
+#include "common/protocol/access_file.h"
+#include "common/protocol/message_checks.h"
 
 namespace orchestrate {
 
@@ -20,6 +25,27 @@ namespace {
 
 // How long a connection may outlive an allocation that has ended.
 constexpr auto kDisconnectTimeout = 60s;
+
+// In the state folder: the name of the newest pilot, and the identity of the database it was submitted for.
+constexpr const char* kPilotFile = "pilot.json";
+
+// The batch script that was submitted; empty if it cannot be read.
+std::string submitted_script(const PilotSpec& spec) {
+    std::ifstream file(spec.script_folder / (spec.name + ".sbatch"), std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// What to do about a pilot that waits for a reason that does not pass by itself; else empty.
+std::string hint_at(const std::string& detail) {
+    for (const auto& [reason, key] :
+         {std::pair{"(PartitionNodeLimit", "nodes"}, std::pair{"(PartitionTimeLimit", "time_limit"}}) {
+        if (detail.find(reason) != std::string::npos) {
+            return std::string("; [cluster] ") + key +
+                   " is more than the partition allows (scontrol show partition), so it does not start";
+        }
+    }
+    return {};
+}
 
 // Tells the pilots of this coordinator from those of all others on the cluster, also on hosts with equal process ids.
 std::string new_run_id() {
@@ -46,6 +72,84 @@ SlurmSites::SlurmSites(const ClusterConfig& cluster, const std::filesystem::path
       run_id_(new_run_id()) {}
 
 void SlurmSites::begin() {
+    earlier_ = earlier_pilot();
+    if (earlier_.empty()) {
+        submit();
+    } else {
+        start(Step::find_earlier, find_command(earlier_));
+    }
+}
+
+// Empty if there is none, or if it belongs to another database: this one is a copy.
+std::string SlurmSites::earlier_pilot() const {
+    try {
+        std::ifstream file(state_folder_ / kPilotFile);
+        if (!file) {
+            return {};
+        }
+        const Json record = Json::parse(file);
+        const std::string name = record.at("pilot").get<std::string>();
+        const bool is_ours =
+            record.at("database").get<std::string>() == read_access_file(access_file_).database_id;
+        return is_ours && is_valid_name(name) && name.starts_with("pilot-") ? name : "";
+    } catch (const std::exception& error) {
+        log_->warn("what pilot an earlier coordinator has submitted cannot be read: {}", error.what());
+        return {};
+    }
+}
+
+// Before it is submitted, so that whoever comes after this coordinator finds it in any case.
+void SlurmSites::remember_pilot() const {
+    try {
+        const Json record{{"pilot", pilot_.name}, {"database", read_access_file(access_file_).database_id}};
+        const std::filesystem::path file = state_folder_ / kPilotFile;
+        std::filesystem::path temporary = file;
+        temporary += ".new";
+        std::ofstream stream(temporary);
+        stream << record.dump() << "\n";
+        stream.close();
+        if (!stream) {
+            throw std::runtime_error("cannot write '" + temporary.string() + "'");
+        }
+        std::filesystem::rename(temporary, file);
+    } catch (const std::exception& error) {
+        log_->warn("the name of pilot {} is not kept for a later coordinator: {}", pilot_.name, error.what());
+    }
+}
+
+void SlurmSites::take_earlier(const CommandResult& squeue) {
+    const auto jobs = read_found(squeue);
+    if (!jobs && squeue.found) {
+        failed(
+            "whether the pilot of an earlier coordinator still runs is not known yet: squeue does not "
+            "answer");
+        return;
+    }
+    if (!jobs || jobs->empty()) {
+        earlier_.clear();
+        submit();
+        return;
+    }
+    answered();
+    PilotSpec same = next_pilot();
+    same.name = earlier_;
+    if (submitted_script(same) != pilot_script(same)) {
+        environment_.note("the pilot of an earlier coordinator, Slurm job " + jobs->front() +
+                          ", does not ask for what this study does: it is cancelled");
+        start(Step::cancel_earlier, cancel_by_name_command(earlier_));
+        return;
+    }
+    earlier_.clear();
+    pilot_ = std::move(same);
+    may_be_doubled_ = jobs->size() > 1;
+    accept(jobs->front(), true);
+}
+
+void SlurmSites::take_cancelled_earlier(const CommandResult& scancel) {
+    if (const std::string problem = read_cancellation(scancel); !problem.empty()) {
+        log_->warn("{}", problem);
+    }
+    earlier_.clear();
     submit();
 }
 
@@ -98,6 +202,7 @@ void SlurmSites::submit() {
     if (pilot_.name.empty()) {
         ++submitted_;
         pilot_ = next_pilot();
+        remember_pilot();
     }
     try {
         start(Step::submit, submission_command(write_pilot_script(pilot_)));
@@ -109,7 +214,7 @@ void SlurmSites::submit() {
     }
 }
 
-void SlurmSites::accept(const std::string& job) {
+void SlurmSites::accept(const std::string& job, bool is_earlier) {
     slurm_job_ = job;
     unanswered_ = false;
     refusals_ = 0;
@@ -117,9 +222,10 @@ void SlurmSites::accept(const std::string& job) {
     connected_ = connected_sites_.contains(site());
     ended_at_.reset();
     last_detail_.clear();
-    environment_.note("submitted pilot " + pilot_.name + " as Slurm job " + slurm_job_ + ": " +
-                      std::to_string(pilot_.nodes) + " node(s), " + std::to_string(pilot_.ranks_per_node) +
-                      " rank(s) on each");
+    environment_.note((is_earlier ? "continues with pilot " : "submitted pilot ") + pilot_.name +
+                      (is_earlier ? " of an earlier coordinator, Slurm job " : " as Slurm job ") +
+                      slurm_job_ + ": " + std::to_string(pilot_.nodes) + " node(s), " +
+                      std::to_string(pilot_.ranks_per_node) + " rank(s) on each");
     ask_later(kQueryInterval);
 }
 
@@ -196,7 +302,7 @@ void SlurmSites::take_status(const PilotStatus& status, bool work_is_left) {
         last_detail_ = status.detail;
         log_->info("Slurm job {}: {}", slurm_job_, status.detail);
         if (!connected_ || status.state == PilotState::ended) {
-            environment_.note("Slurm job " + slurm_job_ + ": " + status.detail);
+            environment_.note("Slurm job " + slurm_job_ + ": " + status.detail + hint_at(status.detail));
         }
     }
     if (status.state != PilotState::ended) {
@@ -230,6 +336,10 @@ void SlurmSites::take_answer(const CommandResult& result, bool work_is_left) {
     switch (std::exchange(step_, Step::none)) {
         case Step::none:
             return;
+        case Step::find_earlier:
+            return take_earlier(result);
+        case Step::cancel_earlier:
+            return take_cancelled_earlier(result);
         case Step::submit:
             return take_submission(result);
         case Step::find:
@@ -252,6 +362,8 @@ void SlurmSites::ask_next(bool work_is_left) {
     }
     if (!slurm_job_.empty()) {
         start(Step::ask_queue, queue_command(slurm_job_));
+    } else if (!earlier_.empty()) {
+        start(Step::find_earlier, find_command(earlier_));
     } else if (work_is_left && unanswered_) {
         start(Step::find, find_command(pilot_.name));
     } else if (work_is_left) {
@@ -287,12 +399,22 @@ std::string SlurmSites::end_of(const std::string& site) const {
     return found == ended_sites_.end() ? "" : found->second;
 }
 
+std::string SlurmSites::awaited_pilot() const {
+    const bool is_awaited =
+        !slurm_job_.empty() && !last_detail_.empty() && !connected_sites_.contains(site());
+    return is_awaited ? "Slurm job " + slurm_job_ + ": " + last_detail_ + hint_at(last_detail_) : "";
+}
+
 void SlurmSites::end() {
     if (ending_) {
         return;
     }
     ending_ = true;
     end_at_ = environment_.now() + kEndTimeout;
+    if (!earlier_.empty()) {  // Slurm may still have it
+        pilot_.name = std::exchange(earlier_, "");
+        may_be_doubled_ = true;
+    }
     if (step_ != Step::submit) {  // whose job is to be cancelled
         command_.reset();
         step_ = Step::none;

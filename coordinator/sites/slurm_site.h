@@ -40,7 +40,8 @@ class SlurmSites {
                const std::filesystem::path& worker_access_file, Log log,
                std::chrono::milliseconds heartbeat_interval, SlurmEnvironment environment);
 
-    // Begins to submit the first pilot.
+    // Continues with the pilot that an earlier coordinator of this database has left, if Slurm still has it and it asks for the
+    // same; one that asks for something else is cancelled. Else begins to submit the first pilot.
     void begin();
 
     // To be called several times a second: takes the answers of Slurm's commands, asks about the pilot every few seconds,
@@ -55,6 +56,9 @@ class SlurmSites {
     // Slurm's word for what became of a site ("TIMEOUT"), as far as it is known by now; empty while it runs.
     std::string end_of(const std::string& site) const;
 
+    // What Slurm said last of the pilot that is awaited: "Slurm job 31: PENDING (Resources)"; empty if none is.
+    std::string awaited_pilot() const;
+
     // Begins to cancel what was submitted. finish() is then called until it returns true, which it does within kEndTimeout;
     // a pilot that could not be cancelled is named to the user.
     void end();
@@ -65,14 +69,18 @@ class SlurmSites {
 
   private:
     using Time = std::chrono::steady_clock::time_point;
-    enum class Step { none, submit, find, ask_queue, ask_controller, cancel };
+    enum class Step { none, find_earlier, cancel_earlier, submit, find, ask_queue, ask_controller, cancel };
 
     void submit();
     void start(Step step, const std::vector<std::string>& command);
     void take_answer(const CommandResult& result, bool work_is_left);
     void take_submission(const CommandResult& sbatch);
     void take_found(const CommandResult& squeue);
-    void accept(const std::string& job);
+    void take_earlier(const CommandResult& squeue);
+    void take_cancelled_earlier(const CommandResult& scancel);
+    std::string earlier_pilot() const;
+    void remember_pilot() const;
+    void accept(const std::string& job, bool is_earlier = false);
     void take_status(const PilotStatus& status, bool work_is_left);
     void pilot_has_ended(bool work_is_left);
     void ask_next(bool work_is_left);
@@ -98,9 +106,10 @@ class SlurmSites {
     Time::duration retry_interval_{kQueryInterval};
     bool slurm_fails_ = false;  // the user has been told
 
-    PilotSpec pilot_;              // the newest
-    std::string slurm_job_;        // its job; empty: it was not accepted yet, or has ended
-    bool unanswered_ = false;      // it was submitted, but sbatch did not say what became of it
+    std::string earlier_;      // name of an earlier coordinator's pilot; empty: none, or its fate is settled
+    PilotSpec pilot_;          // the newest
+    std::string slurm_job_;    // its job; empty: it was not accepted yet, or has ended
+    bool unanswered_ = false;  // it was submitted, but sbatch did not say what became of it
     bool may_be_doubled_ = false;  // sbatch did not answer once, so there may be another job of its name
     bool connected_ = false;       // once
     std::set<std::string> connected_sites_;  // now

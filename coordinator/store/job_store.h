@@ -17,12 +17,12 @@
 
 #include "common/job/attempt.h"
 #include "common/protocol/messages.h"
+#include "coordinator/database/state_directory.h"
+#include "coordinator/database/store_file.h"
 #include "coordinator/store/config_texts.h"
 #include "coordinator/store/job_facts.h"
 #include "coordinator/store/job_states.h"
 #include "coordinator/store/row_choice.h"
-#include "coordinator/database/state_directory.h"
-#include "coordinator/database/store_file.h"
 #include "coordinator/store/stored_ensembles.h"
 #include "experiments/study.h"
 

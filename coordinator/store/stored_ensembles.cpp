@@ -5,8 +5,8 @@
 #include "common/base/error.h"
 #include "common/base/sha256.h"
 #include "common/base/time_text.h"
-#include "coordinator/store/ensemble_predictions.h"
 #include "coordinator/database/sql.h"
+#include "coordinator/store/ensemble_predictions.h"
 #include "coordinator/store/stored_results.h"
 
 namespace orchestrate {

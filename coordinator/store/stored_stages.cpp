@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <unordered_set>
 
-#include "common/job/command_identity.h"
 #include "common/base/sha256.h"
 #include "common/base/time_text.h"
+#include "common/job/command_identity.h"
 
 namespace orchestrate {
 namespace {

@@ -9,8 +9,8 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
-#include "coordinator/store/job_store.h"
 #include "coordinator/database/sql.h"
+#include "coordinator/store/job_store.h"
 
 namespace orchestrate {
 

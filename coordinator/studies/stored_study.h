@@ -7,8 +7,8 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
-#include "coordinator/studies/dry_run.h"
 #include "coordinator/store/job_store.h"
+#include "coordinator/studies/dry_run.h"
 #include "experiments/study_diff.h"
 
 namespace orchestrate {

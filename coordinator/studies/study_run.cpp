@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 
 #include "common/base/error.h"
-#include "coordinator/studies/stage_ensembles.h"
 #include "coordinator/store/stored_stages.h"
+#include "coordinator/studies/stage_ensembles.h"
 
 namespace orchestrate {
 

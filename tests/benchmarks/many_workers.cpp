@@ -14,8 +14,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "common/protocol/connection.h"
 #include "common/base/host.h"
+#include "common/protocol/connection.h"
 
 namespace {
 

@@ -234,5 +234,35 @@ TEST(SrunOutput, TheTaskThatFailedFirstTells) {
     EXPECT_EQ(first_task_exit_code(""), std::nullopt);
 }
 
+TEST(SrunOutput, SlurmsWordForTheEndOfAStep) {
+    // scancel JOB.STEP, as Slurm 22.05 writes it.
+    EXPECT_EQ(step_state("slurmstepd-n0: error: *** STEP 1.0 ON n0 CANCELLED AT 2026-12-01T02:49:29 ***\n"
+                         "srun: Job step aborted: Waiting up to 7 seconds for job step to finish.\n"
+                         "srun: error: n0: task 0: Killed\n"),
+              "CANCELLED");
+    EXPECT_EQ(step_state("0: output of a rank\n"
+                         "0: slurmstepd: error: *** STEP 1.0 ON n0 CANCELLED AT 2026-12-01T02:49:29 ***\n"),
+              "CANCELLED");
+    const auto due_to = [](const std::string& reason) {
+        return "slurmstepd: error: *** STEP 1.0 ON n0 CANCELLED AT 2026-12-01T02:49:29 DUE TO " + reason +
+               " ***";
+    };
+    EXPECT_EQ(step_state(due_to("TIME LIMIT")), "TIMEOUT");
+    EXPECT_EQ(step_state(due_to("PREEMPTION")), "PREEMPTED");
+    EXPECT_EQ(step_state(due_to("NODE FAILURE, SEE SLURMCTLD LOG FOR DETAILS")), "NODE_FAIL");
+    // srun itself ends a step of which a task has failed.
+    EXPECT_EQ(step_state("srun: error: n0: task 1: Killed\n"
+                         "srun: launch/slurm: _step_signal: Terminating StepId=1.3\n"
+                         "slurmstepd-n0: error: *** STEP 1.3 ON n0 CANCELLED AT 2026-12-01T02:49:33 ***\n"
+                         "srun: error: n0: task 0: Terminated\n"),
+              "");
+    EXPECT_EQ(step_state("srun: error: n0: task 0: Killed\nsrun: Force Terminated StepId=1.1\n"), "");
+    EXPECT_EQ(
+        step_state("*** STEP 1.0 ON n0 CANCELLED AT noon ***\nslurmstepd: CANCELLED AT error: *** STEP "),
+        "");
+    EXPECT_EQ(step_state("\n: "), "");
+    EXPECT_EQ(step_state(""), "");
+}
+
 }  // namespace
 }  // namespace orchestrate

@@ -5,10 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/base/temporary_folder.h"
 #include "common/data/cell_values.h"
 #include "common/data/dataset.h"
 #include "common/data/split.h"
-#include "common/base/temporary_folder.h"
 
 namespace orchestrate {
 namespace {

@@ -8,9 +8,9 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
-#include "common/data/csv.h"
 #include "common/base/sha256.h"
 #include "common/base/temporary_folder.h"
+#include "common/data/csv.h"
 
 namespace orchestrate {
 namespace {

@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "common/base/counter_random.h"
-#include "common/job/job_config.h"
 #include "common/base/sha256.h"
+#include "common/job/job_config.h"
 
 namespace orchestrate {
 namespace {

@@ -210,6 +210,7 @@ TEST(MessageChecksTest, ReportsOutOfRangeAreRefused) {
                                       {"name", [](WorkerExited& e) { e.name = "a/b"; }},
                                       {"exit_code", [](WorkerExited& e) { e.exit_code = -1; }},
                                       {"signal", [](WorkerExited& e) { e.signal = 1000; }},
+                                      {"step_state", [](WorkerExited& e) { e.step_state = "A\nB"; }},
                                   });
 }
 

@@ -16,8 +16,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "common/protocol/connection.h"
 #include "common/base/host.h"
+#include "common/protocol/connection.h"
 
 namespace orchestrate {
 namespace {

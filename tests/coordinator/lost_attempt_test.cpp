@@ -32,6 +32,11 @@ LossEvidence evidence(std::optional<SiteWorkerExit> exit, std::string allocation
     return {"", {}, std::move(exit), std::move(allocation), silent_for};
 }
 
+// Of a step that Slurm ended, in its word.
+SiteWorkerExit ended_by_slurm(std::string state, int code = 137) {
+    return {"here-1", code, 0, "", std::move(state)};
+}
+
 // Of a worker that the coordinator has sent SIGKILL.
 LossEvidence killed_by_us(LossEvidence evidence) {
     evidence.killed_by_coordinator = true;
@@ -105,6 +110,25 @@ TEST(LostAttemptTest, SettlesTheCauseFromWhatIsKnownBest) {
         {"Slurm has no opinion", evidence(killed_by(SIGKILL), "FAILED"), Cause::worker_crashed, "FAILED"},
         {"silent at the end of its time", evidence({}, "TIMEOUT", 12s), Cause::walltime,
          "silent for 12 s; Slurm says"},
+        // Its step was ended, and not by the job.
+        {"scancel of the step", evidence(ended_by_slurm("CANCELLED")), Cause::preempted,
+         "Slurm says that its step was ended: CANCELLED"},
+        {"a rank that saw its peers cancelled", evidence(ended_by_slurm("CANCELLED", kExitOutOfStep)),
+         Cause::preempted, "exit code 70"},
+        {"scancel of the step, which said goodbye",
+         {"signal 15", {}, ended_by_slurm("CANCELLED"), "", {}},
+         Cause::preempted,
+         "CANCELLED"},
+        {"end of the step's time", evidence(ended_by_slurm("TIMEOUT")), Cause::walltime, "TIMEOUT"},
+        {"node of the step", evidence(ended_by_slurm("NODE_FAIL")), Cause::node_lost, "NODE_FAIL"},
+        {"the step is cancelled with its allocation", evidence(ended_by_slurm("CANCELLED"), "TIMEOUT"),
+         Cause::walltime, "Slurm says TIMEOUT"},
+        {"hung, and its step was cancelled",
+         {"", 600s, ended_by_slurm("CANCELLED"), "", {}},
+         Cause::worker_crashed,
+         "progress_timeout"},
+        {"a word that Slurm does not have", evidence(ended_by_slurm("MOOD")), Cause::worker_crashed,
+         "signal 9"},
         // What the coordinator itself has killed did not crash.
         {"silent, then killed by us", killed_by_us(evidence(killed_by(SIGKILL), "", 12s)), Cause::node_lost,
          "was silent for 12 s"},
@@ -142,6 +166,15 @@ TEST(LostAttemptTest, SettlesTheCauseFromWhatIsKnownBest) {
         EXPECT_EQ(settled.cause, one.cause) << one.name << ": " << to_string(settled.cause);
         EXPECT_THAT(settled.message, HasSubstr(one.says)) << one.name;
     }
+}
+
+TEST(LostAttemptTest, AStepIsCancelledAloneIfItsAllocationGoesOn) {
+    EXPECT_TRUE(was_cancelled_alone(evidence(ended_by_slurm("CANCELLED"))));
+    EXPECT_FALSE(was_cancelled_alone(evidence(ended_by_slurm("CANCELLED"), "CANCELLED")));
+    EXPECT_FALSE(was_cancelled_alone(at_leaving_site(evidence(ended_by_slurm("CANCELLED")))));
+    EXPECT_FALSE(was_cancelled_alone(evidence(ended_by_slurm("TIMEOUT"))));
+    EXPECT_FALSE(was_cancelled_alone(evidence(exit_code(137))));
+    EXPECT_FALSE(was_cancelled_alone(evidence({})));
 }
 
 }  // namespace

@@ -6,8 +6,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "common/data/pretrained_config.h"
 #include "common/base/temporary_folder.h"
+#include "common/data/pretrained_config.h"
 #include "tests/results/filled_database.h"
 
 namespace orchestrate {

@@ -12,6 +12,7 @@
 #include "common/base/error.h"
 #include "common/base/printable.h"
 #include "common/base/temporary_folder.h"
+#include "common/protocol/access_file.h"
 
 namespace orchestrate {
 namespace {
@@ -317,6 +318,101 @@ TEST_F(SlurmSitesTest, ADiskThatCannotTakeTheScriptIsWaitedFor) {
     std::filesystem::remove(folder_.path() / "logs");
     live(61s);
     EXPECT_THAT(slurm_.notes, Contains(HasSubstr("as Slurm job 42")));
+}
+
+// A coordinator that was killed leaves its pilot.
+class EarlierPilotTest : public SlurmSitesTest {
+  protected:
+    EarlierPilotTest() {
+        std::filesystem::permissions(folder_.path(), std::filesystem::perms::owner_all);
+        name_database("this");
+        submitted();
+        name_ = slurm_.asked.front().at(2);  // sbatch --parsable .../pilot-1-2.sbatch
+        name_ = std::filesystem::path(name_).stem().string();
+        slurm_.asked.clear();
+        slurm_.notes.clear();
+        slurm_.answers["squeue"] = prints("42\n");
+        slurm_.answers["sbatch"] = prints("43\n");
+    }
+    void name_database(const std::string& id) const {
+        Access access;
+        access.addresses = {"localhost"};
+        access.port = 1;
+        access.certificate_fingerprint = std::string(64, 'a');
+        access.token = std::string(64, 'b');
+        access.database_id = id;
+        write_access_file(folder_.path() / "access.json", access);
+    }
+    // Another coordinator of the same database.
+    void begin_again() {
+        sites_ = std::make_unique<SlurmSites>(
+            cluster_, folder_.path(), folder_.path() / "access.json",
+            std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::null_sink_st>()), 4000ms,
+            slurm_.environment());
+        sites_->begin();
+        live(1s);
+    }
+    std::string name_;
+};
+
+TEST_F(EarlierPilotTest, IsTakenOver) {
+    begin_again();
+    EXPECT_THAT(slurm_.asked.front(), Contains("--name=" + name_));
+    EXPECT_THAT(slurm_.notes, ElementsAre(HasSubstr("continues with pilot " + name_)));
+    EXPECT_EQ(slurm_.times_asked("sbatch"), 0);
+    slurm_.answers["squeue"] = prints("RUNNING|None\n");
+    live(10s);
+    EXPECT_EQ(slurm_.times_asked("sbatch"), 0);
+    end();
+    EXPECT_THAT(slurm_.asked.back(), ElementsAre("scancel", "42"));
+}
+
+TEST_F(EarlierPilotTest, ThatHasEndedIsReplaced) {
+    slurm_.answers["squeue"] = prints("");
+    begin_again();
+    EXPECT_THAT(slurm_.notes, ElementsAre(HasSubstr("as Slurm job 43")));
+    EXPECT_EQ(slurm_.times_asked("scancel"), 0);
+}
+
+TEST_F(EarlierPilotTest, OfAnotherRequestIsCancelled) {
+    cluster_.nodes = 7;
+    begin_again();
+    EXPECT_THAT(slurm_.asked, Contains(ElementsAre("scancel", "--name=" + name_)));
+    EXPECT_THAT(slurm_.notes, ElementsAre(HasSubstr("does not ask for what"), HasSubstr("as Slurm job 43")));
+}
+
+TEST_F(EarlierPilotTest, IsWaitedForWhileSlurmDoesNotAnswer) {
+    slurm_.answers["squeue"] = fails(kNoContact);
+    begin_again();
+    live(100s);
+    EXPECT_EQ(slurm_.times_asked("sbatch"), 0);
+    slurm_.answers["squeue"] = prints("42\n");
+    live(61s);
+    EXPECT_THAT(slurm_.notes, Contains(HasSubstr("continues with pilot")));
+}
+
+TEST_F(EarlierPilotTest, IsCancelledIfTheStudyEndsBeforeSlurmAnswers) {
+    slurm_.answers["squeue"] = fails(kNoContact);
+    begin_again();
+    end();
+    EXPECT_THAT(slurm_.asked.back(), ElementsAre("scancel", "--name=" + name_));
+}
+
+TEST_F(EarlierPilotTest, OfTheOriginalIsNotTouchedByACopy) {
+    name_database("copy");
+    begin_again();
+    EXPECT_THAT(slurm_.notes, ElementsAre(HasSubstr("as Slurm job 43")));
+    EXPECT_EQ(slurm_.times_asked("scancel"), 0);
+}
+
+TEST_F(EarlierPilotTest, AFileThatIsDamagedNamesNone) {
+    for (const char* text : {"", "{", "[]", R"({"pilot": 7, "database": "this"})",
+                             R"({"pilot": "--user=all", "database": "this"})", R"({"pilot": "pilot-1"})"}) {
+        std::ofstream(folder_.path() / "pilot.json") << text;
+        slurm_.asked.clear();
+        begin_again();
+        EXPECT_EQ(slurm_.asked.front().front(), "sbatch") << text;
+    }
 }
 
 TEST_F(SlurmSitesTest, TheEndCancelsThePilot) {

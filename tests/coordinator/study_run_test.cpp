@@ -5,8 +5,8 @@
 #include <spdlog/sinks/null_sink.h>
 
 #include "common/base/error.h"
-#include "coordinator/studies/dry_run.h"
 #include "coordinator/dispatch/idle_surroundings.h"
+#include "coordinator/studies/dry_run.h"
 #include "results/schema.h"
 #include "tests/coordinator/small_life.h"
 #include "tests/experiments/study_files.h"

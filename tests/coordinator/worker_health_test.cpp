@@ -3,9 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "coordinator/store/job_counts.h"
 #include "coordinator/dispatch/machine_trouble.h"
 #include "coordinator/dispatch/short_jobs.h"
+#include "coordinator/store/job_counts.h"
 
 namespace orchestrate {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <gmock/gmock.h>
 
-#include "common/data/pretrained_config.h"
 #include "common/base/sha256.h"
+#include "common/data/pretrained_config.h"
 #include "common/data/vocabulary.h"
 #include "experiments/device_precision.h"
 #include "study_files.h"

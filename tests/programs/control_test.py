@@ -293,6 +293,8 @@ class ControlTest(ProgramTest):
         self.write_study("b", seeds=2, epochs=3)
         server = self.start("serve", "--workers", "2", longest_job="50")
         self.wait_until(lambda: self.status(), "the coordinator")
+        refused = self.do("run", "a.toml", "--set", "cluster.kind=slurm", expect=2).stderr
+        self.assertIn("--reachable", refused)  # nodes could not connect
         self.assertIn("a, stage ablation", self.do("run", "a.toml").stdout)
         self.assertIn("b, stage ablation", self.do("run", "b.toml").stdout)
         self.assertIsNone(server.poll())

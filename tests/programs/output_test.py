@@ -87,6 +87,35 @@ class OutputTest(ProgramTest):
             program.stderr.close()
             self.assertIn(program.wait(timeout=60), (0, -signal.SIGPIPE))
 
+    def test_following_a_log_ends_when_it_cannot_be_written(self):
+        (self.folder / "talks.py").write_text("""
+import json, os, pathlib, time
+while not pathlib.Path("FOLDER/go").exists():
+    print("still here", flush=True)
+    time.sleep(0.02)
+with open(os.environ["ORCHESTRATE_METRICS"], "a") as metrics:
+    metrics.write(json.dumps({"metrics": {"tiny": 1, "huge": 1}}) + "\\n")
+""".replace("FOLDER", str(self.folder)))
+        (self.folder / "talks.toml").write_text(STUDY.replace("job.py", "talks.py"))
+        follow = [ORCHESTRATE, "logs", "-f", "2"]
+        with self.started(ORCHESTRATE, "run", "talks.toml") as run:
+            self.wait_until(lambda: self.query("select 1 from attempts where job_id = 2"), "the job runs")
+            with open("/dev/full", "w") as full:
+                done = subprocess.run(follow, cwd=self.folder, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn("No space left on device", done.stderr)
+            for restore_signals in (True, False):
+                program = subprocess.Popen(follow, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                           text=True, restore_signals=restore_signals)
+                self.assertIn("attempt 1", program.stdout.readline())
+                program.stdout.close()
+                self.assertEqual(program.stderr.read(), "")
+                program.stderr.close()
+                self.assertIn(program.wait(timeout=60), (0, -signal.SIGPIPE))
+            (self.folder / "go").touch()
+            output, _ = run.communicate(timeout=60)
+        self.assertEqual(run.returncode, 0, output + self.logs())
+
     def test_a_job_does_not_control_the_terminal(self):
         # By whatever writes into the log, past what its worker makes of it.
         with open(self.run_program("logs", "1", "--paths").stdout.strip(), "ab") as log:

@@ -86,11 +86,11 @@ class SlurmFaultsTest(ProgramTest):
     def pilots(self):
         return subprocess.run(["squeue", "-h", "-o", "%A"], check=True, capture_output=True, text=True).stdout.split()
 
-    def finish(self, run, timeout=60):
+    def finish(self, run, timeout=60, jobs=2):
         (self.folder / "go").touch()
         output, _ = run.communicate(timeout=timeout)
         self.assertEqual(run.returncode, 0, output + self.logs())
-        self.assertEqual(self.query("select count(*) from jobs where state = 'succeeded'"), [(2,)])
+        self.assertEqual(self.query("select count(*) from jobs where state = 'succeeded'"), [(jobs,)])
         return output
 
     def test_a_pilot_killed_while_its_worker_starts_leaves_no_phantom(self):
@@ -120,6 +120,53 @@ class SlurmFaultsTest(ProgramTest):
         self.assertEqual(output.count("submitted pilot"), 1, output)
         self.assertIn("could not be cancelled", output)
         self.assertEqual(self.query("select distinct cause from attempts"), [("succeeded",)])
+
+    def test_the_pilot_of_a_killed_coordinator_is_taken_over(self):
+        for _ in range(2):
+            with self.run_study("--set", "cluster.nodes=2") as run:
+                self.wait_for_attempts(1)
+                self.wait_until(lambda: "2 workers" in self.run_program("status").stdout, "both workers")
+                run.kill()
+                run.communicate()
+        pilots = self.pilots()
+        self.assertEqual(len(pilots), 1)
+        with self.run_study("--set", "cluster.nodes=2") as run:
+            self.wait_until(lambda: "2 workers" in self.run_program("status").stdout, "both workers")
+            self.assertEqual(self.pilots(), pilots)
+            # Its pilots serve all studies, so one that asks for others is refused.
+            other = self.run_program("run", "study.toml", "--set", "study.name=other", "--set", "cluster.nodes=2", "--set",
+                                     "cluster.partition=none", expect=2).stderr
+            self.assertIn("cluster.partition", other)
+            output = self.finish(run)
+        self.assertIn("of an earlier coordinator, Slurm job " + pilots[0], output)
+        self.assertNotIn("submitted pilot", output)
+        self.assertEqual(self.query("select distinct cause from attempts"), [("succeeded",)])
+        self.wait_until(lambda: not self.pilots(), "the pilot is cancelled")
+
+    def test_why_names_the_pilot_that_is_waited_for(self):
+        with self.run_study("--set", "cluster.nodes=3") as run:
+            ask = [ORCHESTRATE, "why", "1"]
+            why = self.wait_until(lambda: "PartitionNodeLimit" in (said := subprocess.run(
+                ask, cwd=self.folder, capture_output=True, text=True, timeout=60).stdout) and said)
+            self.assertIn("Slurm job " + self.pilots()[0], why)
+            self.assertIn("[cluster] nodes is more than the partition allows", why)
+            run.send_signal(signal.SIGINT)
+            run.communicate(timeout=60)
+
+    def test_a_step_that_is_cancelled_is_no_crash(self):
+        with self.run_study("--set", "cluster.nodes=2", "--set", "study.seeds=1") as run:
+            for number in (1, 2, 3):
+                self.wait_until(lambda: list(self.folder.glob(f"begun-*-{number}")), f"attempt {number}")
+                steps = subprocess.run(["squeue", "-h", "-s", "-o", "%i %j"], check=True, capture_output=True, text=True)
+                step = [line.split()[0] for line in steps.stdout.splitlines() if "slurm-" in line]
+                self.assertEqual(len(step), 1, steps.stdout)
+                subprocess.run(["scancel", step[0]], capture_output=True)  # exits with 1 though it cancels it
+            self.wait_until(lambda: list(self.folder.glob("begun-*-4")), "attempt 4")
+            self.finish(run, jobs=1)
+        ends = self.query("select cause, message from attempts where number <= 3")
+        self.assertEqual([cause for cause, _ in ends], ["preempted"] * 3, ends)
+        self.assertIn("Slurm says that its step was ended: CANCELLED", ends[0][1])
+        self.assertEqual(self.query("select failures from jobs"), [(0,)])
 
     def test_work_is_saved_when_an_allocation_of_two_nodes_is_taken_back(self):
         with self.run_study("--set", "cluster.nodes=2") as run:

@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "common/base/error.h"
-#include "common/job/job_config.h"
 #include "common/base/sha256.h"
+#include "common/job/job_config.h"
 #include "results/embedded_sql.h"
 #include "results/schema.h"
 

@@ -20,11 +20,11 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <unistd.h>
 
-#include "common/protocol/connection.h"
 #include "common/base/error.h"
 #include "common/base/host.h"
 #include "common/base/process_signals.h"
 #include "common/base/worker_exit.h"
+#include "common/protocol/connection.h"
 #include "worker/agent/remote_storage.h"
 #include "worker/agent/unacknowledged_results.h"
 

@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "common/job/checkpoint.h"
 #include "common/base/log.h"
-#include "common/protocol/messages.h"
 #include "common/base/sha256.h"
+#include "common/job/checkpoint.h"
+#include "common/protocol/messages.h"
 
 namespace orchestrate {
 

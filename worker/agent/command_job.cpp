@@ -6,11 +6,11 @@
 
 #include <fmt/format.h>
 
-#include "common/job/command_arguments.h"
 #include "common/base/error.h"
 #include "common/base/machine_trouble.h"
 #include "common/base/printable.h"
 #include "common/base/sha256.h"
+#include "common/job/command_arguments.h"
 #include "worker/agent/command_checkpoints.h"
 #include "worker/agent/command_process.h"
 #include "worker/agent/host_state.h"

@@ -2,6 +2,7 @@
 #include <csignal>
 #include <fstream>
 #include <iostream>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 
@@ -11,6 +12,7 @@
 #include "common/base/process_signals.h"
 #include "common/base/worker_exit.h"
 #include "worker/agent/agent.h"
+#include "worker/agent/shared_memory_record.h"
 #include "worker/agent/shared_parts.h"
 #include "worker/single_rank.h"
 
@@ -51,9 +53,14 @@ int serve(const ServeOptions& given) {
     CollectiveOptions ranks;
     ranks.heartbeat_interval =
         std::chrono::milliseconds(static_cast<std::int64_t>(1000 * given.heartbeat_seconds));
+    remove_recorded_files();
+    std::optional<SharedMemoryRecord> memory;  // kept until MPI has ended
     std::unique_ptr<Collective> collective = given.ranks > 1
                                                  ? open_mpi_collective(options.runner.library_folder, ranks)
                                                  : std::make_unique<SingleRank>();
+    if (given.ranks > 1) {
+        memory.emplace();
+    }
     if (collective->size() != given.ranks) {
         throw UserError("started as a worker of " + std::to_string(given.ranks) + " ranks, but MPI has " +
                         std::to_string(collective->size()));

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "common/job/attempt.h"
 #include "common/base/error.h"
+#include "common/job/attempt.h"
 
 namespace orchestrate {
 

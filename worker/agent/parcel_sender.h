@@ -9,8 +9,8 @@
 #include <optional>
 #include <vector>
 
-#include "common/protocol/messages.h"
 #include "common/base/sha256.h"
+#include "common/protocol/messages.h"
 
 namespace orchestrate {
 

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "common/job/attempt.h"
 #include "common/data/dataset.h"
+#include "common/job/attempt.h"
 
 namespace orchestrate {
 

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <fstream>
 
-#include "common/data/dataset.h"
 #include "common/base/error.h"
 #include "common/base/sha256.h"
+#include "common/data/dataset.h"
 #include "common/data/split.h"
 #include "common/data/vocabulary.h"
 #include "worker/data/bpe_trainer.h"

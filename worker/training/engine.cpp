@@ -15,12 +15,12 @@
 
 #include "common/base/error.h"
 #include "worker/data/prepared_data.h"
+#include "worker/training/loop/trainer.h"
+#include "worker/training/model/pretrained_weights.h"
 #include "worker/training/runtime/all_ranks.h"
 #include "worker/training/runtime/device.h"
 #include "worker/training/runtime/out_of_memory.h"
-#include "worker/training/model/pretrained_weights.h"
 #include "worker/training/support/step_trace.h"
-#include "worker/training/loop/trainer.h"
 #include "worker/training_api.h"
 
 namespace orchestrate {

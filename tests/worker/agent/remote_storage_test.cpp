@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "common/base/host.h"
-#include "common/data/pretrained_config.h"
 #include "common/base/temporary_folder.h"
+#include "common/data/pretrained_config.h"
 #include "coordinator/artifacts/parcel_store.h"
 
 namespace orchestrate {

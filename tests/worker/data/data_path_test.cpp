@@ -8,13 +8,13 @@
 #include <gtest/gtest.h>
 
 #include "common/base/counter_random.h"
-#include "common/data/csv.h"
 #include "common/base/error.h"
-#include "common/job/metrics.h"
 #include "common/base/sha256.h"
-#include "common/data/split.h"
 #include "common/base/temporary_folder.h"
+#include "common/data/csv.h"
+#include "common/data/split.h"
 #include "common/data/vocabulary.h"
+#include "common/job/metrics.h"
 #include "golden.h"
 #include "worker/data/bpe_trainer.h"
 #include "worker/data/leaks.h"

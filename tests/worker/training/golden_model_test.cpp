@@ -14,12 +14,12 @@
 
 #include "common/base/json.h"
 #include "golden_reference.h"
-#include "worker/training/model/model.h"
 #include "worker/training/loop/optimizer.h"
-#include "worker/training/model/pretrained_parameters.h"
-#include "worker/training/support/safetensors.h"
-#include "worker/training/model/training_loss.h"
 #include "worker/training/loop/training_plan.h"
+#include "worker/training/model/model.h"
+#include "worker/training/model/pretrained_parameters.h"
+#include "worker/training/model/training_loss.h"
+#include "worker/training/support/safetensors.h"
 
 namespace orchestrate {
 namespace {

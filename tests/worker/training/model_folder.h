@@ -9,8 +9,8 @@
 
 #include "common/base/json.h"
 #include "worker/training/kernels/keyed_random.h"
-#include "worker/training/support/safetensors.h"
 #include "worker/training/model/whole_model.h"
+#include "worker/training/support/safetensors.h"
 
 namespace orchestrate::test {
 

@@ -9,8 +9,8 @@
 #include "common/base/error.h"
 #include "tests/worker/training/model_folder.h"
 #include "tests/worker/training/synthetic_data.h"
-#include "worker/training/model/pretrained_parameters.h"
 #include "worker/training/loop/unit_scores.h"
+#include "worker/training/model/pretrained_parameters.h"
 
 namespace orchestrate::test {
 namespace {

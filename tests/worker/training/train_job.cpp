@@ -12,8 +12,8 @@
 #include <dlfcn.h>
 
 #include "common/base/error.h"
-#include "common/data/pretrained_config.h"
 #include "common/base/sha256.h"
+#include "common/data/pretrained_config.h"
 #include "common/data/vocabulary.h"
 #include "worker/single_rank.h"
 #include "worker/training_api.h"

@@ -11,10 +11,10 @@
 #include "tests/worker/training/ablations.h"
 #include "tests/worker/training/synthetic_data.h"
 #include "tests/worker/training/work_done_again.h"
-#include "worker/training/support/interface_address.h"
 #include "worker/training/runtime/all_ranks.h"
 #include "worker/training/runtime/out_of_memory.h"
 #include "worker/training/runtime/rank_store.h"
+#include "worker/training/support/interface_address.h"
 
 namespace {
 

@@ -12,8 +12,8 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "worker/training/model/named_tensor.h"
 #include "worker/training/loop/trainer.h"
+#include "worker/training/model/named_tensor.h"
 
 namespace orchestrate {
 

@@ -6,8 +6,8 @@
 
 #include <ATen/ATen.h>
 
-#include "worker/training/runtime/all_ranks.h"
 #include "worker/training/batches/batches.h"
+#include "worker/training/runtime/all_ranks.h"
 #include "worker/training/runtime/out_of_memory.h"
 
 namespace orchestrate {

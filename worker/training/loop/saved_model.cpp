@@ -10,10 +10,10 @@
 #include "common/base/error.h"
 #include "common/base/host.h"
 #include "common/job/used_layers.h"
-#include "worker/training/model/pretrained_parameters.h"
-#include "worker/training/support/safetensors.h"
 #include "worker/training/loop/training_plan.h"
+#include "worker/training/model/pretrained_parameters.h"
 #include "worker/training/model/whole_model.h"
+#include "worker/training/support/safetensors.h"
 
 namespace orchestrate {
 namespace {

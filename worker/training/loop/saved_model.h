@@ -13,13 +13,13 @@
 #include <optional>
 #include <string>
 
-#include "common/job/attempt.h"
 #include "common/base/durable_files.h"
+#include "common/job/attempt.h"
 #include "common/job/job_config.h"
 #include "worker/data/prepared_data.h"
+#include "worker/training/batches/unit_masks.h"
 #include "worker/training/model/parameters.h"
 #include "worker/training/model/pretrained_weights.h"
-#include "worker/training/batches/unit_masks.h"
 
 namespace orchestrate {
 

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "worker/training/model/model.h"
+#include "worker/training/model/training_loss.h"
 #include "worker/training/runtime/recorded_work.h"
 #include "worker/training/support/step_trace.h"
-#include "worker/training/model/training_loss.h"
 
 namespace orchestrate {
 

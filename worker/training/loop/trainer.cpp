@@ -5,20 +5,20 @@
 
 #include <ATen/ATen.h>
 
-#include "worker/training/runtime/all_ranks.h"
 #include "worker/training/loop/checkpoints.h"
-#include "worker/training/runtime/deterministic_mode.h"
 #include "worker/training/loop/divergence.h"
 #include "worker/training/loop/epoch_choice.h"
 #include "worker/training/loop/evaluation.h"
-#include "worker/training/model/model.h"
-#include "worker/training/model/pretrained_parameters.h"
 #include "worker/training/loop/progress_report.h"
 #include "worker/training/loop/saved_model.h"
 #include "worker/training/loop/training_checks.h"
 #include "worker/training/loop/training_plan.h"
 #include "worker/training/loop/training_step.h"
 #include "worker/training/loop/unit_scores.h"
+#include "worker/training/model/model.h"
+#include "worker/training/model/pretrained_parameters.h"
+#include "worker/training/runtime/all_ranks.h"
+#include "worker/training/runtime/deterministic_mode.h"
 
 namespace orchestrate {
 

@@ -6,11 +6,11 @@
 #include <cstdint>
 #include <functional>
 
-#include "common/job/checkpoint.h"
 #include "common/base/durable_files.h"
+#include "common/job/checkpoint.h"
 #include "worker/data/prepared_data.h"
-#include "worker/training/runtime/device.h"
 #include "worker/training/model/pretrained_weights.h"
+#include "worker/training/runtime/device.h"
 #include "worker/training/support/step_trace.h"
 #include "worker/training_api.h"
 

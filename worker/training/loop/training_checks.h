@@ -1,8 +1,8 @@
 // What a job's configuration must be for this engine to train it on its data.
 #pragma once
 
-#include "common/job/job_config.h"
 #include "common/data/pretrained_config.h"
+#include "common/job/job_config.h"
 #include "worker/data/prepared_data.h"
 #include "worker/training/runtime/device.h"
 

@@ -11,14 +11,14 @@
 #include <vector>
 
 #include "worker/training/loop/gradient_buckets.h"
-#include "worker/training/model/model.h"
 #include "worker/training/loop/optimizer.h"
-#include "worker/training/model/parameters.h"
-#include "worker/training/runtime/recorded_work.h"
-#include "worker/training/runtime/reducer.h"
 #include "worker/training/loop/tensor_passes.h"
 #include "worker/training/loop/trainer.h"
+#include "worker/training/model/model.h"
+#include "worker/training/model/parameters.h"
 #include "worker/training/model/training_loss.h"
+#include "worker/training/runtime/recorded_work.h"
+#include "worker/training/runtime/reducer.h"
 
 namespace orchestrate {
 

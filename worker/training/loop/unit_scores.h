@@ -1,10 +1,10 @@
 // Chooses the units that a job masks, by their scores at the initial weights where it asks for that.
 #pragma once
 
-#include "worker/training/model/model.h"
-#include "worker/training/loop/trainer.h"
-#include "worker/training/model/training_loss.h"
 #include "worker/training/batches/unit_masks.h"
+#include "worker/training/loop/trainer.h"
+#include "worker/training/model/model.h"
+#include "worker/training/model/training_loss.h"
 
 namespace orchestrate {
 

@@ -9,9 +9,9 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "worker/training/operations/operations.h"
-#include "worker/training/model/parameters.h"
 #include "worker/training/batches/unit_masks.h"
+#include "worker/training/model/parameters.h"
+#include "worker/training/operations/operations.h"
 
 namespace orchestrate {
 

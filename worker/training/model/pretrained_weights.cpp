@@ -4,8 +4,8 @@
 
 #include "common/base/error.h"
 #include "worker/training/model/parameter_names.h"
-#include "worker/training/support/safetensors.h"
 #include "worker/training/model/whole_model.h"
+#include "worker/training/support/safetensors.h"
 
 namespace orchestrate {
 namespace {

@@ -7,8 +7,8 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "worker/training/operations/batch_tensors.h"
 #include "worker/training/kernels/keyed_random.h"
+#include "worker/training/operations/batch_tensors.h"
 
 namespace orchestrate {
 

@@ -2,8 +2,8 @@
 // the same bits for the same seed, step, site, example, position and element.
 #pragma once
 
-#include "worker/training/operations/batch_tensors.h"
 #include "worker/training/kernels/keyed_random.h"
+#include "worker/training/operations/batch_tensors.h"
 
 namespace orchestrate {
 

@@ -1,7 +1,7 @@
 #include "worker/training/operations/matrix_product.h"
 
-#include "worker/training/operations/operation_parts.h"
 #include "worker/training/kernels/reduced_products.h"
+#include "worker/training/operations/operation_parts.h"
 
 namespace orchestrate {
 

@@ -11,11 +11,11 @@
 #include <ATen/core/Tensor.h>
 
 #include "common/job/job_config.h"
-#include "worker/training/operations/batch_tensors.h"
 #include "worker/training/batches/batches.h"
-#include "worker/training/operations/device_kernels.h"
 #include "worker/training/kernels/kernels.h"
 #include "worker/training/kernels/keyed_random.h"
+#include "worker/training/operations/batch_tensors.h"
+#include "worker/training/operations/device_kernels.h"
 
 namespace orchestrate {
 

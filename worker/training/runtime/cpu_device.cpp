@@ -7,9 +7,9 @@
 #include <malloc.h>
 #endif
 
-#include "worker/training/runtime/device.h"
 #include "worker/training/kernels/kernels.h"
 #include "worker/training/operations/matrix_product.h"
+#include "worker/training/runtime/device.h"
 #include "worker/training/runtime/reducer.h"
 
 namespace orchestrate {

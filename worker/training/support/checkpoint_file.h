@@ -11,9 +11,9 @@
 #include <string>
 #include <vector>
 
-#include "common/job/checkpoint.h"
 #include "common/base/durable_files.h"
 #include "common/base/json.h"
+#include "common/job/checkpoint.h"
 
 namespace orchestrate {
 
