@@ -25,6 +25,7 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kMaxAtATime = 1U << 20;  // bytes that are read from a pipe
+constexpr int kContinueInterval = 200;         // milliseconds
 constexpr std::chrono::milliseconds kEndLimit{
     5000};  // for the rest of the processes when this one is destroyed
 
@@ -132,8 +133,15 @@ bool is_shortage(int error_number) {
     return false;
 }
 
-// Returns if the command runs.
-void check_start(int failure_pipe, const CommandStart& start) {
+// Returns if the command runs. A command may stop the supervisor before that has closed its end of the pipe.
+void check_start(int failure_pipe, pid_t supervisor, const CommandStart& start) {
+    pollfd pipe{failure_pipe, POLLIN, 0};
+    for (int answered = 0; answered == 0 || (answered < 0 && errno == EINTR);) {
+        answered = poll(&pipe, 1, kContinueInterval);
+        if (answered == 0) {
+            kill(supervisor, SIGCONT);
+        }
+    }
     StartFailure failure{};
     ssize_t received = 0;
     do {
@@ -205,7 +213,7 @@ void CommandProcess::start(const CommandStart& start, const std::string& program
         end->close();
     }
     try {
-        check_start(failure.reader.get(), start);
+        check_start(failure.reader.get(), supervisor_, start);
     } catch (...) {
         control.writer.close();
         while (waitpid(supervisor_, nullptr, 0) < 0 && errno == EINTR) {
