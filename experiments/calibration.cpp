@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "common/base/error.h"
-#include "experiments/overrides.h"
+#include "experiments/syntax/overrides.h"
 
 namespace orchestrate {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "experiments/study.h"
+#include "experiments/expansion/study.h"
 
 namespace orchestrate {
 

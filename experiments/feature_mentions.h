@@ -3,9 +3,9 @@
 
 #include <vector>
 
-#include "experiments/data_checks.h"
-#include "experiments/study.h"
-#include "experiments/study_plan.h"
+#include "experiments/checks/data_checks.h"
+#include "experiments/expansion/study.h"
+#include "experiments/expansion/study_plan.h"
 
 namespace orchestrate {
 

@@ -1,24 +1,25 @@
+#include "experiments/load_study.h"
+
 #include <algorithm>
 
 #include <fmt/format.h>
 
 #include "common/base/error.h"
 #include "common/data/vocabulary.h"
-#include "experiments/cluster_fields.h"
-#include "experiments/command_fields.h"
-#include "experiments/command_settings.h"
-#include "experiments/composed_study.h"
-#include "experiments/data_checks.h"
-#include "experiments/device_precision.h"
-#include "experiments/escaped_text.h"
+#include "experiments/checks/command_settings.h"
+#include "experiments/checks/data_checks.h"
+#include "experiments/checks/split_checks.h"
+#include "experiments/composition/composed_study.h"
+#include "experiments/expansion/rules.h"
+#include "experiments/expansion/search_rungs.h"
+#include "experiments/expansion/stages.h"
+#include "experiments/expansion/study.h"
+#include "experiments/expansion/study_plan.h"
 #include "experiments/feature_mentions.h"
+#include "experiments/fields/cluster_fields.h"
+#include "experiments/fields/command_fields.h"
 #include "experiments/pretrained_settings.h"
-#include "experiments/rules.h"
-#include "experiments/search_rungs.h"
-#include "experiments/split_checks.h"
-#include "experiments/stages.h"
-#include "experiments/study.h"
-#include "experiments/study_plan.h"
+#include "experiments/syntax/escaped_text.h"
 
 namespace orchestrate {
 namespace {

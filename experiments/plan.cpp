@@ -1,3 +1,5 @@
+#include "experiments/plan.h"
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -5,11 +7,10 @@
 #include <fmt/format.h>
 
 #include "common/base/counted.h"
-#include "experiments/escaped_text.h"
-#include "experiments/planned_stage.h"
-#include "experiments/search_rungs.h"
-#include "experiments/study.h"
-#include "experiments/study_plan.h"
+#include "experiments/expansion/search_rungs.h"
+#include "experiments/expansion/study.h"
+#include "experiments/expansion/study_plan.h"
+#include "experiments/syntax/escaped_text.h"
 
 namespace orchestrate {
 namespace {

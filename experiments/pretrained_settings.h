@@ -2,14 +2,11 @@
 // to experiments/.
 #pragma once
 
-#include "experiments/ablation.h"
-#include "experiments/fields.h"
-#include "experiments/search_space.h"
+#include "experiments/expansion/ablation.h"
+#include "experiments/expansion/search_space.h"
+#include "experiments/fields/fields.h"
 
 namespace orchestrate {
-
-// "model.pretrained": a folder, or "none"; ablations choose between the study's folder and none.
-Field pretrained_field();
 
 // Reads the folder that the settings name, if one; a file that contradicts it is reported at its place.
 void settle_pretrained(Settings& settings, const GivenFields& given, Mistakes& mistakes);

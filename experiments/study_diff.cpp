@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 
 #include "common/base/counted.h"
-#include "experiments/escaped_text.h"
-#include "experiments/study_plan.h"
+#include "experiments/expansion/study_plan.h"
+#include "experiments/syntax/escaped_text.h"
 
 namespace orchestrate {
 namespace {

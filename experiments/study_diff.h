@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "common/base/json.h"
-#include "experiments/planned_stage.h"
-#include "experiments/study.h"
+#include "experiments/expansion/study.h"
+#include "experiments/plan.h"
 
 namespace orchestrate {
 

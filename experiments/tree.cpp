@@ -1,11 +1,13 @@
 // `orchestrate plan --tree`: a study as a tree of stages, ablations and variants.
+#include "experiments/tree.h"
+
 #include <algorithm>
 
 #include <fmt/format.h>
 
 #include "common/base/counted.h"
-#include "experiments/study.h"
-#include "experiments/study_plan.h"
+#include "experiments/expansion/study.h"
+#include "experiments/expansion/study_plan.h"
 
 namespace orchestrate {
 namespace {

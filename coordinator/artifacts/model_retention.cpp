@@ -10,7 +10,7 @@
 #include "common/data/pretrained_config.h"
 #include "common/protocol/message_checks.h"
 #include "coordinator/store/stage_metrics.h"
-#include "experiments/study.h"
+#include "experiments/expansion/study.h"
 
 namespace orchestrate {
 namespace {

@@ -1,7 +1,7 @@
 // `plan --calibrate`: runs one short job of a study on this machine.
 #pragma once
 
-#include "experiments/study.h"
+#include "experiments/expansion/study.h"
 #include "results/cost_estimate.h"
 
 namespace orchestrate {

@@ -14,7 +14,7 @@
 #include "coordinator/cli/run_commands.h"
 #include "coordinator/cli/study_commands.h"
 #include "coordinator/report/standard_output.h"
-#include "experiments/study.h"
+#include "experiments/expansion/study.h"
 
 namespace {
 

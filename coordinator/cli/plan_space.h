@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "experiments/study.h"
+#include "experiments/expansion/study.h"
 #include "results/cost_estimate.h"
 
 namespace orchestrate {

@@ -10,6 +10,11 @@
 #include "coordinator/report/terminal.h"
 #include "coordinator/sites/local_devices.h"
 #include "coordinator/studies/stored_study.h"
+#include "experiments/fields/reference.h"
+#include "experiments/fields/schema.h"
+#include "experiments/load_study.h"
+#include "experiments/plan.h"
+#include "experiments/tree.h"
 #include "results/display_width.h"
 
 namespace orchestrate {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "experiments/study.h"
+#include "experiments/expansion/study.h"
 
 namespace orchestrate {
 

@@ -33,7 +33,7 @@
 #include "coordinator/sites/slurm_site.h"
 #include "coordinator/store/job_store.h"
 #include "coordinator/studies/study_run.h"
-#include "experiments/study.h"
+#include "experiments/expansion/study.h"
 
 namespace orchestrate {
 

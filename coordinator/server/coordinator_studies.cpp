@@ -11,6 +11,7 @@
 #include "coordinator/server/coordinator.h"
 #include "coordinator/sites/local_devices.h"
 #include "coordinator/studies/study_owner.h"
+#include "experiments/load_study.h"
 #include "results/job_lookup.h"
 
 namespace orchestrate {

@@ -3,7 +3,7 @@
 
 #include <istream>
 
-#include "experiments/device_precision.h"
+#include "experiments/load_study.h"
 
 namespace orchestrate {
 

@@ -16,7 +16,7 @@
 #include "cluster/command.h"
 #include "cluster/slurm_pilot.h"
 #include "common/base/log.h"
-#include "experiments/study.h"
+#include "experiments/expansion/study.h"
 
 namespace orchestrate {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "common/job/attempt.h"
-#include "experiments/study.h"
+#include "experiments/expansion/study.h"
 
 namespace orchestrate {
 

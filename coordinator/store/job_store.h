@@ -24,7 +24,7 @@
 #include "coordinator/store/job_states.h"
 #include "coordinator/store/row_choice.h"
 #include "coordinator/store/stored_ensembles.h"
-#include "experiments/study.h"
+#include "experiments/expansion/study.h"
 
 namespace orchestrate {
 

@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "experiments/study.h"
+#include "experiments/expansion/study.h"
 
 namespace orchestrate {
 

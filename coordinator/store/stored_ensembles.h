@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "coordinator/database/sql.h"
-#include "experiments/ensembles.h"
+#include "experiments/expansion/ensembles.h"
 
 namespace orchestrate {
 

@@ -9,8 +9,8 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 
 #include "coordinator/store/job_states.h"
-#include "experiments/planned_stage.h"
-#include "experiments/study.h"
+#include "experiments/expansion/study.h"
+#include "experiments/plan.h"
 
 namespace orchestrate {
 

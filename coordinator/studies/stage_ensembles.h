@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "coordinator/store/job_store.h"
-#include "experiments/study.h"
+#include "experiments/expansion/study.h"
 
 namespace orchestrate {
 

@@ -6,7 +6,7 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
-#include "experiments/study.h"
+#include "experiments/expansion/study.h"
 
 namespace orchestrate {
 

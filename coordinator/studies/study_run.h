@@ -18,7 +18,7 @@
 #include "coordinator/store/job_store.h"
 #include "coordinator/studies/search_halving.h"
 #include "coordinator/studies/stage_start.h"
-#include "experiments/study.h"
+#include "experiments/expansion/study.h"
 
 namespace orchestrate {
 

@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "experiments/study.h"
+#include "experiments/expansion/study.h"
 
 namespace {
 

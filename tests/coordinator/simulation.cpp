@@ -6,7 +6,7 @@
 #include <SQLiteCpp/Backup.h>
 #include <fmt/format.h>
 
-#include "experiments/device_precision.h"
+#include "experiments/load_study.h"
 #include "results/schema.h"
 #include "tests/coordinator/simulation_parts.h"
 

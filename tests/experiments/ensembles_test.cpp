@@ -1,5 +1,5 @@
 // [[ensemble]]: members by name or by rank, their runs side by side, and what cannot be combined.
-#include "experiments/ensembles.h"
+#include "experiments/expansion/ensembles.h"
 
 #include <gmock/gmock.h>
 

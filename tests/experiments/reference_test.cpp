@@ -5,7 +5,7 @@
 
 #include "common/base/error.h"
 #include "common/base/json.h"
-#include "experiments/table_keys.h"
+#include "experiments/fields/table_keys.h"
 #include "study_files.h"
 
 namespace orchestrate::testing {

@@ -1,5 +1,5 @@
 // Successive halving in a study file: rungs, what contradicts them, and what plan says they save.
-#include "experiments/search_rungs.h"
+#include "experiments/expansion/search_rungs.h"
 
 #include <gmock/gmock.h>
 

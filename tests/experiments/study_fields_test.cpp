@@ -5,7 +5,7 @@
 
 #include <gmock/gmock.h>
 
-#include "experiments/fields.h"
+#include "experiments/fields/fields.h"
 
 namespace orchestrate {
 namespace {

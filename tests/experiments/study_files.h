@@ -10,7 +10,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "experiments/study.h"
+#include "experiments/expansion/study.h"
 
 namespace orchestrate::testing {
 

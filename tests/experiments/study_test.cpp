@@ -5,7 +5,7 @@
 #include "common/base/sha256.h"
 #include "common/data/pretrained_config.h"
 #include "common/data/vocabulary.h"
-#include "experiments/device_precision.h"
+#include "experiments/load_study.h"
 #include "study_files.h"
 
 namespace orchestrate::testing {

@@ -1,0 +1,210 @@
+#include "experiments/expansion/stages.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "experiments/checks/command_settings.h"
+#include "experiments/expansion/choice.h"
+#include "experiments/fields/table_keys.h"
+
+namespace orchestrate {
+namespace {
+
+class StageReader {
+  public:
+    StageReader(const Value& section, const std::vector<Stage>& earlier, const Settings& settings,
+                Mistakes& mistakes)
+        : earlier_(earlier), settings_(settings), mistakes_(mistakes) {
+        if (const auto* table = section.as_table()) {
+            for (const auto& entry : table->entries) {
+                later_.push_back(entry.key);
+            }
+        }
+    }
+
+    std::vector<Stage> read(const Value& section) {
+        const auto* table = section.as_table();
+        if (!table) {
+            report_unfit(section, "stages", "tables, [stages.NAME]", mistakes_);
+            return {};
+        }
+        for (const auto& entry : table->entries) {
+            const auto* keys = entry.value.as_table();
+            if (!keys) {
+                report_unfit(entry.value, "stages." + entry.key, "a table, [stages." + entry.key + "]",
+                             mistakes_);
+            } else if (find(entry.key)) {
+                mistakes_.error(entry.key_where,
+                                "there is a stage '" + entry.key + "' already; expected another name");
+            } else {
+                read_stage(entry, *keys);
+            }
+            later_.erase(later_.begin());
+        }
+        return made_;
+    }
+
+  private:
+    void read_stage(const ValueEntry& entry, const ValueTable& keys) {
+        Stage stage;
+        stage.name = entry.key;
+        stage.metrics = settings_.command.metrics;
+        const Stage* search = find("search");
+        if (search) {
+            stage.baseline_stage = search->name;
+            stage.select_by = search->select_by;
+            stage.select_part = search->select_part;
+            stage.select_name = search->select_name;
+        }
+        for (const auto& [key, key_where, value] : keys.entries) {
+            if (key == "baseline") {
+                read_baseline(value, stage);
+            } else if (key == "rows") {
+                read_rows(value, stage);
+            } else {
+                mistakes_.unknown_name(key_where,
+                                       "unknown key '" + key + "' in [stages." + stage.name + "]; expected " +
+                                           join_alternatives(keys_of("stages")),
+                                       key, keys_of("stages"));
+            }
+        }
+        made_.push_back(std::move(stage));
+    }
+
+    void read_baseline(const Value& value, Stage& stage) {
+        if (value.as_text() && *value.as_text() == "the file") {
+            stage.baseline_stage.clear();
+            return;
+        }
+        const auto choice = value.as_text() ? parse_choice(*value.as_text()) : std::nullopt;
+        if (!choice || choice->rule != "best" || choice->count != 1) {
+            report_unfit(value, "baseline",
+                         "\"the file\" or, e.g., \"best of search by validation macro_f1\"", mistakes_);
+        } else if (is_earlier(choice->stage, value)) {
+            stage.baseline_stage = choice->stage;
+            choose_metric(choice->metric, value, stage.select_by, stage.select_name);
+            stage.select_part = choice->part;
+            warn_of_test(choice->part, value, "the baseline of stage '" + stage.name + "'");
+        }
+    }
+
+    void read_rows(const Value& value, Stage& stage) {
+        const auto choice = value.as_text() ? parse_choice(*value.as_text()) : std::nullopt;
+        if (!choice || choice->rule == "best") {
+            report_unfit(value, "rows",
+                         "e.g. \"top 3 of ablation by validation macro_f1\" or \"significant of ablation\"",
+                         mistakes_);
+        } else if (is_earlier(choice->stage, value)) {
+            if (find(choice->stage)->kind == StageKind::search) {
+                mistakes_.error(value.where,
+                                "stage '" + choice->stage +
+                                    "' has no baseline that its rows differ from; expected rows of "
+                                    "ablations");
+                return;
+            }
+            stage.rows_stage = choice->stage;
+            stage.rows_rule = choice->rule == "top" ? RowRule::top : RowRule::significant;
+            stage.most_rows = choice->count;
+            choose_metric(choice->metric, value, stage.rows_by, stage.rows_name);
+            stage.rows_part = choice->part;
+            warn_of_test(choice->part, value, "the rows of stage '" + stage.name + "'");
+        }
+    }
+
+    void choose_metric(const std::string& metric, const Value& value, SelectionMetric& by,
+                       std::string& name) {
+        const auto& declared = settings_.command.metrics;
+        if (!declared.empty()) {
+            name = metric.empty() ? declared.front().name : metric;
+            is_declared(settings_, name, value.where, mistakes_);
+        } else if (const auto known = enum_from_name<SelectionMetric>(metric)) {
+            by = *known;
+        } else if (!metric.empty()) {
+            mistakes_.unknown_name(value.where,
+                                   "there is no metric '" + metric + "'; expected " +
+                                       join_alternatives(enum_names<SelectionMetric>()),
+                                   metric, enum_names<SelectionMetric>());
+        } else {
+            by = SelectionMetric::macro_f1;
+        }
+    }
+
+    std::vector<const Stage*> stages_so_far() const {
+        std::vector<const Stage*> stages;
+        for (const auto& stage : earlier_) {
+            stages.push_back(&stage);
+        }
+        for (const auto& stage : made_) {
+            stages.push_back(&stage);
+        }
+        return stages;
+    }
+
+    const Stage* find(const std::string& name) const {
+        const auto stages = stages_so_far();
+        const auto found = std::find_if(stages.begin(), stages.end(),
+                                        [&](const Stage* stage) { return stage->name == name; });
+        return found == stages.end() ? nullptr : *found;
+    }
+
+    bool is_earlier(const std::string& name, const Value& value) {
+        if (find(name)) {
+            return true;
+        }
+        std::vector<std::string> names;
+        for (const Stage* stage : stages_so_far()) {
+            names.push_back(stage->name);
+        }
+        const bool is_later = std::find(later_.begin(), later_.end(), name) != later_.end();
+        mistakes_.unknown_name(
+            value.where,
+            (is_later ? "stage '" + name + "' comes later" : "there is no stage '" + name + "'") +
+                "; expected an earlier one: " + (names.empty() ? "there is none" : join_alternatives(names)),
+            name, names);
+        return false;
+    }
+
+    void warn_of_test(SelectionPart part, const Value& value, const std::string& what) {
+        if (part == SelectionPart::test) {
+            mistakes_.warning(value.where, selection_warning(what));
+        }
+    }
+
+    const std::vector<Stage>& earlier_;
+    const Settings& settings_;
+    Mistakes& mistakes_;
+    std::vector<Stage> made_;
+    std::vector<std::string> later_;  // names of stages below the one that is read, and it
+};
+
+}  // namespace
+
+MetricGoal Stage::goal_of(const std::string& metric) const {
+    const auto found = std::find_if(metrics.begin(), metrics.end(), [&](const MetricDeclaration& declared) {
+        return declared.name == metric;
+    });
+    return found == metrics.end() ? MetricGoal::max : found->goal;
+}
+
+std::string Stage::selection() const {
+    return to_string(select_part) + " " + (select_name.empty() ? to_string(select_by) : select_name);
+}
+
+std::string Stage::rows_selection() const {
+    return to_string(rows_part) + " " + (rows_name.empty() ? to_string(rows_by) : rows_name);
+}
+
+std::string selection_warning(const std::string& what) {
+    return what +
+           " would be chosen by the test part, which is also what is reported: the best of several looks "
+           "better there "
+           "than it is, since chance was chosen too; expected a choice by validation";
+}
+
+std::vector<Stage> read_stages(const Value& section, const std::vector<Stage>& earlier,
+                               const Settings& settings, Mistakes& mistakes) {
+    return StageReader(section, earlier, settings, mistakes).read(section);
+}
+
+}  // namespace orchestrate

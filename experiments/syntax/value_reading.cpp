@@ -1,0 +1,36 @@
+#include "experiments/syntax/value_reading.h"
+
+#include <algorithm>
+
+namespace orchestrate {
+
+void report_unfit(const Value& value, const std::string& name, const std::string& expected,
+                  Mistakes& mistakes) {
+    mistakes.error(value.where, name + " cannot be " + value.describe() + "; expected " + expected);
+}
+
+std::vector<Value> read_names(const Value& value, const std::string& what, Mistakes& mistakes) {
+    if (value.as_text()) {
+        return {value};
+    }
+    const auto* list = value.as_list();
+    if (!list || list->empty()) {
+        report_unfit(value, what, "a text or a list of texts", mistakes);
+        return {};
+    }
+    std::vector<Value> names;
+    for (const auto& item : *list) {
+        const auto* name = item.as_text();
+        if (!name || name->empty()) {
+            report_unfit(item, what, "a text", mistakes);
+        } else if (std::any_of(names.begin(), names.end(),
+                               [&](const Value& other) { return *other.as_text() == *name; })) {
+            mistakes.error(item.where, what + " '" + *name + "' is listed twice; expected each once");
+        } else {
+            names.push_back(item);
+        }
+    }
+    return names;
+}
+
+}  // namespace orchestrate
