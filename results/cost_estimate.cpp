@@ -169,13 +169,15 @@ std::optional<CostEstimate> estimate_cost(const std::vector<PlannedJob>& planned
     std::map<int, std::array<Lane, 3>> stages;
     for (const auto& job : planned) {
         const auto [rank_seconds, is_same] = estimator.estimate(job.config);
-        ++(is_same ? result.same : result.scaled);
-        add(result.rank_hours, scaled(rank_seconds, 1 / kSecondsPerHour));
+        (is_same ? result.same : result.scaled) += static_cast<std::size_t>(job.count);
         const double ranks = job.ranks;
         auto& lanes = stages[job.stage];
-        lanes[0].push_back({rank_seconds.low / ranks, job.ranks});
-        lanes[1].push_back({rank_seconds.likely / ranks, job.ranks});
-        lanes[2].push_back({rank_seconds.high / ranks, job.ranks});
+        for (std::int64_t i = 0; i < job.count; ++i) {
+            add(result.rank_hours, scaled(rank_seconds, 1 / kSecondsPerHour));
+            lanes[0].push_back({rank_seconds.low / ranks, job.ranks});
+            lanes[1].push_back({rank_seconds.likely / ranks, job.ranks});
+            lanes[2].push_back({rank_seconds.high / ranks, job.ranks});
+        }
     }
     for (const auto& [stage, lanes] : stages) {
         add(result.wall_hours,

@@ -26,6 +26,7 @@ struct PlannedJob {
     JobConfig config;
     int ranks = 1;
     int stage = 0;
+    std::int64_t count = 1;  // so many jobs, which differ in nothing but their seeds and splits
 };
 
 struct Range {

@@ -259,27 +259,48 @@ JobDetails describe_job(SQLite::Database& database, const std::string& typed) {
     return details;
 }
 
-std::vector<std::int64_t> jobs_of_study(SQLite::Database& database, std::int64_t study,
-                                        const std::string& states, bool only_its_own) {
+JobsOfStudy::JobsOfStudy(SQLite::Database& database, std::int64_t study) : study_(study) {
+    SQLite::Statement query(database,
+                            "SELECT variants.id FROM stages JOIN variants ON variants.stage_id = stages.id "
+                            "WHERE stages.study_id = ? AND variants.hidden = 0");
+    query.bind(1, study);
+    while (query.executeStep()) {
+        variants_.push_back(query.getColumn(0).getInt64());
+    }
+}
+
+std::vector<JobsOfStudy::Job> JobsOfStudy::next(SQLite::Database& database, std::size_t max_rows) {
     SQLite::Statement query(
         database,
-        "SELECT DISTINCT jobs.id FROM stages JOIN variants ON variants.stage_id = stages.id "
-        "JOIN variant_jobs ON variant_jobs.variant_id = variants.id JOIN jobs ON jobs.id = "
-        "variant_jobs.job_id "
-        "WHERE stages.study_id = ?1 AND variants.hidden = 0 AND +jobs.state IN (SELECT value FROM "
-        "json_each(?2)) "
-        "AND NOT (?3 AND EXISTS (SELECT 1 FROM variant_jobs AS users "
+        "SELECT seeds.seed_index, jobs.id, jobs.state, NOT EXISTS (SELECT 1 FROM variant_jobs AS users "
         "JOIN variants AS other ON other.id = users.variant_id AND other.hidden = 0 "
         "JOIN stages AS other_stage ON other_stage.id = other.stage_id AND other_stage.study_id <> ?1 "
         "JOIN studies AS other_study ON other_study.id = other_stage.study_id "
-        "AND other_study.state IN ('running', 'interrupted') WHERE users.job_id = jobs.id)) ORDER BY "
-        "jobs.id");
-    query.bind(1, study);
-    query.bind(2, states);
-    query.bind(3, only_its_own ? 1 : 0);
-    std::vector<std::int64_t> jobs;
-    while (query.executeStep()) {
-        jobs.push_back(query.getColumn(0).getInt64());
+        "AND other_study.state IN ('running', 'interrupted') WHERE users.job_id = jobs.id) "
+        "FROM variant_jobs AS seeds JOIN jobs ON jobs.id = seeds.job_id "
+        "WHERE seeds.variant_id = ?2 AND seeds.seed_index > ?3 ORDER BY seeds.seed_index LIMIT ?4");
+    std::vector<Job> jobs;
+    std::size_t rows_left = max_rows;
+    while (!is_done() && rows_left > 0) {
+        query.reset();
+        query.bind(1, study_);
+        query.bind(2, variants_[place_]);
+        query.bind(3, last_seed_index_);
+        query.bind(4, static_cast<std::int64_t>(rows_left));
+        std::size_t found = 0;
+        for (; query.executeStep(); ++found) {
+            last_seed_index_ = query.getColumn(0).getInt64();
+            const std::int64_t id = query.getColumn(1).getInt64();
+            if (seen_.insert(id).second) {
+                jobs.push_back({id, query.getColumn(2).getString(), query.getColumn(3).getInt() != 0});
+            }
+        }
+        if (found < rows_left) {
+            ++place_;
+            last_seed_index_ = std::numeric_limits<std::int64_t>::min();
+            ++found;  // the variant's row
+        }
+        rows_left -= std::min(found, rows_left);
     }
     return jobs;
 }

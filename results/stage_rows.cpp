@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <unordered_map>
 
 #include <SQLiteCpp/Savepoint.h>
@@ -34,7 +35,11 @@ constexpr const char* kFrom =
 constexpr const char* kFromTest =
     " LEFT JOIN part_metrics AS test ON test.job_id = jobs.id AND test.part = 'test' AND jobs.state = "
     "'succeeded'";
-constexpr const char* kWhere = " WHERE variants.stage_id = ? AND variants.hidden = 0";
+constexpr const char* kWhere =
+    " WHERE variants.stage_id = ?1 AND variants.is_baseline = ?2 AND variants.hidden = 0";
+// So many of a command's metrics are read with the other columns: SQLite joins no more than 64 tables.
+constexpr std::size_t kMostJoined = 16;
+constexpr int kFirstNamedColumn = 8;
 
 std::vector<StageMetric> declared_metrics(SQLite::Database& database, std::int64_t stage_id) {
     SQLite::Statement query(database,
@@ -77,7 +82,7 @@ class Reader {
         }
         read_variants(stage_id);
         read_seeds(stage_id);
-        if (rows_.of_commands) {
+        if (rows_.of_commands && rows_.metrics.size() > kMostJoined) {
             read_named();
         }
         put_in_order();
@@ -100,10 +105,36 @@ class Reader {
     }
 
     void read_seeds(std::int64_t stage_id) {
-        SQLite::Statement query(database_, std::string(kColumns) +
-                                               (rows_.of_commands ? "" : kTrainingColumns) + kFrom +
-                                               (rows_.of_commands ? "" : kFromTest) + kWhere);
+        const std::size_t joined = rows_.of_commands ? std::min(kMostJoined, rows_.metrics.size()) : 0;
+        std::string columns = kColumns;
+        std::string from = kFrom;
+        if (!rows_.of_commands) {
+            columns += kTrainingColumns;
+            from += kFromTest;
+        }
+        for (std::size_t i = 0; i < joined; ++i) {
+            const std::string table = "named" + std::to_string(i);
+            columns += ", " + table + ".value";
+            from += " LEFT JOIN named_metrics AS " + table + " ON " + table + ".job_id = jobs.id AND " +
+                    table + ".part = 'test' AND " + table + ".name = ?" + std::to_string(3 + i) +
+                    " AND jobs.state = 'succeeded'";
+        }
+        SQLite::Statement query(database_, columns + from + kWhere);
         query.bind(1, stage_id);
+        for (std::size_t i = 0; i < joined; ++i) {
+            query.bind(3 + static_cast<int>(i), rows_.metrics[i].name);
+        }
+        const int first_value = rows_.of_commands ? kFirstNamedColumn : kFirstTestColumn;
+        const std::size_t values = rows_.of_commands ? joined : rows_.metrics.size();
+        // The baseline's were mostly written first: then the jobs come in order.
+        for (const int is_baseline : {1, 0}) {
+            query.reset();
+            query.bind(2, is_baseline);
+            read_seeds(query, first_value, values);
+        }
+    }
+
+    void read_seeds(SQLite::Statement& query, int first_value, std::size_t values) {
         while (query.executeStep()) {
             VariantRow& variant = rows_.variants[places_.at(query.getColumn(0).getInt64())];
             SeedRow& seed = variant.seeds.emplace_back();
@@ -114,8 +145,8 @@ class Reader {
             const std::string state = query.getColumn(5).getString();
             seed.succeeded = state == "succeeded";
             seed.values.assign(rows_.metrics.size(), kMissing);
-            for (std::size_t i = 0; !rows_.of_commands && i < seed.values.size(); ++i) {
-                const auto value = query.getColumn(kFirstTestColumn + static_cast<int>(i));
+            for (std::size_t i = 0; i < values; ++i) {
+                const auto value = query.getColumn(first_value + static_cast<int>(i));
                 seed.values[i] = value.isNull() ? kMissing : value.getDouble();
             }
             add_job(query, variant, seed, state);
@@ -124,9 +155,8 @@ class Reader {
 
     void add_job(SQLite::Statement& query, const VariantRow& variant, const SeedRow& seed,
                  const std::string& state) {
-        const auto [found, is_new] = job_places_.try_emplace(seed.job, rows_.jobs.size());
-        if (!is_new) {
-            StageJob& job = rows_.jobs[found->second];
+        if (const auto known = place_of(seed.job)) {
+            StageJob& job = rows_.jobs[*known];
             job.variant = std::min(job.variant, variant.name);
             job.seed = std::min(job.seed, seed.initialization_seed);
             job.is_ensemble = job.is_ensemble && variant.is_ensemble;
@@ -145,6 +175,28 @@ class Reader {
             job.data = data_.of(query.getColumn(9));
             job.data_report = data_reports_.of(query.getColumn(10));
         }
+    }
+
+    // Among the jobs so far; nothing for a new one, which is added next. They mostly come in order: a table of all of them is
+    // only made when they do not.
+    std::optional<std::size_t> place_of(std::int64_t job) {
+        const auto& jobs = rows_.jobs;
+        if (job_places_.empty()) {
+            if (jobs.empty() || jobs.back().job < job) {
+                return std::nullopt;
+            }
+            const auto at =
+                std::lower_bound(jobs.begin(), jobs.end(), job,
+                                 [](const StageJob& known, std::int64_t id) { return known.job < id; });
+            if (at->job == job) {
+                return static_cast<std::size_t>(at - jobs.begin());
+            }
+            for (std::size_t place = 0; place < jobs.size(); ++place) {
+                job_places_.emplace(jobs[place].job, place);
+            }
+        }
+        const auto [found, is_new] = job_places_.try_emplace(job, jobs.size());
+        return is_new ? std::nullopt : std::optional(found->second);
     }
 
     void read_named() {
@@ -189,8 +241,8 @@ class Reader {
 
     SQLite::Database& database_;
     StageRows rows_;
-    std::unordered_map<std::int64_t, std::size_t> places_;  // of variants
-    std::unordered_map<std::int64_t, std::size_t> job_places_;
+    std::unordered_map<std::int64_t, std::size_t> places_;      // of variants
+    std::unordered_map<std::int64_t, std::size_t> job_places_;  // empty: they came in order so far
     Places device_classes_{rows_.device_classes};
     Places data_{rows_.data_hashes};
     Places data_reports_{rows_.data_reports};

@@ -1,5 +1,8 @@
 #include "coordinator/cli/offline_control.h"
 
+#include <optional>
+#include <unordered_map>
+
 #include <fmt/format.h>
 
 #include "common/base/error.h"
@@ -18,10 +21,14 @@ class OfflineControl final : public ControlHost {
 
     bool cancel_job(std::int64_t job) override {
         // An attempt may run still, of a worker that waits for a coordinator: it will be told.
-        for (const auto& attempt : store_.open_attempts()) {
-            if (attempt.id.job == job) {
-                return store_.end_attempt({attempt.id, Cause::cancelled, "by a person", {}}).has_value();
+        if (!open_attempts_) {
+            open_attempts_.emplace();
+            for (const auto& attempt : store_.open_attempts()) {
+                open_attempts_->emplace(attempt.id.job, attempt.id);
             }
+        }
+        if (const auto attempt = open_attempts_->find(job); attempt != open_attempts_->end()) {
+            return store_.end_attempt({attempt->second, Cause::cancelled, "by a person", {}}).has_value();
         }
         return store_.cancel(job);
     }
@@ -32,11 +39,16 @@ class OfflineControl final : public ControlHost {
     void set_paused(const StoredStudy& study, bool paused) override {
         store_.set_study_paused(study.row, paused);
     }
-    void go_on(const StoredStudy& study) override {
+    boost::asio::awaitable<void> go_on(StoredStudy study) override {
         if (study.state !=
             StudyState::running) {  // else its coordinator was killed, and the next one goes on with it
             store_.set_study_state(study.row, StudyState::interrupted);
         }
+        co_return;
+    }
+    boost::asio::awaitable<bool> others_go_first(const StoredStudy& /*study*/) override {
+        store_.commit();
+        co_return true;
     }
     std::string how_it_goes_on(const std::string& study) const override {
         return fmt::format("; no coordinator has the database: orchestrate resume {} trains it", study);
@@ -47,6 +59,8 @@ class OfflineControl final : public ControlHost {
 
   private:
     JobStore& store_;
+    std::optional<std::unordered_map<std::int64_t, AttemptId>>
+        open_attempts_;  // by job; nothing: not read yet
 };
 
 }  // namespace

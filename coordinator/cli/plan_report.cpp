@@ -1,8 +1,12 @@
 #include "coordinator/cli/plan_report.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
 #include <limits>
 #include <set>
+#include <unordered_set>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -46,6 +50,24 @@ int ranks_at_a_time(const Study& study, const PlanArguments& arguments) {
     return local_capacity(cluster, 0, {usable_cores(), visible_gpus(), usable_memory_mib()}).slots;
 }
 
+// The first half of an identity, which is a SHA-256 in hexadecimal digits: of a million jobs it tells them apart as well.
+struct Digest {
+    std::uint64_t high = 0;
+    std::uint64_t low = 0;
+    bool operator==(const Digest&) const = default;
+};
+struct DigestHash {
+    std::size_t operator()(const Digest& digest) const { return digest.high; }
+};
+
+Digest digest_of(const std::string& identity) {
+    constexpr std::size_t kDigits = 16;
+    Digest digest;
+    std::from_chars(identity.data(), identity.data() + kDigits, digest.high, 16);
+    std::from_chars(identity.data() + kDigits, identity.data() + 2 * kDigits, digest.low, 16);
+    return digest;
+}
+
 class PlanReport {
   public:
     PlanReport(const Study& study, const PlanArguments& arguments, SQLite::Database* database,
@@ -69,17 +91,25 @@ class PlanReport {
     // The jobs to be run, each once; what depends on jobs that are still to be run stands beside the best so far, or the
     // file's base.
     void collect_jobs() {
-        std::set<std::string> seen;
         for (std::size_t place = 0; place < study_.stages.size(); ++place) {
             const Stage& stage = study_.stages[place];
-            const auto variants =
-                planned_ ? planned_->stages.at(place).variants : study_.expand(stage, study_.base);
+            std::vector<Variant> made;
+            if (!planned_) {
+                made = study_.expand(stage, study_.base);
+            }
+            const auto& variants = planned_ ? planned_->stages.at(place).variants : made;
             const bool is_beside_base = !planned_ || planned_->stages[place].start.empty();
             guesses_baseline_ = guesses_baseline_ || (!stage.baseline_stage.empty() && is_beside_base);
             paused_ += stage.halving.rungs.empty() ? 0 : static_cast<std::int64_t>(variants.size());
-            for (const auto& variant : variants) {
-                for (const auto& run : variant.runs) {
-                    add_job(job_of(variant, run), variant.resources.ranks, static_cast<int>(place), seen);
+            for (std::size_t i = 0; i < variants.size(); ++i) {
+                const Variant& variant = variants[i];
+                const auto to_run = std::count_if(
+                    variant.runs.begin(), variant.runs.end(),
+                    [&](const Run& run) { return is_to_run(job_identity(job_of(variant, run))); });
+                if (to_run > 0) {
+                    to_run_.push_back({planned_ ? variant.config : std::move(made[i].config),
+                                       variant.resources.ranks, static_cast<int>(place), to_run});
+                    jobs_to_run_ += to_run;
                 }
                 if (stage.kind == StageKind::ablation && !variant.is_baseline) {
                     note_pairs(variants.front(), variant);
@@ -88,10 +118,10 @@ class PlanReport {
         }
     }
 
-    void add_job(JobConfig config, int ranks, int stage, std::set<std::string>& seen) {
-        const std::string identity = job_identity(config);
-        if (!seen.insert(identity).second) {
-            return;
+    // A job that is neither done nor came before.
+    bool is_to_run(const std::string& identity) {
+        if (!seen_.insert(digest_of(identity)).second) {
+            return false;
         }
         if (planned_) {
             const auto state = planned_->states.find(identity);
@@ -99,11 +129,11 @@ class PlanReport {
             if (is_known && (state->second == JobState::succeeded || state->second == JobState::paused)) {
                 ++done_;
                 stopped_ += state->second == JobState::paused ? 1 : 0;
-                return;
+                return false;
             }
             known_ += planned_->known.contains(identity) ? 1 : 0;
         }
-        to_run_.push_back({std::move(config), ranks, stage});
+        return true;
     }
 
     // The fewest pairs of any variant with the baseline: runs of equal seeds, folds and splits.
@@ -123,7 +153,7 @@ class PlanReport {
             const std::string stopped =
                 stopped_ > 0 ? fmt::format(" ({} of them stopped at a rung)", stopped_) : "";
             text_ += fmt::format("{} done already, in this study or another{}; {} to run\n",
-                                 counted(done_, "job"), stopped, to_run_.size());
+                                 counted(done_, "job"), stopped, jobs_to_run_);
         }
     }
 
@@ -146,10 +176,10 @@ class PlanReport {
         }
         const auto estimate = estimate_cost(to_run_, measured, data_rows(study_), ranks);
         if (!estimate && study_.expected_job_minutes > 0) {
-            const double hours = static_cast<double>(to_run_.size()) * study_.expected_job_minutes / 60;
+            const double hours = static_cast<double>(jobs_to_run_) * study_.expected_job_minutes / 60;
             text_ +=
                 fmt::format("cost: {} jobs of {:.6g} minutes, as the study says: {} one after the other\n",
-                            to_run_.size(), study_.expected_job_minutes, hours_text(hours));
+                            jobs_to_run_, study_.expected_job_minutes, hours_text(hours));
             return;
         }
         if (!estimate) {
@@ -231,6 +261,8 @@ class PlanReport {
     const std::optional<MeasuredJob>& calibration_;
     std::int64_t paused_ = 0;  // jobs that may wait at rungs
     std::vector<PlannedJob> to_run_;
+    std::int64_t jobs_to_run_ = 0;  // counted by these
+    std::unordered_set<Digest, DigestHash> seen_;
     std::size_t done_ = 0;
     std::size_t stopped_ = 0;
     std::size_t known_ = 0;

@@ -24,6 +24,7 @@ std::string bytes_text(std::int64_t bytes) {
 SpaceNeeded space_needed(const std::vector<PlannedJob>& jobs, std::int64_t vocabulary, std::int64_t classes,
                          std::int64_t jobs_at_a_time, std::int64_t paused, bool saves_models) {
     SpaceNeeded space;
+    std::int64_t all = 0;
     for (const auto& job : jobs) {
         const std::int64_t parameters = model_parameters(job.config.model, vocabulary, classes);
         const bool keeps_best = job.config.train.epoch_selection != EpochSelection::last;
@@ -31,11 +32,11 @@ SpaceNeeded space_needed(const std::vector<PlannedJob>& jobs, std::int64_t vocab
         space.checkpoint_bytes = std::max(space.checkpoint_bytes, kFloat * parameters * (keeps_best ? 4 : 3));
         space.memory_per_rank = std::max(space.memory_per_rank, kFloat * parameters * (keeps_best ? 5 : 4));
         if (saves_models) {
-            ++space.models;
-            space.model_bytes += kFloat * parameters;
+            space.models += job.count;
+            space.model_bytes += kFloat * parameters * job.count;
         }
+        all += job.count;
     }
-    const auto all = static_cast<std::int64_t>(jobs.size());
     space.checkpoints = kKeptCheckpoints * std::min(all, jobs_at_a_time + paused);
     return space;
 }

@@ -96,7 +96,7 @@ SQLite::Database copy_with_logs(const fs::path& path) {
 // Where SQLite can make no files beside the database.
 SQLite::Database open_where_nothing_can_be_written(const fs::path& path) {
     if (!has_logs(path)) {
-        return opened(uri_of(path), SQLite::OPEN_READONLY | SQLite::OPEN_URI);
+        return opened(uri_of(path), SQLite::OPEN_READONLY | SQLite::OPEN_URI | SQLite::OPEN_NOMUTEX);
     }
     try {
         return copy_with_logs(path);
@@ -127,7 +127,7 @@ SQLite::Database open_read_only(const fs::path& given) {
     }
     try {
         try {
-            return opened(path.string(), SQLite::OPEN_READONLY);
+            return opened(path.string(), SQLite::OPEN_READONLY | SQLite::OPEN_NOMUTEX);
         } catch (const SQLite::Exception& error) {
             // Never where a coordinator may write: closing a copied file would end its SQLite's locks in this process.
             if (!needs_files_beside(error.getErrorCode() & 0xFF) ||

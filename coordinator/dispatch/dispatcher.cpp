@@ -90,14 +90,23 @@ void Dispatcher::hold_study(std::int64_t study, bool held) {
     act();
 }
 
-void Dispatcher::schedule(const std::vector<StoredJob>& jobs) {
-    for (const auto& stored : jobs) {
+void Dispatcher::schedule(std::span<const std::int64_t> jobs) {
+    for (const std::int64_t id : jobs) {
         // As it is now: an attempt of an earlier coordinator may have ended since the store gave it.
-        if (const Job& job = jobs_.at(stored.id); job.stored.state == JobState::waiting) {
-            scheduler_.add_job(schedulable(stored.id, job));
+        if (const Job& job = jobs_.at(id); job.stored.state == JobState::waiting) {
+            scheduler_.add_job(schedulable(id, job));
         }
     }
     act();
+}
+
+void Dispatcher::schedule(const std::vector<StoredJob>& jobs) {
+    std::vector<std::int64_t> ids;
+    ids.reserve(jobs.size());
+    for (const auto& stored : jobs) {
+        ids.push_back(stored.id);
+    }
+    schedule(std::span<const std::int64_t>(ids));
 }
 
 void Dispatcher::promote(std::int64_t id, std::int64_t pause_after_epoch) {

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -139,6 +140,7 @@ class Dispatcher {
     // Jobs of a stage, as the store gives them; those that wait are scheduled by schedule(). Studies have equal shares of
     // the slots; within a study lower priorities go first.
     void add_jobs(const std::vector<StoredJob>& jobs, int priority, std::int64_t study = 0);
+    void schedule(std::span<const std::int64_t> jobs);
     void schedule(const std::vector<StoredJob>& jobs);
     // Lets a job be trained up to that epoch, ahead of those that have not begun.
     void promote(std::int64_t job, std::int64_t pause_after_epoch);

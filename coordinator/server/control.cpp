@@ -1,7 +1,10 @@
 #include "coordinator/server/control.h"
 
 #include <algorithm>
+#include <optional>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -14,8 +17,14 @@
 namespace orchestrate {
 namespace {
 
-constexpr const char* kUnfinished = R"(["waiting", "running", "paused"])";
-constexpr const char* kWithoutResult = R"(["failed", "cancelled", "quarantined"])";
+namespace asio = boost::asio;
+
+// Of the jobs of a study at a time: some milliseconds of work.
+constexpr std::size_t kRowsAtATime = 500;
+
+bool is_unfinished(JobState state) {
+    return state == JobState::waiting || state == JobState::running || state == JobState::paused;
+}
 
 bool is_unfinished(const StoredStudy& study) {
     return study.state == StudyState::running || study.state == StudyState::interrupted;
@@ -25,35 +34,49 @@ class Controls {
   public:
     explicit Controls(ControlHost& host) : host_(host) {}
 
-    std::string cancel(const std::string& target) {
+    asio::awaitable<std::string> cancel(std::string target) {
         const auto found = find(target);
         if (const auto* job = std::get_if<JobReference>(&found)) {
             if (!host_.cancel_job(job->job)) {
                 throw UserError(
                     fmt::format("job {} cannot be cancelled: it has ended as {}", job->job, job->state));
             }
-            return fmt::format("cancelled job {}; it was {}. orchestrate retry {} lets it wait again",
-                               job->job, job->state, job->job);
+            co_return fmt::format("cancelled job {}; it was {}. orchestrate retry {} lets it wait again",
+                                  job->job, job->state, job->job);
         }
         const StoredStudy study = stored(std::get<StudyReference>(found));
-        const auto all = jobs(study, kUnfinished, false);
-        if (all.empty() && !is_unfinished(study)) {
+        if (is_unfinished(study)) {
+            host_.begin_cancelling(study);
+        }
+        const Jobs jobs = co_await jobs_in(study, is_unfinished);
+        if (jobs.all == 0 && !is_unfinished(study)) {
             throw UserError(
                 fmt::format("study '{}' has ended as {} already", study.name, to_string(study.state)));
         }
-        const auto own = jobs(study, kUnfinished, true);
-        const auto cancelled =
-            std::count_if(own.begin(), own.end(), [&](std::int64_t job) { return host_.cancel_job(job); });
-        host_.study_cancelled(study);
-        std::string text = fmt::format("cancelled study {}: {}", study.name,
-                                       counted(static_cast<std::size_t>(cancelled), "job"));
-        if (own.size() < all.size()) {
-            text += fmt::format("; {} go on for other studies", all.size() - own.size());
+        std::size_t cancelled = 0;
+        bool goes_on = true;
+        for (std::size_t i = 0; i < jobs.own.size(); ++i) {
+            if (i % kRowsAtATime == 0) {
+                goes_on = co_await host_.others_go_first(study);
+            }
+            if (!goes_on) {
+                break;
+            }
+            cancelled += host_.cancel_job(jobs.own[i]) ? 1 : 0;
         }
-        return text;
+        if (goes_on) {
+            host_.study_cancelled(study);
+        }
+        std::string text = fmt::format("cancelled study {}: {}", study.name, counted(cancelled, "job"));
+        if (!goes_on) {
+            text += "; it was begun anew meanwhile";
+        } else if (jobs.own.size() < jobs.all) {
+            text += fmt::format("; {} go on for other studies", jobs.all - jobs.own.size());
+        }
+        co_return text;
     }
 
-    std::string retry(const std::string& target) {
+    asio::awaitable<std::string> retry(std::string target) {
         const auto found = find(target);
         if (const auto* job = std::get_if<JobReference>(&found)) {
             if (!host_.ask_again(job->job)) {
@@ -61,21 +84,29 @@ class Controls {
                     fmt::format("job {} is {}: only what has failed or was cancelled is tried again",
                                 job->job, job->state));
             }
-            return fmt::format("job {} waits again{}", job->job, let_studies_go_on(*job));
+            const std::string how = co_await let_studies_go_on(*job);
+            co_return fmt::format("job {} waits again{}", job->job, how);
         }
         const StoredStudy study = stored(std::get<StudyReference>(found));
-        const auto asked = jobs(study, kWithoutResult, false);
-        if (asked.empty()) {
+        const Jobs asked = co_await jobs_in(study, is_over_without_result);
+        if (asked.all == 0) {
             throw UserError(fmt::format("no job of study '{}' has failed or was cancelled", study.name));
         }
-        for (const std::int64_t job : asked) {
-            host_.ask_again(job);
+        std::size_t changed = 0;
+        for (const auto* jobs : {&asked.own, &asked.shared}) {
+            for (const std::int64_t job : *jobs) {
+                host_.ask_again(job);
+                if (++changed % kRowsAtATime == 0) {
+                    co_await host_.others_go_first(study);
+                }
+            }
         }
-        return fmt::format("{} of study {} wait{} again{}", counted(asked.size(), "job"), study.name,
-                           asked.size() == 1 ? "s" : "", let_go_on(study));
+        const std::string how = co_await let_go_on(study);
+        co_return fmt::format("{} of study {} wait{} again{}", counted(asked.all, "job"), study.name,
+                              asked.all == 1 ? "s" : "", how);
     }
 
-    std::string pause(const std::string& target) {
+    asio::awaitable<std::string> pause(std::string target) {
         const StoredStudy study = find_stored(target);
         if (!is_unfinished(study)) {
             throw UserError(fmt::format("study '{}' does not run: it has ended as {}", study.name,
@@ -86,24 +117,26 @@ class Controls {
                                         study.name));
         }
         host_.set_paused(study, true);
-        const auto running = jobs(study, R"(["running"])", false).size();
-        return fmt::format("paused study {}: nothing new of it begins{}", study.name,
-                           running > 0 ? fmt::format("; {} that run{} go{} on", counted(running, "job"),
-                                                     running == 1 ? "s" : "", running == 1 ? "es" : "")
-                                       : "");
+        const Jobs jobs = co_await jobs_in(study, [](JobState state) { return state == JobState::running; });
+        const std::size_t running = jobs.all;
+        co_return fmt::format("paused study {}: nothing new of it begins{}", study.name,
+                              running > 0 ? fmt::format("; {} that run{} go{} on", counted(running, "job"),
+                                                        running == 1 ? "s" : "", running == 1 ? "es" : "")
+                                          : "");
     }
 
-    std::string resume(const std::string& target) {
+    asio::awaitable<std::string> resume(std::string target) {
         if (!target.empty()) {
-            return resume(find_stored(target));
+            co_return co_await resume(find_stored(target));
         }
         std::vector<std::string> lines;
         for (const auto& study : host_.store().studies()) {
             if (is_unfinished(study) && (study.paused || !host_.is_active(study.name))) {
-                lines.push_back(resume(study));
+                lines.push_back(co_await resume(study));
             }
         }
-        return lines.empty() ? "no study is paused or unfinished" : fmt::format("{}", fmt::join(lines, "\n"));
+        co_return lines.empty() ? "no study is paused or unfinished"
+                                : fmt::format("{}", fmt::join(lines, "\n"));
     }
 
     std::string drain(const std::string& worker) {
@@ -140,13 +173,32 @@ class Controls {
         throw std::logic_error("a study is gone");
     }
 
-    std::vector<std::int64_t> jobs(const StoredStudy& study, const char* states, bool only_its_own) {
-        return host_.store().read([&](SQLite::Database& database) {
-            return jobs_of_study(database, study.row, states, only_its_own);
-        });
+    struct Jobs {
+        std::vector<std::int64_t> own;
+        std::vector<std::int64_t> shared;  // with another study that has not ended
+        std::size_t all = 0;
+    };
+    asio::awaitable<Jobs> jobs_in(const StoredStudy& study, bool (*is_wanted)(JobState)) {
+        Jobs found;
+        JobsOfStudy jobs =
+            host_.store().read([&](SQLite::Database& database) { return JobsOfStudy(database, study.row); });
+        while (!jobs.is_done()) {
+            const auto slice = host_.store().read(
+                [&](SQLite::Database& database) { return jobs.next(database, kRowsAtATime); });
+            for (const auto& job : slice) {
+                if (is_wanted(enum_from_name<JobState>(job.state).value())) {
+                    (job.is_its_own ? found.own : found.shared).push_back(job.id);
+                }
+            }
+            if (!jobs.is_done()) {
+                co_await host_.others_go_first(study);
+            }
+        }
+        found.all = found.own.size() + found.shared.size();
+        co_return found;
     }
 
-    std::string resume(const StoredStudy& study) {
+    asio::awaitable<std::string> resume(StoredStudy study) {
         if (host_.is_active(study.name) && !study.paused) {
             throw UserError(fmt::format("study '{}' is running and not paused", study.name));
         }
@@ -159,23 +211,27 @@ class Controls {
         if (study.paused) {
             host_.set_paused(study, false);
         }
-        return fmt::format("study {} goes on{}", study.name, let_go_on(study));
+        const std::string how = co_await let_go_on(study);
+        co_return fmt::format("study {} goes on{}", study.name, how);
     }
 
-    std::string let_go_on(const StoredStudy& study) {
+    asio::awaitable<std::string> let_go_on(StoredStudy study) {
         if (!host_.is_active(study.name)) {
-            host_.go_on(study);
+            co_await host_.go_on(study);
         }
-        return host_.how_it_goes_on(study.name);
+        co_return host_.how_it_goes_on(study.name);
     }
 
     // A job is tried for the studies that show it: those that run, or else the first.
-    std::string let_studies_go_on(const JobReference& job) {
+    asio::awaitable<std::string> let_studies_go_on(JobReference job) {
         const auto names =
             host_.store().read([&](SQLite::Database& database) { return studies_of_job(database, job.job); });
         const bool runs = std::any_of(names.begin(), names.end(),
                                       [&](const std::string& name) { return host_.is_active(name); });
-        return runs || names.empty() ? "" : let_go_on(find_stored(names.front()));
+        if (runs || names.empty()) {
+            co_return "";
+        }
+        co_return co_await let_go_on(find_stored(names.front()));
     }
 
     ControlHost& host_;
@@ -183,21 +239,37 @@ class Controls {
 
 }  // namespace
 
-std::string apply_control(ControlHost& host, const ControlRequest& request) {
+asio::awaitable<std::string> apply_control_in_slices(ControlHost& host, ControlRequest request) {
     Controls controls(host);
     switch (request.control) {
         case Control::cancel:
-            return controls.cancel(request.target);
+            co_return co_await controls.cancel(request.target);
         case Control::retry:
-            return controls.retry(request.target);
+            co_return co_await controls.retry(request.target);
         case Control::pause:
-            return controls.pause(request.target);
+            co_return co_await controls.pause(request.target);
         case Control::resume:
-            return controls.resume(request.target);
+            co_return co_await controls.resume(request.target);
         case Control::drain:
-            return controls.drain(request.target);
+            co_return controls.drain(request.target);
     }
     throw std::logic_error("no such control");
+}
+
+std::string apply_control(ControlHost& host, const ControlRequest& request) {
+    asio::io_context io;
+    std::string text;
+    std::exception_ptr failure;
+    asio::co_spawn(io, apply_control_in_slices(host, request),
+                   [&](std::exception_ptr error, std::string done) {
+                       failure = std::move(error);
+                       text = std::move(done);
+                   });
+    io.run();
+    if (failure) {
+        std::rethrow_exception(failure);
+    }
+    return text;
 }
 
 }  // namespace orchestrate

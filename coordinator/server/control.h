@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <boost/asio/awaitable.hpp>
+
 #include "common/protocol/messages.h"
 #include "coordinator/store/job_store.h"
 
@@ -20,12 +22,17 @@ class ControlHost {
     // By the table of job_states.h; false if the job is not in a state that this changes.
     virtual bool cancel_job(std::int64_t job) = 0;
     virtual bool ask_again(std::int64_t job) = 0;
+    // The study's jobs are about to be cancelled: nothing of it begins any more.
+    virtual void begin_cancelling(const StoredStudy& /*study*/) {}
     // The study has ended as cancelled; its jobs were cancelled before.
     virtual void study_cancelled(const StoredStudy& study) = 0;
+    // Between two slices of the changes to a study's jobs: others may do what waits. False if the study that is cancelled was
+    // begun anew meanwhile, so that its jobs are not to be cancelled any more.
+    virtual boost::asio::awaitable<bool> others_go_first(const StoredStudy& /*study*/) { co_return true; }
     virtual void set_paused(const StoredStudy& study, bool paused) = 0;
     // Lets a study that does not run go on where it is: now, or once somebody runs a coordinator. Throws UserError or
     // StudyError if its file's text is not valid any more.
-    virtual void go_on(const StoredStudy& study) = 0;
+    virtual boost::asio::awaitable<void> go_on(StoredStudy study) = 0;
     // Appended to what was done to a study that shall go on: how, if it does not by itself.
     virtual std::string how_it_goes_on(const std::string& study) const = 0;
     // False if there is no such worker; then `workers` are those that there are.
@@ -33,7 +40,10 @@ class ControlHost {
 };
 
 // Makes the change; it is on disk once the host commits. Returns what was done, in one sentence. Throws UserError if
-// it cannot be done or changes nothing.
+// it cannot be done or changes nothing. The jobs of a study are changed in slices.
+boost::asio::awaitable<std::string> apply_control_in_slices(ControlHost& host, ControlRequest request);
+
+// The same at once, for a host that nobody waits for.
 std::string apply_control(ControlHost& host, const ControlRequest& request);
 
 }  // namespace orchestrate

@@ -230,7 +230,7 @@ asio::awaitable<void> Coordinator::drive() {
     while (!interrupted_) {
         bool advanced = advance_studies();
         settle();
-        if (!work_is_left() && !options_.stay) {
+        if (!work_is_left() && controls_ == 0 && !options_.stay) {
             break;
         }
         const bool writing = std::any_of(runs_.begin(), runs_.end(),
@@ -336,8 +336,10 @@ void Coordinator::note_writing() {
         }
         any = true;
         if (now() - writing_said_at_ >= kWritingSaidEvery) {
-            note_study(run->study().name, fmt::format("{}: {} of {} jobs are written", writing->stage,
-                                                      writing->jobs, writing->expected));
+            note_study(run->study().name, writing->expected == 0
+                                              ? fmt::format("{}: its variants are made", writing->stage)
+                                              : fmt::format("{}: {} of {} jobs are written", writing->stage,
+                                                            writing->jobs, writing->expected));
         }
     }
     if (!any || now() - writing_said_at_ >= kWritingSaidEvery) {

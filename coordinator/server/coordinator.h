@@ -115,10 +115,16 @@ class Coordinator : private Surroundings, private StudyHost {
     // coordinator_studies.cpp
     StudyRun* find_run(const std::string& study) const;  // the newest of that name; null: there is none
     StudyRun& begin(Study study, OldFailures old_failures);
+    // Reads and checks a study's text on another thread.
+    boost::asio::awaitable<Study> load_aside(std::string toml, std::filesystem::path file);
     boost::asio::awaitable<StudyAccepted> submit(SubmitStudy submission);
     void add_event(const std::string& study, const std::string& line);
     void note_study(const std::string& study, const std::string& line) override;
     void need_workers(const Study& study) override;
+    void do_aside(std::function<void()> work) override;
+    std::optional<std::filesystem::path> readable_database() const override {
+        return store_.is_shared() ? std::optional(options_.database) : std::nullopt;
+    }
     void settle_progress_limit();
     void keep_pilots();
 
@@ -129,7 +135,7 @@ class Coordinator : private Surroundings, private StudyHost {
 
     // coordinator_commands.cpp
     class LiveControl;
-    TextReply control(const ControlRequest& request);
+    boost::asio::awaitable<TextReply> control(ControlRequest request);
     void hold(StudyRun& run, bool paused);
     // A job that a paused study shares with one that runs belongs to that one; it is held only while nobody else wants it.
     // To be called when a study was paused, has begun a stage, or has ended.
@@ -193,7 +199,8 @@ class Coordinator : private Surroundings, private StudyHost {
     DatabaseClaim claim_;
     CheckpointFolders checkpoints_;
     boost::asio::io_context io_{1};
-    boost::asio::thread_pool loader_{1};  // reads and checks studies that are submitted, with their data
+    // Reads and checks studies that are submitted, with their data; makes the variants of stages.
+    boost::asio::thread_pool loader_{1};
     boost::asio::signal_set signals_;
     boost::asio::steady_timer tick_timer_;
     boost::asio::steady_timer wake_timer_;  // cancelled whenever a study may go on
@@ -211,7 +218,8 @@ class Coordinator : private Surroundings, private StudyHost {
     std::vector<std::unique_ptr<StudyRun>> runs_;  // in the order in which they came
     std::deque<Event> events_;                     // the newest
     std::int64_t last_event_ = 0;
-    int persons_ = 0;  // connected
+    int persons_ = 0;   // connected
+    int controls_ = 0;  // changes that users have asked for and that are being made
     bool interrupted_ = false;
     bool ending_ = false;
     std::string broken_;  // why nothing can run any more

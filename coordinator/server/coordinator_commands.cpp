@@ -1,6 +1,9 @@
 // What users change in a coordinator.
 #include <algorithm>
+#include <optional>
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
 #include "common/base/error.h"
@@ -12,7 +15,10 @@ namespace orchestrate {
 
 class Coordinator::LiveControl final : public ControlHost {
   public:
-    explicit LiveControl(Coordinator& coordinator) : coordinator_(coordinator) {}
+    LiveControl(Coordinator& coordinator, std::string_view target)
+        : coordinator_(coordinator), target_(target) {
+        begin_hold();
+    }
 
     JobStore& store() override { return coordinator_.store_; }
     bool is_active(const std::string& study) const override {
@@ -22,10 +28,39 @@ class Coordinator::LiveControl final : public ControlHost {
     bool cancel_job(std::int64_t job) override { return coordinator_.dispatcher_.cancel(job); }
     bool ask_again(std::int64_t job) override { return coordinator_.dispatcher_.ask_again(job); }
 
+    void begin_cancelling(const StoredStudy& study) override {
+        if (is_active(study.name)) {
+            began_at_ = coordinator_.find_run(study.name)->began_at();
+            coordinator_.find_run(study.name)->end(StudyState::cancelled);
+            held_row_ = study.row;
+            coordinator_.dispatcher_.hold_study(study.row, true);
+            coordinator_.wake();
+        }
+    }
+
+    boost::asio::awaitable<bool> others_go_first(const StoredStudy& study) override {
+        coordinator_.settle();
+        hold_.reset();
+        co_await boost::asio::post(coordinator_.io_, boost::asio::use_awaitable);
+        begin_hold();
+        const bool begun_anew =
+            began_at_ && is_active(study.name) && coordinator_.find_run(study.name)->began_at() != *began_at_;
+        if (begun_anew) {
+            held_row_.reset();
+        }
+        co_return !begun_anew;
+    }
+
+    // Also when the change broke off: jobs that other studies share may begin again. Throws StoreUnavailable.
+    void let_go() {
+        if (const auto row = std::exchange(held_row_, std::nullopt)) {
+            coordinator_.dispatcher_.hold_study(*row, false);
+        }
+    }
+
     void study_cancelled(const StoredStudy& study) override {
         if (is_active(study.name)) {
             coordinator_.find_run(study.name)->end(StudyState::cancelled);
-            coordinator_.dispatcher_.hold_study(study.row, false);
             coordinator_.wake();
         }
         store().set_study_state(study.row, StudyState::cancelled);
@@ -38,8 +73,13 @@ class Coordinator::LiveControl final : public ControlHost {
         }
     }
 
-    void go_on(const StoredStudy& study) override {
-        Study loaded = load_study_text(study.toml, study.file, look_at_devices());
+    boost::asio::awaitable<void> go_on(StoredStudy study) override {
+        hold_.reset();
+        Study loaded = co_await coordinator_.load_aside(study.toml, study.file);
+        begin_hold();
+        if (is_active(study.name)) {
+            co_return;  // another user was quicker
+        }
         coordinator_.check_cluster(loaded);
         coordinator_.begin(std::move(loaded), OldFailures::keep);
         coordinator_.wake();
@@ -57,19 +97,29 @@ class Coordinator::LiveControl final : public ControlHost {
     }
 
   private:
+    void begin_hold() {
+        hold_.reset();  // they end in the order in which they began
+        hold_.emplace(coordinator_.watch_, "a change asked for by a user of", target_);
+    }
+
     Coordinator& coordinator_;
+    std::string_view target_;
+    std::optional<LoopWatch::Hold> hold_;  // while this runs
+    // Of a study that is cancelled: when it began here, and its row while nothing of it may begin.
+    std::optional<std::chrono::steady_clock::time_point> began_at_;
+    std::optional<std::int64_t> held_row_;
 };
 
-TextReply Coordinator::control(const ControlRequest& request) {
+boost::asio::awaitable<TextReply> Coordinator::control(ControlRequest request) {
     TextReply reply;
     if (ending_ || interrupted_) {
         reply.refused = "the coordinator is about to end; try again when it has";
-        return reply;
+        co_return reply;
     }
-    LiveControl host(*this);
+    LiveControl host(*this, request.target);
+    ++controls_;
     try {
-        const auto hold = watch_.hold("a change asked for by a user of", request.target);
-        reply.text = apply_control(host, request);
+        reply.text = co_await apply_control_in_slices(host, request);
         note(reply.text);
     } catch (const StoreUnavailable& error) {
         dispatcher_.pause(error.what());
@@ -77,13 +127,20 @@ TextReply Coordinator::control(const ControlRequest& request) {
     } catch (const std::exception& error) {
         reply.refused = error.what();
     }
+    --controls_;
+    try {
+        host.let_go();
+    } catch (const StoreUnavailable& error) {
+        dispatcher_.pause(error.what());
+    }
+    wake();
     settle();
     if (!dispatcher_.commit()) {
         reply.refused =
             "not on disk yet, since the database cannot be written: " + dispatcher_.pause_reason() +
             ". It is done as soon as it can be, if the coordinator lives until then";
     }
-    return reply;
+    co_return reply;
 }
 
 void Coordinator::hold(StudyRun& run, bool paused) {

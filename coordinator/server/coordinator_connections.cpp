@@ -289,7 +289,7 @@ asio::awaitable<ResultReader::Frame> Coordinator::answer(const Message& request)
         co_return co_await reader_.encode(std::move(reply));
     }
     if (const auto* asked = std::get_if<ControlRequest>(&request)) {
-        Message reply = control(*asked);
+        Message reply = co_await control(*asked);
         co_return co_await reader_.encode(std::move(reply));
     }
     if (const auto* asked = std::get_if<WhyRequest>(&request)) {

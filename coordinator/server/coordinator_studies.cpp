@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
@@ -22,11 +23,16 @@ namespace {
 
 constexpr std::size_t kKeptEvents = 1000;
 
-asio::awaitable<Study> load_submitted(SubmitStudy submission) {
-    co_return load_study_text(submission.toml, submission.file, look_at_devices());
+asio::awaitable<Study> load_submitted(std::string toml, std::filesystem::path file) {
+    co_return load_study_text(toml, file, look_at_devices());
 }
 
 }  // namespace
+
+asio::awaitable<Study> Coordinator::load_aside(std::string toml, std::filesystem::path file) {
+    co_return co_await asio::co_spawn(loader_, load_submitted(std::move(toml), std::move(file)),
+                                      asio::use_awaitable);
+}
 
 StudyRun* Coordinator::find_run(const std::string& study) const {
     const auto found = std::find_if(runs_.rbegin(), runs_.rend(),
@@ -137,7 +143,7 @@ std::vector<std::string> Coordinator::add_unfinished(Unfinished which) {
 asio::awaitable<StudyAccepted> Coordinator::submit(SubmitStudy submission) {
     StudyAccepted reply;
     try {
-        Study study = co_await asio::co_spawn(loader_, load_submitted(submission), asio::use_awaitable);
+        Study study = co_await load_aside(submission.toml, submission.file);
         reply.study = study.name;
         if (ending_ || interrupted_) {
             reply.ending = true;
@@ -238,6 +244,13 @@ void Coordinator::need_workers(const Study& study) {
     } else {
         add_local_site(study);
     }
+}
+
+void Coordinator::do_aside(std::function<void()> work) {
+    asio::post(loader_, [this, work = std::move(work)] {
+        work();
+        asio::post(io_, [this] { settle(); });
+    });
 }
 
 // What Slurm refuses ends the studies that wait for it. The next one may ask for something else.

@@ -1,6 +1,7 @@
 #include "coordinator/store/stored_stages.h"
 
 #include <algorithm>
+#include <limits>
 #include <unordered_set>
 
 #include "common/base/sha256.h"
@@ -99,13 +100,16 @@ StoredJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
     return job;
 }
 
-// Of variants of a stage: of those that are hidden, or of all.
-std::vector<std::int64_t> waiting_jobs_of(StoreDatabase& database, std::int64_t stage, bool only_hidden) {
+std::int64_t limit_of(std::size_t rows) {
+    return static_cast<std::int64_t>(std::min<std::size_t>(rows, std::numeric_limits<std::int64_t>::max()));
+}
+
+std::vector<std::int64_t> waiting_jobs_of(StoreDatabase& database, std::int64_t stage) {
     BoundStatement query(
         database,
         "SELECT DISTINCT jobs.id FROM variants JOIN variant_jobs ON variant_id = variants.id "
-        "JOIN jobs ON jobs.id = job_id WHERE stage_id = ? AND hidden >= ? AND +state = 'waiting'",
-        stage, only_hidden ? 1 : 0);
+        "JOIN jobs ON jobs.id = job_id WHERE stage_id = ? AND +state = 'waiting'",
+        stage);
     std::vector<std::int64_t> jobs;
     while (query->executeStep()) {
         jobs.push_back(query->getColumn(0).getInt64());
@@ -128,7 +132,7 @@ std::vector<std::int64_t> hide_stages_beside(StoreDatabase& database, std::int64
     }
     std::vector<std::int64_t> jobs;
     for (const std::int64_t stage : gone) {
-        for (const std::int64_t job : waiting_jobs_of(database, stage, false)) {
+        for (const std::int64_t job : waiting_jobs_of(database, stage)) {
             jobs.push_back(job);
         }
         execute(database, "UPDATE variants SET hidden = 1 WHERE stage_id = ?", stage);
@@ -179,76 +183,190 @@ void StageWriter::begin(StoreDatabase& database) {
         execute(database, "INSERT INTO stage_metrics VALUES (?, ?, ?, ?)", stage_id_,
                 static_cast<std::int64_t>(i), stage_.metrics[i].name, to_string(stage_.metrics[i].goal));
     }
-    execute(database, "UPDATE variants SET hidden = 1 WHERE stage_id = ?", stage_id_);
 }
 
-std::vector<StoredJob> StageWriter::write(StoreDatabase& database, std::size_t max_jobs) {
-    if (!begun_) {
-        begin(database);
-    }
-    std::size_t variant = next_variant_;
-    std::size_t written = 0;
+std::vector<StoredJob> StageWriter::write(StoreDatabase& database, std::size_t max_rows) {
     std::vector<StoredJob> jobs;
-    std::vector<std::int64_t> replaced;
-    for (;
-         variant < variants_.size() && (written == 0 || written + variants_[variant].runs.size() <= max_jobs);
-         ++variant) {
-        write_variant(database, variant, jobs, replaced);
-        written += std::max<std::size_t>(1, variants_[variant].runs.size());
+    Slice slice{position_now_, {}, {}, max_rows};
+    Position& position = slice.position;
+    if (position.step == Step::begin) {
+        begin(database);
+        position.step = Step::hide;
+    }
+    if (position.step == Step::hide) {
+        hide(database, slice);
+    }
+    if (position.step == Step::write && slice.rows_left > 0) {
+        write_runs(database, slice, jobs);
+    }
+    if (position.step == Step::cancel && slice.rows_left > 0) {
+        look_for_jobs_to_cancel(database, slice);
     }
     // A job that moves to a variant which is still to come waits again then.
-    if (variant == variants_.size()) {
-        const auto hidden = waiting_jobs_of(database, stage_id_, true);
-        replaced.insert(replaced.end(), hidden.begin(), hidden.end());
-    }
-    pending_ = {variant, cancel_unnamed_jobs(database, replaced)};
+    slice.cancelled = cancel_unnamed_jobs(database, slice.replaced);
+    pending_ = std::move(slice);
     return jobs;
 }
 
 std::vector<StoredJob> StageWriter::committed(std::vector<StoredJob> jobs) {
-    begun_ = true;
-    next_variant_ = pending_.next_variant;
+    position_now_ = pending_.position;
     std::erase_if(jobs, [&](const StoredJob& job) { return !seen_.insert(job.id).second; });
     return jobs;
 }
 
-void StageWriter::write_variant(StoreDatabase& database, std::size_t place, std::vector<StoredJob>& jobs,
-                                std::vector<std::int64_t>& replaced) const {
-    const Variant& variant = variants_[place];
+void StageWriter::hide(StoreDatabase& database, Slice& slice) const {
+    Position& position = slice.position;
+    std::string last;
+    std::size_t found = 0;
+    {
+        BoundStatement names(
+            database, "SELECT name FROM variants WHERE stage_id = ? AND name > ? ORDER BY name LIMIT ?",
+            stage_id_, position.name, limit_of(slice.rows_left));
+        for (; names->executeStep(); ++found) {
+            last = names->getColumn(0).getString();
+        }
+    }
+    if (found > 0) {
+        execute(
+            database,
+            "UPDATE variants SET hidden = 1 WHERE stage_id = ? AND name > ? AND name <= ? AND +hidden = 0",
+            stage_id_, position.name, last);
+    }
+    position.name = last;
+    if (found < slice.rows_left) {
+        position.step = Step::write;
+        position.name.clear();
+    }
+    slice.rows_left -= found;
+}
+
+void StageWriter::write_runs(StoreDatabase& database, Slice& slice, std::vector<StoredJob>& jobs) const {
+    Position& position = slice.position;
+    while (position.variant < variants_.size() && slice.rows_left > 0) {
+        const Variant& variant = variants_[position.variant];
+        if (position.variant_id == 0) {
+            begin_variant(database, position);
+        }
+        for (; position.run < variant.runs.size() && slice.rows_left > 0; --slice.rows_left) {
+            write_run(database, slice, jobs);
+            ++position.run;
+        }
+        if (position.run == variant.runs.size()) {
+            if (position.had_jobs) {
+                end_variant(database, slice);
+            }
+            slice.rows_left -= variant.runs.empty() ? 1 : 0;
+            ++position.variant;
+            position.run = 0;
+            position.variant_id = 0;
+        }
+    }
+    if (position.variant == variants_.size()) {
+        position.step = Step::cancel;
+    }
+}
+
+void StageWriter::begin_variant(StoreDatabase& database, Position& position) const {
+    const Variant& variant = variants_[position.variant];
     execute(database,
             "INSERT INTO variants (stage_id, position, name, change, is_baseline, config, hidden) "
             "VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT (stage_id, name) DO UPDATE SET position = "
             "excluded.position, "
             "change = excluded.change, is_baseline = excluded.is_baseline, config = excluded.config, "
             "hidden = 0, is_ensemble = 0",
-            stage_id_, static_cast<std::int64_t>(place), variant.name, variant.change,
+            stage_id_, static_cast<std::int64_t>(position.variant), variant.name, variant.change,
             variant.is_baseline ? 1 : 0, canonical_json(variant.config));
-    const std::int64_t variant_id = number_of(
-        database, "SELECT id FROM variants WHERE stage_id = ? AND name = ?", stage_id_, variant.name);
-    std::unordered_set<std::int64_t> before;
-    {
-        BoundStatement known(database, "SELECT job_id FROM variant_jobs WHERE variant_id = ?", variant_id);
-        while (known->executeStep()) {
-            before.insert(known->getColumn(0).getInt64());
+    position.variant_id = number_of(database, "SELECT id FROM variants WHERE stage_id = ? AND name = ?",
+                                    stage_id_, variant.name);
+    position.had_jobs = number_of(database, "SELECT EXISTS (SELECT 1 FROM variant_jobs WHERE variant_id = ?)",
+                                  position.variant_id) != 0;
+}
+
+void StageWriter::write_run(StoreDatabase& database, Slice& slice, std::vector<StoredJob>& jobs) const {
+    const Position& position = slice.position;
+    const Variant& variant = variants_[position.variant];
+    const Run& run = variant.runs[position.run];
+    const JobSurroundings surroundings{paths_text_, variant.resources, Json(variant.resources).dump()};
+    StoredJob job = find_or_add_job(database, job_of(variant, run), surroundings, failed_before_);
+    if (position.had_jobs) {
+        BoundStatement before(database,
+                              "SELECT job_id FROM variant_jobs WHERE variant_id = ? AND seed_index = ?",
+                              position.variant_id, run.pair);
+        if (before->executeStep() && before->getColumn(0).getInt64() != job.id) {
+            slice.replaced.push_back(before->getColumn(0).getInt64());
         }
     }
-    if (!before.empty()) {
-        execute(database, "DELETE FROM variant_jobs WHERE variant_id = ?", variant_id);
+    execute(database,
+            "INSERT OR REPLACE INTO variant_jobs (variant_id, job_id, seed_index, initialization_seed, "
+            "data_order_seed) "
+            "VALUES (?, ?, ?, ?, ?)",
+            position.variant_id, job.id, run.pair, static_cast<std::int64_t>(run.seed.initialization),
+            static_cast<std::int64_t>(run.seed.data_order));
+    job.title = variant.name + ", " + describe(variant, run);
+    jobs.push_back(std::move(job));
+}
+
+// Runs that the variant no longer has.
+void StageWriter::end_variant(StoreDatabase& database, Slice& slice) const {
+    std::unordered_set<std::int64_t> kept;
+    for (const auto& run : variants_[slice.position.variant].runs) {
+        kept.insert(run.pair);
     }
-    const JobSurroundings surroundings{paths_text_, variant.resources, Json(variant.resources).dump()};
-    for (const auto& run : variant.runs) {
-        StoredJob job = find_or_add_job(database, job_of(variant, run), surroundings, failed_before_);
-        execute(database,
-                "INSERT INTO variant_jobs (variant_id, job_id, seed_index, initialization_seed, "
-                "data_order_seed) "
-                "VALUES (?, ?, ?, ?, ?)",
-                variant_id, job.id, run.pair, static_cast<std::int64_t>(run.seed.initialization),
-                static_cast<std::int64_t>(run.seed.data_order));
-        before.erase(job.id);
-        job.title = variant.name + ", " + describe(variant, run);
-        jobs.push_back(std::move(job));
+    std::vector<std::int64_t> gone;
+    {
+        BoundStatement known(database, "SELECT seed_index, job_id FROM variant_jobs WHERE variant_id = ?",
+                             slice.position.variant_id);
+        while (known->executeStep()) {
+            if (!kept.contains(known->getColumn(0).getInt64())) {
+                gone.push_back(known->getColumn(0).getInt64());
+                slice.replaced.push_back(known->getColumn(1).getInt64());
+            }
+        }
     }
-    replaced.insert(replaced.end(), before.begin(), before.end());
+    for (const std::int64_t seed_index : gone) {
+        execute(database, "DELETE FROM variant_jobs WHERE variant_id = ? AND seed_index = ?",
+                slice.position.variant_id, seed_index);
+    }
+}
+
+// The waiting jobs of variants that are hidden.
+void StageWriter::look_for_jobs_to_cancel(StoreDatabase& database, Slice& slice) const {
+    Position& position = slice.position;
+    while (slice.rows_left > 0) {
+        if (position.variant_id == 0) {
+            BoundStatement next(database,
+                                "SELECT id, name, hidden FROM variants WHERE stage_id = ? AND name > ? "
+                                "ORDER BY name LIMIT 1",
+                                stage_id_, position.name);
+            if (!next->executeStep()) {
+                position.step = Step::done;
+                return;
+            }
+            position.name = next->getColumn(1).getString();
+            --slice.rows_left;
+            if (next->getColumn(2).getInt() == 0) {
+                continue;
+            }
+            position.variant_id = next->getColumn(0).getInt64();
+            position.last_seed_index = std::numeric_limits<std::int64_t>::min();
+        }
+        std::size_t found = 0;
+        BoundStatement rows(
+            database,
+            "SELECT seed_index, job_id, state FROM variant_jobs JOIN jobs ON jobs.id = job_id "
+            "WHERE variant_id = ? AND seed_index > ? ORDER BY seed_index LIMIT ?",
+            position.variant_id, position.last_seed_index, limit_of(slice.rows_left));
+        for (; rows->executeStep(); ++found) {
+            position.last_seed_index = rows->getColumn(0).getInt64();
+            if (rows->getColumn(2).getString() == to_string(JobState::waiting)) {
+                slice.replaced.push_back(rows->getColumn(1).getInt64());
+            }
+        }
+        if (found < slice.rows_left) {
+            position.variant_id = 0;
+        }
+        slice.rows_left -= found;
+    }
 }
 
 }  // namespace orchestrate

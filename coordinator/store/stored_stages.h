@@ -39,25 +39,43 @@ class StageWriter {
     StageWriter(std::int64_t study, int position, const Stage& stage, const std::vector<Variant>& variants,
                 const JobPaths& paths, const FailedBefore& failed_before);
 
-    // The next variants, with `max_jobs` jobs at most, but one variant at least. To be told by committed() that the
-    // transaction was committed; otherwise the next call writes the same again.
-    std::vector<StoredJob> write(StoreDatabase& database, std::size_t max_jobs);
+    // Hides the variants that there are, writes those of the study, cancels jobs of those that stay hidden: in all
+    // `max_rows` rows at most, of variants that are hidden, or of jobs. To be told by committed() that the transaction was
+    // committed; otherwise the next call does the same again. Returns the jobs that were written.
+    std::vector<StoredJob> write(StoreDatabase& database, std::size_t max_rows);
     // What write() gave, without the jobs that an earlier slice had.
     std::vector<StoredJob> committed(std::vector<StoredJob> jobs);
 
-    bool is_done() const { return begun_ && next_variant_ == variants_.size(); }
+    bool is_done() const { return position_now_.step == Step::done; }
     // By the slice that was written last.
     const std::vector<std::int64_t>& cancelled() const { return pending_.cancelled; }
 
   private:
+    enum class Step { begin, hide, write, cancel, done };
+    // How far it is.
+    struct Position {
+        Step step = Step::begin;
+        std::string name;         // hide, cancel: of the last variant that was gone through
+        std::size_t variant = 0;  // write: the next, and its next run
+        std::size_t run = 0;
+        std::int64_t variant_id = 0;       // write, cancel: of one that is gone through in part; 0: none is
+        bool had_jobs = false;             // write: that variant was there before
+        std::int64_t last_seed_index = 0;  // cancel: of that variant
+    };
     // Of a slice whose commit is not known yet.
     struct Slice {
-        std::size_t next_variant = 0;
+        Position position;
         std::vector<std::int64_t> cancelled;
+        std::vector<std::int64_t> replaced;  // jobs that a variant no longer has
+        std::size_t rows_left = 0;
     };
     void begin(StoreDatabase& database);
-    void write_variant(StoreDatabase& database, std::size_t place, std::vector<StoredJob>& jobs,
-                       std::vector<std::int64_t>& replaced) const;
+    void hide(StoreDatabase& database, Slice& slice) const;
+    void write_runs(StoreDatabase& database, Slice& slice, std::vector<StoredJob>& jobs) const;
+    void begin_variant(StoreDatabase& database, Position& position) const;
+    void write_run(StoreDatabase& database, Slice& slice, std::vector<StoredJob>& jobs) const;
+    void end_variant(StoreDatabase& database, Slice& slice) const;
+    void look_for_jobs_to_cancel(StoreDatabase& database, Slice& slice) const;
 
     std::int64_t study_;
     int position_;
@@ -66,8 +84,7 @@ class StageWriter {
     std::string paths_text_;
     FailedBefore failed_before_;
     std::int64_t stage_id_ = 0;
-    bool begun_ = false;
-    std::size_t next_variant_ = 0;
+    Position position_now_;
     std::unordered_set<std::int64_t> seen_;
     Slice pending_;
 };

@@ -144,18 +144,19 @@ class Rehearsal {
         }
         planned.is_certain = false;
         StageStart start = start_of_stage(study_, stage, row_, begun_, store_);
-        if (start.variants.empty() && ended_) {
+        auto variants = variants_of_stage(study_, stage, start);
+        if (variants.empty() && ended_) {
             planned.start = std::move(start.notes);  // why it never begins
             begun_[stage.name];
             return planned;
         }
-        if (start.variants.empty()) {
-            start.variants = study_.expand(stage, study_.base);
+        if (variants.empty()) {
+            variants = study_.expand(stage, study_.base);
         } else {
             planned.start = std::move(start.notes);
         }
-        store_.sync_stage(row_, static_cast<int>(place), stage, start.variants, study_.paths, old_failures_);
-        planned.variants = begun_[stage.name] = std::move(start.variants);
+        store_.sync_stage(row_, static_cast<int>(place), stage, variants, study_.paths, old_failures_);
+        planned.variants = begun_[stage.name] = std::move(variants);
         return planned;
     }
 

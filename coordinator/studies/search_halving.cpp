@@ -1,6 +1,7 @@
 #include "coordinator/studies/search_halving.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace orchestrate {
 
@@ -14,14 +15,14 @@ SearchHalving::SearchHalving(const Stage& stage, const std::vector<Variant>& tri
             places_[job].push_back(i);
         }
         trials_.push_back({std::move(jobs.at(i)), train.epochs, train.epoch_selection});
-        to_look_at_.insert(i);
+        changed_.insert(i);
     }
     seen_.resize(trials_.size());
 }
 
 void SearchHalving::job_changed(std::int64_t job) {
     if (const auto found = places_.find(job); found != places_.end()) {
-        to_look_at_.insert(found->second.begin(), found->second.end());
+        changed_.insert(found->second.begin(), found->second.end());
     }
 }
 
@@ -75,26 +76,52 @@ bool SearchHalving::runs(const Trial& trial) const {
     });
 }
 
-void SearchHalving::look_at_what_is_new() {
-    for (auto place = to_look_at_.begin(); place != to_look_at_.end();) {
-        const Trial& trial = trials_[*place];
-        seen_[*place] = look_at(trial);
-        place = runs(trial) ? std::next(place) : to_look_at_.erase(place);
+void SearchHalving::look_at(std::size_t place) {
+    TrialAtRungs now = look_at(trials_[place]);
+    if (now != seen_[place]) {
+        seen_[place] = std::move(now);
+        is_news_ = true;
     }
+}
+
+bool SearchHalving::look_at_what_is_new() {
+    for (std::size_t looks = 0; !changed_.empty(); ++looks) {
+        if (looks == kTrialsAtATime) {
+            return false;
+        }
+        const std::size_t place = *changed_.begin();
+        look_at(place);
+        if (runs(trials_[place])) {
+            running_.insert(place);
+        } else {
+            running_.erase(place);
+        }
+        changed_.erase(changed_.begin());
+    }
+    for (const std::size_t place : running_) {
+        look_at(place);
+    }
+    return true;
 }
 
 std::vector<std::int64_t> SearchHalving::advance() {
     const auto& rungs = stage_.halving.rungs;
     std::vector<std::int64_t> further;
     while (true) {
-        look_at_what_is_new();
-        const auto promoted = promotions(stage_.halving, seen_);
-        if (promoted.empty()) {
-            return further;
+        if (promoted_.empty()) {
+            if (!look_at_what_is_new() || !std::exchange(is_news_, false)) {
+                return further;
+            }
+            for (const std::size_t place : promotions(stage_.halving, seen_)) {
+                promoted_.emplace_back(place, seen_[place].released + 1);
+            }
+            if (promoted_.empty()) {
+                return further;
+            }
         }
-        for (const std::size_t place : promoted) {
+        for (std::size_t i = 0; i < kTrialsAtATime && !promoted_.empty(); ++i) {
+            const auto [place, next] = promoted_.front();
             const Trial& trial = trials_[place];
-            const std::size_t next = seen_[place].released + 1;
             for (const std::int64_t job : trial.jobs) {
                 job_changed(job);
                 further.push_back(job);
@@ -102,6 +129,10 @@ std::vector<std::int64_t> SearchHalving::advance() {
                     dispatcher_.promote(job, next < rungs.size() ? rungs[next] : trial.epochs);
                 }
             }
+            promoted_.pop_front();
+        }
+        if (further.size() >= kTrialsAtATime) {
+            return further;
         }
     }
 }

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <set>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "coordinator/dispatch/dispatcher.h"
@@ -22,9 +24,14 @@ class SearchHalving {
     // The job's state is another one than at the last call of advance(). Jobs of other stages do not matter.
     void job_changed(std::int64_t job);
 
-    // To be called when the stage begins and after jobs have changed. The jobs that have got further to go. Reads of the
-    // trials that have changed or run, not of all. Errors: those of JobStore; then call again.
+    // To be called when the stage begins, after jobs have changed, and while there is more to look at. The jobs that have got
+    // further to go. Reads of the trials that have changed or run, not of all. Looks at kTrialsAtATime that have changed at
+    // most, and promotes so many: nothing is decided before all were looked at, nor where that shows nothing new. Errors:
+    // those of JobStore; then call again.
     std::vector<std::int64_t> advance();
+    bool has_more_to_do() const { return !changed_.empty() || !promoted_.empty(); }
+
+    static constexpr std::size_t kTrialsAtATime = 500;
 
   private:
     struct Trial {
@@ -33,7 +40,9 @@ class SearchHalving {
         EpochSelection selection = EpochSelection::last;
     };
     TrialAtRungs look_at(const Trial& trial);
-    void look_at_what_is_new();
+    // False if some are left for the next call of advance().
+    bool look_at_what_is_new();
+    void look_at(std::size_t place);
     bool runs(const Trial& trial) const;
     std::size_t rungs_below(std::int64_t pause_after_epoch) const;
 
@@ -43,7 +52,11 @@ class SearchHalving {
     std::vector<Trial> trials_;
     std::unordered_map<std::int64_t, std::vector<std::size_t>> places_;  // of a job's trials
     std::vector<TrialAtRungs> seen_;                                     // as of the last look
-    std::set<std::size_t> to_look_at_;  // trials that have changed since, or run
+    std::set<std::size_t> changed_;                                      // trials, since then
+    std::set<std::size_t> running_;                                      // trials that ran then, and so go on
+    std::deque<std::pair<std::size_t, std::size_t>>
+        promoted_;         // trials, and up to which rung: decided, not yet done
+    bool is_news_ = true;  // what was seen since the last decision
 };
 
 }  // namespace orchestrate

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <span>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "common/base/error.h"
+#include "coordinator/database/read_database.h"
 #include "coordinator/store/stored_stages.h"
 #include "coordinator/studies/stage_ensembles.h"
 
@@ -15,7 +18,7 @@ namespace orchestrate {
 namespace {
 
 // What advance() does at a time: some ten milliseconds of work.
-constexpr std::size_t kJobsAtATime = 2000;
+constexpr std::size_t kJobsAtATime = 500;
 
 RetryLimits retry_limits(const Retries& retries) {
     return {retries.worker_crashed + 1, retries.out_of_memory + 1, retries.diverged + 1,
@@ -26,18 +29,19 @@ RetryLimits retry_limits(const Retries& retries) {
 
 StudyRun::StudyRun(Study study, std::int64_t row, OldFailures old_failures, JobStore& store,
                    Dispatcher& dispatcher, StudyHost& host, std::chrono::steady_clock::time_point now)
-    : study_(std::move(study)),
+    : study_(std::make_shared<const Study>(std::move(study))),
       row_(row),
       old_failures_(old_failures),
       store_(store),
       dispatcher_(dispatcher),
       host_(host),
       began_at_(now),
-      stages_(std::max<std::size_t>(1, study_.stages.size())) {
+      stages_(std::max<std::size_t>(1, study_->stages.size())) {
     dispatcher_.observe(*this);
 }
 
 StudyRun::~StudyRun() {
+    abandon_expansion();
     dispatcher_.stop_observing(*this);
 }
 
@@ -54,6 +58,7 @@ void StudyRun::advance() {
         if (!outcome_) {
             return;
         }
+        abandon_expansion();
         writer_.reset();
         to_schedule_ = {};
         if (!written_) {
@@ -67,7 +72,7 @@ void StudyRun::advance() {
 }
 
 void StudyRun::go_through_stages() {
-    if (study_.stages.empty()) {
+    if (study_->stages.empty()) {
         end(StudyState::finished);
     }
     while (!outcome_) {
@@ -79,14 +84,18 @@ void StudyRun::go_through_stages() {
             }
         }
         promote();
+        if (halving_ && halving_->has_more_to_do()) {
+            changed_ = true;
+            return;
+        }
         if (!stage_is_over()) {
             return;
         }
         for (const auto& line :
-             compute_ensembles(store_, study_, row_, study_.stages[stage_], variants_of_)) {
-            host_.note_study(study_.name, line);
+             compute_ensembles(store_, *study_, row_, study_->stages[stage_], *variants_of_)) {
+            host_.note_study(study_->name, line);
         }
-        if (stage_ + 1 < study_.stages.size()) {
+        if (stage_ + 1 < study_->stages.size()) {
             ++stage_;
             stage_begun_ = false;
             continue;
@@ -100,12 +109,18 @@ void StudyRun::go_through_stages() {
 }
 
 bool StudyRun::may_go_on() const {
-    return !written_ && changed_ && (outcome_ || !stage_begun_ || halving_ || stage_is_over());
+    if (written_) {
+        return false;
+    }
+    if (expansion_ && expansion_->is_done) {
+        return true;
+    }
+    return changed_ && (outcome_ || (!stage_begun_ && !expansion_) || halving_ || stage_is_over());
 }
 
 // Jobs of earlier stages may have been asked for again.
 bool StudyRun::stage_is_over() const {
-    return (stage_ + 1 < study_.stages.size() ? stages_[stage_] : all_jobs_).unfinished() == 0;
+    return (stage_ + 1 < study_->stages.size() ? stages_[stage_] : all_jobs_).unfinished() == 0;
 }
 
 void StudyRun::promote() {
@@ -114,48 +129,91 @@ void StudyRun::promote() {
     }
 }
 
-// Expands the stage that is next.
-StudyRun::Begin StudyRun::prepare_stage() {
-    const Stage& stage = study_.stages[stage_];
-    StageStart start = start_of_stage(study_, stage, row_, variants_of_, store_);
-    notes_ = start.notes;
-    if (start.variants.empty()) {
+// Makes the variants of the stage that is next.
+void StudyRun::begin_expansion() {
+    const Stage& stage = study_->stages[stage_];
+    halving_.reset();
+    to_schedule_.clear();
+    jobs_expected_ = 0;
+    const auto expansion = std::make_shared<Expansion>();
+    const bool chooses = !stage.baseline_stage.empty() || !stage.rows_stage.empty();
+    const auto database = chooses ? host_.readable_database() : std::nullopt;
+    if (database) {
+        store_.commit();
+    } else {
+        expansion->start = start_of_stage(*study_, stage, row_, *variants_of_, store_);
+    }
+    expansion_ = expansion;
+    host_.do_aside([study = study_, place = stage_, row = row_, earlier = variants_of_, database, expansion] {
+        try {
+            if (database) {
+                SQLite::Database reader = open_read_only(*database);
+                expansion->start = start_of_stage(*study, study->stages[place], row, *earlier, reader);
+            }
+            expansion->variants =
+                variants_of_stage(*study, study->stages[place], expansion->start, &expansion->abandoned);
+        } catch (...) {
+            expansion->failure = std::current_exception();
+        }
+        expansion->is_done = true;
+    });
+}
+
+void StudyRun::abandon_expansion() {
+    if (expansion_) {
+        expansion_->abandoned = true;
+        expansion_.reset();
+    }
+}
+
+StudyRun::Begin StudyRun::take_expansion() {
+    const auto expansion = std::exchange(expansion_, nullptr);
+    if (expansion->failure) {
+        std::rethrow_exception(expansion->failure);
+    }
+    const Stage& stage = study_->stages[stage_];
+    notes_ = expansion->start.notes;
+    if (expansion->variants.empty()) {
         tell_notes();
         outcome_ = StudyState::failed;
         return Begin::ended;
     }
-    auto& variants = variants_of_[stage.name] = std::move(start.variants);
-    starts_[stage.name] = std::move(start.notes);
     stage_name_ = stage.name;
-    halving_.reset();
-    to_schedule_.clear();
-    jobs_expected_ = 0;
+    auto& variants = (*variants_of_)[stage.name] = std::move(expansion->variants);
+    starts_[stage.name] = std::move(expansion->start.notes);
     for (const auto& variant : variants) {
         jobs_expected_ += std::ssize(variant.runs);
     }
-    dispatcher_.set_study_priority(row_, study_.priority);
-    dispatcher_.set_retry_limits(row_, retry_limits(study_.retries));
+    dispatcher_.set_study_priority(row_, study_->priority);
+    dispatcher_.set_retry_limits(row_, retry_limits(study_->retries));
     dispatcher_.set_expected_duration(
-        row_, std::chrono::milliseconds(std::llround(study_.expected_job_minutes * 60'000)));
-    writer_ = std::make_unique<StageWriter>(row_, static_cast<int>(stage_), stage, variants, study_.paths,
+        row_, std::chrono::milliseconds(std::llround(study_->expected_job_minutes * 60'000)));
+    writer_ = std::make_unique<StageWriter>(row_, static_cast<int>(stage_), stage, variants, study_->paths,
                                             FailedBefore{old_failures_, &failed_meanwhile_});
     beginning_was_told_ = false;
     return Begin::later;
 }
 
-// A slice of its jobs is written and known; after the last one, a slice of them is scheduled.
+// Its variants are made; then a slice of its jobs is written and known; after the last one, a slice of them is scheduled.
 StudyRun::Begin StudyRun::begin_stage() {
     if (to_schedule_.empty() && !writer_) {
-        if (prepare_stage() == Begin::ended) {
+        if (!expansion_) {
+            begin_expansion();
+        }
+        if (!expansion_->is_done) {
+            return Begin::awaits;
+        }
+        if (take_expansion() == Begin::ended) {
             return Begin::ended;
         }
     }
     if (writer_) {
         if (!writer_->is_done()) {
-            auto jobs = store_.write_slice(*writer_, kJobsAtATime);
+            const auto jobs = store_.write_slice(*writer_, kJobsAtATime);
             dispatcher_.add_jobs(jobs, static_cast<int>(stage_), row_);
             take_jobs(jobs);
-            std::move(jobs.begin(), jobs.end(), std::back_inserter(to_schedule_));
+            std::transform(jobs.begin(), jobs.end(), std::back_inserter(to_schedule_),
+                           [](const StoredJob& job) { return job.id; });
             if (!writer_->is_done()) {
                 return Begin::later;
             }
@@ -166,8 +224,8 @@ StudyRun::Begin StudyRun::begin_stage() {
     }
     const auto next = std::min(to_schedule_.size(), scheduled_ + kJobsAtATime);
     if (stage_jobs().unfinished() > 0) {
-        dispatcher_.schedule({to_schedule_.begin() + static_cast<std::ptrdiff_t>(scheduled_),
-                              to_schedule_.begin() + static_cast<std::ptrdiff_t>(next)});
+        dispatcher_.schedule(
+            std::span<const std::int64_t>(to_schedule_).subspan(scheduled_, next - scheduled_));
     }
     scheduled_ = next;
     if (scheduled_ < to_schedule_.size()) {
@@ -179,8 +237,8 @@ StudyRun::Begin StudyRun::begin_stage() {
 }
 
 void StudyRun::all_are_written() {
-    const Stage& stage = study_.stages[stage_];
-    const auto& variants = variants_of_[stage.name];
+    const Stage& stage = study_->stages[stage_];
+    const auto& variants = variants_of_->at(stage.name);
     if (!stage.halving.rungs.empty()) {
         halving_.emplace(stage, variants, row_, store_, dispatcher_);
         promote();
@@ -193,20 +251,20 @@ void StudyRun::all_are_written() {
         tell_notes();
     }
     if (stage_jobs().unfinished() > 0) {
-        host_.need_workers(study_);
+        host_.need_workers(*study_);
     }
 }
 
 std::optional<StudyRun::Writing> StudyRun::writing() const {
-    if (!writer_ && to_schedule_.empty()) {
+    if (!writer_ && to_schedule_.empty() && !expansion_) {
         return std::nullopt;
     }
-    return Writing{stage_name_, std::ssize(to_schedule_), jobs_expected_};
+    return Writing{study_->stages[stage_].name, std::ssize(to_schedule_), jobs_expected_};
 }
 
 void StudyRun::tell_notes() {
     for (const auto& line : std::exchange(notes_, {})) {
-        host_.note_study(study_.name, line);
+        host_.note_study(study_->name, line);
     }
 }
 

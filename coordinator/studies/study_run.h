@@ -3,9 +3,12 @@
 // may_go_on().
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -30,6 +33,11 @@ class StudyHost {
     virtual void note_study(const std::string& study, const std::string& line) = 0;
     // Jobs of the study are about to be scheduled: there must be workers. Throws UserError if it cannot have them here.
     virtual void need_workers(const Study& study) = 0;
+    // Does work that takes long, on another thread; afterwards the host asks its studies whether they may go on. The work
+    // throws nothing, and needs neither the study's run nor the host. Here: at once.
+    virtual void do_aside(std::function<void()> work) { work(); }
+    // The database, for that work to read by a connection of its own; nothing: it cannot be opened twice.
+    virtual std::optional<std::filesystem::path> readable_database() const { return std::nullopt; }
 };
 
 // Not thread-safe. What it is given must outlive it.
@@ -42,11 +50,12 @@ class StudyRun final : private JobObserver {
     StudyRun(const StudyRun&) = delete;
     StudyRun& operator=(const StudyRun&) = delete;
 
-    // A stage whose jobs are written to the database, or scheduled, in slices: one by each call of advance().
+    // A stage whose variants are made, or whose jobs are written to the database, or scheduled, in slices: one by each call of
+    // advance().
     struct Writing {
         std::string stage;
         std::int64_t jobs = 0;      // written
-        std::int64_t expected = 0;  // in all; fewer if some are shared
+        std::int64_t expected = 0;  // in all; fewer if some are shared; 0: its variants are being made
     };
     // Nothing: advance() has done what there was to do.
     std::optional<Writing> writing() const;
@@ -63,7 +72,7 @@ class StudyRun final : private JobObserver {
     // The same with a mistake of the person's, or what else broke.
     void fail(std::exception_ptr failure);
 
-    const Study& study() const { return study_; }
+    const Study& study() const { return *study_; }
     std::int64_t row() const { return row_; }
     const std::string& stage_name() const { return stage_name_; }
     // Of the stage that runs, or the last.
@@ -79,7 +88,7 @@ class StudyRun final : private JobObserver {
     void set_paused(bool paused) { paused_ = paused; }
     std::exception_ptr failure() const { return failure_; }
     // Of the stages that have begun.
-    const VariantsOfStages& variants_of_stages() const { return variants_of_; }
+    const VariantsOfStages& variants_of_stages() const { return *variants_of_; }
     // By stage: what was said of what it starts from.
     const std::map<std::string, std::vector<std::string>>& starts_of_stages() const { return starts_; }
     std::chrono::steady_clock::time_point began_at() const { return began_at_; }
@@ -91,11 +100,22 @@ class StudyRun final : private JobObserver {
     void go_through_stages();
     enum class Begin {
         done,
-        later,  // by further calls
-        ended,  // the study cannot continue, and has ended
+        later,   // by further calls
+        awaits,  // what another thread makes
+        ended,   // the study cannot continue, and has ended
+    };
+    // A stage's variants, while they are made.
+    struct Expansion {
+        StageStart start;
+        std::atomic<bool> abandoned = false;
+        std::atomic<bool> is_done = false;  // then what follows is there
+        std::vector<Variant> variants;
+        std::exception_ptr failure;
     };
     Begin begin_stage();
-    Begin prepare_stage();
+    void begin_expansion();
+    void abandon_expansion();
+    Begin take_expansion();
     void all_are_written();
     // Promotes what may be trained further.
     void promote();
@@ -103,7 +123,7 @@ class StudyRun final : private JobObserver {
     void take_jobs(const std::vector<StoredJob>& jobs);
     void tell_notes();
 
-    Study study_;
+    std::shared_ptr<const Study> study_;
     std::int64_t row_;
     OldFailures old_failures_;
     JobStore& store_;
@@ -111,16 +131,18 @@ class StudyRun final : private JobObserver {
     StudyHost& host_;
     std::chrono::steady_clock::time_point began_at_;
     std::optional<std::chrono::steady_clock::time_point> ended_at_;
-    VariantsOfStages variants_of_;
+    // Not changed while a stage's variants are made, which reads it.
+    std::shared_ptr<VariantsOfStages> variants_of_ = std::make_shared<VariantsOfStages>();
     std::map<std::string, std::vector<std::string>> starts_;
     std::vector<JobCounts> stages_;  // one at least
     JobCounts all_jobs_;
     // Of whatever study, since this one began: a later stage that has them, too, does not repeat them.
     std::set<std::int64_t> failed_meanwhile_;
     std::size_t stage_ = 0;
-    std::unique_ptr<StageWriter> writer_;  // of a stage that begins
-    std::vector<StoredJob> to_schedule_;   // its jobs
-    std::size_t scheduled_ = 0;            // so many of them
+    std::shared_ptr<Expansion> expansion_;   // of a stage that begins
+    std::unique_ptr<StageWriter> writer_;    // the same
+    std::vector<std::int64_t> to_schedule_;  // its jobs
+    std::size_t scheduled_ = 0;              // so many of them
     std::int64_t jobs_expected_ = 0;
     bool stage_begun_ = false;
     bool beginning_was_told_ = false;

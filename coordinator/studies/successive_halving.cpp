@@ -34,10 +34,11 @@ bool is_better(const PartMetrics& one, const PartMetrics& other, EpochSelection 
 }
 
 // Trials that have arrived at a rung, the best first.
-std::vector<std::size_t> ranking(const std::vector<TrialAtRungs>& trials, std::size_t rung) {
+std::vector<std::size_t> ranking(const std::vector<TrialAtRungs>& trials,
+                                 const std::vector<std::size_t>& released, std::size_t rung) {
     std::vector<std::size_t> places;
     for (std::size_t i = 0; i < trials.size(); ++i) {
-        if (trials[i].released >= rung && trials[i].at.at(rung)) {
+        if (released[i] >= rung && trials[i].at.at(rung)) {
             places.push_back(i);
         }
     }
@@ -53,13 +54,17 @@ std::vector<std::size_t> ranking(const std::vector<TrialAtRungs>& trials, std::s
 }  // namespace
 
 std::vector<std::size_t> promotions(const Halving& rules, const std::vector<TrialAtRungs>& trials) {
-    std::vector<TrialAtRungs> after = trials;
+    std::vector<std::size_t> released;  // also by what is promoted here
+    released.reserve(trials.size());
+    for (const auto& trial : trials) {
+        released.push_back(trial.released);
+    }
     std::vector<std::vector<std::size_t>> promoted(rules.rungs.size());
     bool none_can_still_come = true;
     for (std::size_t rung = 0; rung < rules.rungs.size(); ++rung) {
-        const auto ranked = ranking(after, rung);
+        const auto ranked = ranking(trials, released, rung);
         const auto expected = static_cast<std::size_t>(std::count_if(
-            after.begin(), after.end(), [&](const TrialAtRungs& trial) { return trial.released >= rung; }));
+            released.begin(), released.end(), [&](std::size_t rungs) { return rungs >= rung; }));
         none_can_still_come = none_can_still_come && ranked.size() == expected;
         std::size_t places = ranked.size() / static_cast<std::size_t>(rules.reduction_factor);
         if (none_can_still_come) {
@@ -68,18 +73,19 @@ std::vector<std::size_t> promotions(const Halving& rules, const std::vector<Tria
             continue;
         }
         for (std::size_t i = 0; i < std::min(places, ranked.size()); ++i) {
-            TrialAtRungs& trial = after[ranked[i]];
-            const auto& value = trial.at[rung]->value;
-            if (trial.released == rung && value && !std::isnan(*value)) {
-                ++trial.released;
+            const auto& value = trials[ranked[i]].at[rung]->value;
+            if (released[ranked[i]] == rung && value && !std::isnan(*value)) {
+                ++released[ranked[i]];
                 promoted[rung].push_back(ranked[i]);
             }
         }
     }
     std::vector<std::size_t> result;
+    std::vector<bool> is_in_result(trials.size(), false);
     for (auto rung = promoted.rbegin(); rung != promoted.rend(); ++rung) {
         for (const std::size_t place : *rung) {
-            if (std::find(result.begin(), result.end(), place) == result.end()) {
+            if (!is_in_result[place]) {
+                is_in_result[place] = true;
                 result.push_back(place);
             }
         }

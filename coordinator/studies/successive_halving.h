@@ -18,8 +18,10 @@ struct TrialAtRungs {
     std::size_t released = 0;
     struct Arrival {
         std::optional<double> value;  // the higher the better; nothing: it failed there or before
+        bool operator==(const Arrival&) const = default;
     };
     std::vector<std::optional<Arrival>> at;  // nothing: not there yet
+    bool operator==(const TrialAtRungs&) const = default;
 };
 
 // Trials, by place, that may go past one more rung now; those at the highest rungs first, then the best. Asynchronously

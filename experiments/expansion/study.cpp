@@ -58,7 +58,12 @@ std::vector<Run> make_runs(const Settings& settings, const std::vector<SeedConfi
     return runs;
 }
 
-std::vector<Variant> expand_search(const Study::Plan& plan, const JobConfig& base, Mistakes& mistakes) {
+bool is_set(const std::atomic<bool>* abandoned) {
+    return abandoned != nullptr && *abandoned;
+}
+
+std::vector<Variant> expand_search(const Study::Plan& plan, const JobConfig& base, Mistakes& mistakes,
+                                   const std::atomic<bool>* abandoned) {
     const auto& search = plan.settings.search;
     const int ranks = search.ranks > 0 ? search.ranks : plan.settings.ranks;
     const bool base_is_sound = find_contradictions(base, plan.settings.ranks).empty();  // else reported there
@@ -93,7 +98,7 @@ std::vector<Variant> expand_search(const Study::Plan& plan, const JobConfig& bas
             return false;
         }
         variants.push_back(std::move(variant));
-        return true;
+        return !is_set(abandoned);
     };
     for_each_trial(plan.space, start, mistakes, add_trial);
     return variants;
@@ -104,12 +109,13 @@ std::vector<Variant> expand_search(const Study::Plan& plan, const JobConfig& bas
 class AblationExpansion {
   public:
     AblationExpansion(const Study::Plan& plan, const Stage& stage, const JobConfig& baseline,
-                      Mistakes& mistakes)
+                      Mistakes& mistakes, const std::atomic<bool>* abandoned)
         : plan_(plan),
           settings_(plan.settings),
           stage_(stage),
           baseline_(baseline),
           mistakes_(mistakes),
+          abandoned_(abandoned),
           reference_(settings_.baseline_seeds.empty() ? settings_.seeds : settings_.baseline_seeds) {}
 
     std::vector<Variant> run(const std::vector<Variant>& rows) {
@@ -161,7 +167,7 @@ class AblationExpansion {
         });
     }
 
-    // False if the stage is full. A name that is taken is reported.
+    // False if the stage is full, or nobody wants it any more. A name that is taken is reported.
     bool add(Variant variant, const SourceSpan& where) {
         if (const auto [at, is_new] = names_.emplace(variant.name, where); !is_new) {
             const std::string other = at->second.line > 0
@@ -176,7 +182,7 @@ class AblationExpansion {
             return false;
         }
         variants_.push_back(std::move(variant));
-        return true;
+        return !is_set(abandoned_);
     }
 
     const Study::Plan& plan_;
@@ -184,6 +190,7 @@ class AblationExpansion {
     const Stage& stage_;
     const JobConfig& baseline_;
     Mistakes& mistakes_;
+    const std::atomic<bool>* abandoned_;
     const std::vector<SeedConfig>& reference_;
     std::vector<Variant> variants_;
     std::unordered_map<std::string, SourceSpan> names_;
@@ -215,9 +222,11 @@ std::string describe(const Variant& variant, const Run& run) {
 }
 
 std::vector<Variant> expand_stage(const Study::Plan& plan, const Stage& stage, const JobConfig& baseline,
-                                  const std::vector<Variant>& rows, Mistakes& mistakes) {
-    return stage.kind == StageKind::search ? expand_search(plan, baseline, mistakes)
-                                           : AblationExpansion(plan, stage, baseline, mistakes).run(rows);
+                                  const std::vector<Variant>& rows, Mistakes& mistakes,
+                                  const std::atomic<bool>* abandoned) {
+    return stage.kind == StageKind::search
+               ? expand_search(plan, baseline, mistakes, abandoned)
+               : AblationExpansion(plan, stage, baseline, mistakes, abandoned).run(rows);
 }
 
 std::vector<Variant> stand_in_rows(const Study::Plan& plan, const std::vector<Stage>& stages,
@@ -274,9 +283,10 @@ std::vector<Variant> Study::expand(const Stage& stage, const JobConfig& baseline
 }
 
 std::vector<Variant> Study::expand(const Stage& stage, const JobConfig& baseline,
-                                   const std::vector<Variant>& rows) const {
+                                   const std::vector<Variant>& rows,
+                                   const std::atomic<bool>* abandoned) const {
     Mistakes mistakes;
-    auto variants = expand_stage(*plan, stage, baseline, rows, mistakes);
+    auto variants = expand_stage(*plan, stage, baseline, rows, mistakes, abandoned);
     mistakes.throw_if_any();
     return variants;
 }

@@ -1,6 +1,7 @@
 // A checked study: its stages, their variants, the jobs of a variant.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -138,8 +139,10 @@ struct Study {
     std::vector<Variant> expand(const Stage& stage, const JobConfig& baseline) const;
 
     // The same with the chosen rows of `rows_stage`: they come first, and each is crossed with the stage's ablations.
+    // `abandoned`: once another thread sets it, what is returned is incomplete and of no use; null: nobody does.
     std::vector<Variant> expand(const Stage& stage, const JobConfig& baseline,
-                                const std::vector<Variant>& rows) const;
+                                const std::vector<Variant>& rows,
+                                const std::atomic<bool>* abandoned = nullptr) const;
 
     // What expand needs of the file; opaque outside experiments/.
     struct Plan;

@@ -23,7 +23,8 @@ struct Study::Plan {
 
 // Study::expand, with mistakes collected instead of thrown; variants that have one are left out.
 std::vector<Variant> expand_stage(const Study::Plan& plan, const Stage& stage, const JobConfig& baseline,
-                                  const std::vector<Variant>& rows, Mistakes& mistakes);
+                                  const std::vector<Variant>& rows, Mistakes& mistakes,
+                                  const std::atomic<bool>* abandoned = nullptr);
 
 // Rows that stand for those that are chosen when the stage before is done: the first that it could be, beside the file's
 // base; none if the stage goes on with none.

@@ -1,5 +1,6 @@
 #include "coordinator/server/control.h"
 
+#include <algorithm>
 #include <set>
 
 #include <gmock/gmock.h>
@@ -36,7 +37,18 @@ class RecordingHost final : public ControlHost {
     void set_paused(const StoredStudy& study, bool paused) override {
         store_.set_study_paused(study.row, paused);
     }
-    void go_on(const StoredStudy& study) override { gone_on.push_back(study.name); }
+    boost::asio::awaitable<void> go_on(StoredStudy study) override {
+        gone_on.push_back(study.name);
+        co_return;
+    }
+    boost::asio::awaitable<bool> others_go_first(const StoredStudy& /*study*/) override {
+        ++slices;
+        most_changes = std::max(most_changes, store_.pending_changes());
+        most_instructions = std::max(most_instructions, store_.instructions() - instructions);
+        store_.commit();
+        instructions = store_.instructions();
+        co_return !begun_anew;
+    }
     std::string how_it_goes_on(const std::string& /*study*/) const override { return ""; }
     bool drain(const std::string& worker, std::vector<std::string>& workers) override {
         workers = {"local-1", "local-2"};
@@ -45,6 +57,11 @@ class RecordingHost final : public ControlHost {
 
     std::set<std::string> active;
     std::vector<std::string> gone_on;
+    bool begun_anew = false;
+    int slices = 0;
+    std::size_t most_changes = 0;        // of a slice
+    std::int64_t most_instructions = 0;  // of SQLite, the same
+    std::int64_t instructions = 0;
 
   private:
     JobStore store_{empty_database(), {.grouped = true, .vfs = {}, .network_file_system = {}, .sync = true}};
@@ -101,6 +118,31 @@ TEST_F(ControlTest, ACancelledStudyLeavesTheJobsThatOthersNeed) {
     EXPECT_EQ(done(Control::cancel, "second"), "cancelled study second: 3 jobs");
     EXPECT_EQ(state_of(1), "cancelled");
     EXPECT_THAT(refusal(Control::cancel, "second"), HasSubstr("has ended as cancelled already"));
+}
+
+// A study of 100,000 jobs does not hold the coordinator's loop.
+TEST_F(ControlTest, TheJobsOfALargeStudyAreChangedInSlices) {
+    std::vector<Variant> variants = {variant_of("one of many seeds", 1, {})};
+    for (int seed = 0; seed < 2000; ++seed) {
+        variants[0].runs.push_back({{static_cast<std::uint64_t>(seed), 0}, 0, 0, seed});
+    }
+    for (int i = 0; i < 2000; ++i) {
+        variants.push_back(variant_of("wide " + std::to_string(i), 100 + i, {1}));
+    }
+    add_study("large", variants);
+    host_.active.insert("large");
+    for (const Control control : {Control::cancel, Control::retry}) {
+        host_.slices = 0;
+        host_.most_changes = 0;
+        host_.most_instructions = 0;
+        host_.instructions = host_.store().instructions();
+        EXPECT_THAT(done(control, "large"), HasSubstr("4000 jobs"));
+        EXPECT_GE(host_.slices, 16);
+        EXPECT_LE(host_.most_changes, 500U);
+        EXPECT_LE(host_.most_instructions, 100'000);
+    }
+    host_.begun_anew = true;
+    EXPECT_EQ(done(Control::cancel, "large"), "cancelled study large: 0 jobs; it was begun anew meanwhile");
 }
 
 TEST_F(ControlTest, OnlyWhatHasEndedWithoutAResultIsTriedAgain) {

@@ -1,5 +1,7 @@
 #include "coordinator/store/job_store.h"
 
+#include <numeric>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -304,7 +306,8 @@ TEST_F(JobStoreTest, AStageWrittenInSlicesIsThatWrittenAtOnce) {
             titles.push_back(job.title);
         }
     }
-    EXPECT_THAT(slices, testing::ElementsAre(4, 2));  // "c, seed 2" is the job of "a, seed 2"
+    // "c, seed 2" is the job of "a, seed 2"; the last slice looks for jobs of variants that are gone.
+    EXPECT_THAT(slices, testing::ElementsAre(4, 2, 0));
     EXPECT_THAT(titles, testing::ElementsAre("a, seed 1", "a, seed 2", "b, seed 1", "b, seed 2", "c, seed 3",
                                              "d, seed 1"));
     std::vector<std::string> at_once;
@@ -334,6 +337,36 @@ TEST_F(JobStoreTest, AStageWhoseWritingWasBrokenOffIsWrittenAnew) {
     EXPECT_EQ(count("SELECT count(*) FROM jobs WHERE state = 'cancelled'"), 3);  // "gone", "a, seed 2"
 }
 
+// Hiding what was there, and cancelling what is gone, come in slices too, also for a variant of very many seeds.
+TEST_F(JobStoreTest, AStageThatReplacesAnotherIsWrittenInSlices) {
+    const auto make = [](std::int64_t width) {
+        std::vector<std::uint64_t> seeds(300);
+        std::iota(seeds.begin(), seeds.end(), 1);
+        std::vector<Variant> variants = {variant("many seeds " + std::to_string(width), width, seeds)};
+        for (int i = 1; i <= 300; ++i) {
+            variants.push_back(variant(std::to_string(width + i), width + i, {1}));
+        }
+        return variants;
+    };
+    JobStore store(file(), {.grouped = true, .vfs = {}, .network_file_system = {}, .sync = false});
+    const auto row = store.begin_study(study());
+    store.sync_stage(row, 0, stage_, make(1000), {});
+    const auto variants = make(5000);
+    StageWriter writer(row, 0, stage_, variants, {}, OldFailures::ask_again);
+    int slices = 0;
+    while (!writer.is_done()) {
+        const auto before = store.instructions();
+        EXPECT_LE(store.write_slice(writer, 20).size(), 20U);
+        EXPECT_LE(writer.cancelled().size(), 20U);
+        EXPECT_LE(store.instructions() - before, 20'000);
+        ++slices;
+    }
+    EXPECT_GE(slices, 75);
+    EXPECT_EQ(count("SELECT count(*) FROM jobs WHERE state = 'waiting'"), 600);
+    EXPECT_EQ(count("SELECT count(*) FROM jobs WHERE state = 'cancelled'"), 600);
+    EXPECT_EQ(count("SELECT count(*) FROM variants WHERE hidden = 0"), 301);
+}
+
 // What a slice costs does not grow with the jobs that are written already, of this study or of others.
 TEST_F(JobStoreTest, ASliceCostsTheSameHoweverManyJobsThereAre) {
     std::vector<Variant> variants;
@@ -355,7 +388,7 @@ TEST_F(JobStoreTest, ASliceCostsTheSameHoweverManyJobsThereAre) {
         store.write_slice(writer, 100);
         costs.push_back(store.instructions() - before);
     }
-    ASSERT_EQ(costs.size(), 4U);
+    ASSERT_EQ(costs.size(), 7U);  // four write jobs; the others look for variants that are gone
     for (const std::int64_t cost : costs) {
         EXPECT_LE(cost, costs.front() + 4000);
     }

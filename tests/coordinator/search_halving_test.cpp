@@ -96,7 +96,11 @@ class SearchHalvingTest : public testing::Test, private JobObserver {
         dispatcher_->add_jobs(jobs_, 0);
         halving_.emplace(stage_, trials_, study_, *store_, *dispatcher_);
         hands_ = std::make_shared<Hands>();
-        halving_->advance();
+        do {
+            const std::int64_t before = reads_of_epochs_;
+            halving_->advance();
+            most_reads_at_first_ = std::max(most_reads_at_first_, reads_of_epochs_ - before);
+        } while (halving_->has_more_to_do());
         dispatcher_->schedule(jobs_);
         Hello hello;
         hello.name = "hand-1";
@@ -113,9 +117,12 @@ class SearchHalvingTest : public testing::Test, private JobObserver {
 
     // As a study does after every event.
     void advance() {
-        const std::int64_t before = reads_of_epochs_;
-        halving_->advance();
-        most_reads_ = std::max(most_reads_, reads_of_epochs_ - before);
+        do {
+            const std::int64_t before = reads_of_epochs_;
+            const auto promoted = halving_->advance();
+            most_reads_ = std::max(most_reads_, reads_of_epochs_ - before);
+            most_promoted_ = std::max(most_promoted_, promoted.size());
+        } while (halving_->has_more_to_do());
         if (!compares_) {
             return;
         }
@@ -192,8 +199,10 @@ class SearchHalvingTest : public testing::Test, private JobObserver {
     std::int64_t study_ = 0;
     std::vector<std::string> worked_;
     std::int64_t reads_of_epochs_ = 0;
-    std::int64_t most_reads_ = 0;  // by one call of advance()
-    bool compares_ = true;         // what is decided with what a look at all trials decides
+    std::size_t most_promoted_ = 0;         // the same
+    std::int64_t most_reads_ = 0;           // by one call of advance()
+    std::int64_t most_reads_at_first_ = 0;  // by one of those that begin the stage
+    bool compares_ = true;                  // what is decided with what a look at all trials decides
 };
 
 TEST_F(SearchHalvingTest, RungByRungTheBestGoOn) {
@@ -228,8 +237,10 @@ TEST_F(SearchHalvingTest, OfThousandsOfTrialsOnlyThoseThatChangedAreRead) {
     while (work()) {
     }
     EXPECT_GT(worked_.size(), static_cast<std::size_t>(kTrials));
-    // At an event: the trial that ended, the one that begins, and those that are promoted.
-    EXPECT_LE(most_reads_, 2 * kTrials / stage_.halving.reduction_factor);
+    // At an event: the trial that ended, the one that begins, and those that are promoted, these in slices.
+    EXPECT_LE(most_reads_, static_cast<std::int64_t>(SearchHalving::kTrialsAtATime) + 10);
+    EXPECT_LE(most_reads_at_first_, static_cast<std::int64_t>(SearchHalving::kTrialsAtATime) + 10);
+    EXPECT_LE(most_promoted_, SearchHalving::kTrialsAtATime);
     EXPECT_LE(reads_of_epochs_, 8 * static_cast<std::int64_t>(worked_.size()));
     RecordProperty("reads_of_epochs", static_cast<int>(reads_of_epochs_));
 }

@@ -193,6 +193,15 @@ struct Simulation::Coordinator final : Surroundings, StudyHost {
     }
     // As the coordinator does when the first study needs workers.
     void need_workers(const Study& study) override;
+    // On another thread, of which the coordinator hears some time later; also when it was killed meanwhile.
+    void do_aside(std::function<void()> work) override {
+        world.at(world.between(0, 3000), [&world = world, life = life, work = std::move(work)] {
+            work();
+            if (world.coordinator_ && world.coordinator_->life == life) {
+                world.settle();
+            }
+        });
+    }
     // Once; throws StoreUnavailable, and is called again then.
     void recover();
 

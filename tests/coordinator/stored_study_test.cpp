@@ -36,7 +36,8 @@ class StoredStudy : public ::testing::Test {
         const WorkerRecord worker{0, "here-1", "host", 1, 1, "cpu", "/logs/here-1.log"};
         VariantsOfStages done;
         for (std::size_t i = 0; i < study.stages.size(); ++i) {
-            const auto variants = start_of_stage(study, study.stages[i], row, done, store).variants;
+            const auto variants = variants_of_stage(study, study.stages[i],
+                                                    start_of_stage(study, study.stages[i], row, done, store));
             done[study.stages[i].name] = variants;
             double f1 = 0.6;
             for (const auto& job :

@@ -61,7 +61,17 @@ class World final : public IdleSurroundings, public StudyHost {
         }
     }
 
+    void do_aside(std::function<void()> work) override {
+        if (has_other_threads) {
+            aside.push_back(std::move(work));
+        } else {
+            work();
+        }
+    }
+
     std::chrono::steady_clock::time_point clock;
+    bool has_other_threads = false;
+    std::vector<std::function<void()>> aside;  // work for them
     std::vector<std::string> notes;
     int workers_needed = 0;
     bool has_no_workers = false;
@@ -133,6 +143,35 @@ class StudyRunTest : public ::testing::Test {
         std::make_shared<spdlog::logger>("null", std::make_shared<spdlog::sinks::null_sink_mt>())};
     std::optional<StudyRun> run_;
 };
+
+// Making 100,000 variants takes seconds: the coordinator's loop is not held.
+TEST_F(StudyRunTest, VariantsAreMadeOnAnotherThread) {
+    world_.has_other_threads = true;
+    run_->advance();
+    ASSERT_EQ(world_.aside.size(), 1U);
+    EXPECT_EQ(run_->stage_jobs().all(), 0);
+    EXPECT_TRUE(run_->writing().has_value());
+    EXPECT_FALSE(run_->may_go_on());
+    run_->advance();  // asked for too early
+    EXPECT_EQ(world_.aside.size(), 1U);
+    EXPECT_FALSE(run_->may_go_on());
+    world_.aside[0]();
+    EXPECT_TRUE(run_->may_go_on());
+    run_->advance();
+    EXPECT_EQ(run_->stage_jobs().all(), 2);
+    EXPECT_FALSE(run_->writing().has_value());
+}
+
+TEST_F(StudyRunTest, AStudyMayEndWhileItsVariantsAreMade) {
+    world_.has_other_threads = true;
+    run_->advance();
+    run_->end(StudyState::interrupted);
+    EXPECT_TRUE(run_->may_go_on());
+    run_->advance();
+    EXPECT_EQ(stored_state(), "interrupted");
+    run_.reset();
+    world_.aside.at(0)();  // nobody wants them any more
+}
 
 TEST_F(StudyRunTest, GoesThroughItsStagesToTheEnd) {
     run_->advance();
