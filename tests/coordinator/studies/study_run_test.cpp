@@ -8,7 +8,7 @@
 #include "coordinator/dispatch/idle_surroundings.h"
 #include "coordinator/studies/dry_run.h"
 #include "results/schema.h"
-#include "tests/coordinator/small_life.h"
+#include "tests/coordinator/simulation/small_life.h"
 #include "tests/experiments/study_files.h"
 
 namespace orchestrate {

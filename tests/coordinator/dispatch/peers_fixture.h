@@ -13,7 +13,7 @@
 #include "coordinator/dispatch/dispatcher.h"
 #include "coordinator/dispatch/idle_surroundings.h"
 #include "results/schema.h"
-#include "tests/coordinator/small_life.h"
+#include "tests/coordinator/simulation/small_life.h"
 
 namespace orchestrate::test {
 

@@ -5,7 +5,7 @@
 #include <sqlite3.h>
 
 #include "coordinator/studies/study_run.h"
-#include "tests/coordinator/simulation.h"
+#include "tests/coordinator/simulation/simulation.h"
 
 namespace orchestrate::test {
 

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/coordinator/small_life.h"
+#include "tests/coordinator/simulation/small_life.h"
 
 namespace orchestrate::test {
 namespace {

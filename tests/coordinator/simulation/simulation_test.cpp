@@ -1,7 +1,7 @@
 // 10,000 lives of the simulation (ORCHESTRATE_SIMULATION_SEEDS), or as many as fit into the time
 // (ORCHESTRATE_SIMULATION_SECONDS, 110), on all cores; and that it finds mistakes.
 // One seed alone, with what happens: ORCHESTRATE_SIMULATION_SEED=7.
-#include "tests/coordinator/simulation.h"
+#include "tests/coordinator/simulation/simulation.h"
 
 #include <algorithm>
 #include <atomic>

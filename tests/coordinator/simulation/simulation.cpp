@@ -1,4 +1,4 @@
-#include "tests/coordinator/simulation.h"
+#include "tests/coordinator/simulation/simulation.h"
 
 #include <algorithm>
 #include <atomic>
@@ -8,7 +8,7 @@
 
 #include "experiments/load_study.h"
 #include "results/schema.h"
-#include "tests/coordinator/simulation_parts.h"
+#include "tests/coordinator/simulation/simulation_parts.h"
 
 namespace orchestrate::test {
 namespace {

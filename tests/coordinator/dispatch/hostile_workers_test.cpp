@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/coordinator/peers_fixture.h"
+#include "tests/coordinator/dispatch/peers_fixture.h"
 
 namespace orchestrate {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "tests/coordinator/wild_peers.h"
+#include "tests/coordinator/dispatch/wild_peers.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
     const std::string wrong = orchestrate::test::live_with_wild_peers({bytes, size});

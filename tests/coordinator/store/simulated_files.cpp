@@ -1,4 +1,4 @@
-#include "tests/coordinator/simulated_files.h"
+#include "tests/coordinator/store/simulated_files.h"
 
 #include <algorithm>
 #include <cstring>

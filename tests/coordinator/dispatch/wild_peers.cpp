@@ -1,4 +1,4 @@
-#include "tests/coordinator/wild_peers.h"
+#include "tests/coordinator/dispatch/wild_peers.h"
 
 #include <algorithm>
 #include <array>
@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "tests/coordinator/peers_fixture.h"
+#include "tests/coordinator/dispatch/peers_fixture.h"
 
 namespace orchestrate::test {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "common/base/error.h"
 #include "results/schema.h"
-#include "tests/coordinator/small_life.h"
+#include "tests/coordinator/simulation/small_life.h"
 
 namespace orchestrate {
 namespace {

@@ -1,4 +1,4 @@
-#include "tests/coordinator/wild_peers.h"
+#include "tests/coordinator/dispatch/wild_peers.h"
 
 #include <random>
 #include <vector>

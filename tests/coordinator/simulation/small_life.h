@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "coordinator/store/job_store.h"
-#include "tests/coordinator/simulated_files.h"
+#include "tests/coordinator/store/simulated_files.h"
 
 namespace orchestrate::test {
 

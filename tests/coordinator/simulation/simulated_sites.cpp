@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "tests/coordinator/simulation_parts.h"
+#include "tests/coordinator/simulation/simulation_parts.h"
 
 namespace orchestrate::test {
 
