@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "results/number_text.h"
+
 namespace orchestrate {
 namespace {
 
@@ -24,9 +26,8 @@ std::optional<JobConfig> baseline_of(const Study& study, const Stage& stage, std
                         "' has no baseline to start from");
         return std::nullopt;
     }
-    notes.push_back(fmt::format("best of {}: {} ({}), {} {:.4f}", stage.baseline_stage,
-                                variants.at(*best).name, variants[*best].change, stage.selection(),
-                                *metrics[*best]));
+    notes.push_back(fmt::format("best of {}: {} ({}), {} {}", stage.baseline_stage, variants.at(*best).name,
+                                variants[*best].change, stage.selection(), fixed_number(*metrics[*best], 4)));
     return variants[*best].config;
 }
 
