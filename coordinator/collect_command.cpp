@@ -38,6 +38,7 @@ int collect_models(const std::filesystem::path& database, bool remove) {
     const auto models = judge_models(connection);
     const auto unnamed = unnamed_folders(connection, models_directory, kUnnamedAge);
     const auto left_over = left_checkpoints(connection, CheckpointFolders(state_folder(database)));
+    const auto needed = needed_checkpoints(connection, CheckpointFolders(state_folder(database)));
     std::int64_t kept = 0;
     std::int64_t kept_bytes = 0;
     std::int64_t lost = 0;
@@ -75,6 +76,9 @@ int collect_models(const std::filesystem::path& database, bool remove) {
     if (unnamed_count > 0) {
         line(remove ? "removed, as no job names them" : "that no job names", counted(unnamed_count, "folder"),
              unnamed_bytes);
+    }
+    if (needed.jobs > 0) {
+        line("checkpoints that jobs continue from", counted(needed.jobs, "job"), needed.bytes);
     }
     if (checkpoint_count > 0) {
         line(remove ? "removed checkpoints" : "checkpoints that nothing waits for",

@@ -24,6 +24,7 @@
 #include "coordinator/machine_trouble.h"
 #include "coordinator/progress_watch.h"
 #include "coordinator/rate_limit.h"
+#include "coordinator/restart_pauses.h"
 #include "coordinator/scheduler.h"
 #include "coordinator/short_jobs.h"
 #include "coordinator/site.h"
@@ -55,6 +56,8 @@ class Surroundings {
                                             std::vector<StoredCheckpoint> stored) = 0;
     // Of what the current attempt and earlier ones have written only `kept` is still needed.
     virtual void keep_checkpoints(const AttemptId& current, const std::vector<StoredCheckpoint>& kept) = 0;
+    // The same for a command, of whose files nobody is told: an attempt begins.
+    virtual void keep_newest_attempts(const AttemptId& /*current*/) {}
     virtual void remove_checkpoints(std::int64_t job) = 0;
     // Jobs that have checkpoints lying about.
     virtual std::vector<std::int64_t> jobs_with_checkpoints() = 0;
@@ -113,7 +116,7 @@ class Dispatcher {
         std::string worker;  // to which that attempt is leased
         std::chrono::steady_clock::time_point began_at;
         bool began_before_restart = false;  // began_at is when this coordinator read of it
-        double share_resumed = 0;  // of its steps: done before this attempt began
+        double share_resumed = 0;           // of its steps: done before this attempt began
         // Of an attempt from before a restart that no worker has claimed yet: when it is given up.
         std::optional<std::chrono::steady_clock::time_point> held_until;
     };
@@ -242,6 +245,9 @@ class Dispatcher {
     void begin_next(Worker& worker);
     void drain_worker(Worker& worker, const std::string& why);
     SchedulableJob schedulable(std::int64_t id, const Job& job) const;
+    // A job that waits may be scheduled, once the pause that its command has earned is over.
+    void let_wait(std::int64_t id, const Job& job);
+    void end_pauses();
     std::vector<AttemptId> current_of(const std::vector<AttemptId>& attempts,
                                       const std::string& worker) const;
     void check_stalls();
@@ -305,6 +311,7 @@ class Dispatcher {
     WorkerHealth worker_health_;
     WorkerHealth site_health_;
     MachineTrouble machine_trouble_;
+    RestartPauses restart_pauses_;
     std::map<std::int64_t, RetryLimits> retry_limits_;                      // by study
     std::map<std::int64_t, std::chrono::milliseconds> expected_durations_;  // by study
     std::map<std::string, std::unique_ptr<Site>> sites_;
