@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/command_guard.h"
 #include "worker/agent/process_scan.h"
 
 namespace orchestrate {
@@ -181,7 +182,7 @@ void supervise(const SupervisedCommand& command) {
     }
     setpgid(process, process);  // whoever of the two is first
     keep_only(command.control, command.report);
-    rename_process("command-guard");
+    rename_process(kCommandGuardName);
     Supervisor(command, process).run();
 }
 
