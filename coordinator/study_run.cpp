@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "common/counted.h"
 #include "common/error.h"
 #include "coordinator/stage_ensembles.h"
 #include "coordinator/stored_stages.h"
@@ -118,7 +119,11 @@ void StudyRun::promote() {
 StudyRun::Begin StudyRun::prepare_stage() {
     const Stage& stage = study_.stages[stage_];
     StageStart start = start_of_stage(study_, stage, row_, variants_of_, store_);
-    notes_ = start.notes;
+    for (const auto& line : start.notes) {
+        if (told_starts_.insert(line).second) {  // several stages may start from the best of one
+            notes_.push_back(line);
+        }
+    }
     if (start.variants.empty()) {
         tell_notes();
         outcome_ = StudyState::failed;
@@ -187,8 +192,8 @@ void StudyRun::all_are_written() {
     }
     if (!std::exchange(beginning_was_told_, true)) {
         const std::int64_t already_done = stage_jobs().in(JobState::succeeded);
-        notes_.push_back(fmt::format("{}: {} variants, {} jobs{}", stage.name, variants.size(),
-                                     to_schedule_.size(),
+        notes_.push_back(fmt::format("{}: {}, {}{}", stage.name, counted(std::ssize(variants), "variant"),
+                                     counted(std::ssize(to_schedule_), "job"),
                                      already_done > 0 ? fmt::format(", {} already done", already_done) : ""));
         tell_notes();
     }
