@@ -48,7 +48,9 @@ class Controls {
         std::string text = fmt::format("cancelled study {}: {}", study.name,
                                        counted(static_cast<std::size_t>(cancelled), "job"));
         if (own.size() < all.size()) {
-            text += fmt::format("; {} go on for other studies", all.size() - own.size());
+            const std::size_t others = all.size() - own.size();
+            text += fmt::format("; {} go{} on for other studies", counted(others, "job"),
+                                others == 1 ? "es" : "");
         }
         return text;
     }
@@ -87,6 +89,12 @@ class Controls {
         }
         host_.set_paused(study, true);
         const auto running = jobs(study, R"(["running"])", false).size();
+        if (running > 0 && !host_.is_active(study.name)) {
+            return fmt::format(
+                "paused study {}: no coordinator is running; {} that ran when it ended {} again "
+                "with orchestrate resume {}",
+                study.name, counted(running, "job"), running == 1 ? "begins" : "begin", study.name);
+        }
         return fmt::format("paused study {}: nothing new of it begins{}", study.name,
                            running > 0 ? fmt::format("; {} that run{} go{} on", counted(running, "job"),
                                                      running == 1 ? "s" : "", running == 1 ? "es" : "")

@@ -86,6 +86,9 @@ void Coordinator::add_stored(const std::string& study) {
     const auto wanted = store_.read([&](SQLite::Database& database) { return find_study(database, study); });
     for (const auto& stored : store_.studies()) {
         if (stored.row == wanted.row) {
+            if (stored.paused) {  // by somebody, before it is resumed
+                store_.set_study_paused(stored.row, false);
+            }
             begin(load_study_text(stored.toml, stored.file, look_at_devices()), OldFailures::keep);
         }
     }
