@@ -110,6 +110,32 @@ class CommandStudyTest(ProgramTest):
         plan = self.run_program("plan", "study.toml", "--difference", "0.5", "--spread", "1e-300").stdout
         self.assertIn("for 0.5: 2 pairs needed", plan)
 
+    def test_the_best_of_a_search_is_said_once(self):
+        (self.folder / "study.toml").write_text("""
+            study = { seeds = 1 }
+            [command]
+            run = ["sh", "-c", "echo '{{\\"metrics\\":{{\\"v\\":{x}}}}}' > $ORCHESTRATE_METRICS; echo '{{\\"part\\":\\"validation\\",\\"metrics\\":{{\\"v\\":{x}}}}}' > $ORCHESTRATE_METRICS"]
+            metrics = ["v"]
+            [parameters]
+            x = 1
+            y = 1
+            [search]
+            method = "grid"
+            seeds = [1]
+            select_by = "validation v"
+            [search.space]
+            x = [1, 2]
+            [[ablation]]
+            sweep = { y = [2] }
+            [stages.second]
+            [[ablation]]
+            stage = "second"
+            sweep = { y = [3] }
+            """)
+        done = self.run_program("run", "study.toml")
+        self.assertEqual(done.stdout.count("best of search: "), 1, done.stdout)
+        self.assertIn("second: 2 variants, 2 jobs, 1 already done", done.stdout)
+
     def test_a_command_that_stands_still_leaves_nothing_behind(self):
         """Its worker is killed with all that it has started, and the files in memory that it had for the command go too."""
         (self.folder / "study.toml").write_text("""
