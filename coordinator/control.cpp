@@ -49,8 +49,7 @@ class Controls {
                                        counted(static_cast<std::size_t>(cancelled), "job"));
         if (own.size() < all.size()) {
             const std::size_t others = all.size() - own.size();
-            text += fmt::format("; {} go{} on for other studies", counted(others, "job"),
-                                others == 1 ? "es" : "");
+            text += fmt::format("; {} go{} on for other studies", others, others == 1 ? "es" : "");
         }
         return text;
     }

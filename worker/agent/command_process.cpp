@@ -24,6 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
+constexpr int kStartLook = 100;                // ms
 constexpr std::size_t kMaxAtATime = 1U << 20;  // bytes that are read from a pipe
 constexpr std::chrono::milliseconds kEndLimit{
     5000};  // for the rest of the processes when this one is destroyed
@@ -133,7 +134,11 @@ bool is_shortage(int error_number) {
 }
 
 // Returns if the command runs.
-void check_start(int failure_pipe, const CommandStart& start) {
+void check_start(int failure_pipe, pid_t supervisor, const CommandStart& start) {
+    // A command that runs already may have stopped the supervisor before that has closed its end.
+    for (pollfd entry{failure_pipe, POLLIN, 0}; ::poll(&entry, 1, kStartLook) <= 0;) {
+        ::kill(supervisor, SIGCONT);
+    }
     StartFailure failure{};
     ssize_t received = 0;
     do {
@@ -205,7 +210,7 @@ void CommandProcess::start(const CommandStart& start, const std::string& program
         end->close();
     }
     try {
-        check_start(failure.reader.get(), start);
+        check_start(failure.reader.get(), supervisor_, start);
     } catch (...) {
         control.writer.close();
         while (waitpid(supervisor_, nullptr, 0) < 0 && errno == EINTR) {
