@@ -11,6 +11,7 @@ namespace {
 
 constexpr int kDigits = 4;  // significant ones
 constexpr int kMostDecimals = 8;
+constexpr int kMostDigits = 7;  // of the largest number of a column
 constexpr double kLarge = 1e7;
 constexpr double kSmall = 1e-4;
 
@@ -47,12 +48,17 @@ NumberFormat format_of(const std::vector<double>& values) {
     if (sizes.empty()) {
         return {kDigits - 1, any_large};
     }
-    if (*std::max_element(sizes.begin(), sizes.end()) < kSmall) {
+    const double largest = *std::max_element(sizes.begin(), sizes.end());
+    if (largest < kSmall) {
         return {kDigits - 1, true};
     }
     const auto middle = sizes.begin() + static_cast<std::ptrdiff_t>((sizes.size() - 1) / 2);
     std::nth_element(sizes.begin(), middle, sizes.end());
-    return {std::clamp(kDigits - 1 - static_cast<int>(std::floor(std::log10(*middle))), 0, kMostDecimals),
+    const auto decimals_for = [](double size, int digits) {
+        return digits - 1 - static_cast<int>(std::floor(std::log10(size)));
+    };
+    return {std::clamp(std::min(decimals_for(*middle, kDigits), decimals_for(largest, kMostDigits)), 0,
+                       kMostDecimals),
             false};
 }
 

@@ -180,9 +180,10 @@ TEST_F(StoredEnsemblesTest, WhatIsMissingIsSaid) {
 }
 
 TEST_F(StoredEnsemblesTest, WithoutCommonResultsSaysWhy) {
-    EXPECT_THAT(compute(ensemble({"of no stage"})),
-                ElementsAre("ensemble 'together' cannot be computed: no seed, fold and split is common to its "
-                            "members"));
+    EXPECT_THAT(
+        compute(ensemble({"of no stage"})),
+        ElementsAre("ensemble 'together' cannot be computed: no seed, fold and split is common to its "
+                    "members"));
     EXPECT_THAT(render_comparison(database_, "s", std::nullopt, 0, OutputFormat::table),
                 HasSubstr("Ensemble together has no result: no seed, fold and split is common"));
 }

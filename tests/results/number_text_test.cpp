@@ -19,6 +19,8 @@ using Texts = std::vector<std::string>;
 TEST(NumberText, OfAColumnHasFourDigitsInTheMiddle) {
     EXPECT_EQ(column({0.9123, 0.5}), (Texts{"0.9123", "0.5000"}));
     EXPECT_EQ(column({51.2, 48.75, 60}), (Texts{"51.20", "48.75", "60.00"}));
+    EXPECT_EQ(column({1, 1e-9}), (Texts{"1.000000", "0.000000"}));
+    EXPECT_EQ(column({0.5, 1000}), (Texts{"0.500", "1000.000"}));
     EXPECT_EQ(column({1234.5, 999'999}), (Texts{"1234", "999999"}));
     EXPECT_EQ(column({0.5, 0.25, 1e-9}), (Texts{"0.5000", "0.2500", "0.0000"}));
 }
