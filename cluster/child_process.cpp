@@ -19,6 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/base/command_guard.h"
+
 namespace orchestrate {
 
 namespace {
@@ -208,8 +210,13 @@ void ChildProcess::kill_tree() const {
     std::vector<pid_t> tree{pid_};
     for (std::size_t next = 0; next < tree.size(); ++next) {
         ::kill(tree[next], SIGSTOP);  // so that it starts no more while we look
-        const std::vector<pid_t> children = children_of(tree[next]);
-        tree.insert(tree.end(), children.begin(), children.end());
+        for (const pid_t child : children_of(tree[next])) {
+            if (process_name(child) == kCommandGuardName) {
+                ::kill(child, SIGCONT);  // its command may have stopped it
+            } else {
+                tree.push_back(child);
+            }
+        }
     }
     for (const pid_t pid : tree) {
         ::kill(pid, SIGKILL);

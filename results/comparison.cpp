@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "common/base/counted.h"
 #include "results/comparison_notes.h"
 #include "results/display_width.h"
 #include "results/metric_comparison.h"
@@ -129,7 +130,7 @@ std::string legend(const StageRows& stage, const Repetition& repetition) {
     for (const VariantRow& row : stage.variants) {
         const std::int64_t measured = summary_of(row, kMacroF1).count;
         most = std::max(most, measured);
-        if (!row.is_ensemble) {  // of all seeds together there is one result
+        if (!row.is_ensemble && measured > 0) {  // of all seeds together there is one result
             fewest = std::min(fewest, measured);
         }
     }
@@ -178,10 +179,10 @@ std::string render_comparison(SQLite::Database& database, const std::string& stu
         const QueryResult result = read_rows(query);
         return format == OutputFormat::json ? comparison_json(found, result, notes) : rows_csv(result);
     }
-    std::string text =
-        wrapped_note(fmt::format("{}, stage {}, {} variants", found.study, found.stage, rows.variants.size()),
-                     max_width) +
-        "\n";
+    std::string text = wrapped_note(fmt::format("{}, stage {}, {}", found.study, found.stage,
+                                                counted(std::ssize(rows.variants), "variant")),
+                                    max_width) +
+                       "\n";
     if (rows.variants.empty()) {
         return text +
                wrapped_note("This stage has no variants yet: it begins when the stage before it is done.",

@@ -85,9 +85,12 @@ void note_ensembles(SQLite::Database& database, std::int64_t stage_id, std::vect
                  "ORDER BY position",
                  stage_id, [&](SQLite::Statement& row) {
                      const auto runs = row.getColumn(1).getInt64();
-                     notes.push_back(
-                         fmt::format("Ensemble {} lacks {} of {} results: {}.", row.getColumn(0).getString(),
-                                     runs - row.getColumn(3).getInt64(), runs, row.getColumn(2).getString()));
+                     const auto name = row.getColumn(0).getString();
+                     const auto why = row.getColumn(2).getString();
+                     notes.push_back(runs == 0 ? fmt::format("Ensemble {} has no result: {}.", name, why)
+                                               : fmt::format("Ensemble {} lacks {} of {}: {}.", name,
+                                                             runs - row.getColumn(3).getInt64(),
+                                                             counted(runs, "result"), why));
                  });
 }
 
@@ -294,14 +297,14 @@ void note_absent_classes(const StageRows& stage, std::vector<std::string>& notes
         const std::size_t count = names.size();
         names.resize(std::min(count, kNamesShown));
         const bool everywhere = found->second.jobs == all_jobs;
-        notes.push_back(
-            fmt::format("{}{} {} no {} row{}: '{}'{}; {}.", everywhere ? "" : "Up to ", count,
-                        count == 1 ? "class has" : "classes have", part,
-                        everywhere ? "" : fmt::format(" (in {} of {} jobs)", found->second.jobs, all_jobs),
-                        fmt::join(names, "', '"),
-                        count > kNamesShown ? fmt::format(" and {} more", count - kNamesShown) : "",
-                        part == "validation" ? "epochs and the best of a search were chosen without them"
-                                             : "each counts as 0 in the macro averages"));
+        notes.push_back(fmt::format(
+            "{}{} {} no {} row{}: '{}'{}; {}.", everywhere ? "" : "Up to ", count,
+            count == 1 ? "class has" : "classes have", part,
+            everywhere ? "" : fmt::format(" (in {} of {})", found->second.jobs, counted(all_jobs, "job")),
+            fmt::join(names, "', '"),
+            count > kNamesShown ? fmt::format(" and {} more", count - kNamesShown) : "",
+            part == "validation" ? "epochs and the best of a search were chosen without them"
+                                 : "each counts as 0 in the macro averages"));
     }
 }
 

@@ -1,46 +1,28 @@
 #include "results/metric_comparison.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <optional>
 
 #include <fmt/format.h>
 
 #include "results/display_width.h"
+#include "results/number_text.h"
 #include "results/spread_column.h"
 #include "results/tables.h"
 
 namespace orchestrate {
 namespace {
 
-constexpr int kDigits = 4;  // significant ones of the median mean of a column
-constexpr int kMostDecimals = 8;
-
-// So many that the median mean has kDigits digits: 0.9123, 51.20, 1234. One outlier leaves the others readable.
-int decimals_of(const std::vector<Spread>& spreads) {
-    std::vector<double> sizes;
+// By the means, of which the spreads follow.
+NumberFormat format_of_column(const std::vector<Spread>& spreads) {
+    std::vector<double> means;
     for (const auto& spread : spreads) {
-        if (spread.mean && *spread.mean != 0) {
-            sizes.push_back(std::abs(*spread.mean));
+        if (spread.mean) {
+            means.push_back(*spread.mean);
         }
     }
-    if (sizes.empty()) {
-        return kDigits - 1;
-    }
-    const auto middle = sizes.begin() + static_cast<std::ptrdiff_t>((sizes.size() - 1) / 2);
-    std::nth_element(sizes.begin(), middle, sizes.end());
-    return std::clamp(kDigits - 1 - static_cast<int>(std::floor(std::log10(*middle))), 0, kMostDecimals);
-}
-
-// "0.912", with a sign "+0.030"; a zero has none.
-std::string number_text(double value, int decimals, bool with_sign) {
-    std::string text = fmt::format("{:.{}f}", value, decimals);
-    const bool is_zero = text.find_first_of("123456789") == std::string::npos;
-    if (is_zero && text.front() == '-') {
-        text.erase(0, 1);
-    }
-    return with_sign && !is_zero && value > 0 ? "+" + text : text;
+    return format_of(means);
 }
 
 std::string table_of(const StageRows& stage, bool compact, std::size_t max_width) {
@@ -58,19 +40,18 @@ std::string table_of(const StageRows& stage, bool compact, std::size_t max_width
         }
     };
     std::vector<bool> blank(rows.size(), false);
-    const auto with_decimals = [](int decimals) {
-        return [decimals](double value, bool with_sign) { return number_text(value, decimals, with_sign); };
+    const auto written_as = [](const NumberFormat& format) {
+        return [format](double value, bool with_sign) { return number_text(value, format, with_sign); };
     };
-    int first_decimals = 0;
+    NumberFormat first_format;
     for (std::size_t place = 0; place < metrics.size(); ++place) {
         std::vector<Spread> spreads;
         for (const auto& row : rows) {
             spreads.push_back(summary_of(row, place).spread);
         }
-        const int decimals = decimals_of(spreads);
-        first_decimals = place == 0 ? decimals : first_decimals;
-        add_column(metrics[place].name,
-                   spread_column(spreads, blank, with_decimals(decimals), false, compact));
+        const NumberFormat format = format_of_column(spreads);
+        first_format = place == 0 ? format : first_format;
+        add_column(metrics[place].name, spread_column(spreads, blank, written_as(format), false, compact));
     }
     if (std::any_of(rows.begin(), rows.end(), [](const VariantRow& row) { return row.is_baseline; })) {
         const auto differences = differences_to_baseline(stage, 0);
@@ -80,7 +61,7 @@ std::string table_of(const StageRows& stage, bool compact, std::size_t max_width
             blank[i] = rows[i].is_baseline;
         }
         add_column(compact ? "diff." : "difference",
-                   spread_column(spreads, blank, with_decimals(first_decimals), true, compact));
+                   spread_column(spreads, blank, written_as(first_format), true, compact));
     }
     std::vector<std::string> jobs;
     for (const auto& row : rows) {
@@ -96,7 +77,7 @@ std::string legend_of(const StageRows& stage) {
     std::int64_t most = 0;
     for (const auto& row : stage.variants) {
         const std::int64_t seeds = summary_of(row, 0).count;
-        fewest = std::min(fewest, seeds);
+        fewest = seeds > 0 ? std::min(fewest, seeds) : fewest;
         most = std::max(most, seeds);
     }
     if (most == 0) {

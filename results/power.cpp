@@ -11,13 +11,18 @@ namespace {
 
 using boost::math::complement;
 
+constexpr double kCertain = 50;  // times the critical value
+
 }  // namespace
 
 double paired_power(double effect, std::int64_t pairs, const PairedTest& test) {
     const auto freedom = static_cast<double>(pairs - 1);
     const double critical = quantile(complement(boost::math::students_t(freedom), test.significance / 2));
-    const boost::math::non_central_t statistic(freedom,
-                                               std::abs(effect) * std::sqrt(static_cast<double>(pairs)));
+    const double center = std::abs(effect) * std::sqrt(static_cast<double>(pairs));
+    if (center > kCertain * critical) {
+        return 1;  // to all digits; Boost refuses what is infinite, and loses precision before
+    }
+    const boost::math::non_central_t statistic(freedom, center);
     return cdf(complement(statistic, critical)) + cdf(statistic, -critical);
 }
 

@@ -12,8 +12,8 @@ struct PairedTest {
     double power = 0.8;
 };
 
-// The probability that the test finds a true mean difference of `effect` standard deviations of the differences.
-// `pairs` is at least 2.
+// The probability that the test finds a true mean difference of `effect` standard deviations of the differences; 1 for an
+// infinite one. `pairs` is at least 2.
 double paired_power(double effect, std::int64_t pairs, const PairedTest& test = {});
 
 // The smallest effect, in standard deviations of the differences, that is found with the test's power; nothing for

@@ -154,6 +154,10 @@ class NoCheckpointOnClose {
 
 }  // namespace
 
+bool holds_results(SQLite::Database& database) {
+    return inspect(database) == Content::ours;
+}
+
 void prepare_schema(SQLite::Database& database) {
     NoCheckpointOnClose no_checkpoint(database);
     const Content content = inspect(database);

@@ -9,6 +9,10 @@ namespace orchestrate {
 inline constexpr int kSchemaVersion = 7;           // PRAGMA user_version
 inline constexpr int kApplicationId = 0x4F524348;  // PRAGMA application_id: "ORCH"
 
+// Whether it is a results database; false: it is empty. Reads only. Throws UserError if it is another program's, or was
+// written by a newer one.
+bool holds_results(SQLite::Database& database);
+
 // Creates tables and views in an empty database, or checks the version of an existing one and brings its
 // tables (see migration.h) and views up to date; switches foreign keys on for this connection. A database
 // opened read-only is only checked. Throws UserError if the file is no results database or was written by a newer program. Such a file

@@ -255,18 +255,24 @@ Summary summary(const std::vector<double>& values, std::size_t paired) {
     if (values.empty()) {
         return result;
     }
+    // Sums and squares of numbers near the largest there are would be infinite.
+    double largest = 0;
+    for (const double value : values) {
+        largest = std::max(largest, std::abs(value));
+    }
+    const double unit = largest > 1e100 && std::isfinite(largest) ? largest : 1;
     double sum = 0;
     for (const double value : values) {
-        sum += value;
+        sum += value / unit;
     }
     const double mean = sum / static_cast<double>(values.size());
-    result.spread.mean = mean;
+    result.spread.mean = mean * unit;
     if (paired > 1) {
         double squares = 0;
         for (std::size_t i = 0; i < paired; ++i) {
-            squares += (values[i] - mean) * (values[i] - mean);
+            squares += (values[i] / unit - mean) * (values[i] / unit - mean);
         }
-        result.spread.deviation = std::sqrt(squares / static_cast<double>(paired - 1));
+        result.spread.deviation = unit * std::sqrt(squares / static_cast<double>(paired - 1));
     }
     return result;
 }

@@ -14,12 +14,21 @@ namespace {
 constexpr std::string_view kGap = "  ";
 constexpr std::string_view kRule = "\u2500";
 constexpr std::size_t kNarrowestText = 10;
+constexpr std::size_t kNarrowestTitle = 12;  // of numbers
 
 struct Column {
     std::string title;
     std::vector<std::string> cells;
     std::size_t width = 0;
+    std::size_t title_width = 0;
+    std::size_t cell_width = 0;  // of its widest cell
     bool is_number = false;
+
+    // What may be left out of it: the end of a text, of numbers that of their title.
+    std::size_t narrowest() const {
+        return is_number ? std::max(cell_width, std::min(title_width, kNarrowestTitle))
+                         : std::min(width, kNarrowestText);
+    }
 };
 
 bool has_no_value(std::string_view cell) {
@@ -45,7 +54,8 @@ std::vector<Column> measured_columns(const std::vector<std::string>& header,
     std::vector<Column> columns(header.size());
     for (std::size_t i = 0; i < header.size(); ++i) {
         columns[i].title = escaped(header[i]);
-        columns[i].width = display_width(columns[i].title);
+        columns[i].title_width = display_width(columns[i].title);
+        columns[i].width = columns[i].title_width;
     }
     for (const auto& row : rows) {
         if (row.size() > header.size()) {
@@ -54,10 +64,11 @@ std::vector<Column> measured_columns(const std::vector<std::string>& header,
         }
         for (std::size_t i = 0; i < header.size(); ++i) {
             columns[i].cells.push_back(i < row.size() ? escaped(row[i]) : std::string());
-            columns[i].width = std::max(columns[i].width, display_width(columns[i].cells.back()));
+            columns[i].cell_width = std::max(columns[i].cell_width, display_width(columns[i].cells.back()));
         }
     }
     for (Column& column : columns) {
+        column.width = std::max(column.width, column.cell_width);
         bool any = false;
         column.is_number =
             std::all_of(column.cells.begin(), column.cells.end(), [&](const std::string& cell) {
@@ -75,23 +86,23 @@ std::size_t total_width(const std::vector<Column>& columns) {
                            [](std::size_t sum, const Column& column) { return sum + column.width; });
 }
 
-// Takes from the widest text column, again and again, until the line fits or no text column can give more.
+// Takes from the widest column that can give, again and again, until the line fits or none can give more. No number loses a
+// digit.
 void narrow(std::vector<Column>& columns, std::size_t max_width) {
     std::size_t total = total_width(columns);
     while (total > max_width) {
         Column* widest = nullptr;
         for (Column& column : columns) {
-            if (!column.is_number && column.width > kNarrowestText &&
-                (!widest || column.width > widest->width)) {
+            if (column.width > column.narrowest() && (!widest || column.width > widest->width)) {
                 widest = &column;
             }
         }
         if (!widest) {
             return;
         }
-        std::size_t next_widest = kNarrowestText;
+        std::size_t next_widest = widest->narrowest();
         for (const Column& column : columns) {
-            if (!column.is_number && column.width < widest->width) {
+            if (column.width > column.narrowest() && column.width < widest->width) {
                 next_widest = std::max(next_widest, column.width);
             }
         }

@@ -52,6 +52,7 @@ struct AttemptOutcome {
     Cause cause = Cause::succeeded;
     std::string message;  // what happened and what to do; empty on success
     AttemptResult result;
+    bool asks_again = false;  // as AttemptEnded
 };
 
 // Lives as long as the worker; keeps tokenized data and pretrained weights in memory between jobs. Not thread-safe.

@@ -154,8 +154,10 @@ struct AttemptEnded {
     std::vector<EpochMetrics> epochs = {};
     // How long it ran, by a clock that only runs forward, of the worker or else of the coordinator; none: unknown.
     std::optional<double> seconds = std::nullopt;
+    bool asks_again = false;  // preempted by nobody: its command wants to be started again
 };
-BOOST_DESCRIBE_STRUCT(AttemptEnded, (), (attempt, cause, message, result, job_identity, epochs, seconds))
+BOOST_DESCRIBE_STRUCT(AttemptEnded, (),
+                      (attempt, cause, message, result, job_identity, epochs, seconds, asks_again))
 
 // Coordinator to worker, after the commit that holds AttemptEnded, or because the attempt is no longer
 // current.

@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 constexpr const char* kSuffix = ".safetensors";
 constexpr const char* kMarkName = "this-folder";
 constexpr std::size_t kMostSpares = 1024;
+constexpr std::size_t kKeptAttempts = 2;  // of a command, that hold finished files
 
 // The number in a name made of prefix, digits and suffix.
 std::optional<std::int64_t> number_in(std::string_view name, std::string_view prefix,
@@ -55,6 +56,15 @@ bool has_files_of_command(const fs::path& folder) {
     visit_finished_files(folder, [&](const fs::path& file) {
         found = !is_checkpoint_name(file.string());
         return !found;
+    });
+    return found;
+}
+
+bool has_finished_files(const fs::path& folder) {
+    bool found = false;
+    visit_finished_files(folder, [&](const fs::path&) {
+        found = true;
+        return false;
     });
     return found;
 }
@@ -203,6 +213,26 @@ void CheckpointFolders::keep(const AttemptId& current, const std::vector<StoredC
                 fs::remove(attempt_folder / name, ignored);
             }
         }
+    }
+}
+
+void CheckpointFolders::keep_newest_attempts(const AttemptId& current) const {
+    std::vector<std::int64_t> earlier;
+    for (const auto& name : names_in(*files_, job_folder(current.job))) {
+        if (const auto number = number_in(name, "attempt-", ""); number && *number < current.number) {
+            earlier.push_back(*number);
+        }
+    }
+    std::sort(earlier.rbegin(), earlier.rend());
+    std::size_t kept = 0;
+    for (const std::int64_t number : earlier) {
+        const fs::path attempt_folder = folder({current.job, number});
+        if (kept < kKeptAttempts && has_finished_files(attempt_folder)) {
+            ++kept;
+            continue;
+        }
+        std::error_code ignored;
+        fs::remove_all(attempt_folder, ignored);
     }
 }
 

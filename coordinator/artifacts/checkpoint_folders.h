@@ -50,6 +50,9 @@ class CheckpointFolders {
     // attempts, which have ended, and older ones of the current attempt, which may have written newer ones meanwhile. Errors are ignored: what
     // is left is removed with its job's folder.
     void keep(const AttemptId& current, const std::vector<StoredCheckpoint>& kept) const;
+    // Removes the folders of a command's earlier attempts, but for the newest two that hold finished files: what is older,
+    // or holds none, no attempt continues from. Errors are ignored, as above.
+    void keep_newest_attempts(const AttemptId& current) const;
     // No attempt of the job may run any more.
     void remove_job(std::int64_t job);
 

@@ -34,6 +34,12 @@ std::string reason_of(SQLite::Database& database, std::int64_t job) {
     return state == "failed" && !cause.empty() ? "failed (" + cause + ")" : state;
 }
 
+std::int64_t bytes_of_job(const std::filesystem::path& folder) {
+    std::error_code ignored;  // a symbolic link leads to what is not ours
+    return std::filesystem::is_directory(std::filesystem::symlink_status(folder, ignored)) ? bytes_in(folder)
+                                                                                           : 0;
+}
+
 }  // namespace
 
 std::vector<LeftCheckpoints> left_checkpoints(SQLite::Database& database,
@@ -45,10 +51,7 @@ std::vector<LeftCheckpoints> left_checkpoints(SQLite::Database& database,
         LeftCheckpoints left;
         left.job = job;
         left.folder = checkpoints.job_folder(job);
-        std::error_code ignored;  // a symbolic link leads to what is not ours
-        left.bytes = std::filesystem::is_directory(std::filesystem::symlink_status(left.folder, ignored))
-                         ? bytes_in(left.folder)
-                         : 0;
+        left.bytes = bytes_of_job(left.folder);
         left.reason = left.bytes > 0 ? reason_of(database, job) : "";
         if (left.reason.empty()) {
             continue;
@@ -60,6 +63,18 @@ std::vector<LeftCheckpoints> left_checkpoints(SQLite::Database& database,
         found.push_back(std::move(left));
     }
     return found;
+}
+
+NeededCheckpoints needed_checkpoints(SQLite::Database& database, const CheckpointFolders& checkpoints) {
+    NeededCheckpoints needed;
+    for (const std::int64_t job : checkpoints.jobs()) {
+        const std::int64_t bytes = bytes_of_job(checkpoints.job_folder(job));
+        if (bytes > 0 && reason_of(database, job).empty()) {
+            ++needed.jobs;
+            needed.bytes += bytes;
+        }
+    }
+    return needed;
 }
 
 void remove_checkpoints(SQLite::Database& database, const std::vector<LeftCheckpoints>& left) {

@@ -28,6 +28,13 @@ struct LeftCheckpoints {
 std::vector<LeftCheckpoints> left_checkpoints(SQLite::Database& database,
                                               const CheckpointFolders& checkpoints);
 
+// Of the others: how many there are, and their bytes.
+struct NeededCheckpoints {
+    std::int64_t jobs = 0;
+    std::int64_t bytes = 0;
+};
+NeededCheckpoints needed_checkpoints(SQLite::Database& database, const CheckpointFolders& checkpoints);
+
 // From the database, then from the disk: such a job would begin anew. The caller holds the database's lock. Throws
 // SQLite::Exception and std::filesystem::filesystem_error.
 void remove_checkpoints(SQLite::Database& database, const std::vector<LeftCheckpoints>& left);

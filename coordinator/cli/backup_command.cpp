@@ -80,6 +80,9 @@ class UnfinishedFile {
 
 // Where the backup will be. Throws UserError if something is there already.
 fs::path destination_of(const fs::path& wanted) {
+    if (wanted.empty()) {
+        throw UserError("the name of the backup is empty; name a file, such as 'backup.db'");
+    }
     std::error_code error;
     const auto status = fs::symlink_status(wanted, error);
     if (fs::is_directory(fs::status(wanted, error))) {

@@ -38,6 +38,7 @@ int collect_models(const std::filesystem::path& database, bool remove) {
     const auto models = judge_models(connection);
     const auto unnamed = unnamed_folders(connection, models_directory, kUnnamedAge);
     const auto left_over = left_checkpoints(connection, CheckpointFolders(state_folder(database)));
+    const auto needed = needed_checkpoints(connection, CheckpointFolders(state_folder(database)));
     std::int64_t kept = 0;
     std::int64_t kept_bytes = 0;
     std::int64_t lost = 0;
@@ -70,6 +71,9 @@ int collect_models(const std::filesystem::path& database, bool remove) {
         std::cout << fmt::format("{:<38}{:>12}{:>14}\n", what, count, megabytes(bytes));
     };
     line("kept", counted(kept, "model"), kept_bytes);
+    if (needed.jobs > 0) {
+        line("checkpoints that jobs continue from", counted(needed.jobs, "job"), needed.bytes);
+    }
     if (remove) {
         connection.setBusyTimeout(10'000);
         const Removal removal = remove_models(connection, models_directory, models, unnamed);

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "common/base/number_check.h"
 #include "coordinator/cli/control_commands.h"
 #include "coordinator/cli/run_commands.h"
 #include "coordinator/cli/top.h"
@@ -74,7 +75,7 @@ struct ControlCommandLine::Commands {
         command->add_flag("--reachable", host.reachable,
                           "Listen on all addresses of this host, for commands from others");
         command->add_option("--heartbeat", host.heartbeat_seconds, "Seconds between signs of life of workers")
-            ->check(CLI::Range(0.05, 3600.0))
+            ->check(heartbeat_seconds())
             ->capture_default_str();
     }
 

@@ -5,9 +5,11 @@
 
 #include <fmt/format.h>
 
+#include "common/base/host.h"
 #include "common/base/printable.h"
 #include "coordinator/cli/offline_control.h"
 #include "coordinator/database/database_lock.h"
+#include "coordinator/database/database_owner.h"
 #include "coordinator/database/read_database.h"
 #include "coordinator/report/job_report.h"
 #include "coordinator/report/progress_display.h"
@@ -52,18 +54,50 @@ std::optional<Client> reach_or_say_silence(const Place& place) {
     }
 }
 
+// Whether a coordinator has the database, also one that is about to begin or to end, or one of another host that this one
+// cannot reach.
+bool somebody_has(const Place& place, SQLite::Database& database) {
+    const auto owner = read_owner(database);
+    if (owner && owner->host != host_name()) {
+        const auto silence = silence_of(*owner, std::chrono::system_clock::now());
+        return silence && *silence < std::chrono::seconds(DatabaseLock::kHeartbeatLimitSeconds);
+    }
+    return DatabaseLock::is_held(place.database);
+}
+
+// On standard error, for answers that show states: what a coordinator that was killed has left as running does not run.
+void say_that_nobody_runs(const Place& place, SQLite::Database& database) {
+    SQLite::Statement query(database, "SELECT name FROM studies WHERE state = 'running' ORDER BY id");
+    std::string studies;
+    while (query.executeStep()) {
+        studies += (studies.empty() ? "" : " or ") + query.getColumn(0).getString();
+    }
+    if (!studies.empty() && !somebody_has(place, database)) {
+        std::cerr << "no coordinator is running, so nothing runs here at the moment; orchestrate resume "
+                  << printable(studies) << " goes on\n";
+    }
+}
+
+enum class ShowsStates { no, yes };
+
 // The answer of the coordinator that has the database, or what `read(database)` finds in the file.
 template <class Reply, class Read>
-Reply ask_or_read(const Place& place, const Message& request, Read read) {
+Reply ask_or_read(const Place& place, const Message& request, Read read,
+                  ShowsStates shows = ShowsStates::no) {
     if (auto client = reach_or_say_silence(place)) {
         return with_its_age(client->ask_or_throw<Reply>(request));
     }
     auto database = open_to_read(place.database);
-    return read(database);
+    Reply reply = read(database);
+    if (shows == ShowsStates::yes) {
+        say_that_nobody_runs(place, database);
+    }
+    return reply;
 }
 
 int show_stored_status(const Place& place, OutputFormat format) {
     auto database = open_to_read(place.database);
+    say_that_nobody_runs(place, database);
     std::cout << render_study_status(database, output_width(), format);
     return 0;
 }
@@ -120,16 +154,20 @@ int show_status(const Place& place, OutputFormat format) {
 int show_jobs(const Place& place, const JobsArguments& arguments) {
     const JobsRequest wanted{arguments.study.value_or(""), arguments.states, arguments.limit};
     const auto reply = ask_or_read<JobsReply>(
-        place, wanted, [&](SQLite::Database& database) { return list_jobs(database, wanted); });
+        place, wanted, [&](SQLite::Database& database) { return list_jobs(database, wanted); },
+        ShowsStates::yes);
     std::cout << render_jobs(reply, output_width(), arguments.format);
     return 0;
 }
 
 int show_job(const Place& place, const std::string& job, bool json) {
     const JobRequest wanted{job};
-    const auto reply = ask_or_read<JobReply>(place, wanted, [&](SQLite::Database& database) {
-        return JobReply{describe_job(database, job), ""};
-    });
+    const auto reply = ask_or_read<JobReply>(
+        place, wanted,
+        [&](SQLite::Database& database) {
+            return JobReply{describe_job(database, job), ""};
+        },
+        ShowsStates::yes);
     std::cout << (json ? Json(reply.job).dump(2, ' ', false, Json::error_handler_t::replace) + "\n"
                        : render_job(reply.job, output_width()));
     return 0;
@@ -148,9 +186,12 @@ int show_table(const Place& place, const std::optional<std::string>& study,
                const std::optional<std::string>& stage, OutputFormat format) {
     const TableRequest wanted{study.value_or(""), stage.value_or(""),
                               static_cast<std::int64_t>(output_width()), to_string(format)};
-    const auto reply = ask_or_read<TextReply>(place, wanted, [&](SQLite::Database& database) {
-        return TextReply{table_text(database, wanted), ""};
-    });
+    const auto reply = ask_or_read<TextReply>(
+        place, wanted,
+        [&](SQLite::Database& database) {
+            return TextReply{table_text(database, wanted), ""};
+        },
+        ShowsStates::yes);
     std::cout << reply.text;
     return 0;
 }

@@ -6,6 +6,7 @@
 
 #include "common/base/error.h"
 #include "common/base/help_formatter.h"
+#include "common/base/number_check.h"
 #include "coordinator/cli/argument_check.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/control_command_line.h"
@@ -107,7 +108,7 @@ int run(int argc, char** argv) {
     run_command
         ->add_option("--heartbeat", host.heartbeat_seconds,
                      "Seconds between signs of life of workers and of their ranks; who misses three is lost")
-        ->check(CLI::Range(0.05, 3600.0))
+        ->check(heartbeat_seconds())
         ->capture_default_str();
 
     auto* plan_command =
@@ -126,11 +127,11 @@ int run(int argc, char** argv) {
         ->add_option("--spread", plan_arguments.spread,
                      "How far a difference varies from seed to seed: of macro F1 in points, of a command's "
                      "first metric")
-        ->check(CLI::PositiveNumber);
+        ->check(positive_number());
     plan_command
         ->add_option("--difference", plan_arguments.difference,
                      "Say how many seeds find this difference; in points, or as the command reports it")
-        ->check(CLI::PositiveNumber);
+        ->check(positive_number());
 
     auto* diff_command = add_database(
         app.add_subcommand("diff", "What differs between two studies: files, or names in the database"));
@@ -201,7 +202,7 @@ int run(int argc, char** argv) {
     pilot_command->add_option("--mpi", pilot.mpi_type);
     pilot_command->add_option("--memory-per-rank", pilot.memory_mib_per_rank);
     pilot_command->add_option("--log-folder", log_folder)->required();
-    pilot_command->add_option("--heartbeat", pilot.heartbeat_seconds);
+    pilot_command->add_option("--heartbeat", pilot.heartbeat_seconds)->check(heartbeat_seconds());
     pilot_command->add_option("--interface", pilot.interface);
 
     app.footer(kExitCodes);

@@ -1,8 +1,7 @@
 #include "coordinator/cli/plan_report.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cstdint>
+#include <cmath>
 #include <limits>
 #include <set>
 #include <unordered_set>
@@ -22,7 +21,9 @@
 #include "coordinator/studies/study_owner.h"
 #include "results/cost_estimate.h"
 #include "results/display_width.h"
+#include "results/number_text.h"
 #include "results/power.h"
+#include "results/schema.h"
 
 namespace orchestrate {
 namespace {
@@ -66,6 +67,12 @@ Digest digest_of(const std::string& identity) {
     std::from_chars(identity.data(), identity.data() + kDigits, digest.high, 16);
     std::from_chars(identity.data() + kDigits, identity.data() + 2 * kDigits, digest.low, 16);
     return digest;
+}
+
+// Rounding makes equal differences differ in their last digits.
+bool is_spread(const DifferenceSpread& spread) {
+    constexpr double kRounding = 1e-9;
+    return spread.deviation > kRounding * spread.size && std::isfinite(spread.deviation);
 }
 
 class PlanReport {
@@ -177,9 +184,9 @@ class PlanReport {
         const auto estimate = estimate_cost(to_run_, measured, data_rows(study_), ranks);
         if (!estimate && study_.expected_job_minutes > 0) {
             const double hours = static_cast<double>(jobs_to_run_) * study_.expected_job_minutes / 60;
-            text_ +=
-                fmt::format("cost: {} jobs of {:.6g} minutes, as the study says: {} one after the other\n",
-                            jobs_to_run_, study_.expected_job_minutes, hours_text(hours));
+            text_ += fmt::format("cost: {} of {:.6g} minutes, as the study says: {} one after the other\n",
+                                 counted(static_cast<std::int64_t>(jobs_to_run_), "job"),
+                                 study_.expected_job_minutes, hours_text(hours));
             return;
         }
         if (!estimate) {
@@ -224,11 +231,13 @@ class PlanReport {
         const double unit = of_command ? 1 : 100;
         const std::string metric = of_command ? study_.stages.back().metrics.front().name : "macro F1";
         const auto size = [&](double difference) {
-            return of_command ? fmt::format("{:.3g} of {}", difference, metric)
-                              : fmt::format("{:.1f} points of {}", difference, metric);
+            return fmt::format("{}{} of {}",
+                               of_command || difference < 0.05 ? short_number(difference)
+                                                               : fmt::format("{:.1f}", difference),
+                               of_command ? "" : " points", metric);
         };
         const auto spread = arguments_.spread
-                                ? std::optional(DifferenceSpread{*arguments_.spread / unit, "given"})
+                                ? std::optional(DifferenceSpread{*arguments_.spread / unit, "given", 0})
                             : database_ ? difference_spread(*database_, study_)
                                         : std::nullopt;
         if (pairs_ < 2) {
@@ -237,19 +246,28 @@ class PlanReport {
             text_ +=
                 "differences: how small ones can be found is unknown before seeds have been run; or give\n"
                 "  their spread: --spread 1.5\n";
+        } else if (!is_spread(*spread)) {
+            text_ += wrapped_note(
+                fmt::format(
+                    "differences: those measured so far do not vary from seed to seed ({}), which says "
+                    "nothing about how small ones can be found; give their spread: --spread {}",
+                    spread->basis, of_command ? "0.01" : "1.5"),
+                0);
+            return;
         } else {
             text_ += wrapped_note(
                 fmt::format("differences: with {} a paired t-test (5 %, two-sided) finds {} in 4 of 5 cases; "
-                            "spread of a difference {:.3g}{} ({})",
+                            "spread of a difference {}{} ({})",
                             counted(static_cast<std::size_t>(pairs_), "pair"),
                             size(unit * spread->deviation * *smallest_effect(pairs_)),
-                            unit * spread->deviation, of_command ? "" : " points", spread->basis),
+                            short_number(unit * spread->deviation), of_command ? "" : " points",
+                            spread->basis),
                 0);
         }
         if (arguments_.difference && spread) {
             const auto needed = pairs_needed(*arguments_.difference / unit / spread->deviation);
             text_ += fmt::format(
-                "  for {:.6g}{}: {} needed\n", *arguments_.difference, of_command ? "" : " points",
+                "  for {}{}: {} needed\n", short_number(*arguments_.difference), of_command ? "" : " points",
                 needed ? counted(static_cast<std::size_t>(*needed), "pair") : "over a million pairs");
         }
     }
@@ -278,15 +296,16 @@ struct Known {
     std::optional<DryRun> planned;
 };
 
+bool has_results_in(const std::filesystem::path& path) {
+    SQLite::Database database = open_read_only(path);
+    return holds_results(database);
+}
+
 Known what_is_known(const Study& study, const std::filesystem::path& path) {
     Known known;
-    if (std::filesystem::exists(path)) {
+    if (std::filesystem::exists(path) && has_results_in(path)) {
         known.database.emplace(open_to_read(path));
-        if (!known.database->tableExists("studies")) {
-            known.database.reset();
-        } else {
-            known.planned = dry_run(study, *known.database);
-        }
+        known.planned = dry_run(study, *known.database);
     }
     return known;
 }

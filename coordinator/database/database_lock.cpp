@@ -12,6 +12,7 @@
 #include "common/base/json.h"
 #include "common/base/time_text.h"
 #include "coordinator/database/database_owner.h"
+#include "coordinator/database/read_database.h"
 #include "coordinator/database/state_directory.h"
 #include "results/schema.h"
 
@@ -159,11 +160,26 @@ std::optional<Claimant> claimant_elsewhere(const std::optional<LockHolder>& hold
 
 }  // namespace
 
+bool DatabaseLock::is_held(const fs::path& database) {
+    const fs::path path = state_folder(resolve_database(database)) / "lock";
+    const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (file < 0) {
+        return false;
+    }
+    struct flock found {};
+    found.l_type = F_RDLCK;
+    found.l_whence = SEEK_SET;
+    const bool held = fcntl(file, F_OFD_GETLK, &found) == 0 && found.l_type != F_UNLCK;
+    close(file);
+    return held;
+}
+
 DatabaseLock::DatabaseLock(const fs::path& database, bool take_over)
     : database_(resolve_database(database)),
       directory_(state_folder(database_)),
       path_(directory_ / "lock"),
       self_{host_name(), getpid(), utc_now_text()} {
+    refuse_foreign_database(database_);
     prepare_state_directory(database_);
     try {
         open_database();

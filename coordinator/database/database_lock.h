@@ -51,6 +51,9 @@ class DatabaseLock {
     // that lives.
     explicit DatabaseLock(const std::filesystem::path& database, bool take_over = false);
     ~DatabaseLock();
+
+    // Whether a process of this host has it now. Makes nothing.
+    static bool is_held(const std::filesystem::path& database);
     DatabaseLock(const DatabaseLock&) = delete;
     DatabaseLock& operator=(const DatabaseLock&) = delete;
 

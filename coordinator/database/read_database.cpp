@@ -144,9 +144,31 @@ SQLite::Database open_read_only(const fs::path& given) {
     }
 }
 
+void refuse_foreign_database(const fs::path& path) {
+    struct stat status {};
+    if (stat(path.c_str(), &status) != 0) {
+        return;  // nothing is there yet
+    }
+    place_of(path);
+    if (status.st_size == 0 || access(path.c_str(), R_OK) != 0) {
+        return;
+    }
+    try {
+        SQLite::Database database(path.string(), SQLite::OPEN_READONLY);
+        holds_results(database);
+    } catch (const SQLite::Exception&) {
+        return;  // somebody else has it now, or it is damaged: whoever opens it says so
+    }
+}
+
 SQLite::Database open_to_read(const fs::path& path) {
     SQLite::Database database = open_read_only(path);
     try {
+        if (!holds_results(database)) {
+            throw UserError("the database '" + path.string() +
+                            "' is empty: there are no results in it yet; run a study first, or name another "
+                            "database with --db FILE");
+        }
         return is_of_older_version(database) ? migrated_copy(database) : std::move(database);
     } catch (const SQLite::Exception& error) {
         throw UserError("cannot read the database '" + path.string() + "': " + error.what());

@@ -85,6 +85,21 @@ SchedulableJob Dispatcher::schedulable(std::int64_t id, const Job& job) const {
     return {id, job.stored.resources.ranks, job.priority, job.study};
 }
 
+void Dispatcher::let_wait(std::int64_t id, const Job& job) {
+    if (!restart_pauses_.rests(id)) {
+        scheduler_.add_job(schedulable(id, job));
+    }
+}
+
+void Dispatcher::end_pauses() {
+    for (const std::int64_t id : restart_pauses_.take_over(surroundings_.now())) {
+        if (const Job& job = jobs_.at(id);
+            job.stored.state == JobState::waiting && !job.stored.title.empty()) {
+            let_wait(id, job);
+        }
+    }
+}
+
 void Dispatcher::hold_study(std::int64_t study, bool held) {
     scheduler_.hold_study(study, held);
     act();
@@ -94,7 +109,7 @@ void Dispatcher::schedule(std::span<const std::int64_t> jobs) {
     for (const std::int64_t id : jobs) {
         // As it is now: an attempt of an earlier coordinator may have ended since the store gave it.
         if (const Job& job = jobs_.at(id); job.stored.state == JobState::waiting) {
-            scheduler_.add_job(schedulable(id, job));
+            let_wait(id, job);
         }
     }
     act();
@@ -117,7 +132,7 @@ void Dispatcher::promote(std::int64_t id, std::int64_t pause_after_epoch) {
         set_state(id, job, *state);
         --job.priority;
         log_->info("job {} ({}) goes on to epoch {}", id, job.stored.title, pause_after_epoch);
-        scheduler_.add_job(schedulable(id, job));
+        let_wait(id, job);
         act();
     }
 }
@@ -253,6 +268,7 @@ void Dispatcher::tick() {
     check_broken_sites();
     release_held_attempts();
     end_rests();
+    end_pauses();
     if (successes_unsaid_ > 0 && surroundings_.now() - successes_since_ >= 1s) {
         note_success(0, "");
     }
@@ -479,6 +495,12 @@ bool Dispatcher::end_attempt(AttemptEnded ended, const std::string& worker, bool
         }
         after_commit([this, id = ended.attempt.job] { surroundings_.remove_checkpoints(id); });
     }
+    if (ended.asks_again && transition->to == JobState::waiting) {
+        const std::chrono::duration<double> ran(ended.seconds.value_or(0));
+        restart_pauses_.asked_again(ended.attempt.job, ran, surroundings_.now());
+    } else if (is_over(transition->to)) {
+        restart_pauses_.forget(ended.attempt.job);
+    }
     const auto of = workers_.find(worker);
     const bool was_said = of != workers_.end() && ended.cause == Cause::node_lost &&
                           machine_trouble_.is_known(of->second.record.host);
@@ -486,7 +508,7 @@ bool Dispatcher::end_attempt(AttemptEnded ended, const std::string& worker, bool
         note_end(ended, job, transition->to);
     }
     if (transition->to == JobState::waiting && !job.stored.title.empty()) {
-        scheduler_.add_job(schedulable(ended.attempt.job, job));
+        let_wait(ended.attempt.job, job);
     }
     if (!worker.empty()) {
         judge_health(worker, ended.attempt.job, ended.cause);

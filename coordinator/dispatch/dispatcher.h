@@ -24,6 +24,7 @@
 #include "coordinator/dispatch/machine_trouble.h"
 #include "coordinator/dispatch/progress_watch.h"
 #include "coordinator/dispatch/rate_limit.h"
+#include "coordinator/dispatch/restart_pauses.h"
 #include "coordinator/dispatch/scheduler.h"
 #include "coordinator/dispatch/short_jobs.h"
 #include "coordinator/dispatch/worker_health.h"
@@ -56,6 +57,8 @@ class Surroundings {
                                             std::vector<StoredCheckpoint> stored) = 0;
     // Of what the current attempt and earlier ones have written only `kept` is still needed.
     virtual void keep_checkpoints(const AttemptId& current, const std::vector<StoredCheckpoint>& kept) = 0;
+    // The same for a command, of whose files nobody is told: an attempt begins.
+    virtual void keep_newest_attempts(const AttemptId& /*current*/) {}
     virtual void remove_checkpoints(std::int64_t job) = 0;
     // Jobs that have checkpoints lying about.
     virtual std::vector<std::int64_t> jobs_with_checkpoints() = 0;
@@ -245,6 +248,9 @@ class Dispatcher {
     void begin_next(Worker& worker);
     void drain_worker(Worker& worker, const std::string& why);
     SchedulableJob schedulable(std::int64_t id, const Job& job) const;
+    // A job that waits may be scheduled, once the pause that its command has earned is over.
+    void let_wait(std::int64_t id, const Job& job);
+    void end_pauses();
     std::vector<AttemptId> current_of(const std::vector<AttemptId>& attempts,
                                       const std::string& worker) const;
     void check_stalls();
@@ -308,6 +314,7 @@ class Dispatcher {
     WorkerHealth worker_health_;
     WorkerHealth site_health_;
     MachineTrouble machine_trouble_;
+    RestartPauses restart_pauses_;
     std::map<std::int64_t, RetryLimits> retry_limits_;                      // by study
     std::map<std::int64_t, std::chrono::milliseconds> expected_durations_;  // by study
     std::map<std::string, std::unique_ptr<Site>> sites_;

@@ -26,6 +26,7 @@ bool Dispatcher::cancel(std::int64_t id) {
         return false;
     }
     scheduler_.remove_job(id);
+    restart_pauses_.forget(id);
     if (found != jobs_.end()) {
         set_state(id, found->second, JobState::cancelled);
     }
@@ -40,7 +41,7 @@ bool Dispatcher::ask_again(std::int64_t id) {
         found->second.stored.failures = 0;
         found->second.step_cancellations = 0;
         set_state(id, found->second, JobState::waiting);
-        scheduler_.add_job(schedulable(id, found->second));
+        let_wait(id, found->second);
         act();
     }
     return true;
@@ -53,7 +54,7 @@ void Dispatcher::give_to_study(std::int64_t id, std::int64_t study) {
     }
     found->second.study = study;
     if (found->second.stored.state == JobState::waiting) {
-        scheduler_.add_job(schedulable(id, found->second));
+        let_wait(id, found->second);
         act();
     }
 }

@@ -44,7 +44,7 @@ void Dispatcher::try_elsewhere(const std::vector<std::int64_t>& jobs) {
             job.stored.failures = 0;
             set_state(id, job, JobState::waiting);
             note(fmt::format("job {}: {}: is tried once more elsewhere", id, job.stored.title));
-            scheduler_.add_job(schedulable(id, job));
+            let_wait(id, job);
         }
     }
 }
@@ -85,6 +85,11 @@ void Dispatcher::end_rests() {
 }
 
 std::string Dispatcher::why_waiting(std::int64_t job) const {
+    if (const auto left = restart_pauses_.left(job, surroundings_.now())) {
+        return fmt::format(
+            "its command asked to be started again (exit code 75) soon after it began; it is in {}",
+            duration_text(*left));
+    }
     const std::string trouble = machine_trouble_.reason();
     const std::string why = scheduler_.why_waiting(job);
     return trouble.empty() ? why : why + "; paused: " + trouble;

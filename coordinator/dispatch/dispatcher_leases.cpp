@@ -103,7 +103,7 @@ void Dispatcher::assign(std::int64_t id, const std::string& name) {
     } catch (const StoreUnavailable& error) {
         pause(error.what());
         scheduler_.attempt_ended(name, id);
-        scheduler_.add_job(schedulable(id, job));
+        let_wait(id, job);
         return;
     }
     const BegunAttempt begun = store_.begin_attempt(id, worker.record, worker.log_folder);
@@ -117,6 +117,9 @@ void Dispatcher::assign(std::int64_t id, const std::string& name) {
     worker.queued.push_back(begun.id);
     if (!worker.running) {
         begin_next(worker);
+    }
+    if (terms.config.command) {
+        surroundings_.keep_newest_attempts(begun.id);
     }
     send(worker,
          Lease{begun.id, std::move(terms.config), std::move(terms.paths), job.stored.resources,

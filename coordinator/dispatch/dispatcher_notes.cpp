@@ -1,10 +1,13 @@
 // What a dispatcher tells the person of attempts that have ended.
+#include <algorithm>
 #include <string>
 
 #include <fmt/format.h>
 
+#include "common/base/counted.h"
 #include "common/base/time_text.h"
 #include "coordinator/dispatch/dispatcher.h"
+#include "results/number_text.h"
 
 namespace orchestrate {
 
@@ -17,16 +20,24 @@ constexpr int kSuccessesSaidPerSecond = 20;
 constexpr std::size_t kMetricsSaid = 4;  // of a command
 constexpr int kMuchLonger = 3;           // times what was expected
 
-std::string found_by(const AttemptResult& result) {
+// `declared`: "test accuracy"; they are said before others.
+std::string found_by(const AttemptResult& result, const std::vector<std::string>& declared) {
     if (!result.of_command) {
         return fmt::format("accuracy {:.2f} %, macro F1 {:.2f} %", 100 * result.test.accuracy,
                            100 * result.test.macro_f1);
     }
+    const auto is_declared = [&](const NamedMetric& metric) {
+        return std::find(declared.begin(), declared.end(), metric.part + " " + metric.name) != declared.end();
+    };
     std::string text;
     std::size_t said = 0;
-    for (const auto& metric : result.named) {
-        if (metric.part == "test" && said++ < kMetricsSaid) {
-            text += fmt::format("{}{} {:.4g}", text.empty() ? "" : ", ", metric.name, metric.value);
+    for (const bool of_declared : {true, false}) {
+        for (const auto& metric : result.named) {
+            if (metric.part == "test" && said < kMetricsSaid && is_declared(metric) == of_declared) {
+                ++said;
+                text +=
+                    fmt::format("{}{} {}", text.empty() ? "" : ", ", metric.name, short_number(metric.value));
+            }
         }
     }
     return text.empty() ? "done" : text;
@@ -40,7 +51,7 @@ void Dispatcher::note_success(std::int64_t job, const std::string& line) {
         successes_since_ = now;
         successes_said_ = 0;
         if (const auto unsaid = std::exchange(successes_unsaid_, 0); unsaid > 0) {
-            note(fmt::format("{} more jobs have succeeded", unsaid));
+            note(fmt::format("{} {} succeeded", counted(unsaid, "more job"), unsaid == 1 ? "has" : "have"));
         }
     }
     if (line.empty()) {
@@ -86,9 +97,9 @@ void Dispatcher::note_end(const AttemptEnded& ended, const Job& job, JobState st
             ++successes_unsaid_;  // without the text that nobody reads
             return;
         }
-        note_success(id,
-                     fmt::format("{}: {} in {}", title(), found_by(*ended.result),
-                                 duration_text(std::chrono::duration<double>(ended.result->total_seconds))));
+        note_success(
+            id, fmt::format("{}: {} in {}", title(), found_by(*ended.result, job.stored.resources.metrics),
+                            duration_text(std::chrono::duration<double>(ended.result->total_seconds))));
         return;
     }
     if (dismissing_) {
@@ -100,12 +111,14 @@ void Dispatcher::note_end(const AttemptEnded& ended, const Job& job, JobState st
     if (state == JobState::paused) {
         // not an end: it may go on
     } else if (state == JobState::waiting) {
-        what += "; it is tried again";
+        const auto pause = restart_pauses_.left(id, surroundings_.now());
+        what +=
+            pause ? fmt::format("; it is tried again in {}", duration_text(*pause)) : "; it is tried again";
     } else if (state == JobState::quarantined) {
         what += fmt::format(
-            "; QUARANTINED, since it has taken down {0} workers: no worker gets it until it is "
+            "; QUARANTINED, since it has taken down {0}: no worker gets it until it is "
             "asked for again (orchestrate retry {1}); see orchestrate logs {1}",
-            job.stored.failures, id);
+            counted(job.stored.failures, "worker"), id);
     } else {
         what += fmt::format("; see orchestrate logs {}", id);
     }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/base/counted.h"
+
 namespace orchestrate {
 
 void Scheduler::unlist(const std::string& name, const Worker& worker) {
@@ -371,8 +373,8 @@ std::string Scheduler::why_waiting(std::int64_t job) const {
             break;
         }
     }
-    std::string why =
-        "all workers of " + width + " are busy; " + std::to_string(ahead) + " jobs are ahead of it";
+    std::string why = "all workers of " + width + " are busy; " + counted(ahead, "job") +
+                      (ahead == 1 ? " is" : " are") + " ahead of it";
     const auto others = std::count_if(studies_.begin(), studies_.end(), [&, id = study](const auto& entry) {
         return entry.first != id && !entry.second.waiting.empty() && !entry.second.held;
     });

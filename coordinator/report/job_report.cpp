@@ -8,6 +8,7 @@
 #include "common/base/printable.h"
 #include "common/base/time_text.h"
 #include "results/display_width.h"
+#include "results/number_text.h"
 
 namespace orchestrate {
 namespace {
@@ -32,7 +33,7 @@ std::string common_metric(const std::vector<JobRow>& jobs) {
 
 std::string result_text(const JobRow& job, bool with_name) {
     const std::string value = job.metric.empty() ? percent(job.macro_f1)
-                              : job.value        ? fmt::format("{:.4g}", *job.value)
+                              : job.value        ? short_number(*job.value)
                                                  : "";
     return value.empty() || !with_name ? value : (job.metric.empty() ? "macro F1" : job.metric) + " " + value;
 }
@@ -173,8 +174,8 @@ std::string render_job(const JobDetails& job, std::size_t max_width) {
     if (!job.metrics.empty()) {
         text += "\nmetrics\n";
         for (const auto& metric : job.metrics) {
-            text +=
-                fmt::format("  {:<28} {:>8.4f}\n", metric.part + " " + printable(metric.name), metric.value);
+            text += fmt::format("  {:<28} {:>8}\n", metric.part + " " + printable(metric.name),
+                                fixed_number(metric.value, 4));
         }
     }
     return text;

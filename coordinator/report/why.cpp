@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "common/base/counted.h"
 #include "results/job_list.h"
 
 namespace orchestrate {
@@ -98,8 +99,8 @@ std::string why(const WhyFacts& facts) {
                            facts.job.attempts.empty() ? 0 : facts.job.attempts.back().number, row.worker);
     }
     if (row.state == "quarantined") {
-        return fmt::format("it is quarantined: it took down {} workers, at last by {}; {}",
-                           facts.job.failures, last_message(facts.job), retry);
+        return fmt::format("it is quarantined: it took down {}, at last by {}; {}",
+                           counted(facts.job.failures, "worker"), last_message(facts.job), retry);
     }
     if (row.state == "failed") {
         return fmt::format("it has failed {}, at last by {}; {}",

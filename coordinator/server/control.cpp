@@ -71,7 +71,8 @@ class Controls {
         if (!goes_on) {
             text += "; it was begun anew meanwhile";
         } else if (jobs.own.size() < jobs.all) {
-            text += fmt::format("; {} go on for other studies", jobs.all - jobs.own.size());
+            const std::size_t others = jobs.all - jobs.own.size();
+            text += fmt::format("; {} go{} on for other studies", others, others == 1 ? "es" : "");
         }
         co_return text;
     }
@@ -119,6 +120,12 @@ class Controls {
         host_.set_paused(study, true);
         const Jobs jobs = co_await jobs_in(study, [](JobState state) { return state == JobState::running; });
         const std::size_t running = jobs.all;
+        if (running > 0 && !host_.is_active(study.name)) {
+            co_return fmt::format(
+                "paused study {}: no coordinator is running; {} that ran when it ended {} again with "
+                "orchestrate resume {}",
+                study.name, counted(running, "job"), running == 1 ? "begins" : "begin", study.name);
+        }
         co_return fmt::format("paused study {}: nothing new of it begins{}", study.name,
                               running > 0 ? fmt::format("; {} that run{} go{} on", counted(running, "job"),
                                                         running == 1 ? "s" : "", running == 1 ? "es" : "")

@@ -182,6 +182,9 @@ class Coordinator : private Surroundings, private StudyHost {
     void keep_checkpoints(const AttemptId& current, const std::vector<StoredCheckpoint>& kept) override {
         checkpoints_.keep(current, kept);
     }
+    void keep_newest_attempts(const AttemptId& current) override {
+        checkpoints_.keep_newest_attempts(current);
+    }
     void remove_checkpoints(std::int64_t job) override;
     std::vector<std::int64_t> jobs_with_checkpoints() override { return checkpoints_.jobs(); }
     std::string allocation_state(const std::string& site) override;

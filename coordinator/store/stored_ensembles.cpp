@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/sha256.h"
 #include "common/base/time_text.h"
@@ -101,7 +102,7 @@ std::vector<std::string> write_ensembles(StoreDatabase& database, std::int64_t s
     execute(database, "UPDATE variants SET hidden = 1 WHERE stage_id = ? AND is_ensemble = 1", stage_id);
     std::int64_t position =
         number_of(database, "SELECT coalesce(max(position), -1) FROM variants WHERE stage_id = ?", stage_id);
-    for (const auto& [ensemble, runs] : ensembles) {
+    for (const auto& [ensemble, runs, why_no_run] : ensembles) {
         const Json config = {{"ensemble", ensemble.change}, {"runs", runs.size()}};
         execute(database,
                 "INSERT INTO variants (stage_id, position, name, change, is_baseline, config, hidden, "
@@ -113,7 +114,8 @@ std::vector<std::string> write_ensembles(StoreDatabase& database, std::int64_t s
             database, "SELECT id FROM variants WHERE stage_id = ? AND name = ?", stage_id, ensemble.name);
         execute(database, "DELETE FROM variant_jobs WHERE variant_id = ?", variant);
         std::size_t missing = 0;
-        std::string why = "no seed, fold and split is common to its members";
+        std::string why =
+            why_no_run.empty() ? "no seed, fold and split is common to its members" : why_no_run;
         for (const auto& run : runs) {
             try {
                 execute(database,
@@ -130,8 +132,10 @@ std::vector<std::string> write_ensembles(StoreDatabase& database, std::int64_t s
         if (missing > 0 || runs.empty()) {
             execute(database, "UPDATE variants SET config = json_set(config, '$.missing', ?) WHERE id = ?",
                     why, variant);
-            complaints.push_back(fmt::format("ensemble '{}': {} of {} results cannot be computed: {}",
-                                             ensemble.name, missing, runs.size(), why));
+            complaints.push_back(
+                runs.empty() ? fmt::format("ensemble '{}' cannot be computed: {}", ensemble.name, why)
+                             : fmt::format("ensemble '{}': {} of {} cannot be computed: {}", ensemble.name,
+                                           missing, counted(std::ssize(runs), "result"), why));
         }
     }
     return complaints;

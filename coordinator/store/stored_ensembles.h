@@ -14,6 +14,7 @@ namespace orchestrate {
 struct KnownEnsemble {
     Ensemble ensemble;
     std::vector<EnsembleRun> runs;
+    std::string why_no_run = {};  // of one without runs; empty: its members have no run in common
 };
 
 // Writes the ensembles behind the stage's variants and shows them. A result that is there already, of the same members, is

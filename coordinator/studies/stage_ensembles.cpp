@@ -17,12 +17,15 @@ class MemberFinder {
     MemberFinder(JobStore& store, std::int64_t study_row, const VariantsOf& variants_of)
         : store_(store), study_row_(study_row), variants_of_(variants_of) {}
 
-    std::vector<const Variant*> find(const Ensemble& ensemble, std::vector<std::string>& notes) {
-        return ensemble.best > 0 ? best(ensemble, notes) : named(ensemble, notes);
+    // `why`: there is none.
+    std::vector<const Variant*> find(const Ensemble& ensemble, std::vector<std::string>& notes,
+                                     std::string& why) {
+        return ensemble.best > 0 ? best(ensemble, notes, why) : named(ensemble, why);
     }
 
   private:
-    std::vector<const Variant*> best(const Ensemble& ensemble, std::vector<std::string>& notes) {
+    std::vector<const Variant*> best(const Ensemble& ensemble, std::vector<std::string>& notes,
+                                     std::string& why) {
         const auto& rows = variants_of_.at(ensemble.best_stage);
         const auto means =
             store_.mean_metric(study_row_, ensemble.best_stage, ensemble.select_by, ensemble.select_part);
@@ -32,11 +35,15 @@ class MemberFinder {
             members.push_back(&rows.at(place));
             names.push_back(rows[place].name);
         }
-        notes.push_back(fmt::format("ensemble '{}': {}", ensemble.name, fmt::join(names, ", ")));
+        if (members.empty()) {
+            why = fmt::format("no variant of stage {} has a result to be chosen by", ensemble.best_stage);
+        } else {
+            notes.push_back(fmt::format("ensemble '{}': {}", ensemble.name, fmt::join(names, ", ")));
+        }
         return members;
     }
 
-    std::vector<const Variant*> named(const Ensemble& ensemble, std::vector<std::string>& notes) {
+    std::vector<const Variant*> named(const Ensemble& ensemble, std::string& why) {
         std::vector<const Variant*> members;
         for (const auto& [stage, name] : ensemble.members) {
             const auto& rows = variants_of_.at(stage);
@@ -44,8 +51,7 @@ class MemberFinder {
                 std::find_if(rows.begin(), rows.end(),
                              [&, &wanted = name](const Variant& row) { return row.name == wanted; });
             if (found == rows.end()) {
-                notes.push_back(
-                    fmt::format("ensemble '{}': stage {} made no variant '{}'", ensemble.name, stage, name));
+                why = fmt::format("stage {} made no variant '{}'", stage, name);
                 return {};
             }
             members.push_back(&*found);
@@ -67,8 +73,9 @@ std::vector<std::string> compute_ensembles(JobStore& store, const Study& study, 
     MemberFinder finder(store, study_row, variants_of);
     for (const auto& ensemble : study.ensembles) {
         if (ensemble.stage == stage.name) {
-            const auto members = finder.find(ensemble, notes);
-            known.push_back({ensemble, ensemble_runs(ensemble, members, variants_of.at(stage.name))});
+            std::string why;
+            const auto members = finder.find(ensemble, notes, why);
+            known.push_back({ensemble, ensemble_runs(ensemble, members, variants_of.at(stage.name)), why});
         }
     }
     if (!known.empty()) {

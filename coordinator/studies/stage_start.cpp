@@ -5,6 +5,7 @@
 
 #include "common/base/counted.h"
 #include "coordinator/store/stage_metrics.h"
+#include "results/number_text.h"
 
 namespace orchestrate {
 namespace {
@@ -45,9 +46,8 @@ std::optional<JobConfig> baseline_of(const Study& study, const Stage& stage, std
         notes.push_back(why_no_best(stage, study_row, database));
         return std::nullopt;
     }
-    notes.push_back(fmt::format("best of {}: {} ({}), {} {:.4f}", stage.baseline_stage,
-                                variants.at(*best).name, variants[*best].change, stage.selection(),
-                                *metrics[*best]));
+    notes.push_back(fmt::format("best of {}: {} ({}), {} {}", stage.baseline_stage, variants.at(*best).name,
+                                variants[*best].change, stage.selection(), fixed_number(*metrics[*best], 4)));
     return variants[*best].config;
 }
 

@@ -1,5 +1,6 @@
 #include "coordinator/studies/stored_study.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <set>
@@ -15,7 +16,10 @@ namespace {
 // Sum of squares around the mean of each group, pooled.
 class PooledVariance {
   public:
-    void add(const std::string& group, double value) { groups_[group].push_back(value); }
+    void add(const std::string& group, double value) {
+        groups_[group].push_back(value);
+        size_ = std::max(size_, std::abs(value));
+    }
 
     // Nothing without two values in some group.
     std::optional<double> deviation() const {
@@ -49,8 +53,11 @@ class PooledVariance {
         return count;
     }
 
+    double size() const { return size_; }
+
   private:
     std::map<std::string, std::vector<double>> groups_;
+    double size_ = 0;  // of the largest value
 };
 
 PooledVariance pooled(SQLite::Statement& query) {
@@ -61,6 +68,11 @@ PooledVariance pooled(SQLite::Statement& query) {
     return variance;
 }
 
+// Of seed_result: what a run that learned nothing differs by is no spread of what is compared.
+constexpr const char* kNoneCollapsed =
+    " AND NOT EXISTS (SELECT 1 FROM results AS one WHERE one.collapsed = 1 "
+    "AND one.job_id IN (seed_result.job, seed_result.baseline_job))";
+
 // Of rows (variant, difference); nothing if no variant has two.
 std::optional<DifferenceSpread> spread_of_differences(SQLite::Statement& query, const char* whose) {
     const auto found = pooled(query);
@@ -68,8 +80,10 @@ std::optional<DifferenceSpread> spread_of_differences(SQLite::Statement& query, 
     if (!deviation) {
         return std::nullopt;
     }
-    return DifferenceSpread{*deviation, fmt::format("{} of {} {}", counted(found.values(), "difference"),
-                                                    counted(found.groups(), "variant"), whose)};
+    return DifferenceSpread{*deviation,
+                            fmt::format("{} of {} {}", counted(found.values(), "difference"),
+                                        counted(found.groups(), "variant"), whose),
+                            found.size()};
 }
 
 }  // namespace
@@ -158,16 +172,18 @@ std::optional<DifferenceSpread> difference_spread(SQLite::Database& database, co
         return spread_of_differences(of_metric, "of this study");
     }
     SQLite::Statement of_study(database,
-                               "SELECT variant_id, difference FROM seed_result "
-                               "WHERE study = ? AND is_ensemble = 0 AND difference IS NOT NULL");
+                               std::string("SELECT variant_id, difference FROM seed_result "
+                                           "WHERE study = ? AND is_ensemble = 0 AND difference IS NOT NULL") +
+                                   kNoneCollapsed);
     of_study.bind(1, study.name);
     if (auto found = spread_of_differences(of_study, "of this study")) {
         return found;
     }
-    SQLite::Statement of_data(database,
-                              "SELECT seed_result.variant_id, difference FROM seed_result "
-                              "JOIN results ON results.job_id = seed_result.job "
-                              "WHERE results.data_sha256 = ? AND is_ensemble = 0 AND difference IS NOT NULL");
+    SQLite::Statement of_data(
+        database, std::string("SELECT seed_result.variant_id, difference FROM seed_result ") +
+                      "JOIN results ON results.job_id = seed_result.job "
+                      "WHERE results.data_sha256 = ? AND is_ensemble = 0 AND difference IS NOT NULL" +
+                      kNoneCollapsed);
     of_data.bind(1, study.base.data.sha256);
     if (auto found = spread_of_differences(of_data, "on the same data")) {
         return found;
@@ -175,13 +191,15 @@ std::optional<DifferenceSpread> difference_spread(SQLite::Database& database, co
     SQLite::Statement of_jobs(database,
                               "SELECT variant_id, macro_f1 FROM seed_result "
                               "JOIN results ON results.job_id = seed_result.job "
-                              "WHERE results.data_sha256 = ? AND is_ensemble = 0 AND macro_f1 IS NOT NULL");
+                              "WHERE results.data_sha256 = ? AND is_ensemble = 0 AND macro_f1 IS NOT NULL "
+                              "AND results.collapsed = 0");
     of_jobs.bind(1, study.base.data.sha256);
     if (const auto found = pooled(of_jobs); found.deviation()) {
         return DifferenceSpread{
             *found.deviation() * std::sqrt(2.0),
             fmt::format("{} of {} on the same data, as if seeds were no pairs",
-                        counted(found.values(), "job"), counted(found.groups(), "variant"))};
+                        counted(found.values(), "job"), counted(found.groups(), "variant")),
+            found.size()};
     }
     return std::nullopt;
 }

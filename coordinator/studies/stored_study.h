@@ -26,6 +26,7 @@ std::unordered_map<std::string, JobState> job_states(SQLite::Database& database)
 struct DifferenceSpread {
     double deviation = 0;
     std::string basis;  // "over 12 differences of 6 variants of this study"
+    double size = 0;    // of the largest value that it was computed from
 };
 
 // Of the study if it has differences over at least two seeds, pooled; else of all studies on the same data; else,

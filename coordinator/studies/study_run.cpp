@@ -8,8 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
-#include "coordinator/database/read_database.h"
 #include "coordinator/store/stored_stages.h"
 #include "coordinator/studies/stage_ensembles.h"
 
@@ -172,7 +172,11 @@ StudyRun::Begin StudyRun::take_expansion() {
         std::rethrow_exception(expansion->failure);
     }
     const Stage& stage = study_->stages[stage_];
-    notes_ = expansion->start.notes;
+    for (const auto& line : expansion->start.notes) {
+        if (told_starts_.insert(line).second) {  // several stages may start from the best of one
+            notes_.push_back(line);
+        }
+    }
     if (expansion->variants.empty()) {
         tell_notes();
         outcome_ = StudyState::failed;
@@ -245,8 +249,8 @@ void StudyRun::all_are_written() {
     }
     if (!std::exchange(beginning_was_told_, true)) {
         const std::int64_t already_done = stage_jobs().in(JobState::succeeded);
-        notes_.push_back(fmt::format("{}: {} variants, {} jobs{}", stage.name, variants.size(),
-                                     to_schedule_.size(),
+        notes_.push_back(fmt::format("{}: {}, {}{}", stage.name, counted(std::ssize(variants), "variant"),
+                                     counted(std::ssize(to_schedule_), "job"),
                                      already_done > 0 ? fmt::format(", {} already done", already_done) : ""));
         tell_notes();
     }

@@ -150,6 +150,7 @@ class StudyRun final : private JobObserver {
     bool paused_ = false;
     std::string stage_name_;
     std::optional<SearchHalving> halving_;  // of a stage that promotes
+    std::set<std::string> told_starts_;     // what was said of stages' baselines and rows
     std::vector<std::string> notes_;        // told once what they speak of is done
     std::optional<StudyState> outcome_;
     bool written_ = false;

@@ -35,7 +35,9 @@ class CollectCheckpointsTest(ProgramTest):
         self.assertEqual(self.query("select state from jobs where id = 1"), [("waiting",)])
         (checkpoints / "job-1").mkdir(exist_ok=True)
         (checkpoints / "job-1/w").write_bytes(b"x" * 1000)
-        self.assertNotIn("job 1 ", self.run_program("collect").stdout)
+        shown = self.run_program("collect").stdout
+        self.assertNotIn("job 1 ", shown)
+        self.assertRegex(shown, r"checkpoints that jobs continue from +1 job +0\.0 MB\n")
 
 
 if __name__ == "__main__":

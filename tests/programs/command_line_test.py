@@ -1,5 +1,7 @@
 """The command line: versions, help, mistakes; nothing is trained."""
 
+import contextlib
+import sqlite3
 import subprocess
 import time
 
@@ -109,6 +111,44 @@ class CommandLineTest(ProgramTest):
             self.assertIn("none.db", errors)
             self.assertIn("--db", errors)
         self.assertFalse((self.folder / "none.db").exists())
+
+    def test_what_is_no_database_of_orchestrate_is_refused_and_left_alone(self):
+        with contextlib.closing(sqlite3.connect(self.folder / "foreign.db")) as database:
+            database.execute("create table studies (a)")
+            database.commit()
+        (self.folder / "data.csv").write_text("a,b\n1,2\n")
+        (self.folder / "empty.db").touch()
+        (self.folder / "study.toml").write_text('[command]\nrun = ["true"]\nmetrics = ["v"]\n')
+        before = {path.name: path.read_bytes() for path in self.folder.iterdir()}
+        commands = (["table"], ["status"], ["jobs"], ["collect"], ["collect", "--remove"], ["why", "1"], ["pause", "s"],
+                    ["resume"], ["run", "study.toml"], ["plan", "study.toml"], ["backup", "out.db"], ["query", "select 1"],
+                    ["diff", "a", "b"], ["serve"])
+        for name, words in (("foreign.db", "is no results database of orchestrate"), (".", "directory"),
+                            ("data.csv", "no"), ("", "empty")):
+            for command in commands:
+                if (name, command[0]) in (("", "plan"), (".", "plan")):
+                    continue
+                done = self.run_program(*command, "--db", name, expect=2)
+                self.assertIn(words, done.stderr, (name, command))
+                self.assertNotIn("no such table", done.stderr)
+        for command in (["table"], ["status"], ["jobs"], ["collect", "--remove"], ["backup", "out.db"]):
+            self.assertIn("is empty", self.run_program(*command, "--db", "empty.db", expect=2).stderr)
+        self.assertIn("name of the backup is empty", self.run_program("backup", "", expect=2).stderr)
+        self.assertEqual({path.name: path.read_bytes() for path in self.folder.iterdir() if path.is_file()}, before)
+        self.assertFalse([path for path in self.folder.iterdir() if path.is_dir()])
+
+    def test_numbers_that_are_none_are_refused_in_short_words(self):
+        (self.folder / "study.toml").write_text('[command]\nrun = ["true"]\nmetrics = ["v"]\n')
+        for option in ("--spread", "--difference"):
+            for value in ("nan", "inf", "-inf", "0", "-1", "1e999", "x"):
+                error = self.run_program("plan", "study.toml", f"{option}={value}", expect=2).stderr
+                self.assertIn("expected a number above 0", error)
+                self.assertLess(len(error), 200)
+        for value in ("nan", "inf", "0", "3601"):
+            error = self.run_program("run", "study.toml", "--heartbeat", value, expect=2).stderr
+            self.assertIn("expected seconds from 0.05 to 3600", error)
+            error = self.run_program("--heartbeat", value, expect=105, program=WORKER).stderr
+            self.assertIn("expected seconds from 0.05 to 3600", error)
 
     def test_sample_data_is_what_the_project_ships(self):
         self.assertEqual(self.run_program("sample-data", "--rows-per-genre", "200").stdout,

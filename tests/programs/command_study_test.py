@@ -74,6 +74,86 @@ class CommandStudyTest(ProgramTest):
         self.assertEqual(self.query("select distinct epoch, value from metric_curve where variant = 'baseline'"),
                          [(1, 0.1), (2, 0.2), (3, 0.3)])
 
+    def test_what_a_killed_coordinator_has_left_is_not_said_to_run(self):
+        self.write()
+        run = self.start("--workers", "1")
+        self.wait_until(self.checkpoints, "no checkpoint")
+        run.kill()
+        run.communicate()
+        words = "no coordinator is running, so nothing runs here at the moment; orchestrate resume study goes on"
+        for command in (["status"], ["table"], ["jobs"], ["job", "1"], ["status", "--json"], ["table", "--csv"]):
+            done = self.run_program(*command)
+            self.assertIn(words, done.stderr, command)
+            self.assertNotIn(words, done.stdout)
+        json.loads(self.run_program("status", "--json").stdout)
+        self.assertIn("no coordinator is running; 1 job that ran when it ended begins again with orchestrate resume",
+                      self.run_program("pause", "study").stdout)
+        self.run_program("resume", "study", "--heartbeat", "0.5")
+        self.assertNotIn("no coordinator", self.run_program("status").stderr)
+
+    def test_differences_that_do_not_vary_promise_nothing(self):
+        (self.folder / "study.toml").write_text("""
+            study = { seeds = 2 }
+            [command]
+            run = ["sh", "-c", "echo '{{\\"metrics\\":{{\\"v\\":{x}.1}}}}' > $ORCHESTRATE_METRICS"]
+            metrics = ["v"]
+            [parameters]
+            x = 1
+            [[ablation]]
+            sweep = { x = [2] }
+            """)
+        self.assertIn("study, stage ablation, 2 variants", self.run_program("run", "study.toml").stdout)
+        for arguments in ([], ["--difference", "0.5"]):
+            plan = " ".join(self.run_program("plan", "study.toml", *arguments).stdout.split())
+            self.assertIn("those measured so far do not vary from seed to seed (2 differences of 1 variant of this study)", plan)
+            self.assertNotIn("needed", plan)
+        plan = self.run_program("plan", "study.toml", "--difference", "0.5", "--spread", "1e-300").stdout
+        self.assertIn("for 0.5: 2 pairs needed", plan)
+
+    def test_the_best_of_a_search_is_said_once(self):
+        (self.folder / "study.toml").write_text("""
+            study = { seeds = 1 }
+            [command]
+            run = ["sh", "-c", "echo '{{\\"metrics\\":{{\\"v\\":{x}}}}}' > $ORCHESTRATE_METRICS; echo '{{\\"part\\":\\"validation\\",\\"metrics\\":{{\\"v\\":{x}}}}}' > $ORCHESTRATE_METRICS"]
+            metrics = ["v"]
+            [parameters]
+            x = 1
+            y = 1
+            [search]
+            method = "grid"
+            seeds = [1]
+            select_by = "validation v"
+            [search.space]
+            x = [1, 2]
+            [[ablation]]
+            sweep = { y = [2] }
+            [stages.second]
+            [[ablation]]
+            stage = "second"
+            sweep = { y = [3] }
+            """)
+        done = self.run_program("run", "study.toml")
+        self.assertEqual(done.stdout.count("best of search: "), 1, done.stdout)
+        self.assertIn("second: 2 variants, 2 jobs, 1 already done", done.stdout)
+
+    def test_a_command_that_stands_still_leaves_nothing_behind(self):
+        """Its worker is killed with all that it has started, and the files in memory that it had for the command go too."""
+        (self.folder / "study.toml").write_text("""
+            study = { seeds = 1, progress_timeout = 1 }
+            [command]
+            run = ["sh", "-c", "test $ORCHESTRATE_ATTEMPT != 1 || kill -STOP $PPID $$; echo '{{\\"metrics\\":{{\\"v\\":1}}}}' > $ORCHESTRATE_METRICS"]
+            metrics = ["v"]
+            """)
+        self.run_program("run", "study.toml", "--workers", "1", "--heartbeat", "0.3")
+        self.assertEqual(self.query("select cause from attempts order by number"), [("worker_crashed",), ("succeeded",)])
+        workers = [str(process) for (process,) in self.query("select process_id from workers")]
+
+        def left():
+            return [path for path in pathlib.Path("/dev/shm").glob("orchestrate-command-*")
+                    if path.name.split("-")[3] in workers]
+        self.wait_until(lambda: not left(), "files of commands are left")
+        self.assertEqual(processes_with(f"{self.folder}/"), [])
+
     def test_the_shipped_example(self):
         for name in ("any-command.toml", "any_command.py", "sample-tracks.csv"):
             shutil.copy(EXPERIMENTS / name, self.folder)

@@ -51,6 +51,17 @@ class NamedMetrics : public ::testing::Test {
     std::int64_t other_ = 0;
 };
 
+TEST_F(NamedMetrics, OfAnySizeStayReadable) {
+    const auto huge = filled_.add_variant(stage_, 2, "huge");
+    add(huge, 0, 1e308, -0.0);
+    add(huge, 1, 1e308, -0.0);
+    const std::string text = table();
+    EXPECT_THAT(text, AllOf(HasSubstr("1.000e+308"), HasSubstr("0.5500"), Not(HasSubstr("inf")),
+                            Not(HasSubstr("-0.0"))))
+        << text;
+    EXPECT_LT(text.find('\n', text.find("variant ")) - text.find("variant "), 80U);
+}
+
 TEST_F(NamedMetrics, HaveMeansSpreadsAndPairedDifferences) {
     EXPECT_THAT(
         filled_.rows("SELECT variant, metric, goal, seeds, round(value, 6), round(value_sd, 6), pairs, "

@@ -3,6 +3,8 @@
 // with nc = effect * sqrt(n) and c = t.ppf(0.975, df); smallest effects by brentq.
 #include "results/power.h"
 
+#include <limits>
+
 #include <gtest/gtest.h>
 
 namespace orchestrate {
@@ -46,6 +48,11 @@ TEST(Power, SaysHowManyPairsAreNeeded) {
     EXPECT_EQ(pairs_needed(3), 4);
     EXPECT_EQ(pairs_needed(100), 2);
     EXPECT_FALSE(pairs_needed(1e-5));
+    for (const double enormous : {1e6, 5e16, 1e300, std::numeric_limits<double>::infinity()}) {
+        EXPECT_EQ(pairs_needed(enormous), 2) << enormous;
+        EXPECT_EQ(paired_power(enormous, 2), 1) << enormous;
+        EXPECT_EQ(paired_power(-enormous, 1000), 1) << enormous;
+    }
 }
 
 TEST(Power, OfNoEffectIsTheSignificance) {

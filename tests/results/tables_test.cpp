@@ -111,6 +111,16 @@ TEST(TextTable, ShortensTheWidestTextButNoNumber) {
     EXPECT_THAT(render_text_table({"a", "b"}, {{text, "short"}}, 0), HasSubstr(text));
 }
 
+TEST(TextTable, ShortensTitlesOfNumbersToTheirNumbers) {
+    const std::string title(40, 'm');
+    const std::string table = render_text_table({"a", title, title}, {{"text", "12.345", "1"}}, 60);
+    EXPECT_EQ(widest_line(table), 60U) << table;
+    EXPECT_THAT(table, HasSubstr("12.345"));
+    const std::string narrow = render_text_table({"a", title, title}, {{"text", "12.345", "1"}}, 10);
+    EXPECT_EQ(widest_line(narrow), 4 + 2 * (2 + 12U)) << narrow;
+    EXPECT_THAT(lines_of(narrow)[0], HasSubstr("mmmmmmmmmmm\u2026  mmmmmmmmmmm\u2026"));
+}
+
 TEST(TextTable, FillsShortRowsAndRefusesLongOnes) {
     EXPECT_EQ(lines_of(render_text_table({"a", "b"}, {{"x"}}, 0))[2], "x");
     EXPECT_THROW(render_text_table({"a"}, {{"x", "y"}}, 0), std::invalid_argument);
@@ -158,6 +168,19 @@ TEST(Comparison, ShortensNothingInAPipe) {
     const std::string narrow = render_comparison(filled.database(), "s", "a", 80);
     EXPECT_THAT(narrow, Not(HasSubstr(name)));
     EXPECT_LE(widest_line(narrow), 80U);
+}
+
+TEST(Comparison, CountsInPlainEnglish) {
+    FilledDatabase filled;
+    const auto stage = filled.add_stage(filled.add_study("s"), 0, "a");
+    const auto baseline = filled.add_variant(stage, 0, "baseline", true);
+    filled.add_succeeded(baseline, 0, {0.5, 0.5, 0.5, 0.5});
+    EXPECT_THAT(render_comparison(filled.database(), "s", "a", 80), HasSubstr("s, stage a, 1 variant\n"));
+    filled.add_succeeded(baseline, 1, {0.6, 0.6, 0.6, 0.6});
+    filled.add_job(filled.add_variant(stage, 1, "without energy"), 0);  // has no result yet
+    const std::string text = unwrapped(render_comparison(filled.database(), "s", "a", 80));
+    EXPECT_THAT(text, HasSubstr("stage a, 2 variants"));
+    EXPECT_THAT(text, HasSubstr("over 2 seeds"));
 }
 
 TEST(Comparison, OneSeedShowsNoDeviation) {

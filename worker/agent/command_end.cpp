@@ -89,7 +89,7 @@ CommandVerdict judge_end(const CommandEnd& end) {
     }
     if (exit.signal == 0 && exit.code == kExitPreempted) {
         if (end.has_new_checkpoint) {
-            return {Cause::preempted, "the command asked to be started again (exit code 75)"};
+            return {Cause::preempted, "the command asked to be started again (exit code 75)", true};
         }
         // Counted, or a command that never gets on would be started for ever.
         return {

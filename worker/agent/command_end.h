@@ -26,7 +26,8 @@ struct CommandEnd {
 
 struct CommandVerdict {
     Cause cause = Cause::succeeded;
-    std::string message;  // the first line says all by itself
+    std::string message;      // the first line says all by itself
+    bool asks_again = false;  // of its own accord
 };
 
 // Of exit code 0: succeeded, for the metrics to be judged.

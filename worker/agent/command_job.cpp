@@ -269,6 +269,7 @@ class CommandRun {
         }
         outcome.cause = verdict.cause;
         outcome.message = verdict.message;
+        outcome.asks_again = verdict.asks_again;
     }
 
     const Lease& lease_;
@@ -281,7 +282,7 @@ class CommandRun {
     LineSplitter output_lines_;
     LineSplitter error_lines_;
     LineSplitter metric_lines_;
-    ReportedMetrics metrics_{observer_};
+    ReportedMetrics metrics_{observer_, lease_.resources.metrics};
     LastLines last_errors_;
     LastLines last_output_;
     CommandEnd end_;

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/base/command_guard.h"
 #include "worker/agent/process_scan.h"
 
 namespace orchestrate {
@@ -170,6 +171,7 @@ void supervise(const SupervisedCommand& command) {
     sigaddset(&child_ended, SIGCHLD);
     sigprocmask(SIG_SETMASK, &child_ended, nullptr);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
+    rename_process(kCommandGuardName);  // before a command can do anything to it
     const pid_t supervisor = getpid();
     const pid_t process = _Fork();
     if (process == 0) {
@@ -181,7 +183,6 @@ void supervise(const SupervisedCommand& command) {
     }
     setpgid(process, process);  // whoever of the two is first
     keep_only(command.control, command.report);
-    rename_process("command-guard");
     Supervisor(command, process).run();
 }
 

@@ -284,6 +284,7 @@ AttemptEnded JobRunner::run_attempt(const Lease& lease) {
             lease.config.command ? commands_.run(lease, observer, stop_) : train(lease, observer);
         ended.cause = outcome.cause == Cause::preempted ? stop_cause_.load() : outcome.cause;
         ended.message = outcome.message;
+        ended.asks_again = outcome.asks_again && ended.cause == Cause::preempted;
         if (outcome.cause == Cause::succeeded) {
             ended.result = std::move(outcome.result);
         }

@@ -9,6 +9,7 @@
 #include "common/base/error.h"
 #include "common/base/help_formatter.h"
 #include "common/base/host.h"
+#include "common/base/number_check.h"
 #include "common/base/process_signals.h"
 #include "common/base/worker_exit.h"
 #include "worker/agent/agent.h"
@@ -136,11 +137,11 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--orphan-limit", options.orphan_limit_seconds,
                    "End after so many seconds without a coordinator")
-        ->check(CLI::NonNegativeNumber)
+        ->check(seconds_or_none())
         ->capture_default_str();
     app.add_option("--heartbeat", options.heartbeat_seconds,
                    "Seconds between signs of life among its ranks; three missed: a rank is lost")
-        ->check(CLI::Range(0.05, 3600.0))
+        ->check(heartbeat_seconds())
         ->capture_default_str();
     app.add_option("--trace", options.trace_folder,
                    "Write where the time of each attempt's first steps goes into this folder (Chrome traces)")

@@ -67,12 +67,24 @@ void ReportedMetrics::take_epoch(EpochMetrics epoch) {
 }
 
 bool ReportedMetrics::has_room_for(const std::string& key) {
-    if (reports_.contains(key) || reports_.size() < kMaxReportedMetrics) {
+    if (reports_.contains(key) || place_of(key) < declared_.size()) {
         return true;
     }
-    observer_.on_log(
-        fmt::format("not taken: '{}'; an attempt may report at most {} metrics", key, kMaxReportedMetrics));
+    if (undeclared_ + declared_.size() < kMaxReportedMetrics) {
+        ++undeclared_;
+        return true;
+    }
+    if (!std::exchange(said_no_room_, true)) {
+        observer_.on_log(
+            fmt::format("not taken: '{}' and all later ones that the study does not declare; an attempt may "
+                        "report at most {} metrics",
+                        key, kMaxReportedMetrics));
+    }
     return false;
+}
+
+std::size_t ReportedMetrics::place_of(const std::string& key) const {
+    return static_cast<std::size_t>(std::find(declared_.begin(), declared_.end(), key) - declared_.begin());
 }
 
 void ReportedMetrics::take_result(const MetricLine& line) {
@@ -100,17 +112,17 @@ void ReportedMetrics::take_refused(const MetricLine& line) {
 }
 
 std::vector<NamedMetric> ReportedMetrics::values() const {
-    std::vector<std::pair<std::int64_t, NamedMetric>> found;
+    std::vector<std::pair<std::pair<std::size_t, std::int64_t>, NamedMetric>> found;
     for (const auto& [key, report] : reports_) {
         if (holds(report)) {
             const auto& [part, name] = names_.at(key);
-            found.push_back({report.line, {part, name, report.value}});
+            found.push_back({{place_of(key), report.line}, {part, name, report.value}});
         }
     }
     std::stable_sort(found.begin(), found.end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
     std::vector<NamedMetric> values;
-    for (auto& [line, metric] : found) {
+    for (auto& [place, metric] : found) {
         values.push_back(std::move(metric));
     }
     return values;

@@ -22,12 +22,14 @@ inline constexpr std::size_t kMaxEpochValues = 200'000;     // of all epochs of 
 // Not thread-safe.
 class ReportedMetrics {
   public:
-    // `observer` gets progress, epochs and lines for the log. It must outlive this.
-    explicit ReportedMetrics(AttemptObserver& observer) : observer_(observer) {}
+    // `observer` gets progress, epochs and lines for the log. It must outlive this. There is always room for `declared`
+    // ("test accuracy"), whatever else is reported.
+    explicit ReportedMetrics(AttemptObserver& observer, std::vector<std::string> declared = {})
+        : observer_(observer), declared_(std::move(declared)) {}
 
     void take(std::string_view line);
 
-    // The values that hold, in the order of the lines that reported them last.
+    // The values that hold: the declared ones in their order, then others in the order of the lines that reported them last.
     std::vector<NamedMetric> values() const;
 
     // What keeps the attempt from succeeding, given that `expected` ("test accuracy") must be reported: `diverged` if one
@@ -55,7 +57,13 @@ class ReportedMetrics {
     std::string reported_names() const;
     std::string missing_message(const std::string& expected) const;
 
+    // The place among the declared ones, or behind them.
+    std::size_t place_of(const std::string& key) const;
+
     AttemptObserver& observer_;
+    std::vector<std::string> declared_;
+    std::size_t undeclared_ = 0;  // of reports_
+    bool said_no_room_ = false;
     std::int64_t lines_ = 0;
     std::map<std::string, Report> reports_;                             // by "part name"
     std::map<std::string, std::pair<std::string, std::string>> names_;  // part and name of each

@@ -44,6 +44,33 @@ TEST_F(CheckpointFoldersTest, CandidatesAreTheStoredOnesAndThoseThatCouldNotBeRe
     EXPECT_EQ(found, expected);
 }
 
+TEST_F(CheckpointFoldersTest, OfACommandTheNewestTwoAttemptsWithFinishedFilesStay) {
+    CheckpointFolders folders(folder_);
+    for (int number = 1; number <= 3; ++number) {
+        write(folders, {7, number}, "w");
+    }
+    write(folders, {7, 4}, "step-100.safetensors");  // looks like a training's, and is as good as any other
+    write(folders, {7, 5}, "w.tmp");
+    fs::create_directories(folders.folder({7, 6}));
+    write(folders, {7, 7}, "deep/state");
+    write(folders, {7, 8}, "w.part");  // of the attempt that runs
+    write(folders, {7, 9}, "w");       // of its successor
+    write(folders, {8, 1}, "w");
+    folders.keep_newest_attempts({7, 8});
+    for (const int number : {1, 2, 3, 5, 6}) {
+        EXPECT_FALSE(fs::exists(folders.folder({7, number}))) << number;
+    }
+    for (const int number : {4, 7, 8, 9}) {
+        EXPECT_TRUE(fs::exists(folders.folder({7, number}))) << number;
+    }
+    EXPECT_TRUE(fs::exists(folders.folder({8, 1})));
+    EXPECT_EQ(folders.candidates({7, 8}, {}).front().attempt, 7);
+    fs::create_directory_symlink(folders.folder({8, 1}), folders.folder({7, 3}));
+    folders.keep_newest_attempts({7, 8});
+    EXPECT_TRUE(fs::exists(folders.folder({8, 1}) / "w"));
+    EXPECT_FALSE(fs::is_symlink(folders.folder({7, 3})));
+}
+
 TEST_F(CheckpointFoldersTest, WhatIsNotKeptGoesButForWhatIsNewerOrOfLaterAttempts) {
     CheckpointFolders folders(folder_);
     const auto old = write(folders, {7, 1}, "step-0000000100.safetensors");

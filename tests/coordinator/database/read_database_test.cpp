@@ -4,15 +4,21 @@
 #include <fstream>
 #include <iterator>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "common/base/error.h"
 #include "common/base/temporary_folder.h"
+#include "coordinator/database/database_lock.h"
 #include "results/schema.h"
 #include "results/tables.h"
 
 namespace orchestrate {
 namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 
 std::string bytes_of(const std::filesystem::path& path) {
     std::ifstream stream(path, std::ios::binary);
@@ -48,6 +54,46 @@ TEST(ReadDatabaseTest, AnOlderVersionIsReadWithoutBeingChanged) {
     for (const auto& entry : std::filesystem::directory_iterator(folder.path())) {
         EXPECT_EQ(entry.path().filename().string().find("version"), std::string::npos);
     }
+}
+
+std::string refusal_of(const std::filesystem::path& path) {
+    try {
+        open_to_read(path);
+    } catch (const UserError& error) {
+        return error.what();
+    }
+    return "";
+}
+
+TEST(ReadDatabaseTest, WhatIsNotOrchestratesIsRefusedInWords) {
+    const TemporaryFolder folder;
+    const auto foreign = folder.path() / "foreign.db";
+    SQLite::Database(foreign.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE)
+        .exec("CREATE TABLE studies (a)");
+    EXPECT_THAT(refusal_of(foreign),
+                AllOf(HasSubstr("is no results database of orchestrate"), HasSubstr("(studies)")));
+    EXPECT_THROW(refuse_foreign_database(foreign), UserError);
+    const auto empty = folder.path() / "empty.db";
+    std::ofstream(empty).flush();
+    EXPECT_THAT(refusal_of(empty), HasSubstr("is empty: there are no results in it yet"));
+    EXPECT_NO_THROW(refuse_foreign_database(empty));
+    const auto table = folder.path() / "data.csv";
+    std::ofstream(table) << "a,b\n1,2\n";
+    EXPECT_THROW(refuse_foreign_database(table), UserError);
+    EXPECT_THROW(refuse_foreign_database(folder.path()), UserError);
+    EXPECT_THROW(DatabaseLock lock(table), UserError);
+    EXPECT_FALSE(std::filesystem::exists(folder.path() / "data.csv.d"));
+    EXPECT_NO_THROW(refuse_foreign_database(folder.path() / "new.db"));
+    EXPECT_FALSE(std::filesystem::exists(folder.path() / "new.db"));
+}
+
+TEST(ReadDatabaseTest, WhoHasItCanBeSeenWithoutTakingIt) {
+    const TemporaryFolder folder;
+    const auto path = folder.path() / "results.db";
+    EXPECT_FALSE(DatabaseLock::is_held(path));
+    EXPECT_FALSE(std::filesystem::exists(folder.path() / "results.db.d"));
+    { const DatabaseLock lock(path); }
+    EXPECT_FALSE(DatabaseLock::is_held(path));
 }
 
 }  // namespace

@@ -205,6 +205,17 @@ TEST(SchedulerTest, GivesUpASiteWhereNoWorkerComesUp) {
     EXPECT_THAT(scheduler.why_waiting(1), HasSubstr("do not come up"));
 }
 
+TEST(SchedulerTest, SaysHowManyJobsAreAhead) {
+    Scheduler scheduler;
+    scheduler.add_site("here", 1);
+    for (const int job : {1, 2, 3}) {
+        scheduler.add_job({job, 1, 0});
+    }
+    EXPECT_THAT(scheduler.why_waiting(1), HasSubstr("busy; 0 jobs are ahead of it"));
+    EXPECT_THAT(scheduler.why_waiting(2), HasSubstr("busy; 1 job is ahead of it"));
+    EXPECT_THAT(scheduler.why_waiting(3), HasSubstr("busy; 2 jobs are ahead of it"));
+}
+
 TEST(SchedulerTest, AWorkerThatCameUpClearsEarlierFailures) {
     Scheduler scheduler;
     scheduler.add_site("here", 1);

@@ -179,6 +179,15 @@ TEST_F(StoredEnsemblesTest, WhatIsMissingIsSaid) {
     EXPECT_EQ(value("SELECT jobs FROM comparison WHERE variant = 'together'"), "2/2");
 }
 
+TEST_F(StoredEnsemblesTest, WithoutCommonResultsSaysWhy) {
+    EXPECT_THAT(
+        compute(ensemble({"of no stage"})),
+        ElementsAre("ensemble 'together' cannot be computed: no seed, fold and split is common to its "
+                    "members"));
+    EXPECT_THAT(render_comparison(database_, "s", std::nullopt, 0, OutputFormat::table),
+                HasSubstr("Ensemble together has no result: no seed, fold and split is common"));
+}
+
 TEST_F(StoredEnsemblesTest, AVoteNeedsNoProbabilitiesAndHasNoLoss) {
     for (std::size_t job = 0; job < 4; ++job) {
         succeed(job, 3, false);

@@ -25,6 +25,13 @@ TEST_P(EndOfCommand, HasItsCause) {
     EXPECT_EQ(verdict.message, GetParam().message);
 }
 
+TEST(OfItsOwnAccord, ACommandAsksToBeStartedAgainUnlessItWasAskedToEnd) {
+    const CommandExit exit{kExitPreempted, 0, 0};
+    EXPECT_TRUE(judge_end({.exit = exit, .has_new_checkpoint = true}).asks_again);
+    EXPECT_FALSE(judge_end({.exit = exit, .was_asked = true, .has_new_checkpoint = true}).asks_again);
+    EXPECT_FALSE(judge_end({.exit = exit}).asks_again);
+}
+
 CommandExit code(int number) {
     return {number, 0, 0};
 }

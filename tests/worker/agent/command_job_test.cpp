@@ -242,11 +242,13 @@ TEST_F(CommandJob, ALastLineWithoutItsEndIsNoOlderValue) {
 TEST_F(CommandJob, MayAskToBeStartedAgain) {
     const auto again = run("echo state > $ORCHESTRATE_CHECKPOINTS/state; exit 75");
     EXPECT_EQ(again.cause, Cause::preempted);
+    EXPECT_TRUE(again.asks_again);
 }
 
 // It would be started for ever: counted, so that it ends.
 TEST_F(CommandJob, ThatWroteNothingNewIsNotStartedForEver) {
     const auto stuck = run("exit 75");
+    EXPECT_FALSE(stuck.asks_again);
     EXPECT_EQ(stuck.cause, Cause::worker_crashed);
     EXPECT_THAT(stuck.message, HasSubstr("no new finished file to ORCHESTRATE_CHECKPOINTS"));
     for (const char* unfinished : {"x.tmp", "x.part", ".x"}) {

@@ -135,6 +135,22 @@ TEST_F(Reports, EpochsComeInAscendingOrder) {
                                  HasSubstr("epoch's validation f1 is NaN, expected a finite number")));
 }
 
+TEST_F(Reports, DeclaredOnesHaveRoomAndComeFirst) {
+    ReportedMetrics metrics(seen_, {"test v", "validation w"});
+    for (std::size_t i = 0; i < kMaxReportedMetrics + 5; ++i) {
+        metrics.take(R"({"metrics": {"u)" + std::to_string(i) + R"(": 1}})");
+    }
+    metrics.take(R"({"metrics": {"w": 3}, "part": "validation"})");
+    metrics.take(R"({"metrics": {"v": 2}})");
+    EXPECT_FALSE(metrics.fault({"test v", "validation w"}));
+    const auto values = metrics.values();
+    ASSERT_THAT(values, SizeIs(kMaxReportedMetrics));
+    EXPECT_EQ(values[0], (NamedMetric{"test", "v", 2}));
+    EXPECT_EQ(values[1], (NamedMetric{"validation", "w", 3}));
+    EXPECT_EQ(values[2], (NamedMetric{"test", "u0", 1}));
+    EXPECT_THAT(seen_.log, HasSubstr("not taken: 'test u9998' and all later ones"));
+}
+
 TEST_F(Reports, AreBounded) {
     std::string many = R"({"metrics": {)";
     for (std::size_t i = 0; i < kMaxReportedMetrics + 5; ++i) {
