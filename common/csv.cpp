@@ -7,6 +7,7 @@
 
 #include <zlib.h>
 
+#include "common/named_file.h"
 #include "common/sha256.h"
 
 namespace orchestrate {
@@ -23,8 +24,8 @@ struct CsvReader::Source {
 };
 
 CsvReader::CsvReader(const std::filesystem::path& path, char delimiter) : path_(path) {
-    if (std::filesystem::is_directory(path)) {
-        fail(0, "'" + path.string() + "' is a directory, expected a CSV or TSV file");
+    if (const auto why = no_file_sentence(path)) {
+        fail(0, *why + "; expected a CSV or TSV file");
     }
     source_ = std::make_unique<Source>(Source{{gzopen(path.c_str(), "rb"), gzclose}, Sha256()});
     if (!source_->file) {

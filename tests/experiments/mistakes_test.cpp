@@ -1,4 +1,5 @@
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 #include "study_files.h"
 
@@ -220,6 +221,44 @@ TEST(Mistakes, AMissingDataFileIsNamedWithWhereToGetIt) {
                 AllOf(HasSubstr("no file"), HasSubstr("nowhere.csv"), HasSubstr("the moon")));
     EXPECT_EQ(mistakes[0].file, "command line");
     EXPECT_EQ(mistakes[0].line, 0);
+}
+
+// Opening a named pipe would wait for ever, and /dev/zero has no end.
+TEST(Mistakes, WhatIsNoRegularFileIsNamed) {
+    const StudyFolder folder;
+    const std::string pipe = (folder.path() / "pipe").string();
+    ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+    std::filesystem::create_symlink("/dev/zero", folder.path() / "zero");
+    const auto mistake = [&](const std::string& toml, const std::vector<std::string>& overrides = {}) {
+        const auto found = folder.mistakes(toml, overrides);
+        return found.empty() ? "none" : found.front().message;
+    };
+    EXPECT_THAT(mistake(kDataSection, {"data.path=" + pipe}),
+                HasSubstr("pipe' is a named pipe; expected a CSV"));
+    EXPECT_THAT(mistake(kDataSection, {"data.path=" + folder.path().string()}),
+                HasSubstr("' is a directory; expected"));
+    EXPECT_THAT(mistake(kDataSection, {"data.path=/dev/zero"}),
+                HasSubstr("'/dev/zero' is a device; expected"));
+    EXPECT_THAT(mistake("include = [\"pipe\"]\n"), HasSubstr("pipe' is a named pipe; expected a study file"));
+    for (const std::string name : {"pipe", "zero"}) {
+        EXPECT_THAT(mistake("[command]\nrun = [\"true\"]\nmetrics = [\"a\"]\nfiles = [\"" + name + "\"]\n"),
+                    HasSubstr(name + "' is a " + (name == "pipe" ? "named pipe" : "device") + "; expected"));
+    }
+    std::filesystem::create_directory(folder.path() / "model");
+    for (const char* name : {"vocab.txt", "config.json", "model.safetensors"}) {
+        mkfifo((folder.path() / "model" / name).c_str(), 0600);
+    }
+    EXPECT_THAT(mistake(kDataSection + "[tokenizer]\nvocabulary = \"model\"\n"),
+                HasSubstr("vocab.txt' is a named pipe"));
+    EXPECT_THAT(mistake(kDataSection + "[model]\npretrained = \"model\"\n"),
+                HasSubstr("config.json' is a named pipe"));
+    try {
+        load_study(pipe, {});
+        FAIL() << "expected StudyError";
+    } catch (const StudyError& error) {
+        EXPECT_THAT(error.what(),
+                    AllOf(HasSubstr(pipe), HasSubstr("is a named pipe; expected the file of a study")));
+    }
 }
 
 TEST(Mistakes, BadRowsAreNamedByTheirLineInTheData) {

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <optional>
 #include <utility>
 
 #include "common/error.h"
+#include "common/named_file.h"
 #include "worker/data/bert_text.h"
 
 namespace orchestrate {
@@ -33,11 +33,7 @@ std::optional<std::pair<std::size_t, std::size_t>> find_special(std::string_view
 }  // namespace
 
 WordPiece WordPiece::load(const std::filesystem::path& file) {
-    std::ifstream in(file);
-    if (!in) {
-        throw UserError("cannot read '" + file.string() +
-                        "', expected BERT's vocabulary, one token per line");
-    }
+    std::ifstream in = open_named_file(file, "BERT's vocabulary, one token per line");
     std::vector<std::string> tokens;
     for (std::string line; std::getline(in, line);) {
         if (!line.empty() && line.back() == '\r') {
