@@ -38,6 +38,8 @@ CsvReader::CsvReader(const std::filesystem::path& path, char delimiter) : path_(
         position_ = 3;
     }
 
+    refuse_other_line_ends();
+
     auto name = path.filename();
     if (name.extension() == ".gz") {
         name = name.stem();
@@ -113,6 +115,19 @@ void CsvReader::refuse_other_formats() const {
                                                 "-f UTF-16LE (or UTF-16BE) -t UTF-8"
                                               : "' holds a NUL byte (at byte " + std::to_string(at + 1) +
                                                     "), expected a text file in UTF-8"));
+    }
+}
+
+// A header that ends in a carriage return alone would be one with all rows.
+void CsvReader::refuse_other_line_ends() const {
+    bool quoted = false;
+    for (std::size_t i = position_; i + 1 < size_ && (quoted || buffer_[i] != '\n'); ++i) {
+        quoted = buffer_[i] == '"' ? !quoted : quoted;
+        if (!quoted && buffer_[i] == '\r' && buffer_[i + 1] != '\n') {
+            fail(1, "'" + path_.string() +
+                        "' has CR line ends, as of old Macs; expected LF or CRLF; convert it with: tr "
+                        "'\\r' '\\n'");
+        }
     }
 }
 
