@@ -1,5 +1,8 @@
 #include "experiments/field_kinds.h"
 
+#include "common/cell_values.h"
+#include "experiments/escaped_text.h"
+
 namespace orchestrate {
 
 void report_unfit(const Value& value, const std::string& name, const std::string& expected,
@@ -54,7 +57,7 @@ std::vector<SeedConfig> read_crossed_seeds(const ValueTable& table, const Source
 
 }  // namespace
 
-std::vector<SeedConfig> read_seeds(const Value& value, Mistakes& mistakes) {
+std::vector<SeedConfig> read_seeds(const Value& value, Mistakes& mistakes, const std::string& name) {
     std::vector<SeedConfig> seeds;
     if (const auto* table = value.as_table()) {
         return read_crossed_seeds(*table, value.where, mistakes);
@@ -67,7 +70,7 @@ std::vector<SeedConfig> read_seeds(const Value& value, Mistakes& mistakes) {
     }
     const auto* list = value.as_list();
     if (!list || list->empty()) {
-        report_unfit(value, "seeds",
+        report_unfit(value, name,
                      fmt::format("a list such as [1, 2, 3], how many (1 to {}), or {{ initialization = 3, "
                                  "data_order = 2 }}",
                                  kMostSeeds),
@@ -105,13 +108,14 @@ Json seeds_schema() {
                     {"additionalProperties", false}}});
 }
 
-std::vector<Value> read_names(const Value& value, const std::string& what, Mistakes& mistakes) {
+std::vector<Value> read_names(const Value& value, const std::string& what, Mistakes& mistakes,
+                              const std::string& list_name) {
     if (value.as_text()) {
         return {value};
     }
     const auto* list = value.as_list();
     if (!list || list->empty()) {
-        report_unfit(value, what, "a text or a list of texts", mistakes);
+        report_unfit(value, list_name.empty() ? what : list_name, "a text or a list of texts", mistakes);
         return {};
     }
     std::vector<Value> names;
@@ -127,6 +131,17 @@ std::vector<Value> read_names(const Value& value, const std::string& what, Mista
         }
     }
     return names;
+}
+
+bool check_shown_name(const std::string& name, const SourceSpan& where, const std::string& what,
+                      Mistakes& mistakes) {
+    if (trimmed_cell(name) == name) {
+        return true;
+    }
+    mistakes.error(where, what + " cannot be '" + escaped_text(name) +
+                              (trimmed_cell(name).empty() ? "', which is blank; expected a name"
+                                                          : "'; expected a name without blanks at its ends"));
+    return false;
 }
 
 }  // namespace orchestrate

@@ -117,13 +117,20 @@ GivenFields read_fields(const Value& root, const std::vector<std::string>& other
 
 // A list of different seeds, how many, or a table of both kinds to be crossed; nothing (reported) if it is none
 // of these.
-std::vector<SeedConfig> read_seeds(const Value& value, Mistakes& mistakes);
+std::vector<SeedConfig> read_seeds(const Value& value, Mistakes& mistakes, const std::string& name = "seeds");
 
 // JSON Schema of what read_seeds reads.
 Json seeds_schema();
 
 // A text or a list of different texts, with their places; empty (reported) if it is neither.
-std::vector<Value> read_names(const Value& value, const std::string& what, Mistakes& mistakes);
+// `list_name`: what the whole is called in messages, if not as one of its names is.
+std::vector<Value> read_names(const Value& value, const std::string& what, Mistakes& mistakes,
+                              const std::string& list_name = {});
+
+// Whether a name that is shown has no blanks at its ends, where nobody sees them; reported if it has. `what` it is the
+// name of: "study.name".
+bool check_shown_name(const std::string& name, const SourceSpan& where, const std::string& what,
+                      Mistakes& mistakes);
 
 // Reports "expected ..., found ..." at the value.
 void report_unfit(const Value& value, const std::string& name, const std::string& expected,
