@@ -1,6 +1,7 @@
 #include "worker/data/byte_level_bpe.h"
 
 #include <algorithm>
+#include <fstream>
 #include <limits>
 #include <optional>
 #include <queue>
