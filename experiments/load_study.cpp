@@ -4,17 +4,13 @@
 
 #include <fmt/format.h>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
+#include "common/base/unicode.h"
 #include "common/data/vocabulary.h"
 #include "experiments/checks/command_settings.h"
 #include "experiments/checks/data_checks.h"
-#include "experiments/checks/split_checks.h"
 #include "experiments/composition/composed_study.h"
-#include "experiments/expansion/rules.h"
-#include "experiments/expansion/search_rungs.h"
-#include "experiments/expansion/stages.h"
-#include "experiments/expansion/study.h"
-#include "experiments/expansion/study_plan.h"
 #include "experiments/feature_mentions.h"
 #include "experiments/fields/cluster_fields.h"
 #include "experiments/fields/command_fields.h"
@@ -48,6 +44,7 @@ class StudyLoader {
 
     Study load() {
         read_settings();
+        check_path_names();
         if (section("command")) {
             return load_command();
         }
@@ -82,6 +79,30 @@ class StudyLoader {
     }
 
   private:
+    // Paths travel in messages and stand in the database, which are UTF-8; names of files need not be.
+    void check_path_names() {
+        const std::string file = std::filesystem::absolute(file_).lexically_normal().string();
+        if (!is_valid_utf8(file)) {
+            mistakes_.error({text_.source},
+                            "the path of this study, '" + escaped_text(file) +
+                                "', is not UTF-8; expected directories and a file whose names are");
+            mistakes_.throw_if_any();
+        }
+        const std::vector<std::pair<const char*, const std::string*>> paths = {
+            {"data.path", &settings().paths.data},
+            {"tokenizer.vocabulary", &settings().paths.vocabulary},
+            {"model.pretrained", &settings().paths.pretrained},
+            {"command.folder", &settings().paths.command_folder}};
+        for (const auto& [field, path] : paths) {
+            if (!is_valid_utf8(*path)) {
+                mistakes_.error(place_of_first({field}),
+                                std::string(field) + " is '" + escaped_text(*path) +
+                                    "', which is not UTF-8; expected a path whose names are");
+                mistakes_.throw_if_any();
+            }
+        }
+    }
+
     // A study whose jobs are a command.
     Study load_command() {
         const auto* command = section("command");
@@ -158,6 +179,9 @@ class StudyLoader {
         settings().command.metrics =
             probe.command.metrics;  // search.select_by, which may come first, names one
         given_ = read_fields(text_.root, other_sections, settings(), mistakes_);
+        if (given_.contains("study.name")) {
+            check_shown_name(settings().name, place_of_first({"study.name"}), "study.name", mistakes_);
+        }
         std::sort(settings().job.data.classes.begin(), settings().job.data.classes.end());
     }
 
@@ -313,9 +337,9 @@ class StudyLoader {
         if (places > 0 && settings().ranks > places) {
             mistakes_.error(
                 place_of_first({"cluster.slots", "study.ranks"}),
-                fmt::format("a job needs study.ranks = {} places, but cluster.slots on {} node{} make {}; "
+                fmt::format("a job needs study.ranks = {} places, but cluster.slots on {} make {}; "
                             "expected at least as many",
-                            settings().ranks, nodes, nodes == 1 ? "" : "s", places));
+                            settings().ranks, counted(nodes, "node"), places));
         }
     }
 

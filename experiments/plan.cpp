@@ -237,18 +237,19 @@ std::string missing_text(const Study& study) {
 std::string training_text(const Study& study) {
     const auto& data = study.base.data;
     std::string text =
-        "\n" + wrapped(fmt::format("data: {}, {} rows, {} classes, {}: {}",
+        "\n" + wrapped(fmt::format("data: {}, {}, {} classes, {}: {}",
                                    std::filesystem::path(study.paths.data).filename().string(),
-                                   study.plan->data.rows, study.plan->data.classes,
+                                   counted(study.plan->data.rows, "row"), study.plan->data.classes,
                                    counted(data.features.size(), "feature"), join_and(data.features)),
                        6);
     text += columns_text(study) + missing_text(study);
     text += "\n" +
-            wrapped(fmt::format("model: {} layers x {}, {} heads, head {}; {} epochs, batch {}, {}",
-                                study.base.model.num_hidden_layers, study.base.model.hidden_size,
-                                study.base.model.num_attention_heads,
+            wrapped(fmt::format("model: {} x {}, {}, head {}; {}, batch {}, {}",
+                                counted(study.base.model.num_hidden_layers, "layer"),
+                                study.base.model.hidden_size,
+                                counted(study.base.model.num_attention_heads, "head"),
                                 find_field("model.head_width")->show(study.plan->settings),
-                                study.base.train.epochs, study.base.train.batch_size,
+                                counted(study.base.train.epochs, "epoch"), study.base.train.batch_size,
                                 to_string(study.base.train.precision)),
                     7) +
             "\n";

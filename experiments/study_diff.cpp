@@ -178,6 +178,28 @@ std::string sentence(const ConfigChange& change, const StudyRecord& before, cons
     return change.path + " " + (of_list.empty() ? arrow : of_list);
 }
 
+// "2 new jobs, 1 kept", "its 1 job is done already"
+std::string jobs_of(const VariantDifference& difference) {
+    const auto count = [](std::size_t jobs, const char* noun) {
+        return counted(static_cast<std::int64_t>(jobs), noun);
+    };
+    const std::string kept =
+        difference.kept_jobs > 0 ? fmt::format(", {} kept", difference.kept_jobs) : std::string();
+    if (difference.kind == Kind::gone) {
+        return count(difference.jobs, "job");
+    }
+    if (difference.done_jobs == 0) {
+        return count(difference.jobs, "new job") + kept;
+    }
+    const std::string done = difference.done_jobs == 1 ? " is done already" : " are done already";
+    if (difference.done_jobs < difference.jobs) {
+        return count(difference.jobs - difference.done_jobs, "new job") +
+               fmt::format(", {}{}", difference.done_jobs, done) + kept;
+    }
+    return (difference.kept_jobs == 0 ? "its " : "") +
+           count(difference.jobs, difference.kept_jobs == 0 ? "job" : "other job") + done + kept;
+}
+
 // The changes that every variant present on both sides has.
 std::vector<ConfigChange> common_changes(const std::vector<VariantDifference>& differences) {
     std::vector<ConfigChange> common;
@@ -238,7 +260,11 @@ StudyRecord record_of(const Study& study, const std::vector<PlannedStage>& plann
     return record;
 }
 
-std::vector<VariantDifference> compare(const StudyRecord& before, const StudyRecord& after) {
+std::vector<VariantDifference> compare(const StudyRecord& before, const StudyRecord& after,
+                                       const std::set<std::string>& done) {
+    const auto count_done = [&](const std::string& identity) {
+        return static_cast<std::size_t>(done.contains(identity) ? 1 : 0);
+    };
     std::map<std::pair<std::string, std::string>, const VariantRecord*> old_rows;
     for (const auto& row : before.variants) {
         old_rows[{row.stage, row.name}] = &row;
@@ -253,13 +279,18 @@ std::vector<VariantDifference> compare(const StudyRecord& before, const StudyRec
         if (old == old_rows.end()) {
             difference.kind = Kind::is_new;
             difference.jobs = row.identities.size();
+            for (const auto& identity : row.identities) {
+                difference.done_jobs += count_done(identity);
+            }
             differences.push_back(std::move(difference));
             continue;
         }
         const auto& known = old->second->identities;
         const std::set<std::string> known_jobs(known.begin(), known.end());
         for (const auto& identity : row.identities) {
-            ++(known_jobs.contains(identity) ? difference.kept_jobs : difference.jobs);
+            const bool is_kept = known_jobs.contains(identity);
+            ++(is_kept ? difference.kept_jobs : difference.jobs);
+            difference.done_jobs += is_kept ? 0 : count_done(identity);
         }
         collect_changes(old->second->config, row.config, "", difference.changes);
         const bool same = difference.jobs == 0 && known.size() == row.identities.size() &&
@@ -271,19 +302,30 @@ std::vector<VariantDifference> compare(const StudyRecord& before, const StudyRec
     for (const auto& row : before.variants) {
         if (old_rows.contains({row.stage, row.name})) {
             differences.push_back(
-                {Kind::gone, row.stage, row.name, {}, row.identities.size(), 0, row.is_ensemble});
+                {Kind::gone, row.stage, row.name, {}, row.identities.size(), 0, row.is_ensemble, 0});
         }
     }
     return differences;
 }
 
-std::string render_difference(const StudyRecord& before, const StudyRecord& after) {
-    const auto differences = compare(before, after);
+std::string render_difference(const StudyRecord& before, const StudyRecord& after,
+                              const std::set<std::string>& done) {
+    const auto differences = compare(before, after, done);
     std::map<Kind, std::size_t> variants;
-    std::size_t new_jobs = 0;
+    std::set<std::string> known;
+    for (const auto& row : before.variants) {
+        known.insert(row.identities.begin(), row.identities.end());
+    }
+    std::set<std::string> new_jobs;  // two variants may share one
+    for (const auto& row : after.variants) {
+        for (const auto& identity : row.identities) {
+            if (!known.contains(identity) && !done.contains(identity)) {
+                new_jobs.insert(identity);
+            }
+        }
+    }
     for (const auto& difference : differences) {
         ++variants[difference.kind];
-        new_jobs += difference.kind == Kind::gone ? 0 : difference.jobs;
     }
     if (variants[Kind::unchanged] == differences.size()) {
         return fmt::format("nothing differs: {}\n", counted(differences.size(), "variant"));
@@ -315,11 +357,7 @@ std::string render_difference(const StudyRecord& before, const StudyRecord& afte
             text += (details.empty() ? "" : ": " + details) + " (computed, nothing to train)\n";
             continue;
         }
-        text += (details.empty() ? "" : ": " + details) +
-                fmt::format(" ({}{})",
-                            counted(difference.jobs, difference.kind == Kind::gone ? "job" : "new job"),
-                            difference.kept_jobs > 0 ? fmt::format(", {} kept", difference.kept_jobs) : "") +
-                "\n";
+        text += (details.empty() ? "" : ": " + details) + " (" + jobs_of(difference) + ")\n";
     }
     if (shown_rows > kMostShown) {
         text += fmt::format("... and {} more\n", shown_rows - kMostShown);
@@ -327,8 +365,9 @@ std::string render_difference(const StudyRecord& before, const StudyRecord& afte
     return text +
            fmt::format("{} new, {} changed, {} gone, {} unchanged; {} to run that {} not there before\n",
                        counted(variants[Kind::is_new], "variant"), variants[Kind::changed],
-                       variants[Kind::gone], variants[Kind::unchanged], counted(new_jobs, "job"),
-                       new_jobs == 1 ? "was" : "were");
+                       variants[Kind::gone], variants[Kind::unchanged],
+                       counted(static_cast<std::int64_t>(new_jobs.size()), "job"),
+                       new_jobs.size() == 1 ? "was" : "were");
 }
 
 }  // namespace orchestrate

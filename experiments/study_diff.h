@@ -44,6 +44,7 @@ struct VariantDifference {
     std::size_t jobs = 0;               // new ones, or of gone: those that are
     std::size_t kept_jobs = 0;          // the same as before
     bool is_ensemble = false;
+    std::size_t done_jobs = 0;  // of the new ones: those that have a result all the same
 };
 
 // `planned`: its stages as they would be run; none: beside the file's base.
@@ -53,10 +54,13 @@ StudyRecord record_of(const Study& study, const std::vector<PlannedStage>& plann
 std::set<std::string> given_fields(const std::string& toml);
 
 // Variants of `after` in their order, then those that are gone. Variants are the same by stage and name.
-std::vector<VariantDifference> compare(const StudyRecord& before, const StudyRecord& after);
+std::vector<VariantDifference> compare(const StudyRecord& before, const StudyRecord& after,
+                                       const std::set<std::string>& done = {});
 
 // The differences for people, and what changed in all variants (data, vocabulary, weights, a default, the
-// arithmetic of training) once. Ends with a newline.
-std::string render_difference(const StudyRecord& before, const StudyRecord& after);
+// arithmetic of training) once. `done`: the identities of jobs that have a result, whatever study they were run for.
+// Ends with a newline.
+std::string render_difference(const StudyRecord& before, const StudyRecord& after,
+                              const std::set<std::string>& done = {});
 
 }  // namespace orchestrate

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cstring>
-#include <fstream>
 #include <memory>
 #include <vector>
 
@@ -10,6 +9,7 @@
 #include <zlib.h>
 
 #include "common/base/error.h"
+#include "common/base/named_file.h"
 
 namespace orchestrate {
 
@@ -32,7 +32,7 @@ void Sha256::add(const void* bytes, std::size_t size) {
 }
 
 void Sha256::add_file(const std::filesystem::path& path) {
-    std::ifstream file(path, std::ios::binary);
+    std::ifstream file = open_named_file(path);
     std::vector<char> buffer(1U << 20);
     do {
         file.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
@@ -44,6 +44,7 @@ void Sha256::add_file(const std::filesystem::path& path) {
 }
 
 void Sha256::add_uncompressed(const std::filesystem::path& path) {
+    check_named_file(path);
     const std::unique_ptr<gzFile_s, decltype(&gzclose)> file(gzopen(path.c_str(), "rb"), gzclose);
     if (!file) {
         throw UserError("cannot read '" + path.string() + "': " + std::strerror(errno));

@@ -1,10 +1,10 @@
 #include "common/base/strict_json.h"
 
-#include <fstream>
 #include <set>
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/base/named_file.h"
 
 namespace orchestrate {
 
@@ -42,10 +42,7 @@ Json parse_strict_json(std::string_view text, const std::string& name, int most_
 }
 
 Json read_strict_json(const std::filesystem::path& path, std::size_t most_bytes) {
-    std::ifstream file(path, std::ios::binary);
-    if (!file || std::filesystem::is_directory(path)) {
-        throw UserError("'" + path.string() + "': cannot be read");
-    }
+    std::ifstream file = open_named_file(path);
     const auto size = std::filesystem::file_size(path);
     if (size > most_bytes) {
         throw UserError("'" + path.string() + "': has " + std::to_string(size) + " bytes, expected at most " +

@@ -69,4 +69,8 @@ std::string trimmed_lower_case(std::string_view text) {
     return result;
 }
 
+int decimal_digit(std::uint32_t code) {
+    return u_charDigitValue(static_cast<UChar32>(code));
+}
+
 }  // namespace orchestrate

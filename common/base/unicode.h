@@ -17,6 +17,9 @@ struct Character {
 // The character that a text which is not empty begins with.
 Character first_character(std::string_view text);
 
+// The value of a decimal digit of any script, 0 to 9; -1: it is none.
+int decimal_digit(std::uint32_t code);
+
 // Of code points: C0 and C1 controls, and delete.
 inline bool is_control(std::uint32_t code) {
     return code < 0x20 || (code >= 0x7f && code < 0xa0);

@@ -4,7 +4,10 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <regex>
 #include <string>
+
+#include "common/base/unicode.h"
 
 namespace orchestrate {
 namespace {
@@ -67,6 +70,31 @@ std::optional<std::string> whole_part(std::string_view text, std::size_t& at, ch
         at += kGroup;
     }
     return digits;
+}
+
+// With 0 to 9 for the digits of other scripts, and the minus and the marks that go with them.
+std::string with_plain_digits(std::string_view text) {
+    std::string plain;
+    while (!text.empty()) {
+        const auto character = first_character(text);
+        const std::size_t bytes = std::max<std::size_t>(character.bytes, 1);
+        const int digit = character.bytes > 1 ? decimal_digit(character.code) : -1;
+        if (digit >= 0) {
+            plain += static_cast<char>('0' + digit);
+        } else if (character.code == 0x2212) {  // minus sign
+            plain += '-';
+        } else if (character.code == 0x066B ||
+                   character.code == 0xFF0E) {  // Arabic decimal mark, full-width point
+            plain += '.';
+        } else if (character.code == 0x066C ||
+                   character.code == 0xFF0C) {  // Arabic group mark, full-width comma
+            plain += ',';
+        } else {
+            plain += text.substr(0, bytes);
+        }
+        text.remove_prefix(bytes);
+    }
+    return plain;
 }
 
 }  // namespace
@@ -135,6 +163,38 @@ std::optional<double> grouped_number(std::string_view text, char decimal) {
 
 bool is_number_of_other_form(std::string_view text) {
     return !finite_number(text) && (grouped_number(text, ',') || grouped_number(text, '.'));
+}
+
+bool is_number_of_unread_form(std::string_view text) {
+    if (finite_number(text) || is_number_of_other_form(text)) {
+        return false;
+    }
+    static const std::regex kForms(
+        "[-+]?(0[xX][0-9a-fA-F]+"
+        "|[0-9]+(_[0-9]+)+([.][0-9]+)?([eE][-+]?[0-9]+)?"
+        "|[0-9]{1,3}(,[0-9]{2,3})+,[0-9]{3}([.][0-9]+)?"
+        "|[0-9]*[.]?[0-9]+[dD][-+]?[0-9]{1,3}"
+        "|[0-9]+(:[0-9]{2}){1,2}([.][0-9]+)?"
+        "|([0-9]+ )?[0-9]+/[0-9]+)");
+    constexpr std::size_t kLongest = 64;
+    const std::string_view trimmed = trimmed_cell(text);
+    if (trimmed.empty() || trimmed.size() > kLongest) {
+        return false;
+    }
+    const char first = trimmed.front();
+    if (!is_digit(first) && first != '-' && first != '+' && first != '.' &&
+        static_cast<unsigned char>(first) < 0x80) {
+        return false;
+    }
+    const std::string plain = with_plain_digits(trimmed);
+    return (plain != trimmed && (finite_number(plain) || is_number_of_other_form(plain))) ||
+           std::regex_match(plain, kForms);
+}
+
+bool is_grouped_by_one_mark(std::string_view text, char decimal) {
+    const char other = decimal == ',' ? '.' : ',';
+    return text.find(decimal) == std::string_view::npos && std::count(text.begin(), text.end(), other) == 1 &&
+           grouped_number(text, decimal);
 }
 
 bool is_number_with_unit(std::string_view text) {

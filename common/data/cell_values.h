@@ -20,6 +20,14 @@ std::optional<double> grouped_number(std::string_view text, char decimal);
 // A number in either form of grouped_number that finite_number does not read: "1,5", "1,234.5", "1 234".
 bool is_number_of_other_form(std::string_view text);
 
+// A number that is read in no form: in other digits than 0 to 9, hexadecimal (0x1f), with underscores (1_000), grouped
+// otherwise than by threes (1,23,456), with Fortran's exponent (1.5D3), of time (3:45), or a fraction (1/7).
+bool is_number_of_unread_form(std::string_view text);
+
+// A number with the decimal mark ',' or '.' whose only other mark stands before three digits, so that it may be a decimal
+// mark as well: "1.288" with ','.
+bool is_grouped_by_one_mark(std::string_view text, char decimal);
+
 // A number with a unit or a currency's sign: "12 %", "5kg", "$3.50"; not "track 7".
 bool is_number_with_unit(std::string_view text);
 

@@ -7,6 +7,7 @@
 
 #include <zlib.h>
 
+#include "common/base/named_file.h"
 #include "common/base/sha256.h"
 
 namespace orchestrate {
@@ -23,8 +24,8 @@ struct CsvReader::Source {
 };
 
 CsvReader::CsvReader(const std::filesystem::path& path, char delimiter) : path_(path) {
-    if (std::filesystem::is_directory(path)) {
-        fail(0, "'" + path.string() + "' is a directory, expected a CSV or TSV file");
+    if (const auto why = no_file_sentence(path)) {
+        fail(0, *why + "; expected a CSV or TSV file");
     }
     source_ = std::make_unique<Source>(Source{{gzopen(path.c_str(), "rb"), gzclose}, Sha256()});
     if (!source_->file) {
@@ -36,6 +37,8 @@ CsvReader::CsvReader(const std::filesystem::path& path, char delimiter) : path_(
     if (std::string_view(buffer_.data(), size_).starts_with("\xEF\xBB\xBF")) {
         position_ = 3;
     }
+
+    refuse_other_line_ends();
 
     auto name = path.filename();
     if (name.extension() == ".gz") {
@@ -112,6 +115,19 @@ void CsvReader::refuse_other_formats() const {
                                                 "-f UTF-16LE (or UTF-16BE) -t UTF-8"
                                               : "' holds a NUL byte (at byte " + std::to_string(at + 1) +
                                                     "), expected a text file in UTF-8"));
+    }
+}
+
+// A header that ends in a carriage return alone would be one with all rows.
+void CsvReader::refuse_other_line_ends() const {
+    bool quoted = false;
+    for (std::size_t i = position_; i + 1 < size_ && (quoted || buffer_[i] != '\n'); ++i) {
+        quoted = buffer_[i] == '"' ? !quoted : quoted;
+        if (!quoted && buffer_[i] == '\r' && buffer_[i + 1] != '\n') {
+            fail(1, "'" + path_.string() +
+                        "' has CR line ends, as of old Macs; expected LF or CRLF; convert it with: tr "
+                        "'\\r' '\\n'");
+        }
     }
 }
 

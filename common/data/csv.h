@@ -74,6 +74,7 @@ class CsvReader {
     void refuse_other_formats() const;
     char read_separator_line();
     char sniff_delimiter();
+    void refuse_other_line_ends() const;
     std::string wrong_field_count() const;
     [[noreturn]] void fail(std::int64_t line, const std::string& message) const;
 

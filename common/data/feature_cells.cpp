@@ -156,13 +156,18 @@ void FeatureCells::report_cells(const std::vector<std::int64_t>& line, const std
         if (!bad) {
             continue;
         }
+        const bool has_other_mark =
+            !missing && decimal_ != 0 && (finite_number(value(row)) || is_number_of_other_form(value(row)));
+        const std::string remedy = missing ? std::string("or ") + kMissingSettings
+                                   : has_other_mark
+                                       ? std::string("remove the row, or set data.decimal = \"") +
+                                             (decimal_ == ',' ? '.' : ',') + "\" (it is \"" + decimal_ + "\")"
+                                       : "or remove the row";
         row_problems.add("column " + name_, [&] {
-            return DatasetProblem{
-                DatasetProblem::Kind::bad_row, std::string(value(row)), line[row],
-                "line " + std::to_string(line[row]) + " of " + file + ": column '" + name_ + "' " +
-                    found_in_cell(value(row)) + ", expected " + expected +
-                    " as in the other rows; correct it, " +
-                    (missing ? std::string("or ") + kMissingSettings : "or remove the row")};
+            return DatasetProblem{DatasetProblem::Kind::bad_row, std::string(value(row)), line[row],
+                                  "line " + std::to_string(line[row]) + " of " + file + ": column '" + name_ +
+                                      "' " + found_in_cell(value(row)) + ", expected " + expected +
+                                      " as in the other rows; correct it, " + remedy};
         });
     }
 }
@@ -191,8 +196,43 @@ ColumnSummary FeatureCells::summary() const {
     return summary;
 }
 
+// If most cells have one mark that data.decimal makes a separator of groups, and nothing proves that it is none.
+std::optional<std::string> FeatureCells::warning_of_groups() const {
+    if (decimal_ == 0) {
+        return std::nullopt;
+    }
+    const char other = decimal_ == ',' ? '.' : ',';
+    std::size_t doubtful = 0;
+    std::size_t example = 0;
+    for (std::size_t row = 0; row < rows(); ++row) {
+        if (states_[row] != State::number) {
+            continue;
+        }
+        const std::string_view cell = value(row);
+        if (cell.find(decimal_) != std::string_view::npos ||
+            std::count(cell.begin(), cell.end(), other) > 1) {
+            return std::nullopt;
+        }
+        if (is_grouped_by_one_mark(cell, decimal_) && doubtful++ == 0) {
+            example = row;
+        }
+    }
+    if (2 * doubtful <= values()) {
+        return std::nullopt;
+    }
+    std::string number(trimmed_cell(value(example)));
+    std::erase(number, other);
+    return "holds '" + std::string(trimmed_cell(value(example))) + "' and the like in " +
+           counted(static_cast<std::int64_t>(doubtful), "row") + ": with data.decimal = \"" + decimal_ +
+           "\" it is read as " + number + "; set data.decimal = \"" + other + "\" if '" + other +
+           "' is the decimal mark";
+}
+
 std::vector<std::string> FeatureCells::warnings_of_numbers() const {
     std::vector<std::string> found;
+    if (const auto groups = warning_of_groups()) {
+        found.push_back(*groups);
+    }
     std::size_t zeros = 0;
     std::size_t large = 0;
     std::size_t zero_row = 0;
@@ -233,15 +273,19 @@ std::vector<std::string> FeatureCells::warnings_of_texts(const ColumnSummary& su
             "missing");
     }
     std::size_t other_forms = 0;
+    std::size_t unread_forms = 0;
     std::size_t units = 0;
     std::size_t form_row = 0;
+    std::size_t unread_row = 0;
     std::size_t unit_row = 0;
     for (std::size_t row = 0; row < rows(); ++row) {
         if (states_[row] != State::other) {
             continue;
         }
-        if (is_number_of_other_form(value(row))) {
+        if (is_number_of_other_form(value(row)) || finite_number(value(row))) {
             form_row = other_forms++ == 0 ? row : form_row;
+        } else if (is_number_of_unread_form(value(row))) {
+            unread_row = unread_forms++ == 0 ? row : unread_row;
         } else if (is_number_with_unit(value(row))) {
             unit_row = units++ == 0 ? row : unit_row;
         }
@@ -253,6 +297,11 @@ std::vector<std::string> FeatureCells::warnings_of_texts(const ColumnSummary& su
         found.push_back("holds '" + std::string(trimmed_cell(value(form_row))) +
                         "', which is no number with " + "data.decimal = \"" + std::string(1, decimal_) +
                         "\": the column is read as strings");
+    } else if (unread_forms > 0 && 2 * (unread_forms + count(State::number)) > values()) {
+        found.push_back("holds numbers in a form that is not read (such as '" +
+                        std::string(trimmed_cell(value(unread_row))) + "') in " +
+                        counted(static_cast<std::int64_t>(unread_forms), "row") +
+                        ": the column is read as strings; write them as 1234.5 to have numbers");
     } else if (is_share(count(State::number), kMixedShare)) {
         found.push_back("holds numbers in " + counted(count(State::number), "row") +
                         " and other strings in " + std::to_string(values() - count(State::number)) +

@@ -53,6 +53,7 @@ class FeatureCells {
     void report_cells(const std::vector<std::int64_t>& line, const std::string& file, bool refuse_missing,
                       RowProblems& rows) const;
     std::vector<std::string> warnings_of_numbers() const;
+    std::optional<std::string> warning_of_groups() const;
     std::vector<std::string> warnings_of_texts(const ColumnSummary& summary) const;
 
     std::string name_;

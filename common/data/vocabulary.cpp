@@ -1,9 +1,9 @@
 #include "common/data/vocabulary.h"
 
 #include <algorithm>
-#include <fstream>
 
 #include "common/base/error.h"
+#include "common/base/named_file.h"
 #include "common/base/sha256.h"
 #include "common/base/strict_json.h"
 
@@ -30,10 +30,10 @@ struct Setting {
 
 void check_settings(const std::filesystem::path& folder, TokenizerKind kind) {
     const auto path = folder / "tokenizer_config.json";
-    std::ifstream file(path);
-    if (!file) {
+    if (!std::filesystem::exists(path)) {
         return;
     }
+    std::ifstream file = open_named_file(path);
     const Json json = Json::parse(file, nullptr, false);
     if (!json.is_object()) {
         throw UserError("'" + path.string() + "' is no JSON object");
@@ -91,7 +91,7 @@ TokenizerKind vocabulary_kind(const std::filesystem::path& folder) {
 std::int64_t vocabulary_size(const std::filesystem::path& folder) {
     std::int64_t size = 0;
     if (vocabulary_kind(folder) == TokenizerKind::word_piece) {
-        std::ifstream file(folder / "vocab.txt");
+        std::ifstream file = open_named_file(folder / "vocab.txt");
         for (std::string line; std::getline(file, line);) {
             ++size;
         }

@@ -13,7 +13,8 @@ namespace orchestrate {
 
 // A file whose content the numbers depend on: the script itself, a module of it, its data.
 struct CommandFile {
-    std::string name;    // as the command finds it: relative to its folder
+    std::string
+        name;  // as the command finds it: relative to its folder; absolute: the program, if it is a script
     std::string sha256;  // of its content
     bool operator==(const CommandFile&) const = default;
 };

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <string_view>
@@ -129,7 +130,12 @@ std::string canonical_json(const JobConfig& config) {
 }
 
 bool has_absolute_program(const JobConfig& config) {
-    return config.command && !config.command->run.empty() && config.command->run.front().starts_with('/');
+    if (!config.command || config.command->run.empty() || !config.command->run.front().starts_with('/')) {
+        return false;
+    }
+    const auto& [run, parameters, files] = *config.command;
+    return std::none_of(files.begin(), files.end(),
+                        [&](const CommandFile& file) { return file.name == run.front(); });
 }
 
 std::string job_identity(const JobConfig& config) {

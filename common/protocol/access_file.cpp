@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cstring>
-#include <fstream>
 #include <sstream>
 
 #include <fcntl.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/base/error.h"
+#include "common/base/named_file.h"
 #include "common/base/strict_json.h"
 
 namespace orchestrate {
@@ -77,7 +77,7 @@ Access read_access_file(const std::filesystem::path& path) {
     check_private_folder(folder_of(path));
     const std::string name = "the access file '" + path.string() + "'";
     std::ostringstream text;
-    text << std::ifstream(path, std::ios::binary).rdbuf();
+    text << open_named_file(path).rdbuf();
     return parse_access(text.str(), name);
 }
 

@@ -8,6 +8,8 @@
 
 #include "common/base/error.h"
 #include "common/base/host.h"
+#include "common/base/printable.h"
+#include "common/base/unicode.h"
 
 namespace orchestrate {
 
@@ -41,6 +43,14 @@ fs::path resolve_database(const fs::path& database) {
         path = path.parent_path() / target;
     }
     throw UserError("'" + database.string() + "' is a symbolic link that leads back to itself");
+}
+
+void check_database_name(const fs::path& resolved) {
+    if (!is_valid_utf8(resolved.string())) {
+        throw UserError("the path of the database, '" + printable(resolved.string()) +
+                        "', is not UTF-8; expected --db FILE in a directory whose name is, or the directory "
+                        "renamed");
+    }
 }
 
 DatabasePlace place_of(const fs::path& resolved) {

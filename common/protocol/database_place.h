@@ -25,6 +25,10 @@ BOOST_DESCRIBE_STRUCT(DatabasePlace, (), (host, path, device, inode))
 // is empty or its links form a loop.
 std::filesystem::path resolve_database(const std::filesystem::path& database);
 
+// Throws UserError if the absolute path of a database that is to be written is not UTF-8: messages and access files, which
+// name it, are.
+void check_database_name(const std::filesystem::path& resolved);
+
 // `resolved` as resolve_database() returns it. Throws UserError if there is no regular file of that name, or if it has
 // several names (hard links): SQLite finds the log of the newest transactions by the file's name, so that whoever uses
 // another name does not see them.

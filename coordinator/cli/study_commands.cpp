@@ -62,8 +62,14 @@ int plan_study(const PlanArguments& arguments) {
 
 int diff_studies(const std::string& before, const std::string& after, const std::filesystem::path& database,
                  const std::vector<std::string>& overrides) {
-    std::cout << render_difference(read_side(before, database, overrides),
-                                   read_side(after, database, overrides));
+    const StudyRecord old_side = read_side(before, database, overrides);
+    const StudyRecord new_side = read_side(after, database, overrides);
+    std::set<std::string> done;
+    if (std::error_code unknown; std::filesystem::is_regular_file(database, unknown)) {
+        auto opened = open_to_read(database);
+        done = jobs_with_result(opened);
+    }
+    std::cout << render_difference(old_side, new_side, done);
     return 0;
 }
 

@@ -50,6 +50,7 @@ std::string failure_text(const std::exception_ptr& failure) {
 // A symbolic link may lead elsewhere later.
 CoordinatorOptions with_resolved_database(CoordinatorOptions options) {
     options.database = resolve_database(options.database);
+    check_database_name(options.database);  // before anything is created
     return options;
 }
 

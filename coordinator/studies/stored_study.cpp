@@ -127,6 +127,15 @@ std::optional<StudyRecord> stored_record(SQLite::Database& database, const std::
     return record;
 }
 
+std::set<std::string> jobs_with_result(SQLite::Database& database) {
+    SQLite::Statement query(database, "SELECT identity FROM jobs WHERE state = 'succeeded'");
+    std::set<std::string> identities;
+    while (query.executeStep()) {
+        identities.insert(query.getColumn(0).getString());
+    }
+    return identities;
+}
+
 std::string difference_to_stored(const Study& study, SQLite::Database& database, const DryRun& planned) {
     const auto stored = stored_record(database, study.name);
     if (name_conflict(study, database) || !stored || stored->variants.empty()) {
@@ -136,7 +145,8 @@ std::string difference_to_stored(const Study& study, SQLite::Database& database,
     std::string text;
     for (const auto& difference : compare(*stored, record)) {
         if (difference.kind != VariantDifference::Kind::unchanged) {
-            text = "since the last run of this study:\n" + render_difference(*stored, record);
+            text = "since the last run of this study:\n" +
+                   render_difference(*stored, record, jobs_with_result(database));
             break;
         }
     }

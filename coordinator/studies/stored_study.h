@@ -16,6 +16,9 @@ namespace orchestrate {
 // The rows that are shown of a study; nothing if it was never run.
 std::optional<StudyRecord> stored_record(SQLite::Database& database, const std::string& study);
 
+// The identities of all jobs that have succeeded.
+std::set<std::string> jobs_with_result(SQLite::Database& database);
+
 // What changes beside what the database has of the study, if it is run as planned; empty if it has none or nothing differs.
 std::string difference_to_stored(const Study& study, SQLite::Database& database, const DryRun& planned);
 

@@ -18,8 +18,15 @@ bool is_pattern(const std::string& entry) {
     return entry.find_first_of("*?[") != std::string::npos;
 }
 
+// What editors and Python leave beside a file: "t.py~", "#t.py#", "t.py.swp", "t.pyc".
+bool is_left_over(const std::string& name) {
+    const std::string end = fs::path(name).extension().string();
+    return name.ends_with('~') || (name.starts_with('#') && name.ends_with('#')) || name == "__pycache__" ||
+           end == ".pyc" || end == ".pyo" || end == ".swp" || end == ".swo";
+}
+
 bool is_left_out(const std::string& name) {
-    return name.empty() || name.front() == '.' || name == "__pycache__";
+    return name.empty() || name.front() == '.' || is_left_over(name);
 }
 
 std::vector<std::string> parts_of(const std::string& path) {
@@ -109,7 +116,8 @@ class FileSearch {
             match(joined(below, parts[at]), parts, at + 1);
         } else if (is_directory(below.empty() ? "." : below)) {
             for (const auto& name : names_in(below)) {
-                if (fnmatch(parts[at].c_str(), name.c_str(), FNM_PERIOD) == 0 && name != "__pycache__") {
+                if (fnmatch(parts[at].c_str(), name.c_str(), FNM_PERIOD) == 0 &&
+                    (!is_left_over(name) || is_left_over(parts[at]))) {
                     const std::string path = joined(below, name);
                     if (at + 1 < parts.size() || !is_directory(path)) {
                         match(path, parts, at + 1);

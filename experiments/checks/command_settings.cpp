@@ -9,6 +9,7 @@
 #include "common/base/sha256.h"
 #include "common/job/command_arguments.h"
 #include "experiments/checks/command_files.h"
+#include "experiments/checks/command_scripts.h"
 
 namespace orchestrate {
 namespace {
@@ -106,48 +107,152 @@ bool is_named(const std::vector<CommandFile>& files, const std::string& path) {
     });
 }
 
-// A script, or what it imports, that is not among the files may change without its jobs being run again.
-void warn_of_unnamed_files(const Settings& settings, const std::vector<CommandFile>& files, const Value& run,
-                           Mistakes& mistakes) {
-    const std::filesystem::path folder = settings.paths.command_folder;
-    std::vector<std::string> scripts;
-    for (const auto& word : settings.command.run) {
-        std::error_code unknown;
-        if (!std::filesystem::path(word).is_absolute() && !is_named(files, word) &&
-            std::filesystem::is_regular_file(folder / word, unknown)) {
-            scripts.push_back(word);
-        }
+// The script that is run by an absolute path counts by its path and content, unless command.files has it by its name:
+// else the results of another one of that name would be taken for its own.
+void add_script_program(const Settings& settings, std::vector<CommandFile>& files, const Value& run,
+                        Mistakes& mistakes) {
+    const std::string program = settings.command.run.empty() ? "" : settings.command.run.front();
+    if (!program.starts_with('/') || is_installed_program(program) || is_binary(program) ||
+        is_named(files, command_words(settings.paths.command_folder, {program}).front().text)) {
+        return;
     }
-    std::vector<std::string> imported;
-    for (const auto& file : imported_files(folder, settings.command.run)) {
-        if (!is_named(files, file) && std::find(scripts.begin(), scripts.end(), file) == scripts.end()) {
-            imported.push_back(file);
-        }
-    }
-    std::vector<std::string> expected = settings.command.files;
-    expected.insert(expected.end(), scripts.begin(), scripts.end());
-    expected.insert(expected.end(), imported.begin(), imported.end());
-    for (auto& name : expected) {
-        name = '"' + name + '"';
-    }
-    const std::string files_to_name =
-        "expected command.files = [" + fmt::format("{}", fmt::join(expected, ", ")) + "]";
-    for (const auto& script : scripts) {
-        mistakes.warning(run.where,
-                         "'" + script +
-                             "' is not among command.files: jobs that are done are not run again when "
-                             "it changes; " +
-                             files_to_name);
-    }
-    if (!imported.empty()) {
-        const bool is_one = imported.size() == 1;
-        mistakes.warning(run.where,
-                         "the command imports " + join_and(imported) + ", which " + (is_one ? "is" : "are") +
-                             " not among command.files: jobs that are done are not run again when " +
-                             (is_one ? "it changes; " : "they change; ") + files_to_name +
-                             " (or a pattern, e.g. \"*.py\")");
+    try {
+        Sha256 hash;
+        hash.add_file(program);
+        const auto place = std::find_if(files.begin(), files.end(),
+                                        [&](const CommandFile& file) { return file.name > program; });
+        files.insert(place, {program, hash.hex()});
+    } catch (const UserError& error) {
+        mistakes.error(run.where, error.what());
     }
 }
+
+// Warns of scripts, and what they import, that are not among the files: these may change without jobs being run again.
+class UnnamedFiles {
+  public:
+    UnnamedFiles(const Settings& settings, const std::vector<CommandFile>& files, const Value& run,
+                 Mistakes& mistakes)
+        : settings_(settings),
+          files_(files),
+          run_(run),
+          mistakes_(mistakes),
+          folder_(settings.paths.command_folder) {}
+
+    void warn() {
+        const auto words = command_words(folder_, settings_.command.run);
+        for (const auto& word : words) {
+            if (is_unnamed_script(word) && !contains(scripts_, word.text)) {
+                scripts_.push_back(word.text);
+            }
+        }
+        std::vector<std::string> texts;
+        for (const auto& word : words) {
+            if (!is_installed(word.text)) {
+                texts.push_back(word.text);
+            }
+        }
+        for (const auto& file : imported_files(folder_, texts)) {
+            if (!is_named(files_, file) && !contains(scripts_, file)) {
+                imported_.push_back(file);
+            }
+        }
+        for (const auto& script : scripts_) {
+            warn_of_script(script);
+        }
+        warn_of_imported();
+    }
+
+  private:
+    static bool contains(const std::vector<std::string>& names, const std::string& name) {
+        return std::find(names.begin(), names.end(), name) != names.end();
+    }
+
+    static bool is_absolute(const std::string& name) { return std::filesystem::path(name).is_absolute(); }
+
+    bool is_program(const std::string& name) const {
+        return (folder_ / name).lexically_normal() ==
+               (folder_ / settings_.command.run.front()).lexically_normal();
+    }
+
+    bool is_installed(const std::string& name) const {
+        const auto file = folder_ / name;
+        // Interpreters are unpacked anywhere: ~/julia-1.9/bin/julia.
+        const bool is_in_bin = is_absolute(settings_.command.run.front()) && is_binary(file) &&
+                               file.parent_path().filename() == "bin";
+        return is_program(name) && (is_in_bin || is_installed_program(file));
+    }
+
+    std::string what_is_missed(const std::string& script) const {
+        if (!is_absolute(settings_.command.run.front()) || !is_program(script)) {
+            return "not run again when it changes; ";
+        }
+        return is_binary(folder_ / script)
+                   ? "not run again when it changes, nor when another program of that name is run; "
+                   : "run again when it is edited or moved, but not when a file that it reads changes; ";
+    }
+
+    // Below the folder whatever the command is given is one, data too; elsewhere data may well lie outside.
+    bool is_unnamed_script(const CommandWord& word) const {
+        std::error_code unknown;
+        const auto file = folder_ / word.text;
+        if (!std::filesystem::is_regular_file(file, unknown) ||
+            (!is_absolute(word.text) && is_named(files_, word.text)) || is_installed(word.text)) {
+            return false;
+        }
+        if (is_program(word.text)) {
+            return true;
+        }
+        if (is_absolute(word.text)) {
+            return is_script(file) && !is_installed_program(file);
+        }
+        return !word.is_of_shell || is_script(file);
+    }
+
+    std::string files_to_name() const {
+        std::vector<std::string> expected = settings_.command.files;
+        for (const auto* names : {&scripts_, &imported_}) {
+            std::copy_if(names->begin(), names->end(), std::back_inserter(expected),
+                         [](const std::string& name) { return !is_absolute(name); });
+        }
+        for (auto& name : expected) {
+            name = '"' + name + '"';
+        }
+        return fmt::format("command.files = [{}]", fmt::join(expected, ", "));
+    }
+
+    void warn_of_script(const std::string& script) {
+        std::string expected = "expected " + files_to_name();
+        if (is_absolute(script)) {
+            const std::string name = std::filesystem::path(script).filename().string();
+            expected = "expected it below command.folder, named there as \"" +
+                       (is_program(script) ? "./" + name : name) + "\", and command.files = [\"" + name +
+                       "\"]";
+        }
+        mistakes_.warning(run_.where, "'" + script + "' is not among command.files: jobs that are done are " +
+                                          what_is_missed(script) + expected);
+    }
+
+    void warn_of_imported() {
+        if (imported_.empty()) {
+            return;
+        }
+        const bool is_one = imported_.size() == 1;
+        mistakes_.warning(run_.where, "the command imports " + join_and(imported_) + ", which " +
+                                          (is_one ? "is" : "are") +
+                                          " not among command.files: jobs that are done are not run again "
+                                          "when " +
+                                          (is_one ? "it changes; " : "they change; ") + "expected " +
+                                          files_to_name() + " (or a pattern, e.g. \"*.py\")");
+    }
+
+    const Settings& settings_;
+    const std::vector<CommandFile>& files_;
+    const Value& run_;
+    Mistakes& mistakes_;
+    const std::filesystem::path folder_;
+    std::vector<std::string> scripts_;
+    std::vector<std::string> imported_;
+};
 
 }  // namespace
 
@@ -185,9 +290,14 @@ void settle_command(Settings& settings, const GivenFields& given, const std::vec
                        "metrics = [\"accuracy\"]");
     }
     command.run = settings.command.run;
+    const std::size_t errors = mistakes.errors();
     command.files = hashed_files(settings, given, mistakes);
-    if (run != given.end()) {
-        warn_of_unnamed_files(settings, command.files, run->second, mistakes);
+    // Of names with mistakes nothing is known.
+    const bool files_are_known =
+        mistakes.errors() == errors && given.contains("command.files") != settings.command.files.empty();
+    if (!command.run.empty() && files_are_known) {
+        add_script_program(settings, command.files, run->second, mistakes);
+        UnnamedFiles(settings, command.files, run->second, mistakes).warn();
     }
     settings.job = JobConfig{};
     settings.job.command = std::move(command);

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "common/base/error.h"
+#include "common/base/named_file.h"
 #include "common/base/nearest_name.h"
 #include "experiments/checks/split_checks.h"
 
@@ -135,11 +136,10 @@ class DataCheck {
             }
             return false;
         }
-        std::error_code ignored;
-        if (!std::filesystem::is_regular_file(settings_.paths.data, ignored)) {
+        if (const auto why = no_file_sentence(settings_.paths.data)) {
             mistakes_.error(place("data.path"),
-                            "there is no file '" + settings_.paths.data +
-                                "'; expected a CSV or TSV file (relative paths count from the study "
+                            *why +
+                                "; expected a CSV or TSV file (relative paths count from the study "
                                 "file, or from the current directory in --set)" +
                                 source);
             return false;

@@ -24,9 +24,14 @@ bool is_name_character(char c) {
            static_cast<unsigned char>(c) >= 0x80;
 }
 
-// The program's logical lines without strings and comments: what is in brackets or continued by "\" is one line.
-std::vector<std::string> statements_of(const std::string& text) {
-    std::vector<std::string> statements(1);
+struct Statement {
+    std::string text;                  // a quote stands for each string
+    std::vector<std::string> strings;  // in their order
+};
+
+// The program's logical lines without comments: what is in brackets or continued by "\" is one line.
+std::vector<Statement> statements_of(const std::string& text) {
+    std::vector<Statement> statements(1);
     std::size_t brackets = 0;
     for (std::size_t i = 0; i < text.size(); ++i) {
         const char c = text[i];
@@ -40,18 +45,20 @@ std::vector<std::string> statements_of(const std::string& text) {
                    (is_long ? text.compare(end, 3, quote) != 0 : text[end] != c && text[end] != '\n')) {
                 end += text[end] == '\\' ? 2 : 1;
             }
+            const std::size_t begin = i + (is_long ? 3 : 1);
+            statements.back().strings.push_back(text.substr(begin, std::min(end, text.size()) - begin));
             i = end + (is_long ? 2 : 0);
-            statements.back() += '"';
+            statements.back().text += '"';
         } else if (c == '\\' && i + 1 < text.size() && text[i + 1] == '\n') {
             ++i;
-            statements.back() += ' ';
+            statements.back().text += ' ';
         } else if ((c == '\n' && brackets == 0) || c == ';') {
             statements.emplace_back();
             brackets = 0;
         } else {
             brackets += c == '(' || c == '[' || c == '{' ? 1 : 0;
             brackets -= (c == ')' || c == ']' || c == '}') && brackets > 0 ? 1 : 0;
-            statements.back() += c == '\n' || c == '\t' || c == '\r' ? ' ' : c;
+            statements.back().text += c == '\n' || c == '\t' || c == '\r' ? ' ' : c;
         }
     }
     return statements;
@@ -110,10 +117,48 @@ void read_from(const std::vector<std::string>& words, std::vector<Import>& impor
     imports.push_back(std::move(import));
 }
 
-std::vector<Import> imports_of(const std::string& text) {
+// import_module("name"), __import__("name")
+void read_calls(const std::vector<std::string>& words, const std::vector<std::string>& strings,
+                std::vector<Import>& imports) {
+    std::size_t string = 0;  // the next one
+    for (std::size_t at = 0; at < words.size(); ++at) {
+        if (words[at] != "\"") {
+            continue;
+        }
+        const std::string& module = strings[string++];
+        if (at >= 2 && words[at - 1] == "(" &&
+            (words[at - 2] == "import_module" || words[at - 2] == "__import__")) {
+            const std::size_t level = std::min(module.find_first_not_of('.'), module.size());
+            imports.push_back({level, module.substr(level), {}});
+        }
+    }
+}
+
+bool is_of_module_path(const std::vector<std::string>& words) {
+    static const std::vector<std::string> kPath = {"sys", ".", "path"};
+    return std::search(words.begin(), words.end(), kPath.begin(), kPath.end()) != words.end() ||
+           std::find(words.begin(), words.end(), "addsitedir") != words.end();
+}
+
+struct Mentions {
     std::vector<Import> imports;
+    std::vector<std::string> directories;  // that are added to the path of modules
+};
+
+Mentions mentions_of(const std::string& text) {
+    Mentions mentions;
+    std::vector<Import>& imports = mentions.imports;
     for (const auto& statement : statements_of(text)) {
-        auto words = words_of(statement);
+        auto words = words_of(statement.text);
+        read_calls(words, statement.strings, imports);
+        if (is_of_module_path(words)) {
+            fs::path joined;
+            for (const auto& part : statement.strings) {
+                mentions.directories.push_back(part);
+                joined /= part;
+            }
+            mentions.directories.push_back(joined.string());
+        }
         // "try: import a", "if x: from b import c"
         const auto begin = std::find_if(words.begin(), words.end(), [&](const std::string& word) {
             const bool is_first = &word == words.data() || *(&word - 1) == ":";
@@ -136,7 +181,7 @@ std::vector<Import> imports_of(const std::string& text) {
             }
         }
     }
-    return imports;
+    return mentions;
 }
 
 class ImportedFiles {
@@ -146,6 +191,15 @@ class ImportedFiles {
     void add_script(const std::string& name) {
         root_ = fs::path(name).parent_path();
         add(fs::path(name).lexically_normal());
+    }
+
+    // Directories where modules are looked for, as PYTHONPATH names them.
+    void add_path(const std::string& directories) {
+        for (std::size_t begin = 0; begin < directories.size();) {
+            const std::size_t end = std::min(directories.find(':', begin), directories.size());
+            add_directory(directories.substr(begin, end - begin));
+            begin = end + 1;
+        }
     }
 
     void add_module(const std::string& module) {
@@ -176,9 +230,31 @@ class ImportedFiles {
             return;
         }
         std::ifstream input(folder_ / path, std::ios::binary);
-        const std::string text((std::istreambuf_iterator<char>(input)), {});
-        for (const auto& import : imports_of(text)) {
+        std::string text((std::istreambuf_iterator<char>(input)), {});
+        constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+        if (text.starts_with(kByteOrderMark)) {
+            text.erase(0, kByteOrderMark.size());
+        }
+        const auto mentions = mentions_of(text);
+        for (const auto& directory : mentions.directories) {
+            add_directory(directory);
+            // Or from the file or a directory above it, by __file__.
+            for (fs::path above = path.parent_path(); !above.empty(); above = above.parent_path()) {
+                add_directory(above / directory);
+            }
+        }
+        for (const auto& import : mentions.imports) {
             follow(import, path);
+        }
+    }
+
+    void add_directory(const fs::path& directory) {
+        const fs::path normal = directory.lexically_normal();
+        std::error_code unknown;
+        const bool is_below = !normal.empty() && !normal.is_absolute() && *normal.begin() != "..";
+        if (is_below && normal != "." && fs::is_directory(folder_ / normal, unknown) &&
+            std::find(directories_.begin(), directories_.end(), normal) == directories_.end()) {
+            directories_.push_back(normal);
         }
     }
 
@@ -194,6 +270,9 @@ class ImportedFiles {
         follow_below(root_, import);
         if (!root_.empty()) {
             follow_below("", import);
+        }
+        for (std::size_t i = 0; i < directories_.size(); ++i) {  // following may add some
+            follow_below(fs::path(directories_[i]), import);
         }
     }
 
@@ -220,8 +299,24 @@ class ImportedFiles {
 
     const fs::path& folder_;
     fs::path root_;  // the directory of the script that is run, where Python looks first
+    std::vector<fs::path> directories_;
     std::set<std::string> found_;
 };
+
+// By its name or by its first line.
+bool is_python_script(const fs::path& file) {
+    std::error_code unknown;
+    if (!fs::is_regular_file(file, unknown)) {
+        return false;
+    }
+    if (file.extension() == ".py") {
+        return true;
+    }
+    std::string begin(128, '\0');
+    std::ifstream(file, std::ios::binary).read(begin.data(), static_cast<std::streamsize>(begin.size()));
+    const std::string line = begin.substr(0, begin.find('\n'));
+    return line.starts_with("#!") && line.find("python") != std::string::npos;
+}
 
 }  // namespace
 
@@ -230,8 +325,10 @@ std::vector<std::string> imported_files(const std::filesystem::path& folder,
     ImportedFiles files(folder);
     for (std::size_t i = 0; i < command_line.size(); ++i) {
         const std::string& word = command_line[i];
-        const bool is_script = word.size() > 3 && word.ends_with(".py") && !fs::path(word).is_absolute();
-        if (is_script) {
+        constexpr std::string_view kPathVariable = "PYTHONPATH=";
+        if (word.starts_with(kPathVariable)) {
+            files.add_path(word.substr(kPathVariable.size()));
+        } else if (!word.empty() && !fs::path(word).is_absolute() && is_python_script(folder / word)) {
             files.add_script(word);
         } else if (word == "-m" && i + 1 < command_line.size()) {
             files.add_module(command_line[i + 1]);

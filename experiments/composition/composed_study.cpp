@@ -1,5 +1,6 @@
 #include "experiments/composition/composed_study.h"
 
+#include "common/base/named_file.h"
 #include "experiments/composition/includes.h"
 #include "experiments/composition/types_of_places.h"
 #include "experiments/composition/variables.h"
@@ -70,15 +71,15 @@ Value section_of(const Value& root, const char* name) {
 }  // namespace
 
 std::shared_ptr<const SourceText> read_study_source(const std::filesystem::path& file) {
-    auto source = read_source(file);
-    if (!source) {
+    if (const auto why = why_no_file(file)) {
+        std::error_code unknown;
         Mistakes mistakes;
         mistakes.error({std::make_shared<SourceText>(SourceText{file.string(), {}, {}}), 0, 0, 1},
-                       "there is no such file, or it cannot be read; expected a study, e.g. "
-                       "experiments/quickstart.toml");
+                       (std::filesystem::exists(file, unknown) ? *why : "there is no such file") +
+                           "; expected the file of a study, e.g. experiments/quickstart.toml");
         mistakes.throw_if_any();
     }
-    return source;
+    return read_source(file);
 }
 
 ComposedStudy compose_study(std::shared_ptr<const SourceText> source,

@@ -1,9 +1,9 @@
 #include "experiments/composition/includes.h"
 
 #include <algorithm>
-#include <fstream>
 #include <iterator>
 
+#include "common/base/named_file.h"
 #include "experiments/fields/fields.h"
 
 namespace orchestrate {
@@ -80,14 +80,13 @@ class IncludeReader {
                                             "that do not include each other");
             return nothing;
         }
-        const auto source = read_source(file);
-        if (!source) {
-            mistakes_.error(name.where, "there is no file '" + file.string() +
-                                            "', or it cannot be read; expected a study file to include "
+        if (const auto why = no_file_sentence(file)) {
+            mistakes_.error(name.where, *why +
+                                            "; expected a study file to include "
                                             "(relative paths count from the file that includes it)");
             return nothing;
         }
-        return read(source, file);
+        return read(read_source(file), file);
     }
 
     Mistakes& mistakes_;
@@ -98,11 +97,7 @@ class IncludeReader {
 }  // namespace
 
 std::shared_ptr<const SourceText> read_source(const std::filesystem::path& file) {
-    std::error_code ignored;
-    std::ifstream input(file, std::ios::binary);
-    if (!std::filesystem::is_regular_file(file, ignored) || !input) {
-        return nullptr;
-    }
+    std::ifstream input = open_named_file(file);
     auto source = std::make_shared<SourceText>();
     source->name = file.string();
     source->folder = std::filesystem::absolute(file).parent_path();

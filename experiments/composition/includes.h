@@ -13,7 +13,7 @@ namespace orchestrate {
 // other or are no TOML. `has_includes` says whether there was any.
 Value read_with_includes(std::shared_ptr<const SourceText> source, bool& has_includes, Mistakes& mistakes);
 
-// Reads a file's text; nothing if it cannot be read.
+// Reads a file's text. Throws UserError for what is no file that can be read (`why_no_file` says so before).
 std::shared_ptr<const SourceText> read_source(const std::filesystem::path& file);
 
 }  // namespace orchestrate

@@ -300,6 +300,7 @@ class FactorReader {
         for (const auto& [name, name_where, changes] : variants->entries) {
             const auto* table = changes.as_table();
             const auto* unknown = table ? find_unknown(*table) : nullptr;
+            check_shown_name(name, name_where, "the name of a variant", mistakes_);
             if (!table || table->entries.empty()) {
                 report_unfit(changes, "variant '" + name + "'",
                              "a table with " + join_alternatives(kTogether), mistakes_);
@@ -394,6 +395,7 @@ void read_new_names(const Value& value, AblationEntry& result, Mistakes& mistake
     }
     for (const auto& [generated, generated_where, shown] : table->entries) {
         if (shown.as_text() && !shown.as_text()->empty()) {
+            check_shown_name(*shown.as_text(), shown.where, "the name of '" + generated + "'", mistakes);
             result.names[generated] = {*shown.as_text(), generated_where};
         } else {
             report_unfit(shown, "the name of '" + generated + "'", "a text", mistakes);
@@ -425,6 +427,8 @@ void read_about(const ValueTable& table, AblationEntry& result, Mistakes& mistak
             const auto* name = value.as_text();
             if (!name || name->empty()) {
                 report_unfit(value, "name", "a text", mistakes);
+            } else if (!check_shown_name(*name, value.where, "name", mistakes)) {
+                continue;
             } else if (makes_several(result.factors) && name->find("{}") == std::string::npos) {
                 mistakes.error(value.where,
                                "one name for several variants; expected {} in it, which stands for the "

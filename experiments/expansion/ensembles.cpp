@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "common/base/counted.h"
 #include "experiments/expansion/choice.h"
 #include "experiments/expansion/stages.h"
 #include "experiments/fields/table_keys.h"
@@ -18,7 +19,7 @@ constexpr std::size_t kMostNamed = 4;
 void read_members(const Value& value, EnsembleEntry& entry, Mistakes& mistakes) {
     entry.members_where = value.where;
     if (value.as_list()) {
-        for (const auto& name : read_names(value, "member", mistakes)) {
+        for (const auto& name : read_names(value, "member", mistakes, "members")) {
             entry.names.push_back(*name.as_text());
         }
         return;
@@ -127,9 +128,10 @@ class EnsembleSettler {
         }
         const auto& rows = variants_.at(from->name);
         if (from->rows_stage.empty() && rows.size() < entry.ensemble.best) {
-            mistakes_.error(entry.members_where,
-                            fmt::format("stage '{}' has {} variants; expected at most the best {} of them",
-                                        from->name, rows.size(), rows.size()));
+            mistakes_.error(
+                entry.members_where,
+                fmt::format("stage '{}' has {}; expected at most the best {} of them", from->name,
+                            counted(static_cast<std::int64_t>(rows.size()), "variant"), rows.size()));
         }
         for (const auto& row : rows) {
             check_rows(entry, rows.front(), row);
@@ -277,6 +279,7 @@ EnsembleEntry read_ensemble(const Value& value, Mistakes& mistakes) {
                 report_unfit(part, key, "a text", mistakes);
                 continue;
             }
+            check_shown_name(*part.as_text(), part.where, key, mistakes);
             (key == "stage" ? ensemble.stage : ensemble.name) = *part.as_text();
             (key == "stage" ? entry.stage_where : entry.where) = part.where;
         } else {

@@ -31,6 +31,7 @@ class StageReader {
         }
         for (const auto& entry : table->entries) {
             const auto* keys = entry.value.as_table();
+            check_shown_name(entry.key, entry.key_where, "the name of a stage", mistakes_);
             if (!keys) {
                 report_unfit(entry.value, "stages." + entry.key, "a table, [stages." + entry.key + "]",
                              mistakes_);

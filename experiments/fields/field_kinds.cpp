@@ -1,5 +1,8 @@
 #include "experiments/fields/field_kinds.h"
 
+#include "common/data/cell_values.h"
+#include "experiments/syntax/escaped_text.h"
+
 namespace orchestrate {
 
 namespace {
@@ -49,7 +52,7 @@ std::vector<SeedConfig> read_crossed_seeds(const ValueTable& table, const Source
 
 }  // namespace
 
-std::vector<SeedConfig> read_seeds(const Value& value, Mistakes& mistakes) {
+std::vector<SeedConfig> read_seeds(const Value& value, Mistakes& mistakes, const std::string& name) {
     std::vector<SeedConfig> seeds;
     if (const auto* table = value.as_table()) {
         return read_crossed_seeds(*table, value.where, mistakes);
@@ -62,7 +65,7 @@ std::vector<SeedConfig> read_seeds(const Value& value, Mistakes& mistakes) {
     }
     const auto* list = value.as_list();
     if (!list || list->empty()) {
-        report_unfit(value, "seeds",
+        report_unfit(value, name,
                      fmt::format("a list such as [1, 2, 3], how many (1 to {}), or {{ initialization = 3, "
                                  "data_order = 2 }}",
                                  kMostSeeds),

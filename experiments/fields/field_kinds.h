@@ -134,11 +134,11 @@ template <class Access>
 Field names(std::string path, std::string what, Access access, std::string description) {
     Field field = named_field(std::move(path), "list of texts", "", std::move(description));
     field.schema = names_schema();
-    field.write = [=](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.write = [=, name = field.path](Settings& settings, const Value& value, Mistakes& mistakes) {
         const std::size_t before = mistakes.errors();
         std::vector<std::string> found;
-        for (const auto& name : read_names(value, what, mistakes)) {
-            found.push_back(*name.as_text());
+        for (const auto& item : read_names(value, what, mistakes, name)) {
+            found.push_back(*item.as_text());
         }
         if (mistakes.errors() == before) {
             access(settings) = std::move(found);
@@ -181,9 +181,9 @@ Field seeds(std::string path, Access access, std::string default_text, std::stri
     field.range = "each different";
     field.schema = seeds_schema();
     field.default_text = std::move(default_text);
-    field.write = [=](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.write = [=, name = field.path](Settings& settings, const Value& value, Mistakes& mistakes) {
         const std::size_t before = mistakes.errors();
-        auto found = read_seeds(value, mistakes);
+        auto found = read_seeds(value, mistakes, name);
         if (mistakes.errors() == before) {
             access(settings) = std::move(found);
         }

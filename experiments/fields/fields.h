@@ -51,7 +51,7 @@ GivenFields read_fields(const Value& root, const std::vector<std::string>& other
 
 // A list of different seeds, how many, or a table of both kinds to be crossed; nothing (reported) if it is none
 // of these.
-std::vector<SeedConfig> read_seeds(const Value& value, Mistakes& mistakes);
+std::vector<SeedConfig> read_seeds(const Value& value, Mistakes& mistakes, const std::string& name = "seeds");
 
 // JSON Schema of what read_seeds reads.
 Json seeds_schema();

@@ -151,6 +151,11 @@ Field parameter(const std::string& name, const Shape& shape, const Json& base) {
     Field field = named_field("parameters." + name, type_name(shape), "", "A parameter of the command.");
     field.may_vary = true;
     field.write = [=](Settings& settings, const Value& value, Mistakes& mistakes) {
+        if (!shape.is_list && shape.kind == Kind::any) {
+            // Its own value is a mistake, so what it should be is not known.
+            place_of(settings, name) = value.describe();
+            return;
+        }
         if (!fits(value, shape)) {
             report_other_shape(value, "parameters." + name, shape,
                                ", as " + base.dump() + " in [parameters] is", mistakes);

@@ -30,9 +30,15 @@ std::string plain(std::string text) {
     return text;
 }
 
-std::string one_line(const Field& field) {
-    return fmt::format("  {:<38}{}\n", field.path,
-                       field.default_text.empty() ? "" : "default " + field.default_text);
+std::string typed(const Field& field) {
+    return field.type + (field.unit.empty() ? "" : " (" + field.unit + ")");
+}
+
+// Its type and default, and its meaning below them.
+std::string in_section(const Field& field) {
+    return fmt::format("  {}: {}{}\n", field.path, typed(field),
+                       field.default_text.empty() ? "" : ", default " + field.default_text) +
+           (field.description.empty() ? "" : "      " + plain(field.description) + "\n");
 }
 
 std::string whole(const Field& field) {
@@ -41,7 +47,7 @@ std::string whole(const Field& field) {
     if (!field.description.empty()) {
         text += "  " + plain(field.description) + "\n";
     }
-    text += "\n  type      " + field.type + (field.unit.empty() ? "" : " (" + field.unit + ")") + "\n";
+    text += "\n  type      " + typed(field) + "\n";
     if (!field.range.empty()) {
         text += "  range     " + field.range + "\n";
     }
@@ -128,7 +134,7 @@ std::string explain_field(const std::string& name) {
         names.push_back(field.path);
         names.push_back(last_part(field.path));
         if (field.path.rfind(name + ".", 0) == 0) {
-            below += one_line(field);
+            below += in_section(field);
         } else if (last_part(field.path) == name) {
             same_last_part += (same_last_part.empty() ? "" : "\n") + whole(field);
         }

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "common/data/cell_values.h"
+#include "experiments/syntax/escaped_text.h"
+
 namespace orchestrate {
 
 void report_unfit(const Value& value, const std::string& name, const std::string& expected,
@@ -9,13 +12,14 @@ void report_unfit(const Value& value, const std::string& name, const std::string
     mistakes.error(value.where, name + " cannot be " + value.describe() + "; expected " + expected);
 }
 
-std::vector<Value> read_names(const Value& value, const std::string& what, Mistakes& mistakes) {
+std::vector<Value> read_names(const Value& value, const std::string& what, Mistakes& mistakes,
+                              const std::string& list_name) {
     if (value.as_text()) {
         return {value};
     }
     const auto* list = value.as_list();
     if (!list || list->empty()) {
-        report_unfit(value, what, "a text or a list of texts", mistakes);
+        report_unfit(value, list_name.empty() ? what : list_name, "a text or a list of texts", mistakes);
         return {};
     }
     std::vector<Value> names;
@@ -31,6 +35,17 @@ std::vector<Value> read_names(const Value& value, const std::string& what, Mista
         }
     }
     return names;
+}
+
+bool check_shown_name(const std::string& name, const SourceSpan& where, const std::string& what,
+                      Mistakes& mistakes) {
+    if (trimmed_cell(name) == name) {
+        return true;
+    }
+    mistakes.error(where, what + " cannot be '" + escaped_text(name) +
+                              (trimmed_cell(name).empty() ? "', which is blank; expected a name"
+                                                          : "'; expected a name without blanks at its ends"));
+    return false;
 }
 
 }  // namespace orchestrate

@@ -8,8 +8,15 @@
 
 namespace orchestrate {
 
-// A text or a list of different texts, with their places; empty (reported) if it is neither.
-std::vector<Value> read_names(const Value& value, const std::string& what, Mistakes& mistakes);
+// A text or a list of different texts, with their places; empty (reported) if it is neither. `list_name`: what the whole is
+// called in messages, if not as one of its names is.
+std::vector<Value> read_names(const Value& value, const std::string& what, Mistakes& mistakes,
+                              const std::string& list_name = {});
+
+// Whether a name that is shown has no blanks at its ends, where nobody sees them; reported if it has. `what` it is the
+// name of: "study.name".
+bool check_shown_name(const std::string& name, const SourceSpan& where, const std::string& what,
+                      Mistakes& mistakes);
 
 // Reports "expected ..., found ..." at the value.
 void report_unfit(const Value& value, const std::string& name, const std::string& expected,

@@ -128,6 +128,52 @@ TEST_F(DataReading, OtherFormatsAreRefusedWithWhatToDo) {
     }
 }
 
+TEST_F(DataReading, NumbersInFormsThatAreNotReadAreWarnedOf) {
+    const std::vector<std::vector<std::string>> columns = {
+        {"\"1,23,456\"", "\"12,34,567\"", "\"1,00,000.5\""},
+        {"0x1f", "0x2A", "-0x0"},
+        {"1_000", "2_000.5", "1_000_000"},
+        {"1.5D3", "2d-3", "1D10"},
+        {"\xD9\xA1\xD9\xA2", "\xD9\xA3\xD9\xAB\xD9\xA4", "\xD9\xA5"},
+        {"\xE2\x88\x92"
+         "5",
+         "\xE2\x88\x92"
+         "6.5",
+         "\xE2\x88\x92"
+         "7"},
+        {"3:45", "4:00", "1:02:03"},
+        {"1/7", "2/7", "1 1/2"}};
+    for (const auto& cells : columns) {
+        EXPECT_THAT(warnings(table(cells)),
+                    Contains(AllOf(HasSubstr("form that is not read"), HasSubstr("in 3 rows"))))
+            << cells[0];
+        EXPECT_EQ(read(table(cells)).features[0].kind, ColumnKind::text) << "as before";
+    }
+    for (const std::string cell : {"2020-01-02", "1.2.3", "a/b", "track 1/7", "0x", "_1"}) {
+        EXPECT_FALSE(is_number_of_unread_form(cell)) << cell;
+    }
+}
+
+TEST_F(DataReading, APointThatTheDecimalCommaMakesASeparatorIsWarnedOf) {
+    const std::string content = table({"1.288", "1.305", "2.117"});
+    config_.decimal = ",";
+    EXPECT_THAT(warnings(content),
+                Contains(AllOf(HasSubstr("'1.288' and the like in 3 rows"), HasSubstr("read as 1288"),
+                               HasSubstr("set data.decimal = \".\""))));
+    EXPECT_THAT(warnings(table({"1.288", "1.305", "\"2,5\""})), IsEmpty())
+        << "a comma shows what the point is";
+    EXPECT_THAT(warnings(table({"1.288", "1.305", "1.000.000"})), IsEmpty());
+    EXPECT_THAT(errors(table({"1.288", "1.305", "0.005"})),
+                ElementsAre(AllOf(HasSubstr("'0.005'"), HasSubstr("set data.decimal = \".\""))));
+    EXPECT_THAT(warnings(table({"0.5", "0.25", "1.5"})), Contains(HasSubstr("no number with data.decimal")));
+}
+
+TEST_F(DataReading, LineEndsOfOldMacsAreNamed) {
+    EXPECT_THAT(errors("genre,x\rrock,1\rpop,2\r"), ElementsAre(HasSubstr("CR line ends")));
+    EXPECT_THAT(errors("genre,x\rrock,1\rpop,2\n"), ElementsAre(HasSubstr("CR line ends")));
+    EXPECT_THAT(errors("genre,x\r\nrock,1\r\npop,2\r\n"), IsEmpty());
+}
+
 TEST_F(DataReading, ALineThatNamesTheDelimiterIsHeeded) {
     for (const std::string first : {"sep=;\n", "\xEF\xBB\xBFsep=;\r\n", "\"sep=;\"\n"}) {
         const auto data = read(first + "genre;x\nrock;1\npop;2\n");

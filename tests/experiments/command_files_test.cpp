@@ -113,6 +113,139 @@ TEST_F(CommandFiles, AScriptThatImportsItselfInACircleIsReadOnce) {
     EXPECT_THAT(warnings("[\"t.py\", \"u.py\"]"), IsEmpty());
 }
 
+TEST_F(CommandFiles, ModulesAreFoundHoweverTheyAreImported) {
+    write("t.py",
+          "\xEF\xBB\xBFimport first\nimport importlib, sys\nimportlib.import_module(\"helper\")\n"
+          "__import__('other')\nsys.path.insert(0, 'lib')\nsys.path.append(os.path.join(here, 'deep', "
+          "'er'))\nimport hidden, deeper\nprint(\"import_module\", \"no\")\n");
+    for (const char* name :
+         {"first.py", "helper.py", "other.py", "lib/hidden.py", "deep/er/deeper.py", "no.py"}) {
+        write(name);
+    }
+    EXPECT_THAT(warnings("\"t.py\""),
+                AllOf(HasSubstr("first.py"), HasSubstr("helper.py"), HasSubstr("other.py"),
+                      HasSubstr("lib/hidden.py"), HasSubstr("deep/er/deeper.py"), Not(HasSubstr("no.py"))));
+    EXPECT_THAT(warnings("\"other.py\"", "[\"env\", \"PYTHONPATH=lib\", \"python3\", \"other.py\"]"),
+                IsEmpty());
+    write("other.py", "import hidden\n");
+    EXPECT_THAT(warnings("\"other.py\"", "[\"env\", \"PYTHONPATH=lib\", \"python3\", \"other.py\"]"),
+                HasSubstr("lib/hidden.py"));
+}
+
+TEST_F(CommandFiles, WhatAShellIsToldIsLookedAt) {
+    write("t.py", "import helper\n");
+    write("helper.py");
+    write("data.csv");
+    write("sub/run.sh",
+          "#!/bin/sh\n# python3 commented.py\npython3 \"$(dirname \"$0\")/u.py\" < data.csv && ./t.py\n");
+    write("sub/u.py");
+    write("commented.py");
+    EXPECT_THAT(warnings("", "[\"sh\", \"-c\", \"exec python3 t.py\"]"),
+                AllOf(HasSubstr("'t.py' is not among"), HasSubstr("helper.py"),
+                      HasSubstr("[\"t.py\", \"helper.py\"]")));
+    EXPECT_THAT(warnings("\"sub/run.sh\"", "[\"bash\", \"sub/run.sh\"]"),
+                AllOf(HasSubstr("'sub/u.py'"), HasSubstr("'t.py'"), HasSubstr("helper.py"),
+                      Not(HasSubstr("data.csv")), Not(HasSubstr("commented"))));
+    EXPECT_THAT(warnings("[\"**/*.py\", \"sub\"]", "[\"bash\", \"sub/run.sh\"]"), IsEmpty());
+}
+
+TEST_F(CommandFiles, AScriptIsAdvisedByTheNameItWouldHave) {
+    write("t.py", "#!/usr/bin/env python3\n");
+    EXPECT_THAT(warnings("", "[\"./t.py\"]"), HasSubstr("expected command.files = [\"t.py\"]"));
+    EXPECT_THAT(warnings("\"t.py\"", "[\"./t.py\"]"), IsEmpty());
+    const auto mistakes = folder_.mistakes(study("[\"t.py\", \"t.py\"]", "[\"./t.py\"]"));
+    ASSERT_THAT(mistakes, SizeIs(1)) << "and no warning that it is not among them";
+    EXPECT_THAT(mistakes[0].message, HasSubstr("listed twice"));
+}
+
+// Another file of the same name has results of its own.
+TEST_F(CommandFiles, AScriptByItsAbsolutePathIsWhatTheJobIs) {
+    const auto identity = [&](const std::string& program, const std::string& files = "") {
+        return job_identity(folder_.load(study(files, "[\"" + program + "\"]")).base);
+    };
+    const std::string here = folder_.path().string();
+    write("e1/train.sh", "echo 1\n");
+    write("e2/train.sh", "#!/bin/sh\necho 2\n");
+    const auto before = identity(here + "/e1/train.sh");
+    EXPECT_NE(before, identity(here + "/e2/train.sh"));
+    EXPECT_THAT(warnings("", "[\"" + here + "/e1/train.sh\"]"),
+                HasSubstr("'e1/train.sh' is not among command.files"));
+    write("e1/train.sh", "echo 3\n");
+    EXPECT_NE(before, identity(here + "/e1/train.sh")) << "it was edited";
+    write("e1/train.sh", "echo 1\n");
+    EXPECT_EQ(before, identity(here + "/e1/train.sh"));
+    // One that the files name is known by its name and content, as before.
+    JobConfig by_name = folder_.load(study("\"e1/train.sh\"", "[\"" + here + "/e1/train.sh\"]")).base;
+    EXPECT_THAT(by_name.command->files, SizeIs(1));
+    const auto named = job_identity(by_name);
+    by_name.command->run.front() = "train.sh";
+    EXPECT_EQ(job_identity(by_name), named);
+}
+
+TEST_F(CommandFiles, AScriptElsewhereIsWarnedOf) {
+    write("study/t.py");
+    write("elsewhere/t.py");
+    write("elsewhere/t.csv");
+    const std::string there = folder_.path().string() + "/elsewhere/";
+    const std::string end = "folder = \"study\"\n";
+    const auto warned = [&](const std::string& run) {
+        std::string text;
+        for (const auto& warning : folder_.load(study("", run) + end).warnings) {
+            text += warning.message + "\n";
+        }
+        return text;
+    };
+    EXPECT_THAT(
+        warned("[\"python3\", \"" + there + "t.py\", \"" + there + "t.csv\"]"),
+        AllOf(HasSubstr("elsewhere/t.py' is not among command.files: jobs that are done are not run again"),
+              HasSubstr("named there as \"t.py\""), Not(HasSubstr("t.csv"))));
+    EXPECT_THAT(warned("[\"" + there + "t.py\"]"),
+                AllOf(HasSubstr("elsewhere/t.py' is not among command.files"), HasSubstr("edited or moved"),
+                      HasSubstr("named there as \"./t.py\"")));
+}
+
+// It is the same job in another virtual environment.
+TEST_F(CommandFiles, AnInterpreterAndWhatIsInstalledBesideItAreKnownByName) {
+    using namespace std::string_literals;
+    write("a/bin/python3", "\x7F"s + "ELF\0 1"s);
+    write("b/bin/python3", "\x7F"s + "ELF\0 2"s);
+    write("a/bin/torchrun", "#!/a/bin/python3\n");
+    write("b/bin/torchrun", "#!/b/bin/python3\n");
+    for (const std::string name : {"python3", "torchrun"}) {
+        const auto in = [&](const std::string& environment) {
+            const auto program = (folder_.path() / environment / "bin" / name).string();
+            const auto loaded = folder_.load(study("", "[\"" + program + "\"]"));
+            EXPECT_THAT(loaded.warnings, IsEmpty());
+            EXPECT_THAT(loaded.base.command->files, IsEmpty());
+            return job_identity(loaded.base);
+        };
+        EXPECT_EQ(in("a"), in("b")) << name;
+        EXPECT_EQ(in("a"), in("not-there")) << name;
+    }
+}
+
+TEST_F(CommandFiles, ACompiledProgramThatIsNotInstalledIsWarnedOf) {
+    using namespace std::string_literals;
+    write("build/train", "\x7F"s + "ELF\0 1"s);
+    EXPECT_THAT(
+        warnings("", "[\"" + (folder_.path() / "build/train").string() + "\"]"),
+        HasSubstr("'build/train' is not among command.files: jobs that are done are not run again when "
+                  "it changes, nor when another program of that name is run; expected command.files = "
+                  "[\"build/train\"]"));
+    EXPECT_THAT(warnings("", "[\"build/train\"]"), HasSubstr("'build/train' is not among command.files"));
+}
+
+TEST_F(CommandFiles, WhatEditorsLeaveBehindIsNotAmongThem) {
+    for (const char* name : {"lib/a.py", "lib/a.py~", "lib/a.py.swp", "lib/#a.py#", "lib/a.pyc"}) {
+        write(name);
+    }
+    EXPECT_THAT(found("\"lib\""), ElementsAre("lib/a.py"));
+    EXPECT_THAT(found("\"lib/*\""), ElementsAre("lib/a.py"));
+    EXPECT_THAT(found("\"**\""), ElementsAre("lib/a.py", "study.toml", "tracks.csv"));
+    EXPECT_THAT(found("\"lib/*.pyc\""), ElementsAre("lib/a.pyc"));
+    EXPECT_THAT(found("\"lib/a.py~\""), ElementsAre("lib/a.py~"));
+}
+
 TEST(CommandIdentity, OnlyTheFileNameOfAnAbsoluteProgramCounts) {
     const auto with = [](const std::string& program, const std::string& argument = "t.py") {
         JobConfig config;

@@ -153,5 +153,20 @@ TEST(CanonicalForm, ReadsInAnyFolderAndMeansTheSame) {
     EXPECT_THAT(again.warnings, IsEmpty());
 }
 
+TEST(Names, OfDirectoriesThatAreNoUtf8AreRefusedInWords) {
+    const StudyFolder folder;
+    const auto below = folder.path() / "n\xFF";
+    std::filesystem::create_directory(below);
+    std::ofstream(below / "t.toml") << "[command]\nrun = [\"true\"]\nmetrics = [\"a\"]\n";
+    try {
+        load_study(below / "t.toml", {});
+        FAIL() << "expected StudyError";
+    } catch (const StudyError& error) {
+        EXPECT_THAT(
+            error.what(),
+            HasSubstr("n\\xFF/t.toml', is not UTF-8; expected directories and a file whose names are"));
+    }
+}
+
 }  // namespace
 }  // namespace orchestrate::testing

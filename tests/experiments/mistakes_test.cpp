@@ -1,4 +1,5 @@
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 #include "study_files.h"
 
@@ -89,7 +90,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"seed_twice", "[study]\nseeds = [1, 2, 1]", "1", "seed 1 is listed twice", ""},
         Mistake{"negative_seed", "[study]\nseeds = [1, -2]", "-2", "an integer of at least 0", ""},
         Mistake{"no_seeds", "[study]\nseeds = []", "[]",
-                "seeds cannot be an empty list; expected a list such as", ""},
+                "study.seeds cannot be an empty list; expected a list such as", ""},
         Mistake{"unknown_group_column", "split.group_by = [\"track\"]", "\"track\"",
                 "grouping column 'track' is no column of tracks.csv", "track_id"},
         Mistake{"unknown_group_column_key", "split.group_by = [{ column = \"track_id\", first = \";\" }]",
@@ -220,6 +221,84 @@ TEST(Mistakes, AMissingDataFileIsNamedWithWhereToGetIt) {
                 AllOf(HasSubstr("no file"), HasSubstr("nowhere.csv"), HasSubstr("the moon")));
     EXPECT_EQ(mistakes[0].file, "command line");
     EXPECT_EQ(mistakes[0].line, 0);
+}
+
+TEST(Mistakes, AreCalledByTheWholeListsName) {
+    const StudyFolder folder;
+    const auto first = [&](const std::string& toml, const std::vector<std::string>& overrides = {}) {
+        const auto found = folder.mistakes(toml, overrides);
+        return found.empty() ? "none" : found.front().message;
+    };
+    EXPECT_THAT(first("[data]\npath = \"tracks.csv\"\nlabel = \"genre\"\nfeatures = []\n"),
+                HasSubstr("data.features cannot be an empty list"));
+    EXPECT_THAT(first(kDataSection + "[[ensemble]]\nmembers = []\n"),
+                HasSubstr("members cannot be an empty list"));
+    EXPECT_THAT(first(kDataSection, {"study.seeds=1,2"}), HasSubstr("study.seeds cannot be"));
+}
+
+TEST(Mistakes, NamesHaveNoBlanksAtTheirEnds) {
+    const StudyFolder folder;
+    const auto all = [&](const std::string& toml) {
+        return StudyError(folder.mistakes(kDataSection + toml)).what();
+    };
+    EXPECT_THAT(std::string(all("[study]\nname = \" \"\n")),
+                HasSubstr("study.name cannot be ' ', which is blank"));
+    EXPECT_THAT(std::string(all("[study]\nname = \"grid \"\n")),
+                HasSubstr("study.name cannot be 'grid '; expected a name without blanks at its ends"));
+    const std::string ablation = "[[ablation]]\nleave_one_out = [\"energy\"]\n";
+    EXPECT_THAT(std::string(all(ablation + "name = \" \"\n")), HasSubstr("name cannot be ' '"));
+    EXPECT_THAT(std::string(all(ablation + "names = { \"without energy\" = \" x\" }\n")),
+                HasSubstr("cannot be ' x'"));
+    EXPECT_THAT(std::string(all("[[ablation]]\nvariants = { \" \" = { set = { train.epochs = 2 } } }\n")),
+                HasSubstr("the name of a variant cannot be ' '"));
+}
+
+TEST(Mistakes, OfAParameterAreNotRepeatedWhereItIsSwept) {
+    const StudyFolder folder;
+    const auto found = folder.mistakes(
+        "[command]\nrun = [\"true\"]\nmetrics = [\"a\"]\n[parameters]\nx = nan\n"
+        "[[ablation]]\nsweep = { x = [1.0, inf] }\n");
+    ASSERT_THAT(found, SizeIs(1));
+    EXPECT_THAT(found[0].message,
+                HasSubstr("parameters.x cannot be the number nan; expected a finite number"));
+}
+
+// Opening a named pipe would wait for ever, and /dev/zero has no end.
+TEST(Mistakes, WhatIsNoRegularFileIsNamed) {
+    const StudyFolder folder;
+    const std::string pipe = (folder.path() / "pipe").string();
+    ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+    std::filesystem::create_symlink("/dev/zero", folder.path() / "zero");
+    const auto mistake = [&](const std::string& toml, const std::vector<std::string>& overrides = {}) {
+        const auto found = folder.mistakes(toml, overrides);
+        return found.empty() ? "none" : found.front().message;
+    };
+    EXPECT_THAT(mistake(kDataSection, {"data.path=" + pipe}),
+                HasSubstr("pipe' is a named pipe; expected a CSV"));
+    EXPECT_THAT(mistake(kDataSection, {"data.path=" + folder.path().string()}),
+                HasSubstr("' is a directory; expected"));
+    EXPECT_THAT(mistake(kDataSection, {"data.path=/dev/zero"}),
+                HasSubstr("'/dev/zero' is a device; expected"));
+    EXPECT_THAT(mistake("include = [\"pipe\"]\n"), HasSubstr("pipe' is a named pipe; expected a study file"));
+    for (const std::string name : {"pipe", "zero"}) {
+        EXPECT_THAT(mistake("[command]\nrun = [\"true\"]\nmetrics = [\"a\"]\nfiles = [\"" + name + "\"]\n"),
+                    HasSubstr(name + "' is a " + (name == "pipe" ? "named pipe" : "device") + "; expected"));
+    }
+    std::filesystem::create_directory(folder.path() / "model");
+    for (const char* name : {"vocab.txt", "config.json", "model.safetensors"}) {
+        mkfifo((folder.path() / "model" / name).c_str(), 0600);
+    }
+    EXPECT_THAT(mistake(kDataSection + "[tokenizer]\nvocabulary = \"model\"\n"),
+                HasSubstr("vocab.txt' is a named pipe"));
+    EXPECT_THAT(mistake(kDataSection + "[model]\npretrained = \"model\"\n"),
+                HasSubstr("config.json' is a named pipe"));
+    try {
+        load_study(pipe, {});
+        FAIL() << "expected StudyError";
+    } catch (const StudyError& error) {
+        EXPECT_THAT(error.what(),
+                    AllOf(HasSubstr(pipe), HasSubstr("is a named pipe; expected the file of a study")));
+    }
 }
 
 TEST(Mistakes, BadRowsAreNamedByTheirLineInTheData) {

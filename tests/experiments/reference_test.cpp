@@ -13,6 +13,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST(Explain, SaysWhatAFieldIs) {
     EXPECT_THAT(explain_field("train.epochs"),
@@ -27,6 +28,10 @@ TEST(Explain, FindsAFieldByItsLastPartAndListsSections) {
     EXPECT_THAT(explain_field("seed"), AllOf(HasSubstr("data.split.seed\n"), HasSubstr("search.seed\n")));
     EXPECT_THAT(explain_field("data.split"),
                 AllOf(HasSubstr("[data.split]"), HasSubstr("data.split.folds"), HasSubstr("default 0.8")));
+    const std::string command = explain_field("command");
+    EXPECT_THAT(command,
+                AllOf(HasSubstr("  command.run: list of texts\n      The program and its arguments."),
+                      Not(HasSubstr(" \n"))));
 }
 
 TEST(Explain, KnowsTheKeysOfTablesThatAreNoFields) {

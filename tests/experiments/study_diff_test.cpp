@@ -57,6 +57,24 @@ name = "head width 16"
                       HasSubstr("1 variant new, 1 changed, 1 gone, 2 unchanged; 4 jobs to run")));
 }
 
+TEST(StudyDifference, JobsThatHaveAResultAreNotCalledNew) {
+    const StudyFolder folder;
+    const auto before = record(folder, kDataSection);
+    const auto after = record(folder, kStudy);
+    std::set<std::string> done;
+    for (const auto& row : after.variants) {
+        done.insert(row.identities.begin(), row.identities.end());
+    }
+    const std::string all_done = render_difference(before, after, done);
+    EXPECT_THAT(all_done,
+                AllOf(HasSubstr("without energy (its 2 jobs are done already)\n"),
+                      HasSubstr("; 0 jobs to run that were not there before\n"), Not(HasSubstr("new job"))));
+    done.erase(after.variants[1].identities[0]);
+    EXPECT_THAT(render_difference(before, after, done),
+                AllOf(HasSubstr("without energy (1 new job, 1 is done already)\n"),
+                      HasSubstr("; 1 job to run that was not there before\n")));
+}
+
 TEST(StudyDifference, SaysWhenNothingDiffers) {
     const StudyFolder folder;
     EXPECT_EQ(render_difference(record(folder, kStudy), record(folder, "# a remark\n" + kStudy)),

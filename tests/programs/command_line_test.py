@@ -1,6 +1,7 @@
 """The command line: versions, help, mistakes; nothing is trained."""
 
 import contextlib
+import os
 import sqlite3
 import subprocess
 import time
@@ -149,6 +150,20 @@ class CommandLineTest(ProgramTest):
             self.assertIn("expected seconds from 0.05 to 3600", error)
             error = self.run_program("--heartbeat", value, expect=105, program=WORKER).stderr
             self.assertIn("expected seconds from 0.05 to 3600", error)
+
+    def test_a_database_in_a_directory_that_is_no_utf8_is_refused_before_it_is_made(self):
+        (self.folder / "study.toml").write_text('[command]\nrun = ["true"]\nmetrics = ["a"]\n')
+        directory = os.fsencode(self.folder) + b"/n\xff"
+        os.mkdir(directory)
+        errors = self.run_program("run", "study.toml", "--db", directory + b"/r.db", expect=2).stderr
+        self.assertIn("is not UTF-8; expected --db FILE", errors)
+        self.assertEqual(os.listdir(directory), [])
+
+    def test_a_named_pipe_is_no_study_and_is_not_waited_for(self):
+        os.mkfifo(self.folder / "pipe")
+        for command in ("plan", "run"):
+            self.assertIn("is a named pipe; expected the file of a study",
+                          self.run_program(command, "pipe", expect=2, timeout=20).stderr)
 
     def test_sample_data_is_what_the_project_ships(self):
         self.assertEqual(self.run_program("sample-data", "--rows-per-genre", "200").stdout,

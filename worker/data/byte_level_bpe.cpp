@@ -11,6 +11,7 @@
 #include "common/base/counter_random.h"
 #include "common/base/error.h"
 #include "common/base/json.h"
+#include "common/base/named_file.h"
 #include "worker/data/byte_level_words.h"
 
 namespace orchestrate {
@@ -46,10 +47,7 @@ std::optional<std::pair<std::size_t, std::size_t>> find_special(std::string_view
 }
 
 ByteLevelBpe::Tokens read_vocabulary(const std::filesystem::path& path) {
-    std::ifstream file(path);
-    if (!file) {
-        throw UserError("cannot read '" + path.string() + "', expected RoBERTa's vocabulary");
-    }
+    std::ifstream file = open_named_file(path, "RoBERTa's vocabulary");
     Json json;
     try {
         json = Json::parse(file);
@@ -84,10 +82,7 @@ ByteLevelBpe::Tokens read_vocabulary(const std::filesystem::path& path) {
 }
 
 ByteLevelBpe::Merges read_merges(const std::filesystem::path& path, const ByteLevelBpe::Tokens& tokens) {
-    std::ifstream file(path);
-    if (!file) {
-        throw UserError("cannot read '" + path.string() + "', expected the merges that belong to vocab.json");
-    }
+    std::ifstream file = open_named_file(path, "the merges that belong to vocab.json");
     std::unordered_map<std::string_view, std::int32_t> ids;
     for (std::size_t id = 0; id < tokens.size(); ++id) {
         ids.emplace(tokens[id], static_cast<std::int32_t>(id));

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/base/named_file.h"
 #include "worker/data/bert_text.h"
 
 namespace orchestrate {
@@ -33,11 +34,7 @@ std::optional<std::pair<std::size_t, std::size_t>> find_special(std::string_view
 }  // namespace
 
 WordPiece WordPiece::load(const std::filesystem::path& file) {
-    std::ifstream in(file);
-    if (!in) {
-        throw UserError("cannot read '" + file.string() +
-                        "', expected BERT's vocabulary, one token per line");
-    }
+    std::ifstream in = open_named_file(file, "BERT's vocabulary, one token per line");
     std::vector<std::string> tokens;
     for (std::string line; std::getline(in, line);) {
         if (!line.empty() && line.back() == '\r') {

@@ -327,5 +327,15 @@ TEST_F(StoredStudy, IsComparedByNameOrByFile) {
     EXPECT_THROW(diff_studies("mine", "yours", file(), {}), UserError);
 }
 
+TEST_F(StoredStudy, AVariantThatComesBackIsDoneAlready) {
+    run(folder_.load(kStudy));
+    auto database = open_to_read(file());
+    auto without = *stored_record(database, "mine");
+    const auto whole = without;
+    without.variants.pop_back();
+    EXPECT_THAT(render_difference(without, whole, jobs_with_result(database)),
+                AllOf(HasSubstr("jobs are done already)"), HasSubstr("; 0 jobs to run")));
+}
+
 }  // namespace
 }  // namespace orchestrate::testing

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "common/base/error.h"
+#include "common/base/named_file.h"
 #include "common/base/strict_json.h"
 
 namespace orchestrate {
@@ -197,11 +198,8 @@ TensorPlaces parse_safetensors_header(std::string_view header, std::uint64_t dat
 }
 
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path)
-    : path_(path), file_(path, std::ios::binary) {
+    : path_(path), file_(open_named_file(path)) {
     const auto fail = [&](const std::string& what) { throw UserError("'" + path.string() + "': " + what); };
-    if (!file_ || !std::filesystem::is_regular_file(path)) {
-        fail("cannot be opened");
-    }
     const std::uint64_t file_size = std::filesystem::file_size(path);
     std::uint64_t header_size = 0;
     if (file_size < sizeof header_size) {
