@@ -1,7 +1,9 @@
 #include "coordinator/cli/plan_report.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <set>
 #include <unordered_set>

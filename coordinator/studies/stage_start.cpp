@@ -1,5 +1,8 @@
 #include "coordinator/studies/stage_start.h"
 
+#include <algorithm>
+#include <optional>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 

@@ -10,6 +10,7 @@
 
 #include "common/base/counted.h"
 #include "common/base/error.h"
+#include "coordinator/database/read_database.h"
 #include "coordinator/store/stored_stages.h"
 #include "coordinator/studies/stage_ensembles.h"
 

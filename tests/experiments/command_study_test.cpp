@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 
 #include "common/base/sha256.h"
+#include "experiments/plan.h"
+#include "experiments/tree.h"
 #include "study_files.h"
 
 namespace orchestrate::testing {

@@ -1,6 +1,7 @@
 // [data] of a study: what is found out about the file before anything starts, and what becomes part of a job's identity.
 #include <gmock/gmock.h>
 
+#include "experiments/plan.h"
 #include "study_files.h"
 
 namespace orchestrate::testing {

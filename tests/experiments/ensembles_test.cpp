@@ -3,7 +3,9 @@
 
 #include <gmock/gmock.h>
 
+#include "experiments/plan.h"
 #include "experiments/study_diff.h"
+#include "experiments/tree.h"
 #include "study_files.h"
 
 namespace orchestrate::testing {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "common/base/counter_random.h"
+#include "experiments/plan.h"
 #include "study_files.h"
 
 namespace orchestrate::testing {

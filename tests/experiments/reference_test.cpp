@@ -1,11 +1,15 @@
 // What the study language says of itself: explain, schema, tree.
+#include "experiments/fields/reference.h"
+
 #include <set>
 
 #include <gmock/gmock.h>
 
 #include "common/base/error.h"
 #include "common/base/json.h"
+#include "experiments/fields/schema.h"
 #include "experiments/fields/table_keys.h"
+#include "experiments/tree.h"
 #include "study_files.h"
 
 namespace orchestrate::testing {

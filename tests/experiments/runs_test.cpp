@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "experiments/plan.h"
 #include "study_files.h"
 
 namespace orchestrate::testing {

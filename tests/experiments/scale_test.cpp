@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "experiments/plan.h"
 #include "study_files.h"
 
 namespace orchestrate::testing {

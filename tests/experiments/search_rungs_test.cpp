@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include "experiments/plan.h"
+#include "experiments/tree.h"
 #include "study_files.h"
 
 namespace orchestrate::testing {

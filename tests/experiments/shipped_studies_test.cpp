@@ -4,6 +4,8 @@
 
 #include <gmock/gmock.h>
 
+#include "experiments/load_study.h"
+#include "experiments/plan.h"
 #include "study_files.h"
 
 namespace orchestrate::testing {

@@ -1,6 +1,7 @@
 // Stages after the search and the ablation: what they start from, and whose rows they go on with.
 #include <gmock/gmock.h>
 
+#include "experiments/plan.h"
 #include "study_files.h"
 
 namespace orchestrate::testing {

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 
 #include "experiments/fields/fields.h"
+#include "experiments/fields/reference.h"
 
 namespace orchestrate {
 namespace {

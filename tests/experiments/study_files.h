@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "experiments/expansion/study.h"
+#include "experiments/load_study.h"
 
 namespace orchestrate::testing {
 

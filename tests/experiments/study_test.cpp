@@ -6,6 +6,7 @@
 #include "common/data/pretrained_config.h"
 #include "common/data/vocabulary.h"
 #include "experiments/load_study.h"
+#include "experiments/plan.h"
 #include "study_files.h"
 
 namespace orchestrate::testing {
