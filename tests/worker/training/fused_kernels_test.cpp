@@ -71,18 +71,22 @@ namespace float64 {
 namespace bf64 {
 #define COLUMNS 64
 #define BF16 1
+#include "tests/worker/training/kernels_on_threads.h"
 }  // namespace bf64
 namespace float192 {
 #define COLUMNS 192
 #define BF16 0
+#include "tests/worker/training/kernels_on_threads.h"
 }  // namespace float192
 namespace bf192 {
 #define COLUMNS 192
 #define BF16 1
+#include "tests/worker/training/kernels_on_threads.h"
 }  // namespace bf192
 namespace float32 {
 #define COLUMNS 32
 #define BF16 0
+#include "tests/worker/training/kernels_on_threads.h"
 }  // namespace float32
 #pragma GCC diagnostic pop
 
