@@ -133,9 +133,9 @@ bool has_absolute_program(const JobConfig& config) {
     if (!config.command || config.command->run.empty() || !config.command->run.front().starts_with('/')) {
         return false;
     }
-    const auto& [run, parameters, files] = *config.command;
-    return std::none_of(files.begin(), files.end(),
-                        [&](const CommandFile& file) { return file.name == run.front(); });
+    const CommandConfig& command = *config.command;
+    return std::none_of(command.files.begin(), command.files.end(),
+                        [&](const CommandFile& file) { return file.name == command.run.front(); });
 }
 
 std::string job_identity(const JobConfig& config) {

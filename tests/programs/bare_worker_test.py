@@ -75,7 +75,7 @@ class BareWorkerTest(ProgramTest):
         self.make_root()
         programs = self.make_programs()
         names = [path.name for path in self.root.rglob("*")]
-        self.assertFalse([name for name in names if re.search(r"torch|libmpi|nccl|cuda", name)])
+        self.assertFalse([name for name in names if re.search(r"torch|libmpi|nccl|libcuda", name)])
         (self.folder / "study.toml").write_text(STUDY)
         (self.folder / "job.sh").write_text(JOB)
         done = self.run_program("run", "study.toml", "--workers", "2", program=programs / "orchestrate")

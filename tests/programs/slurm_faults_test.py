@@ -133,6 +133,8 @@ class SlurmFaultsTest(ProgramTest):
         with self.run_study("--set", "cluster.nodes=2") as run:
             self.wait_until(lambda: "2 workers" in self.run_program("status").stdout, "both workers")
             self.assertEqual(self.pilots(), pilots)
+            self.wait_until(lambda: "of an earlier coordinator" in self.run_program("status", "--json").stdout,
+                            "Slurm's answer about the pilot")
             # Its pilots serve all studies, so one that asks for others is refused.
             other = self.run_program("run", "study.toml", "--set", "study.name=other", "--set", "cluster.nodes=2", "--set",
                                      "cluster.partition=none", expect=2).stderr

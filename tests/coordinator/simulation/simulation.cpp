@@ -203,6 +203,12 @@ void Simulation::advance_studies() {
 void Simulation::kill_coordinator() {
     say("coordinator is killed");
     coordinator_.reset();
+    // An attempt that no commit holds was never leased, and its number is given again.
+    std::erase_if(of_leaving_pilots_, [this](const auto& attempt) {
+        BoundStatement query(*disk_, "SELECT 1 FROM attempts WHERE job_id = ? AND number = ?", attempt.first,
+                             attempt.second);
+        return !query->executeStep();
+    });
     for (const auto& [process, worker] : processes_) {
         if (worker->link) {
             break_link(worker->link);

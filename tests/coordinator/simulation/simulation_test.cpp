@@ -118,14 +118,14 @@ TEST(SimulationTest, OneSeedIsOneStory) {
 class DeliberateBugTest : public testing::TestWithParam<DeliberateBug> {};
 
 TEST_P(DeliberateBugTest, IsFound) {
-    for (std::uint64_t seed = 1; seed <= 500; ++seed) {
+    for (std::uint64_t seed = 1; seed <= 2000; ++seed) {
         Simulation simulation(seed, GetParam());
         if (const std::string wrong = simulation.run(); !wrong.empty()) {
             std::cout << "seed " << seed << ": " << wrong << "\n";
             return;
         }
     }
-    FAIL() << "500 seeds do not show it";
+    FAIL() << "2000 seeds do not show it";
 }
 
 INSTANTIATE_TEST_SUITE_P(Bugs, DeliberateBugTest,
