@@ -1,10 +1,10 @@
 """An attempt that gets on no more, while its worker breathes, is ended after study.progress_timeout and the job done again.
-Here the data file becomes a named pipe that nobody writes to, once the study has been read."""
+Here opening the data file blocks (stalled_reads.cpp), once the study has been read."""
 
 import os
 import shutil
 
-from programs import ORCHESTRATE, QUICKSTART, ProgramTest, main, processes_with
+from programs import ORCHESTRATE, PROGRAMS, QUICKSTART, ProgramTest, main, processes_with
 
 
 class StuckJobTest(ProgramTest):
@@ -18,15 +18,16 @@ class StuckJobTest(ProgramTest):
         shutil.copy(QUICKSTART.parent / "sample-tracks.csv", self.folder / "tracks.csv")
         study = QUICKSTART.read_text().replace("sample-tracks.csv", "tracks.csv")
         (self.folder / "study.toml").write_text(study[:study.index("[[ablation]]")])
-        os.mkfifo(self.folder / "pipe")
+        stall = self.folder / "stall"
+        environment = {**os.environ, "LD_PRELOAD": str(PROGRAMS / "libstalled_reads.so"), "ORCHESTRATE_STALL": str(stall)}
         with self.started(ORCHESTRATE, "run", "study.toml", "--workers", "1", "--heartbeat", "0.5", "--set",
-                          "study.seeds=1", "--set", "train.epochs=1", "--set", "study.progress_timeout=10") as run:
+                          "study.seeds=1", "--set", "train.epochs=1", "--set", "study.progress_timeout=10",
+                          environment=environment) as run:
             # The study has been read; the worker has LibTorch to load before it reads the data.
             self.wait_until((self.folder / "results.db.d/worker-access.json").exists, "no coordinator", 60)
-            os.rename(self.folder / "tracks.csv", self.folder / "kept.csv")
-            os.rename(self.folder / "pipe", self.folder / "tracks.csv")
+            stall.touch()
             self.wait_until(self.ended_attempts, "nobody noticed", 60)
-            os.rename(self.folder / "kept.csv", self.folder / "tracks.csv")
+            stall.unlink()
             (cause, message), = self.ended_attempts()
             self.assertEqual(cause, "worker_crashed")
             self.assertIn("made no progress for 10 s (study.progress_timeout)", message)

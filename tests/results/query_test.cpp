@@ -200,8 +200,8 @@ TEST_F(QueryTest, WritesJson) {
                                               "b": "00ff", "i:1": 2}])"));
     EXPECT_LT(text.find("\"r\""), text.find("\"n\"")) << "columns keep their order";
     EXPECT_EQ(run("select 1 where 0", 0, OutputFormat::json), "[]\n");
-    EXPECT_NO_THROW(
-        nlohmann::json::parse(run("select cast(x'61ff62' as text) as broken", 0, OutputFormat::json)));
+    EXPECT_TRUE(
+        nlohmann::json::accept(run("select cast(x'61ff62' as text) as broken", 0, OutputFormat::json)));
 }
 
 TEST_F(QueryTest, WritesCsv) {

@@ -13,10 +13,11 @@ constexpr std::int64_t kMaximumChunksAhead = 4;
 }  // namespace
 
 void ParcelSender::start(Parcel parcel, std::vector<std::filesystem::path> files, Done done) {
-    Outgoing& outgoing = current_.emplace();
-    outgoing.parcel = std::move(parcel);
-    outgoing.paths = std::move(files);
-    outgoing.done = std::move(done);
+    Outgoing fresh;
+    fresh.parcel = std::move(parcel);
+    fresh.paths = std::move(files);
+    fresh.done = std::move(done);
+    Outgoing& outgoing = current_.emplace(std::move(fresh));
     for (const auto& path : outgoing.paths) {
         std::error_code error;
         const auto bytes = std::filesystem::file_size(path, error);
