@@ -239,17 +239,15 @@ TEST(Mistakes, AreCalledByTheWholeListsName) {
 TEST(Mistakes, NamesHaveNoBlanksAtTheirEnds) {
     const StudyFolder folder;
     const auto all = [&](const std::string& toml) {
-        return StudyError(folder.mistakes(kDataSection + toml)).what();
+        return std::string(StudyError(folder.mistakes(kDataSection + toml)).what());
     };
-    EXPECT_THAT(std::string(all("[study]\nname = \" \"\n")),
-                HasSubstr("study.name cannot be ' ', which is blank"));
-    EXPECT_THAT(std::string(all("[study]\nname = \"grid \"\n")),
+    EXPECT_THAT(all("[study]\nname = \" \"\n"), HasSubstr("study.name cannot be ' ', which is blank"));
+    EXPECT_THAT(all("[study]\nname = \"grid \"\n"),
                 HasSubstr("study.name cannot be 'grid '; expected a name without blanks at its ends"));
     const std::string ablation = "[[ablation]]\nleave_one_out = [\"energy\"]\n";
-    EXPECT_THAT(std::string(all(ablation + "name = \" \"\n")), HasSubstr("name cannot be ' '"));
-    EXPECT_THAT(std::string(all(ablation + "names = { \"without energy\" = \" x\" }\n")),
-                HasSubstr("cannot be ' x'"));
-    EXPECT_THAT(std::string(all("[[ablation]]\nvariants = { \" \" = { set = { train.epochs = 2 } } }\n")),
+    EXPECT_THAT(all(ablation + "name = \" \"\n"), HasSubstr("name cannot be ' '"));
+    EXPECT_THAT(all(ablation + "names = { \"without energy\" = \" x\" }\n"), HasSubstr("cannot be ' x'"));
+    EXPECT_THAT(all("[[ablation]]\nvariants = { \" \" = { set = { train.epochs = 2 } } }\n"),
                 HasSubstr("the name of a variant cannot be ' '"));
 }
 

@@ -105,7 +105,8 @@ void Simulation::pilot_leaves(const std::shared_ptr<Pilot>& pilot) {
         }
         settle();
     }
-    for (const auto& [process, worker] : processes_) {
+    for (const auto& entry : processes_) {
+        const auto& worker = entry.second;
         if (worker->pilot == pilot) {
             at(between(10, 5000), [this, worker] { worker_exits(worker, chance(0.5) ? 9 : 15); });
         }
