@@ -136,6 +136,7 @@ int host_study(const Study& study, const RunArguments& arguments, const std::str
 
 int host_unfinished(const Place& place, const std::optional<std::string>& study, const HostArguments& host,
                     const std::string& program_version) {
+    open_to_read(place.database);  // a mistyped name makes no database
     std::vector<std::string> names;
     int code = 0;
     {

@@ -39,6 +39,11 @@ class PausedStudyTest(ProgramTest):
         self.assertEqual(self.query("select state, count(*) from jobs group by state"), [("succeeded", 2)])
         self.assertEqual(self.query("select state, paused from studies"), [("finished", 0)])
 
+    def test_a_mistyped_database_is_not_made(self):
+        for command in (["resume"], ["resume", "t"]):
+            self.assertIn("there is no database", self.run_program(*command, "--db", "no.db", expect=2).stderr)
+        self.assertFalse(list(self.folder.iterdir()))
+
     def test_all_that_is_unfinished(self):
         self.paused_study()
         self.run_program("resume")
