@@ -121,7 +121,7 @@ class Coordinator : private Surroundings, private StudyHost {
     void add_event(const std::string& study, const std::string& line);
     void note_study(const std::string& study, const std::string& line) override;
     void need_workers(const Study& study) override;
-    void do_aside(std::function<void()> work) override;
+    void do_aside(const std::function<void()>& work) override;
     std::optional<std::filesystem::path> readable_database() const override {
         return store_.is_shared() ? std::optional(options_.database) : std::nullopt;
     }

@@ -246,8 +246,8 @@ void Coordinator::need_workers(const Study& study) {
     }
 }
 
-void Coordinator::do_aside(std::function<void()> work) {
-    asio::post(loader_, [this, work = std::move(work)] {
+void Coordinator::do_aside(const std::function<void()>& work) {
+    asio::post(loader_, [this, work] {
         work();
         asio::post(io_, [this] { settle(); });
     });

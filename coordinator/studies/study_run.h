@@ -35,7 +35,7 @@ class StudyHost {
     virtual void need_workers(const Study& study) = 0;
     // Does work that takes long, on another thread; afterwards the host asks its studies whether they may go on. The work
     // throws nothing, and needs neither the study's run nor the host. Here: at once.
-    virtual void do_aside(std::function<void()> work) { work(); }
+    virtual void do_aside(const std::function<void()>& work) { work(); }
     // The database, for that work to read by a connection of its own; nothing: it cannot be opened twice.
     virtual std::optional<std::filesystem::path> readable_database() const { return std::nullopt; }
 };

@@ -194,12 +194,12 @@ struct Simulation::Coordinator final : Surroundings, StudyHost {
     // As the coordinator does when the first study needs workers.
     void need_workers(const Study& study) override;
     // On another thread, of which the coordinator hears at once or some time later; also when it was killed meanwhile.
-    void do_aside(std::function<void()> work) override {
+    void do_aside(const std::function<void()>& work) override {
         if (world.between(0, 1) == 0) {
             work();
             return;
         }
-        world.at(world.between(0, 3000), [&world = world, life = life, work = std::move(work)] {
+        world.at(world.between(0, 3000), [&world = world, life = life, work] {
             work();
             if (world.coordinator_ && world.coordinator_->life == life) {
                 world.settle();

@@ -61,9 +61,9 @@ class World final : public IdleSurroundings, public StudyHost {
         }
     }
 
-    void do_aside(std::function<void()> work) override {
+    void do_aside(const std::function<void()>& work) override {
         if (has_other_threads) {
-            aside.push_back(std::move(work));
+            aside.push_back(work);
         } else {
             work();
         }
