@@ -6,7 +6,7 @@ include=("$3"/*)  # a directory for each that has headers
 mkdir -p "$work/corpus"
 "$clang" -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all "${include[@]/#/-I}" \
     "$sources/tests/worker/training/safetensors_fuzz.cpp" "$sources/worker/training/support/safetensors.cpp" \
-    "$sources/common/base/strict_json.cpp" -o "$work/safetensors_fuzz"
+    "$sources/common/base/strict_json.cpp" "$sources/common/base/named_file.cpp" -o "$work/safetensors_fuzz"
 cat > "$work/corpus/two_tensors" <<'EOF'
 {"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,4],"data_offsets":[0,32]},"b":{"dtype":"F16","shape":[16],"data_offsets":[32,64]}}
 EOF
