@@ -126,35 +126,40 @@ void note_failed(SQLite::Database& database, const StageRows& stage, std::vector
     }
 }
 
-void note_cancelled(const StageRows& stage, std::vector<std::string>& notes) {
-    std::vector<std::string> jobs;
-    std::int64_t cancelled = 0;
+// Some of a stage's jobs, the first of them in words.
+struct ListedJobs {
+    std::int64_t count = 0;
+    std::vector<std::string> names;  // at most kJobsListed
+};
+
+template <class Predicate>
+ListedJobs list_jobs(const StageRows& stage, Predicate is_meant) {
+    ListedJobs listed;
     for (const auto& job : stage.jobs) {
-        if (job.state == "cancelled" && ++cancelled <= kJobsListed) {
-            jobs.push_back(fmt::format("job {} ({}, seed {})", job.job, job.variant, job.seed));
+        if (is_meant(job) && ++listed.count <= kJobsListed) {
+            listed.names.push_back(fmt::format("job {} ({}, seed {})", job.job, job.variant, job.seed));
         }
     }
-    if (cancelled > 0) {
-        notes.push_back(fmt::format(
-            "Cancelled: {}{}; run again by: orchestrate retry JOB", fmt::join(jobs, ", "),
-            cancelled > kJobsListed ? " and " + counted(cancelled - kJobsListed, "other job") : ""));
+    return listed;
+}
+
+void note_cancelled(const StageRows& stage, std::vector<std::string>& notes) {
+    const auto [count, names] = list_jobs(stage, [](const auto& job) { return job.state == "cancelled"; });
+    if (count > 0) {
+        notes.push_back(
+            fmt::format("Cancelled: {}{}; run again by: orchestrate retry JOB", fmt::join(names, ", "),
+                        count > kJobsListed ? " and " + counted(count - kJobsListed, "other job") : ""));
     }
 }
 
 void note_collapsed(const StageRows& stage, std::vector<std::string>& notes) {
-    std::vector<std::string> jobs;
-    std::int64_t collapsed = 0;
-    for (const auto& job : stage.jobs) {
-        if (job.collapsed && ++collapsed <= kJobsListed) {
-            jobs.push_back(fmt::format("job {} ({}, seed {})", job.job, job.variant, job.seed));
-        }
-    }
-    if (collapsed > 0) {
+    const auto [count, names] = list_jobs(stage, [](const auto& job) { return job.collapsed; });
+    if (count > 0) {
         notes.push_back(fmt::format(
             "{} collapsed (nearly one class for all test rows, though the labels differ, or a loss no better "
             "than "
             "guessing): {}{}.",
-            counted(collapsed, "run"), fmt::join(jobs, ", "), collapsed > kJobsListed ? ", ..." : ""));
+            counted(count, "run"), fmt::join(names, ", "), count > kJobsListed ? ", ..." : ""));
     }
 }
 

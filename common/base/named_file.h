@@ -1,4 +1,4 @@
-// Files that a person names: studies, data, scripts, vocabularies, weights. Reading anything but a regular file may wait
+// Files that a user names: studies, data, scripts, vocabularies, weights. Reading anything but a regular file may wait
 // for ever (a named pipe, a terminal) or never end (/dev/zero), so it is refused before it is opened.
 #pragma once
 

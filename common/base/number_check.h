@@ -11,8 +11,8 @@
 
 namespace orchestrate {
 
-// All of `text`; nothing if it is no finite number.
-inline std::optional<double> finite_number(const std::string& text) {
+// All of `text`, read as CLI11 reads it; nothing if it is no finite number.
+inline std::optional<double> option_number(const std::string& text) {
     try {
         std::size_t read = 0;
         const double number = std::stod(text, &read);
@@ -24,7 +24,7 @@ inline std::optional<double> finite_number(const std::string& text) {
 
 inline CLI::Validator finite_number_check(const std::string& expected, bool (*fits)(double)) {
     return {[expected, fits](const std::string& text) {
-                const auto number = finite_number(text);
+                const auto number = option_number(text);
                 return number && fits(*number) ? std::string()
                                                : fmt::format("found '{}'; expected {}", text, expected);
             },
