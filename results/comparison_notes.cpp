@@ -177,6 +177,7 @@ void note_device_classes(const StageRows& stage, std::vector<std::string>& notes
     std::stable_sort(classes.begin(), classes.end(),
                      [](const auto& left, const auto& right) { return left.second > right.second; });
     std::vector<std::string> texts;
+    texts.reserve(counts.size());
     for (const auto& [name, count] : classes) {
         texts.push_back(fmt::format("{} ({})", name, counted(count, "job")));
     }
