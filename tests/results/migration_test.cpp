@@ -14,6 +14,7 @@
 
 #include "common/base/error.h"
 #include "common/base/sha256.h"
+#include "common/base/temporary_folder.h"
 #include "common/job/job_config.h"
 #include "results/embedded_sql.h"
 #include "results/schema.h"
@@ -50,12 +51,7 @@ constexpr const char* kRows =
 
 class MigrationTest : public ::testing::Test {
   protected:
-    MigrationTest()
-        : folder_(std::filesystem::temp_directory_path() /
-                  ("orchestrate-migration-test-" + std::to_string(::getpid()) + "-" +
-                   ::testing::UnitTest::GetInstance()->current_test_info()->name())) {
-        std::filesystem::remove_all(folder_);
-        std::filesystem::create_directories(folder_);
+    MigrationTest() {
         SQLite::Database database(path(), kReadWrite);
         database.exec("PRAGMA journal_mode = WAL");
         database.exec(file_text(std::string(ORCHESTRATE_SOURCE_DIR) + "/tests/results/version_1_schema.sql"));
@@ -69,8 +65,6 @@ class MigrationTest : public ::testing::Test {
             "CREATE INDEX my_attempts ON attempts (worker);"
             "CREATE VIEW my_view AS SELECT count(*) AS n FROM attempts;");
     }
-    ~MigrationTest() override { std::filesystem::remove_all(folder_); }
-
     std::string path() const { return (folder_ / "results.db").string(); }
     std::string copy() const { return path() + ".version-1"; }
 
@@ -84,7 +78,8 @@ class MigrationTest : public ::testing::Test {
         return schema;
     }
 
-    std::filesystem::path folder_;
+    TemporaryFolder parent_;
+    std::filesystem::path folder_ = parent_.path();
 };
 
 TEST_F(MigrationTest, TheSchemaIsThatOfANewDatabase) {

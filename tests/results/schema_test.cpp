@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/base/error.h"
+#include "common/base/temporary_folder.h"
 
 namespace orchestrate {
 namespace {
@@ -22,15 +23,6 @@ const int kReadWrite = SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE;
 
 class SchemaTest : public ::testing::Test {
   protected:
-    SchemaTest()
-        : folder_(std::filesystem::temp_directory_path() /
-                  ("orchestrate-schema-test-" + std::to_string(::getpid()) + "-" +
-                   ::testing::UnitTest::GetInstance()->current_test_info()->name())) {
-        std::filesystem::remove_all(folder_);
-        std::filesystem::create_directories(folder_);
-    }
-    ~SchemaTest() override { std::filesystem::remove_all(folder_); }
-
     std::string path() const { return (folder_ / "results.db").string(); }
 
     std::string bytes() const {
@@ -56,7 +48,8 @@ class SchemaTest : public ::testing::Test {
         return message;
     }
 
-    std::filesystem::path folder_;
+    TemporaryFolder parent_;
+    std::filesystem::path folder_ = parent_.path();
 };
 
 TEST_F(SchemaTest, CreatesTablesAndViewsWithVersionAndOwner) {

@@ -6,6 +6,7 @@
 
 #include "common/base/counter_random.h"
 #include "common/base/error.h"
+#include "common/base/temporary_folder.h"
 #include "golden.h"
 #include "worker/data/bpe_trainer.h"
 #include "worker/data/byte_level_words.h"
@@ -74,7 +75,8 @@ TEST(BpeTrainer, MergesTheMostFrequentPairAndBreaksTiesByBytes) {
 
 TEST(BpeTrainer, OrderOfTextsChangesNothing) {
     std::vector<std::string> reversed(kTexts.rbegin(), kTexts.rend());
-    const auto folder = std::filesystem::temp_directory_path() / ("bpe_order." + std::to_string(getpid()));
+    const TemporaryFolder parent;
+    const std::filesystem::path& folder = parent.path();
     train_byte_level_bpe(kTexts, 280).save(folder / "a");
     train_byte_level_bpe(reversed, 280).save(folder / "b");
     for (const char* name : {"vocab.json", "merges.txt"}) {
@@ -88,7 +90,6 @@ TEST(BpeTrainer, OrderOfTextsChangesNothing) {
     for (const auto& text : kTexts) {
         EXPECT_EQ(read.encode(text), train_byte_level_bpe(kTexts, 280).encode(text));
     }
-    std::filesystem::remove_all(folder);
 }
 
 TEST(BpeTrainer, EndsWhenNoPairOccursTwice) {
@@ -195,7 +196,6 @@ TEST(ByteLevelBpe, BatchesAreTheSameForEveryNumberOfThreads) {
 class VocabularyFiles : public testing::Test {
   protected:
     VocabularyFiles() { train_byte_level_bpe(kTexts, 270).save(folder_); }
-    ~VocabularyFiles() override { std::filesystem::remove_all(folder_); }
     std::string error() const {
         try {
             ByteLevelBpe::load(folder_);
@@ -204,8 +204,8 @@ class VocabularyFiles : public testing::Test {
         }
         return "no error";
     }
-    std::filesystem::path folder_ =
-        std::filesystem::temp_directory_path() / ("bpe_files." + std::to_string(getpid()));
+    TemporaryFolder parent_;
+    std::filesystem::path folder_ = parent_.path();
 };
 
 TEST_F(VocabularyFiles, ErrorsNameFileAndLine) {

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/base/temporary_folder.h"
 #include "common/data/dataset.h"
 #include "common/job/metrics.h"
 #include "golden.h"
@@ -84,8 +85,8 @@ TEST(SplitGolden, ClassesAreInTheOrderOfLabelEncoder) {
     const auto path = golden_folder() / "split.json";
     ORCHESTRATE_SKIP_WITHOUT(path, "ORCHESTRATE_GOLDEN");
     const auto golden = read_json(path);
-    const auto file =
-        std::filesystem::temp_directory_path() / ("labels." + std::to_string(getpid()) + ".csv");
+    const TemporaryFolder folder;
+    const auto file = folder.path() / "labels.csv";
     for (const auto& expected : golden.at("label_encoder")) {
         DataConfig config;
         config.label = "label";
@@ -103,7 +104,6 @@ TEST(SplitGolden, ClassesAreInTheOrderOfLabelEncoder) {
         EXPECT_EQ(dataset.classes, expected.at("classes").get<std::vector<std::string>>());
         EXPECT_EQ(dataset.label, expected.at("ids").get<std::vector<std::int32_t>>());
     }
-    std::filesystem::remove(file);
 
     const auto tracks = data_folder() / "spotify-tracks.csv.gz";
     ORCHESTRATE_SKIP_WITHOUT(tracks, "ORCHESTRATE_DATA");

@@ -1,6 +1,7 @@
 // RoBERTa's and BERT's ids, against what Hugging Face's tokenizers gave for the same texts.
 #include <gtest/gtest.h>
 
+#include "common/base/temporary_folder.h"
 #include "golden.h"
 #include "worker/data/byte_level_bpe.h"
 #include "worker/data/word_piece.h"
@@ -53,14 +54,14 @@ TEST(TokenizerGolden, SavedVocabularyIsReadBackEqual) {
     const auto vocabulary = data_folder() / "roberta";
     ORCHESTRATE_SKIP_WITHOUT(vocabulary / "vocab.json", "ORCHESTRATE_DATA");
     const auto bpe = ByteLevelBpe::load(vocabulary);
-    const auto copy = std::filesystem::temp_directory_path() / ("bpe_copy." + std::to_string(getpid()));
+    const TemporaryFolder parent;
+    const std::filesystem::path& copy = parent.path();
     bpe.save(copy);
     EXPECT_EQ(read_json(copy / "vocab.json"), read_json(vocabulary / "vocab.json"));
     std::ifstream merges(copy / "merges.txt");
     std::ifstream original(vocabulary / "merges.txt");
     EXPECT_TRUE(
         std::equal(std::istreambuf_iterator<char>(merges), {}, std::istreambuf_iterator<char>(original), {}));
-    std::filesystem::remove_all(copy);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "common/base/error.h"
+#include "common/base/temporary_folder.h"
 #include "worker/data/bert_text.h"
 
 namespace orchestrate {
@@ -68,7 +69,8 @@ TEST(WordPiece, BatchesAreTheSameForEveryNumberOfThreads) {
 
 TEST(WordPiece, ErrorsNameFileAndToken) {
     EXPECT_THROW(WordPiece({"[PAD]", "[UNK]", "[CLS]", "[SEP]"}), UserError);
-    const auto file = std::filesystem::temp_directory_path() / ("vocab." + std::to_string(getpid()) + ".txt");
+    const TemporaryFolder folder;
+    const auto file = folder.path() / "vocab.txt";
     std::ofstream(file) << "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\na\n";
     try {
         WordPiece::load(file);
@@ -77,7 +79,6 @@ TEST(WordPiece, ErrorsNameFileAndToken) {
         EXPECT_THAT(error.what(), HasSubstr(file.string()));
         EXPECT_THAT(error.what(), HasSubstr("line 7"));
     }
-    std::filesystem::remove(file);
     EXPECT_THROW(WordPiece::load(file), UserError);
 }
 

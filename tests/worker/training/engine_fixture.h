@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "common/base/sha256.h"
+#include "common/base/temporary_folder.h"
 #include "tests/worker/training/synthetic_data.h"
 
 namespace orchestrate::test {
@@ -24,9 +25,6 @@ class EngineTest : public testing::Test {
         ASSERT_NE(open_, nullptr);
     }
     void SetUp() override {
-        folder_ = testing::TempDir() + "orchestrate_engine_" +
-                  testing::UnitTest::GetInstance()->current_test_info()->name();
-        std::filesystem::create_directories(folder_);
         engine_.reset(open_(DeviceKind::cpu, ORCHESTRATE_BINARY_DIR "/lib"));
         request_.config = synthetic_job();
         request_.config.model.max_position_embeddings = 80;
@@ -35,7 +33,6 @@ class EngineTest : public testing::Test {
         request_.config.data.features = {"size", "weight"};
         use_data(write_data("data.csv", 300));
     }
-    void TearDown() override { std::filesystem::remove_all(folder_); }
 
     std::string write_data(const std::string& name, int rows) {
         std::ofstream file(folder_ / name);
@@ -60,7 +57,8 @@ class EngineTest : public testing::Test {
     }
 
     inline static OpenTrainingEngine open_ = nullptr;
-    std::filesystem::path folder_;
+    TemporaryFolder parent_;
+    std::filesystem::path folder_ = parent_.path();
     std::unique_ptr<TrainingEngine> engine_;
     AttemptRequest request_;
     SingleRank collective_;

@@ -12,6 +12,7 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
+#include "common/base/temporary_folder.h"
 #include "tests/worker/training/synthetic_data.h"
 #include "worker/training/runtime/out_of_memory.h"
 
@@ -31,8 +32,8 @@ bool has_gpu() {
     return dlopen("libcuda.so.1", RTLD_LAZY) != nullptr && std::filesystem::exists("/dev/nvidia0");
 }
 
-std::filesystem::path write_data() {
-    const std::filesystem::path path = testing::TempDir() + "orchestrate_gpu_test.csv";
+std::filesystem::path write_data(const std::filesystem::path& folder) {
+    const std::filesystem::path path = folder / "data.csv";
     std::ofstream file(path);
     file << "kind,size,weight\n";
     for (int row = 0; row < 300; ++row) {
@@ -117,7 +118,8 @@ TEST_F(GpuTest, TheEngineTrainsTheSameJobAsOnTheCpu) {
     request.config.data.features = {"size", "weight"};
     request.config.tokenizer.max_length = 30;
     request.config.train.epochs = 3;
-    request.paths.data = write_data();
+    const TemporaryFolder folder;
+    request.paths.data = write_data(folder.path());
     std::vector<std::vector<EpochMetrics>> epochs;
     for (const DeviceKind kind : {DeviceKind::cpu, DeviceKind::cuda, DeviceKind::cuda}) {
         const std::unique_ptr<TrainingEngine> engine(open(kind, library_folder().c_str()));

@@ -10,6 +10,7 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include "common/base/temporary_folder.h"
 #include "tests/worker/training/synthetic_data.h"
 #include "worker/training/batches/batches.h"
 #include "worker/training/model/parameters.h"
@@ -43,11 +44,7 @@ class HuggingFaceTrainer : public testing::Test {
             GTEST_SKIP() << "skipped: no .deps/peers (" ORCHESTRATE_PEERS_PYTHON ")";
         }
         at::set_num_threads(1);
-        folder_ = testing::TempDir() + "orchestrate_hugging_face_trainer_" +
-                  testing::UnitTest::GetInstance()->current_test_info()->name();
-        std::filesystem::create_directories(folder_);
     }
-    void TearDown() override { std::filesystem::remove_all(folder_); }
 
     // Largest difference between the losses of the two. `arguments`: of transformers' TrainingArguments, besides
     // those that follow from the configuration.
@@ -145,7 +142,8 @@ class HuggingFaceTrainer : public testing::Test {
     }
 
     PreparedData data_ = synthetic_data(kRows);
-    std::filesystem::path folder_;
+    TemporaryFolder parent_;
+    std::filesystem::path folder_ = parent_.path();
     Json parameters_;
 };
 

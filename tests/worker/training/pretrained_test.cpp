@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "common/base/error.h"
+#include "common/base/temporary_folder.h"
 #include "tests/worker/training/model_folder.h"
 #include "tests/worker/training/synthetic_data.h"
 #include "worker/training/loop/unit_scores.h"
@@ -42,7 +43,8 @@ class PretrainedTest : public testing::TestWithParam<const char*> {
         return error_of(folder_.path);
     }
 
-    ModelFolder folder_{testing::TempDir() + "orchestrate_pretrained_" + GetParam(), GetParam(), 3};
+    TemporaryFolder parent_;
+    ModelFolder folder_{parent_.path() / "model", GetParam(), 3};
 };
 
 TEST_P(PretrainedTest, AClassifierIsLoadedWhole) {

@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "common/base/error.h"
+#include "common/base/temporary_folder.h"
 #include "worker/training/kernels/keyed_random.h"
 
 namespace orchestrate {
@@ -21,8 +22,6 @@ using testing::HasSubstr;
 
 class SafetensorsTest : public testing::Test {
   protected:
-    void TearDown() override { std::filesystem::remove(path_); }
-
     std::string error_of(const std::string& header, const std::string& data, std::uint64_t announced = 0) {
         write(header, data, announced == 0 ? header.size() : announced);
         try {
@@ -39,7 +38,8 @@ class SafetensorsTest : public testing::Test {
         file << header << data;
     }
 
-    std::filesystem::path path_ = testing::TempDir() + "orchestrate_test.safetensors";
+    TemporaryFolder folder_;
+    std::filesystem::path path_ = folder_.path() / "model.safetensors";
 };
 
 TEST_F(SafetensorsTest, IsRead) {
@@ -107,7 +107,7 @@ TEST_F(SafetensorsTest, HeadersThatLeadAReaderAstrayAreRefused) {
     EXPECT_THAT(error_of(std::string(100'000'001, ' '), ""), HasSubstr("at most 100000000"));
     std::ofstream(path_, std::ios::binary) << "1234567";
     EXPECT_THROW(read_safetensors(path_), UserError);
-    EXPECT_THROW(read_safetensors(testing::TempDir()), UserError);
+    EXPECT_THROW(read_safetensors(folder_.path()), UserError);
 }
 
 TEST_F(SafetensorsTest, HalfPrecisionIsRead) {

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "common/base/error.h"
+#include "common/base/temporary_folder.h"
 #include "tests/worker/training/model_folder.h"
 #include "tests/worker/training/synthetic_data.h"
 
@@ -27,8 +28,6 @@ std::shared_ptr<const Tokenizer> some_tokenizer() {
 class SavedModelTest : public testing::TestWithParam<ModelType> {
   protected:
     void SetUp() override {
-        std::filesystem::remove_all(folder_);
-        std::filesystem::create_directories(folder_);
         data_.tokenizer = some_tokenizer();
         config_.model.model_type = GetParam();
         config_.model.head_width = 32;
@@ -36,7 +35,6 @@ class SavedModelTest : public testing::TestWithParam<ModelType> {
         config_.train.epochs = 3;
         config_.train.learning_rate = 5e-3;
     }
-    void TearDown() override { std::filesystem::remove_all(folder_); }
 
     AttemptResult train_and_save(const RunOptions& given = {}) {
         RunOptions options = given;
@@ -78,7 +76,8 @@ class SavedModelTest : public testing::TestWithParam<ModelType> {
         std::ofstream(std::filesystem::path(result.model->folder) / "expected.json") << texts;
     }
 
-    std::filesystem::path folder_ = testing::TempDir() + "orchestrate_saved_" + to_string(GetParam());
+    TemporaryFolder parent_;
+    std::filesystem::path folder_ = parent_.path();
     PreparedData data_ = synthetic_data(kTrainRows);
     JobConfig config_ = synthetic_job();
     SingleRank collective_;

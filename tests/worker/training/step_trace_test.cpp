@@ -6,6 +6,7 @@
 
 #include "common/base/error.h"
 #include "common/base/json.h"
+#include "common/base/temporary_folder.h"
 
 namespace orchestrate {
 namespace {
@@ -41,7 +42,8 @@ TEST(StepTraceTest, KeepsOnlyTheFirstSteps) {
 }
 
 TEST(StepTraceTest, WritesWhatTraceViewersRead) {
-    const auto folder = std::filesystem::path(testing::TempDir());
+    const TemporaryFolder parent;
+    const std::filesystem::path& folder = parent.path();
     const auto file = trace_file_of(folder / "trace.json", 1);
     EXPECT_EQ(file, folder / "trace-rank-1.json");
     StepTrace trace(1);
@@ -64,7 +66,6 @@ TEST(StepTraceTest, WritesWhatTraceViewersRead) {
     for (const auto& event : events) {
         EXPECT_EQ(event.at("pid"), 1);
     }
-    std::filesystem::remove(file);
 }
 
 TEST(StepTraceTest, SaysWhereItCannotWrite) {
