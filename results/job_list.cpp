@@ -78,7 +78,7 @@ constexpr const char* kRowOrder =
 
 JobRow row_of(SQLite::Statement& query) {
     JobRow row;
-    row.job = query.getColumn(0).getInt64();
+    row.job = JobId(query.getColumn(0).getInt64());
     row.identity = query.getColumn(1).getString();
     row.study = query.getColumn(2).getString();
     row.stage = query.getColumn(3).getString();
@@ -131,7 +131,7 @@ std::vector<FieldDifference> differences_to_baseline(SQLite::Database& database,
         "JOIN jobs AS baseline_jobs ON baseline_jobs.id = baseline_runs.job_id "
         "WHERE jobs.id = ? AND studies.name = ? AND stages.name = ? AND variants.hidden = 0 "
         "ORDER BY variants.position, variants.id LIMIT 1");
-    query.bind(1, details.row.job);
+    query.bind(1, details.row.job.value());
     query.bind(2, details.row.study);
     query.bind(3, details.row.stage);
     std::vector<FieldDifference> differences;
@@ -142,14 +142,14 @@ std::vector<FieldDifference> differences_to_baseline(SQLite::Database& database,
     return differences;
 }
 
-std::vector<AttemptDetails> attempts_of(SQLite::Database& database, std::int64_t job) {
+std::vector<AttemptDetails> attempts_of(SQLite::Database& database, JobId job) {
     SQLite::Statement query(
         database,
         "SELECT number, worker, host, device_class, ranks, started_at, coalesce(ended_at, ''), "
         "coalesce(seconds, (julianday(ended_at) - julianday(started_at)) * 86400.0), coalesce(cause, ''), "
         "message, log_file, "
         "resumed_attempt, resumed_step FROM attempts WHERE job_id = ? ORDER BY number");
-    query.bind(1, job);
+    query.bind(1, job.value());
     std::vector<AttemptDetails> attempts;
     while (query.executeStep()) {
         AttemptDetails attempt;
@@ -171,12 +171,12 @@ std::vector<AttemptDetails> attempts_of(SQLite::Database& database, std::int64_t
     return attempts;
 }
 
-std::vector<NamedMetric> metrics_of(SQLite::Database& database, std::int64_t job) {
+std::vector<NamedMetric> metrics_of(SQLite::Database& database, JobId job) {
     SQLite::Statement query(
         database,
         "SELECT part, accuracy, macro_precision, macro_recall, macro_f1 FROM part_metrics WHERE job_id = ? "
         "ORDER BY part DESC");
-    query.bind(1, job);
+    query.bind(1, job.value());
     std::vector<NamedMetric> metrics;
     while (query.executeStep()) {
         const std::string part = query.getColumn(0).getString();
@@ -190,7 +190,7 @@ std::vector<NamedMetric> metrics_of(SQLite::Database& database, std::int64_t job
         "SELECT part, name, value FROM named_metrics WHERE job_id = ? ORDER BY part DESC, "
         "(SELECT min(position) FROM stage_metrics WHERE stage_metrics.name = "
         "named_metrics.name) NULLS LAST, name");
-    named.bind(1, job);
+    named.bind(1, job.value());
     while (named.executeStep()) {
         metrics.push_back(
             {named.getColumn(0).getString(), named.getColumn(1).getString(), named.getColumn(2).getDouble()});
@@ -212,9 +212,9 @@ JobsReply list_jobs(SQLite::Database& database, const JobsRequest& wanted) {
     query.bind(1, wanted.study);
     query.bind(2, Json(wanted.states).dump());
     JobsReply reply;
-    std::set<std::int64_t> seen;
+    std::set<JobId> seen;
     while (query.executeStep()) {
-        if (!seen.insert(query.getColumn(0).getInt64()).second) {
+        if (!seen.emplace(query.getColumn(0).getInt64()).second) {
             continue;
         }
         if (wanted.limit > 0 && std::ssize(reply.jobs) >= wanted.limit) {
@@ -231,7 +231,7 @@ JobDetails describe_job(SQLite::Database& database, const std::string& typed) {
     JobDetails details;
     SQLite::Statement query(
         database, std::string(kRowColumns) + "WHERE jobs.id = ? AND variants.hidden = 0 " + kRowOrder);
-    query.bind(1, found.job);
+    query.bind(1, found.job.value());
     while (query.executeStep()) {
         const JobRow row = row_of(query);
         if (details.used_by.empty()) {
@@ -243,7 +243,7 @@ JobDetails describe_job(SQLite::Database& database, const std::string& typed) {
     SQLite::Statement job(
         database,
         "SELECT failures, created_at, coalesce(finished_at, ''), identity, state FROM jobs WHERE id = ?");
-    job.bind(1, found.job);
+    job.bind(1, found.job.value());
     job.executeStep();
     details.row.job = found.job;  // also if no study shows it any more
     details.failures = job.getColumn(0).getInt64();
@@ -259,11 +259,11 @@ JobDetails describe_job(SQLite::Database& database, const std::string& typed) {
     return details;
 }
 
-JobsOfStudy::JobsOfStudy(SQLite::Database& database, std::int64_t study) : study_(study) {
+JobsOfStudy::JobsOfStudy(SQLite::Database& database, StudyId study) : study_(study) {
     SQLite::Statement query(database,
                             "SELECT variants.id FROM stages JOIN variants ON variants.stage_id = stages.id "
                             "WHERE stages.study_id = ? AND variants.hidden = 0");
-    query.bind(1, study);
+    query.bind(1, study.value());
     while (query.executeStep()) {
         variants_.push_back(query.getColumn(0).getInt64());
     }
@@ -283,14 +283,14 @@ std::vector<JobsOfStudy::Job> JobsOfStudy::next(SQLite::Database& database, std:
     std::size_t rows_left = max_rows;
     while (!is_done() && rows_left > 0) {
         query.reset();
-        query.bind(1, study_);
+        query.bind(1, study_.value());
         query.bind(2, variants_[place_]);
         query.bind(3, last_seed_index_);
         query.bind(4, static_cast<std::int64_t>(rows_left));
         std::size_t found = 0;
         for (; query.executeStep(); ++found) {
             last_seed_index_ = query.getColumn(0).getInt64();
-            const std::int64_t id = query.getColumn(1).getInt64();
+            const JobId id(query.getColumn(1).getInt64());
             if (seen_.insert(id).second) {
                 jobs.push_back({id, query.getColumn(2).getString(), query.getColumn(3).getInt() != 0});
             }
@@ -305,14 +305,14 @@ std::vector<JobsOfStudy::Job> JobsOfStudy::next(SQLite::Database& database, std:
     return jobs;
 }
 
-std::vector<std::string> studies_of_job(SQLite::Database& database, std::int64_t job) {
+std::vector<std::string> studies_of_job(SQLite::Database& database, JobId job) {
     SQLite::Statement query(
         database,
         "SELECT DISTINCT studies.name FROM studies JOIN stages ON stages.study_id = studies.id "
         "JOIN variants ON variants.stage_id = stages.id AND variants.hidden = 0 "
         "JOIN variant_jobs ON variant_jobs.variant_id = variants.id WHERE variant_jobs.job_id = ? ORDER BY "
         "studies.id");
-    query.bind(1, job);
+    query.bind(1, job.value());
     std::vector<std::string> names;
     while (query.executeStep()) {
         names.push_back(query.getColumn(0).getString());

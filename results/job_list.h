@@ -9,6 +9,7 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
+#include "common/job/ids.h"
 #include "common/protocol/control_messages.h"
 
 namespace orchestrate {
@@ -25,25 +26,25 @@ JobDetails describe_job(SQLite::Database& database, const std::string& typed);
 class JobsOfStudy {
   public:
     struct Job {
-        std::int64_t id = 0;
+        JobId id;
         std::string state;
         bool is_its_own = true;  // no other study, which has not ended, shows it too
     };
-    JobsOfStudy(SQLite::Database& database, std::int64_t study);
+    JobsOfStudy(SQLite::Database& database, StudyId study);
 
     // The jobs of the next `max_rows` rows, of variants or their jobs; each job once.
     std::vector<Job> next(SQLite::Database& database, std::size_t max_rows);
     bool is_done() const { return place_ == variants_.size(); }
 
   private:
-    std::int64_t study_;
+    StudyId study_;
     std::vector<std::int64_t> variants_;
     std::size_t place_ = 0;
     std::int64_t last_seed_index_ = std::numeric_limits<std::int64_t>::min();  // of that variant
-    std::unordered_set<std::int64_t> seen_;
+    std::unordered_set<JobId> seen_;
 };
 
 // Names of the studies that show a job, in the order in which they came.
-std::vector<std::string> studies_of_job(SQLite::Database& database, std::int64_t job);
+std::vector<std::string> studies_of_job(SQLite::Database& database, JobId job);
 
 }  // namespace orchestrate

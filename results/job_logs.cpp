@@ -29,7 +29,7 @@ std::vector<AttemptLog> find_job_logs(SQLite::Database& database, const std::str
     SQLite::Statement query(database,
                             "SELECT number, worker, coalesce(cause, ''), log_file FROM attempts "
                             "WHERE job_id = ? AND log_file != '' ORDER BY number");
-    query.bind(1, found.job);
+    query.bind(1, found.job.value());
     std::vector<AttemptLog> logs;
     while (query.executeStep()) {
         logs.push_back({query.getColumn(0).getInt(), query.getColumn(1).getString(),
@@ -37,7 +37,7 @@ std::vector<AttemptLog> find_job_logs(SQLite::Database& database, const std::str
                         present_log(database, query.getColumn(3).getString())});
     }
     if (logs.empty()) {
-        throw UserError("job " + std::to_string(found.job) + " has no log yet: it is " + found.state +
+        throw UserError("job " + to_string(found.job) + " has no log yet: it is " + found.state +
                         " and no attempt of it has written one");
     }
     return logs;
@@ -49,10 +49,10 @@ LogReply read_log(SQLite::Database& database, const LogRequest& wanted) {
                             "SELECT number, worker, host, coalesce(cause, ''), log_file FROM attempts "
                             "WHERE job_id = ?1 AND log_file != '' AND (?2 = 0 OR number = ?2) "
                             "ORDER BY number DESC LIMIT 1");
-    query.bind(1, job.job);
+    query.bind(1, job.job.value());
     query.bind(2, wanted.attempt);
     if (!query.executeStep()) {
-        throw UserError("job " + std::to_string(job.job) + " has no log" +
+        throw UserError("job " + to_string(job.job) + " has no log" +
                         (wanted.attempt > 0 ? " of attempt " + std::to_string(wanted.attempt) : " yet") +
                         ": it is " + job.state);
     }

@@ -37,7 +37,7 @@ std::string known_jobs(SQLite::Database& database) {
 std::vector<JobReference> jobs_with(SQLite::Statement& query) {
     std::vector<JobReference> jobs;
     while (query.executeStep()) {
-        jobs.push_back({query.getColumn(0).getInt64(), query.getColumn(1).getString()});
+        jobs.push_back({JobId(query.getColumn(0).getInt64()), query.getColumn(1).getString()});
     }
     return jobs;
 }
@@ -45,7 +45,7 @@ std::vector<JobReference> jobs_with(SQLite::Statement& query) {
 std::optional<StudyReference> study_named(SQLite::Database& database, const std::string& name) {
     SQLite::Statement query(database, "SELECT id FROM studies WHERE name = ?");
     query.bind(1, name);
-    return query.executeStep() ? std::optional(StudyReference{query.getColumn(0).getInt64(), name})
+    return query.executeStep() ? std::optional(StudyReference{StudyId(query.getColumn(0).getInt64()), name})
                                : std::nullopt;
 }
 
@@ -82,7 +82,7 @@ JobReference find_job(SQLite::Database& database, const std::string& typed) {
     if (found.size() > 1) {
         throw UserError("'" + typed + "' begins the identities of " + std::to_string(found.size()) +
                         " jobs; give more characters, or the number of one of them (" +
-                        std::to_string(found[0].job) + ", " + std::to_string(found[1].job) +
+                        to_string(found[0].job) + ", " + to_string(found[1].job) +
                         (found.size() > 2 ? ", ...)" : ")"));
     }
     return found.front();

@@ -7,15 +7,17 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
+#include "common/job/ids.h"
+
 namespace orchestrate {
 
 struct JobReference {
-    std::int64_t job = 0;
+    JobId job;
     std::string state;
 };
 
 struct StudyReference {
-    std::int64_t row = 0;
+    StudyId row;
     std::string name;
 };
 

@@ -15,6 +15,8 @@
 #include <boost/mp11.hpp>
 #include <nlohmann/json.hpp>
 
+#include "common/base/typed_id.h"
+
 namespace orchestrate {
 
 using Json = nlohmann::json;
@@ -74,6 +76,10 @@ void read_field(const Json& j, T& value) {
                                         " bits, found " + (j.is_number() ? j.dump() : j.type_name()));
         }
         j.get_to(value);
+    } else if constexpr (kIsTypedId<T>) {
+        std::int64_t number = 0;
+        read_field(j, number);
+        value = T(number);
     } else if constexpr (kIsVector<T>) {
         if (!j.is_array()) {
             throw std::invalid_argument("expected a list, found " + std::string(j.type_name()));

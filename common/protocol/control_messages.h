@@ -11,6 +11,7 @@
 
 #include "common/base/json.h"
 #include "common/job/attempt.h"
+#include "common/job/ids.h"
 
 namespace orchestrate {
 
@@ -45,7 +46,7 @@ struct WorkerStatus {
     int ranks = 1;
     std::string state;      // "idle", "busy", "away"
     bool draining = false;  // gets no more jobs
-    std::int64_t job = 0;   // 0: none
+    JobId job;              // 0: none
     std::string job_title;  // "without energy, seed 2"
     TrainingProgress progress;
 };
@@ -125,7 +126,7 @@ struct JobsRequest {
 BOOST_DESCRIBE_STRUCT(JobsRequest, (), (study, states, limit))
 
 struct JobRow {
-    std::int64_t job = 0;
+    JobId job;
     std::string identity;
     std::string study;
     std::string stage;

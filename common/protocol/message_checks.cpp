@@ -94,7 +94,7 @@ class Checks {
         }
     }
     void attempt(const AttemptId& attempt) {
-        count("attempt.job", attempt.job, 1);
+        count("attempt.job", attempt.job.value(), 1);
         count("attempt.number", attempt.number, 1);
     }
 

@@ -17,6 +17,7 @@
 #include <boost/mp11.hpp>
 
 #include "common/base/json.h"
+#include "common/base/typed_id.h"
 
 namespace orchestrate {
 
@@ -72,6 +73,13 @@ class MessageReader {
             fail("the unknown name '" + name + "'");
         }
         value = *found;
+    }
+
+    template <class Kind>
+    void read(TypedId<Kind>& id) {
+        std::int64_t value = 0;
+        read(value);
+        id = TypedId<Kind>(value);
     }
 
     template <class T>

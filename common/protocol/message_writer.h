@@ -14,6 +14,7 @@
 #include <boost/mp11.hpp>
 
 #include "common/base/json.h"
+#include "common/base/typed_id.h"
 
 namespace orchestrate {
 
@@ -38,6 +39,11 @@ class MessageWriter {
     template <DescribedEnum E>
     void write(E value) {
         write(std::string_view(boost::describe::enum_to_string(value, "unknown")));
+    }
+
+    template <class Kind>
+    void write(TypedId<Kind> id) {
+        write(id.value());
     }
 
     template <class T>

@@ -17,6 +17,7 @@
 
 #include "common/job/attempt.h"
 #include "common/job/checkpoint.h"
+#include "common/job/ids.h"
 #include "common/job/job_config.h"
 #include "common/protocol/control_messages.h"
 
@@ -29,14 +30,6 @@ inline constexpr std::size_t kMaximumHelloBytes = 64U << 10;  // before anybody 
 
 enum class Role { worker, pilot, person };
 BOOST_DESCRIBE_ENUM(Role, worker, pilot, person)
-
-// Names one execution of one job.
-struct AttemptId {
-    std::int64_t job = 0;
-    std::int64_t number = 0;
-    auto operator<=>(const AttemptId&) const = default;
-};
-BOOST_DESCRIBE_STRUCT(AttemptId, (), (job, number))
 
 // First message of every connection.
 struct Hello {

@@ -43,7 +43,7 @@ ResultSpool::ResultSpool(DurableFiles& files, std::filesystem::path folder)
 
 std::filesystem::path ResultSpool::file(const AttemptId& attempt) const {
     return folder_ /
-           ("job-" + std::to_string(attempt.job) + "-attempt-" + std::to_string(attempt.number) + kSuffix);
+           ("job-" + to_string(attempt.job) + "-attempt-" + std::to_string(attempt.number) + kSuffix);
 }
 
 void ResultSpool::put(const AttemptEnded& ended) {

@@ -110,8 +110,8 @@ CheckpointFolders::~CheckpointFolders() {
     }
 }
 
-fs::path CheckpointFolders::job_folder(std::int64_t job) const {
-    return root_ / ("job-" + std::to_string(job));
+fs::path CheckpointFolders::job_folder(JobId job) const {
+    return root_ / ("job-" + to_string(job));
 }
 
 fs::path CheckpointFolders::folder(const AttemptId& attempt) const {
@@ -184,11 +184,11 @@ SharedFolderMark CheckpointFolders::mark() {
     return mark_;
 }
 
-std::vector<std::int64_t> CheckpointFolders::jobs() const {
-    std::vector<std::int64_t> found;
+std::vector<JobId> CheckpointFolders::jobs() const {
+    std::vector<JobId> found;
     for (const auto& name : files_->list(root_)) {
         if (const auto job = number_in(name, "job-", "")) {
-            found.push_back(*job);
+            found.emplace_back(*job);
         }
     }
     return found;
@@ -236,7 +236,7 @@ void CheckpointFolders::keep_newest_attempts(const AttemptId& current) const {
     }
 }
 
-void CheckpointFolders::remove_job(std::int64_t job) {
+void CheckpointFolders::remove_job(JobId job) {
     if (spares_.size() < kMostSpares && holds_nothing(job_folder(job))) {
         spares_.push_back(job_folder(job));
         return;

@@ -10,6 +10,7 @@
 
 #include "common/base/durable_files.h"
 #include "common/job/checkpoint.h"
+#include "common/job/ids.h"
 #include "common/protocol/messages.h"
 
 namespace orchestrate {
@@ -26,7 +27,7 @@ class CheckpointFolders {
 
     // Absolute; they need not exist. That of a job holds those of its attempts.
     std::filesystem::path folder(const AttemptId& attempt) const;
-    std::filesystem::path job_folder(std::int64_t job) const;
+    std::filesystem::path job_folder(JobId job) const;
 
     // An attempt begins, whose folder its worker makes when it has something to write: most short jobs have not, and each
     // folder would wait twice for the disk. What a first attempt finds there is of a database that was removed, and goes.
@@ -44,7 +45,7 @@ class CheckpointFolders {
     SharedFolderMark mark();
 
     // Jobs that have a folder.
-    std::vector<std::int64_t> jobs() const;
+    std::vector<JobId> jobs() const;
 
     // Removes checkpoints that are not among `kept`, which have names of files: whole and unfinished ones of earlier
     // attempts, which have ended, and older ones of the current attempt, which may have written newer ones meanwhile. Errors are ignored: what
@@ -54,7 +55,7 @@ class CheckpointFolders {
     // or holds none, no attempt continues from. Errors are ignored, as above.
     void keep_newest_attempts(const AttemptId& current) const;
     // No attempt of the job may run any more.
-    void remove_job(std::int64_t job);
+    void remove_job(JobId job);
 
   private:
     std::filesystem::path root_;

@@ -9,7 +9,7 @@ namespace orchestrate {
 namespace {
 
 // Why nothing continues from the checkpoints of a job; empty: something will.
-std::string reason_of(SQLite::Database& database, std::int64_t job) {
+std::string reason_of(SQLite::Database& database, JobId job) {
     SQLite::Statement query(
         database,
         "SELECT state, coalesce((SELECT cause FROM attempts WHERE job_id = jobs.id ORDER BY number DESC "
@@ -19,7 +19,7 @@ std::string reason_of(SQLite::Database& database, std::int64_t job) {
         "JOIN stages ON stages.id = variants.stage_id JOIN studies ON studies.id = stages.study_id "
         "WHERE variant_jobs.job_id = jobs.id AND studies.state IN ('running', 'interrupted')) "
         "FROM jobs WHERE id = ?");
-    query.bind(1, job);
+    query.bind(1, job.value());
     if (!query.executeStep()) {
         return "no such job";
     }
@@ -47,7 +47,7 @@ std::vector<LeftCheckpoints> left_checkpoints(SQLite::Database& database,
     std::vector<LeftCheckpoints> found;
     auto jobs = checkpoints.jobs();
     std::sort(jobs.begin(), jobs.end());
-    for (const std::int64_t job : jobs) {
+    for (const JobId job : jobs) {
         LeftCheckpoints left;
         left.job = job;
         left.folder = checkpoints.job_folder(job);
@@ -57,7 +57,7 @@ std::vector<LeftCheckpoints> left_checkpoints(SQLite::Database& database,
             continue;
         }
         if (left.reason != "no such job") {
-            left.title = describe_job(database, std::to_string(job)).row.title;
+            left.title = describe_job(database, to_string(job)).row.title;
         }
         left.title = left.title.empty() ? "of no study" : left.title;
         found.push_back(std::move(left));
@@ -67,7 +67,7 @@ std::vector<LeftCheckpoints> left_checkpoints(SQLite::Database& database,
 
 NeededCheckpoints needed_checkpoints(SQLite::Database& database, const CheckpointFolders& checkpoints) {
     NeededCheckpoints needed;
-    for (const std::int64_t job : checkpoints.jobs()) {
+    for (const JobId job : checkpoints.jobs()) {
         const std::int64_t bytes = bytes_of_job(checkpoints.job_folder(job));
         if (bytes > 0 && reason_of(database, job).empty()) {
             ++needed.jobs;
@@ -81,7 +81,7 @@ void remove_checkpoints(SQLite::Database& database, const std::vector<LeftCheckp
     SQLite::Transaction transaction(database);
     for (const auto& checkpoints : left) {
         SQLite::Statement remove(database, "DELETE FROM checkpoints WHERE job_id = ?");
-        remove.bind(1, checkpoints.job);
+        remove.bind(1, checkpoints.job.value());
         remove.exec();
     }
     transaction.commit();

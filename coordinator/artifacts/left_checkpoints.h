@@ -10,12 +10,13 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
+#include "common/job/ids.h"
 #include "coordinator/artifacts/checkpoint_folders.h"
 
 namespace orchestrate {
 
 struct LeftCheckpoints {
-    std::int64_t job = 0;
+    JobId job;
     std::string title;  // "trial 3, seed 1"
     std::string
         reason;  // "stopped early", "failed (user_error)", "cancelled", "quarantined", "no such job"...

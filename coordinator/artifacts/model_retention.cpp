@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 // One stage of a study that keeps the best.
 struct Stage {
     std::int64_t id = 0;
-    std::int64_t study = 0;
+    StudyId study;
     std::string name;
     std::string select_by;
     std::int64_t best = 0;
@@ -67,16 +67,16 @@ std::set<std::int64_t> kept_variants(SQLite::Database& database, const Stage& st
     return kept;
 }
 
-std::set<std::int64_t> jobs_given(SQLite::Statement query) {
-    std::set<std::int64_t> jobs;
+std::set<JobId> jobs_given(SQLite::Statement query) {
+    std::set<JobId> jobs;
     while (query.executeStep()) {
-        jobs.insert(query.getColumn(0).getInt64());
+        jobs.emplace(query.getColumn(0).getInt64());
     }
     return jobs;
 }
 
-std::set<std::int64_t> kept_jobs(SQLite::Database& database) {
-    std::set<std::int64_t> jobs = jobs_given(SQLite::Statement(
+std::set<JobId> kept_jobs(SQLite::Database& database) {
+    std::set<JobId> jobs = jobs_given(SQLite::Statement(
         database,
         "SELECT vj.job_id FROM variant_jobs vj JOIN variants v ON v.id = vj.variant_id JOIN stages s ON s.id "
         "= "
@@ -87,7 +87,7 @@ std::set<std::int64_t> kept_jobs(SQLite::Database& database) {
         "SELECT s.id, st.id, s.name, s.select_by, st.best_models FROM stages s JOIN studies st "
         "ON st.id = s.study_id WHERE st.save_models = 'best'");
     while (query.executeStep()) {
-        stages.push_back({query.getColumn(0).getInt64(), query.getColumn(1).getInt64(),
+        stages.push_back({query.getColumn(0).getInt64(), StudyId(query.getColumn(1).getInt64()),
                           query.getColumn(2).getString(), query.getColumn(3).getString(),
                           query.getColumn(4).getInt64()});
     }
@@ -136,7 +136,7 @@ std::string flaw_of_model(const fs::path& folder, const std::string& sha256) {
 }  // namespace
 
 std::vector<RetainedModel> judge_models(SQLite::Database& database) {
-    const std::set<std::int64_t> kept = kept_jobs(database);
+    const std::set<JobId> kept = kept_jobs(database);
     std::vector<RetainedModel> models;
     SQLite::Statement query(database,
                             "SELECT m.job_id, m.sha256, m.bytes, (SELECT v.name || ', seed ' || "
@@ -146,7 +146,7 @@ std::vector<RetainedModel> judge_models(SQLite::Database& database) {
                             "v.id LIMIT 1) FROM models m ORDER BY m.job_id");
     while (query.executeStep()) {
         RetainedModel model;
-        model.job = query.getColumn(0).getInt64();
+        model.job = JobId(query.getColumn(0).getInt64());
         model.sha256 = query.getColumn(1).getString();
         model.bytes = query.getColumn(2).getInt64();
         model.title = query.getColumn(3).isNull() ? "of no study" : query.getColumn(3).getString();
@@ -202,7 +202,7 @@ Removal remove_models(SQLite::Database& database, const fs::path& directory,
                 flaws[model.sha256] = flaw_of_model(folder, model.sha256);
             }
             if (const std::string& flaw = flaws[model.sha256]; !flaw.empty()) {
-                removal.left.push_back("job " + std::to_string(model.job) + ": " + flaw);
+                removal.left.push_back("job " + to_string(model.job) + ": " + flaw);
                 continue;
             }
             if (fs::exists(folder) && removed.insert(folder).second) {
@@ -211,7 +211,7 @@ Removal remove_models(SQLite::Database& database, const fs::path& directory,
         }
         ++removal.models;
         SQLite::Statement remove(database, "DELETE FROM models WHERE job_id = ?");
-        remove.bind(1, model.job);
+        remove.bind(1, model.job.value());
         remove.exec();
     }
     transaction.commit();

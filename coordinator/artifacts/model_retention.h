@@ -11,10 +11,12 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
+#include "common/job/ids.h"
+
 namespace orchestrate {
 
 struct RetainedModel {
-    std::int64_t job = 0;
+    JobId job;
     std::string title;  // "without energy, seed 2" of one of its variants
     std::string sha256;
     std::int64_t bytes = 0;

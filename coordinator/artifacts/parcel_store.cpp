@@ -57,7 +57,7 @@ fs::path ParcelStore::unfinished(const Parcel& parcel) const {
     if (parcel.kind == ParcelKind::checkpoint) {
         return checkpoints_.folder(parcel.attempt) / (parcel.name + kUnfinishedSuffix);
     }
-    return models_folder_ / ("receiving-job-" + std::to_string(parcel.attempt.job) + "-attempt-" +
+    return models_folder_ / ("receiving-job-" + to_string(parcel.attempt.job) + "-attempt-" +
                              std::to_string(parcel.attempt.number) + kUnfinishedSuffix);
 }
 
@@ -193,7 +193,7 @@ ParcelProgress ParcelStore::refuse(const Parcel& parcel, const std::string& why)
     return progress;
 }
 
-void ParcelStore::forget(std::int64_t job) {
+void ParcelStore::forget(JobId job) {
     if (const auto found = incoming_.find(job); found != incoming_.end()) {
         found->second.writer.reset();
         remove_quietly(unfinished(found->second.parcel));

@@ -12,6 +12,7 @@
 
 #include "common/base/durable_files.h"
 #include "common/base/sha256.h"
+#include "common/job/ids.h"
 #include "common/protocol/messages.h"
 #include "coordinator/artifacts/checkpoint_folders.h"
 
@@ -35,7 +36,7 @@ class ParcelStore {
     CheckpointChunk read(const CheckpointRequest& request) const;
 
     // What of its parcels is not finished.
-    void forget(std::int64_t job);
+    void forget(JobId job);
 
   private:
     struct Incoming {
@@ -60,7 +61,7 @@ class ParcelStore {
     const CheckpointFolders& checkpoints_;
     DurableFiles& files_;
     std::filesystem::path models_folder_;
-    std::map<std::int64_t, Incoming> incoming_;  // by job
+    std::map<JobId, Incoming> incoming_;  // by job
 };
 
 }  // namespace orchestrate

@@ -19,7 +19,7 @@ class OfflineControl final : public ControlHost {
     JobStore& store() override { return store_; }
     bool is_active(const std::string& /*study*/) const override { return false; }
 
-    bool cancel_job(std::int64_t job) override {
+    bool cancel_job(JobId job) override {
         // An attempt may run still, of a worker that waits for a coordinator: it will be told.
         if (!open_attempts_) {
             open_attempts_.emplace();
@@ -32,7 +32,7 @@ class OfflineControl final : public ControlHost {
         }
         return store_.cancel(job);
     }
-    bool ask_again(std::int64_t job) override { return store_.ask_again(job); }
+    bool ask_again(JobId job) override { return store_.ask_again(job); }
     void study_cancelled(const StoredStudy& study) override {
         store_.set_study_state(study.row, StudyState::cancelled);
     }
@@ -59,8 +59,7 @@ class OfflineControl final : public ControlHost {
 
   private:
     JobStore& store_;
-    std::optional<std::unordered_map<std::int64_t, AttemptId>>
-        open_attempts_;  // by job; nothing: not read yet
+    std::optional<std::unordered_map<JobId, AttemptId>> open_attempts_;  // by job; nothing: not read yet
 };
 
 }  // namespace

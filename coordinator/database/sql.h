@@ -10,6 +10,9 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
+#include "common/base/typed_id.h"
+#include "common/job/ids.h"
+
 namespace orchestrate {
 
 // Not thread-safe.
@@ -57,10 +60,14 @@ class BoundStatement {
     void bind(int index, const Value& value) {
         statement_.bind(index, value);
     }
+    template <class Kind>
+    void bind(int index, const TypedId<Kind>& id) {
+        statement_.bind(index, id.value());
+    }
     template <class Value>
     void bind(int index, const std::optional<Value>& value) {
         if (value) {
-            statement_.bind(index, *value);
+            bind(index, *value);
         } else {
             statement_.bind(index);  // NULL
         }
@@ -82,6 +89,12 @@ std::int64_t number_of(StoreDatabase& database, const char (&sql)[size], const V
     BoundStatement statement(database, sql, values...);
     statement->executeStep();
     return statement->getColumn(0).getInt64();
+}
+
+// A column that names something: id_in<JobId>(*query, 0).
+template <class Id>
+Id id_in(SQLite::Statement& statement, int column) {
+    return Id(statement.getColumn(column).getInt64());
 }
 
 }  // namespace orchestrate

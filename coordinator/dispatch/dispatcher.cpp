@@ -33,7 +33,13 @@ Dispatcher::Dispatcher(DispatcherOptions options, JobStore& store, Surroundings&
       surroundings_(surroundings),
       log_(std::move(log)),
       scheduler_(first_number_after(store_.last_worker_number())),
-      earlier_workers_(first_number_after(store_.last_worker_number())) {}
+      earlier_workers_(first_number_after(store_.last_worker_number())) {
+    store_.observe(*this);
+}
+
+Dispatcher::~Dispatcher() {
+    store_.stop_observing(*this);
+}
 
 void Dispatcher::add_site(const std::string& name, std::unique_ptr<Site> site, int slots) {
     leaving_sites_.erase(name);
@@ -67,72 +73,53 @@ void Dispatcher::site_leaves(const std::string& name, const std::string& why) {
     scheduler_.close_site(name);
 }
 
-void Dispatcher::add_jobs(const std::vector<StoredJob>& jobs, int priority, std::int64_t study) {
-    jobs_.reserve(jobs_.size() + jobs.size());
-    for (const auto& stored : jobs) {
-        Job& job = jobs_[stored.id];
-        const bool changed = !job.stored.title.empty() && job.stored.state != stored.state;
-        job.stored = stored;
-        job.priority = priority;
-        job.study = study;
-        if (changed) {
-            tell_change(stored.id);  // another study that shares it may have counted it as over
-        }
+void Dispatcher::add_jobs(std::span<const JobId> jobs, const JobPlan& plan) {
+    for (const JobId job : jobs) {
+        store_.set_plan(job, plan);
     }
 }
 
-SchedulableJob Dispatcher::schedulable(std::int64_t id, const Job& job) const {
-    return {id, job.stored.resources.ranks, job.priority, job.study};
+SchedulableJob Dispatcher::schedulable(JobId id) const {
+    const Job& job = store_.jobs().at(id);
+    const JobPlan plan = job.plan.value_or(JobPlan{});
+    return {id, job.resources.ranks, plan.priority, plan.study};
 }
 
-void Dispatcher::let_wait(std::int64_t id, const Job& job) {
-    if (!restart_pauses_.rests(id)) {
-        scheduler_.add_job(schedulable(id, job));
+void Dispatcher::let_wait(JobId id) {
+    const Job& job = store_.jobs().at(id);
+    if (job.state == JobState::waiting && job.plan && !restart_pauses_.rests(id)) {
+        scheduler_.add_job(schedulable(id));
     }
 }
 
 void Dispatcher::end_pauses() {
-    for (const std::int64_t id : restart_pauses_.take_over(surroundings_.now())) {
-        if (const Job& job = jobs_.at(id);
-            job.stored.state == JobState::waiting && !job.stored.title.empty()) {
-            let_wait(id, job);
-        }
+    for (const JobId id : restart_pauses_.take_over(surroundings_.now())) {
+        let_wait(id);
     }
 }
 
-void Dispatcher::hold_study(std::int64_t study, bool held) {
+void Dispatcher::hold_study(StudyId study, bool held) {
     scheduler_.hold_study(study, held);
     act();
 }
 
-void Dispatcher::schedule(std::span<const std::int64_t> jobs) {
-    for (const std::int64_t id : jobs) {
-        // As it is now: an attempt of an earlier coordinator may have ended since the store gave it.
-        if (const Job& job = jobs_.at(id); job.stored.state == JobState::waiting) {
-            let_wait(id, job);
-        }
+void Dispatcher::schedule(std::span<const JobId> jobs) {
+    for (const JobId id : jobs) {
+        let_wait(id);
     }
     act();
 }
 
-void Dispatcher::schedule(const std::vector<StoredJob>& jobs) {
-    std::vector<std::int64_t> ids;
-    ids.reserve(jobs.size());
-    for (const auto& stored : jobs) {
-        ids.push_back(stored.id);
-    }
-    schedule(std::span<const std::int64_t>(ids));
-}
-
-void Dispatcher::promote(std::int64_t id, std::int64_t pause_after_epoch) {
-    Job& job = jobs_.at(id);
-    const auto state = store_.promote(id, pause_after_epoch);
-    job.stored.resources.pause_after_epoch = pause_after_epoch;
-    if (job.stored.state == JobState::paused && state == JobState::waiting) {
-        set_state(id, job, *state);
-        --job.priority;
-        log_->info("job {} ({}) goes on to epoch {}", id, job.stored.title, pause_after_epoch);
-        let_wait(id, job);
+void Dispatcher::promote(JobId id, std::int64_t pause_after_epoch) {
+    const JobState before = store_.jobs().at(id).state;
+    store_.promote(id, pause_after_epoch);
+    const Job& job = store_.jobs().at(id);
+    if (before == JobState::paused && job.state == JobState::waiting) {
+        JobPlan plan = job.plan.value();
+        --plan.priority;
+        store_.set_plan(id, plan);
+        log_->info("job {} ({}) goes on to epoch {}", id, job.title, pause_after_epoch);
+        let_wait(id);
         act();
     }
 }
@@ -155,7 +142,7 @@ void Dispatcher::note(const std::string& line) {
     after_commit([this, line] { surroundings_.note(line); });
 }
 
-void Dispatcher::note_job(std::int64_t job, const std::string& line) {
+void Dispatcher::note_job(JobId job, const std::string& line) {
     after_commit([this, job, line] { surroundings_.note_job(job, line); });
 }
 
@@ -269,9 +256,7 @@ void Dispatcher::tick() {
     release_held_attempts();
     end_rests();
     end_pauses();
-    if (successes_unsaid_ > 0 && surroundings_.now() - successes_since_ >= 1s) {
-        note_success(0, "");
-    }
+    note_unsaid_successes();
     act();
 }
 
@@ -446,72 +431,76 @@ void Dispatcher::on_resume(Worker& worker, const AttemptResumed& resumed) {
     if (!point.file.empty()) {
         remove_needless_checkpoints(attempt);
     }
-    Job& job = jobs_[attempt.job];
-    job.share_resumed =
+    assignments_.at(attempt.job).share_resumed =
         point.steps > 0 ? static_cast<double>(point.step) / static_cast<double>(point.steps) : 0;
     const auto text = point.steps > 0 ? fmt::format("resumes at step {} of {} from attempt {}", point.step,
                                                     point.steps, point.attempt)
                                       : fmt::format("goes on from what attempt {} has left", point.attempt);
     log_->info("job {}, attempt {} {}", attempt.job, attempt.number, text);
-    note_job(attempt.job, fmt::format("job {}: {}: {}", attempt.job, job.stored.title, text));
+    note_job(attempt.job,
+             fmt::format("job {}: {}: {}", attempt.job, store_.jobs().at(attempt.job).title, text));
 }
 
-void Dispatcher::set_state(std::int64_t id, Job& job, JobState state) {
-    job.stored.state = state;
-    tell_change(id);
-}
-
-void Dispatcher::tell_change(std::int64_t job) {
-    for (JobObserver* observer : observers_) {
-        observer->job_changed(job);
+// Whoever changed it: what no longer waits is not scheduled.
+void Dispatcher::job_changed(JobId job, JobState before, JobState now) {
+    if (before == JobState::waiting && now != JobState::running) {
+        scheduler_.remove_job(job);
     }
+    if (is_over(now)) {
+        restart_pauses_.forget(job);
+    }
+    tell_change(job, before, now);
+}
+
+void Dispatcher::tell_change(JobId job, JobState before, JobState now) {
+    for (JobObserver* observer : observers_) {
+        observer->job_changed(job, before, now);
+    }
+}
+
+const RetryLimits& Dispatcher::limits_of(const Job& job) const {
+    const auto found = job.plan ? retry_limits_.find(job.plan->study) : retry_limits_.end();
+    return found == retry_limits_.end() ? options_.retry_limits : found->second;
 }
 
 bool Dispatcher::end_attempt(AttemptEnded ended, const std::string& worker, bool began) {
-    const auto known = jobs_.find(ended.attempt.job);
-    if (!ended.seconds && known != jobs_.end() && !known->second.began_before_restart) {
-        ended.seconds = std::chrono::duration<double>(surroundings_.now() - known->second.began_at).count();
+    const JobId id = ended.attempt.job;
+    const auto assignment = assignments_.find(id);
+    if (!ended.seconds && assignment != assignments_.end() && !assignment->second.began_before_restart) {
+        ended.seconds =
+            std::chrono::duration<double>(surroundings_.now() - assignment->second.began_at).count();
     }
-    const auto limits = known == jobs_.end() ? retry_limits_.end() : retry_limits_.find(known->second.study);
-    const auto transition =
-        store_.end_attempt(ended, limits == retry_limits_.end() ? options_.retry_limits : limits->second);
+    const Job* known = store_.find_job(id);
+    const auto transition = known == nullptr ? std::nullopt : store_.end_attempt(ended, limits_of(*known));
     if (!transition) {
         return false;
     }
-    Job& job = jobs_[ended.attempt.job];
-    log_->info("job {}, attempt {}: {} {}", ended.attempt.job, ended.attempt.number, to_string(ended.cause),
-               ended.message);
-    job.attempt.reset();
-    job.worker.clear();
-    job.held_until.reset();
-    set_state(ended.attempt.job, job, transition->to);
-    if (transition->counts_as_failure) {
-        ++job.stored.failures;
-    }
+    log_->info("job {}, attempt {}: {} {}", id, ended.attempt.number, to_string(ended.cause), ended.message);
+    const double share_resumed = assignment == assignments_.end() ? 0 : assignment->second.share_resumed;
+    assignments_.erase(id);
     if (ended.cause == Cause::succeeded) {
-        if (job.share_resumed < 1) {
-            job_seconds_ += ended.result->total_seconds / (1 - job.share_resumed);
+        if (share_resumed < 1) {
+            job_seconds_ += ended.result->total_seconds / (1 - share_resumed);
             ++timed_jobs_;
         }
-        after_commit([this, id = ended.attempt.job] { surroundings_.remove_checkpoints(id); });
+        after_commit([this, id] { surroundings_.remove_checkpoints(id); });
+    }
+    if (is_over(transition->to) && transition->to != JobState::paused) {
+        step_cancellations_.erase(id);
     }
     if (ended.asks_again && transition->to == JobState::waiting) {
         const std::chrono::duration<double> ran(ended.seconds.value_or(0));
-        restart_pauses_.asked_again(ended.attempt.job, ran, surroundings_.now());
-    } else if (is_over(transition->to)) {
-        restart_pauses_.forget(ended.attempt.job);
+        restart_pauses_.asked_again(id, ran, surroundings_.now());
     }
     const auto of = workers_.find(worker);
     const bool was_said = of != workers_.end() && ended.cause == Cause::node_lost &&
                           machine_trouble_.is_known(of->second.record.host);
     if (!was_said && (began || ended.cause != Cause::preempted)) {
-        note_end(ended, job, transition->to);
+        note_end(ended);
     }
-    if (transition->to == JobState::waiting && !job.stored.title.empty()) {
-        let_wait(ended.attempt.job, job);
-    }
+    let_wait(id);
     if (!worker.empty()) {
-        judge_health(worker, ended.attempt.job, ended.cause);
+        judge_health(worker, id, ended.cause);
     }
     return true;
 }

@@ -49,7 +49,7 @@ class Surroundings {
     // Tells the person.
     virtual void note(const std::string& line) = 0;
     // The same, about a job.
-    virtual void note_job(std::int64_t /*job*/, const std::string& line) { note(line); }
+    virtual void note_job(JobId /*job*/, const std::string& line) { note(line); }
     // Whether a process that this host knows has ended.
     virtual bool has_ended(const std::string& host, std::int64_t process) = 0;
     // What an attempt does about checkpoints; `stored` are those the database knows of its job.
@@ -59,18 +59,11 @@ class Surroundings {
     virtual void keep_checkpoints(const AttemptId& current, const std::vector<StoredCheckpoint>& kept) = 0;
     // The same for a command, of whose files nobody is told: an attempt begins.
     virtual void keep_newest_attempts(const AttemptId& /*current*/) {}
-    virtual void remove_checkpoints(std::int64_t job) = 0;
+    virtual void remove_checkpoints(JobId job) = 0;
     // Jobs that have checkpoints lying about.
-    virtual std::vector<std::int64_t> jobs_with_checkpoints() = 0;
+    virtual std::vector<JobId> jobs_with_checkpoints() = 0;
     // The cluster's word on how a site ended, "TIMEOUT"; empty: it has none.
     virtual std::string allocation_state(const std::string& site) = 0;
-};
-
-// Is told of every change of a job's state at the moment of the change, also of those that recovery makes.
-class JobObserver {
-  public:
-    virtual ~JobObserver() = default;
-    virtual void job_changed(std::int64_t job) = 0;
 };
 
 struct DispatcherOptions {
@@ -81,7 +74,7 @@ struct DispatcherOptions {
     std::string models_folder = "";  // where workers save trained models, absolute
 };
 
-class Dispatcher {
+class Dispatcher : private JobObserver {
   public:
     // A worker that is connected, or was and may come back.
     struct Worker {
@@ -109,16 +102,13 @@ class Dispatcher {
         std::optional<LossEvidence> condemned;
         std::chrono::steady_clock::time_point condemned_at;
     };
-    struct Job {
-        StoredJob stored;
-        std::int64_t study = 0;
-        int priority = 0;  // lower goes first
-        std::optional<AttemptId> attempt;
-        std::string worker;  // to which that attempt is leased
+    // An attempt that has begun and not ended: who has it, and since when.
+    struct Assignment {
+        AttemptId attempt;
+        std::string worker;  // to which it is leased
         std::chrono::steady_clock::time_point began_at;
         bool began_before_restart = false;  // began_at is when this coordinator read of it
-        double share_resumed = 0;           // of its steps: done before this attempt began
-        int step_cancellations = 0;         // how often somebody has cancelled the Slurm step in which it ran
+        double share_resumed = 0;           // of the job's steps: done before this attempt began
         // Of an attempt from before a restart that no worker has claimed yet: when it is given up.
         std::optional<std::chrono::steady_clock::time_point> held_until;
     };
@@ -126,7 +116,7 @@ class Dispatcher {
     // All must outlive it.
     Dispatcher(DispatcherOptions options, JobStore& store, Surroundings& surroundings, Log log);
 
-    virtual ~Dispatcher() = default;
+    ~Dispatcher() override;
     Dispatcher(const Dispatcher&) = delete;
     Dispatcher& operator=(const Dispatcher&) = delete;
 
@@ -140,23 +130,20 @@ class Dispatcher {
     // their jobs, and no other starts there.
     void site_leaves(const std::string& name, const std::string& why);
     const std::map<std::string, std::unique_ptr<Site>>& sites() const { return sites_; }
-    // Jobs of a stage, as the store gives them; those that wait are scheduled by schedule(). Studies have equal shares of
-    // the slots; within a study lower priorities go first.
-    void add_jobs(const std::vector<StoredJob>& jobs, int priority, std::int64_t study = 0);
-    void schedule(std::span<const std::int64_t> jobs);
-    void schedule(const std::vector<StoredJob>& jobs);
+    // Jobs of a stage, which the store knows; those that wait are scheduled by schedule(). Studies have equal shares of the
+    // slots; within a study lower priorities go first.
+    void add_jobs(std::span<const JobId> jobs, const JobPlan& plan);
+    void schedule(std::span<const JobId> jobs);
     // Lets a job be trained up to that epoch, ahead of those that have not begun.
-    void promote(std::int64_t job, std::int64_t pause_after_epoch);
-    void set_retry_limits(std::int64_t study, const RetryLimits& limits) { retry_limits_[study] = limits; }
+    void promote(JobId job, std::int64_t pause_after_epoch);
+    void set_retry_limits(StudyId study, const RetryLimits& limits) { retry_limits_[study] = limits; }
     // Of one job; those that take much longer are said. Zero: not known.
-    void set_expected_duration(std::int64_t study, std::chrono::milliseconds expected) {
+    void set_expected_duration(StudyId study, std::chrono::milliseconds expected) {
         expected_durations_[study] = expected;
     }
-    void set_study_priority(std::int64_t study, int priority) {
-        scheduler_.set_study_priority(study, priority);
-    }
+    void set_study_priority(StudyId study, int priority) { scheduler_.set_study_priority(study, priority); }
     // Nothing new of the study begins; what runs goes on.
-    void hold_study(std::int64_t study, bool held);
+    void hold_study(StudyId study, bool held);
 
     // False if the worker was refused, in words: nothing has changed, and its connection is to be closed.
     bool worker_connected(const std::shared_ptr<Peer>& connection, const Hello& hello);
@@ -179,11 +166,11 @@ class Dispatcher {
     bool drain_for_good(const std::string& worker, const std::string& why);
     // Cancels a job that has not ended; one that runs is stopped, and keeps its worker until that says so. False if it
     // has ended.
-    bool cancel(std::int64_t job);
+    bool cancel(JobId job);
     // A job that has ended without a result waits again. False for any other.
-    bool ask_again(std::int64_t job);
+    bool ask_again(JobId job);
     // A job that several studies share is counted, and held, with this one.
-    void give_to_study(std::int64_t job, std::int64_t study);
+    void give_to_study(JobId job, StudyId study);
     // Workers are named SITE-NUMBER.
     static std::string site_of(const std::string& worker);
     // Time has passed; to be called several times a second.
@@ -205,13 +192,13 @@ class Dispatcher {
     bool paused() const { return paused_; }
     const std::string& pause_reason() const { return pause_reason_; }  // empty: it is not paused
 
-    // `observer` must call stop_observing() before it is destroyed.
+    // As JobTable. They are told after the scheduler.
     void observe(JobObserver& observer) { observers_.push_back(&observer); }
     void stop_observing(JobObserver& observer) { std::erase(observers_, &observer); }
     const std::map<std::string, Worker>& workers() const { return workers_; }
-    const std::unordered_map<std::int64_t, Job>& jobs() const { return jobs_; }
+    const std::unordered_map<JobId, Assignment>& assignments() const { return assignments_; }
     // Why a job waits, in one sentence.
-    std::string why_waiting(std::int64_t job) const;
+    std::string why_waiting(JobId job) const;
     // How long a job takes on average, in seconds, of those that succeeded in this run; nothing: none has.
     std::optional<double> mean_job_seconds() const {
         return timed_jobs_ == 0 ? std::nullopt
@@ -228,7 +215,7 @@ class Dispatcher {
     // Whether the attempt is leased to the worker, which alone may report about it. A test puts a mistake here, too.
     virtual bool holds(const Worker& worker, const AttemptId& attempt) const;
     // Tells the observers. A test puts a mistake here, too.
-    virtual void tell_change(std::int64_t job);
+    virtual void tell_change(JobId job, JobState before, JobState now);
     // Forgets workers of a site that is gone which never connected; gives up those that take too long. A test puts a mistake
     // here, too.
     virtual void forget_starting_workers(const std::string& site);
@@ -240,24 +227,26 @@ class Dispatcher {
     AttemptEnded as_seen_here(AttemptEnded ended, const Worker& worker);
 
     // dispatcher_leases.cpp: which worker holds which attempts.
-    void assign(std::int64_t job, const std::string& worker);
+    void assign(JobId job, const std::string& worker);
     void hand_back(const HandBackJobs& action);
     void ask_back(Worker& worker, std::vector<AttemptId> attempts);
     // The worker holds the attempt no longer; it goes on with the next it holds.
     void let_go(Worker& worker, const AttemptId& attempt);
     void begin_next(Worker& worker);
     void drain_worker(Worker& worker, const std::string& why);
-    SchedulableJob schedulable(std::int64_t id, const Job& job) const;
-    // A job that waits may be scheduled, once the pause that its command has earned is over.
-    void let_wait(std::int64_t id, const Job& job);
+    void job_changed(JobId job, JobState before, JobState now) override;
+    SchedulableJob schedulable(JobId id) const;
+    // A job that waits may be scheduled if a study has it, once the pause that its command has earned is over.
+    void let_wait(JobId id);
+    const RetryLimits& limits_of(const Job& job) const;
     void end_pauses();
     std::vector<AttemptId> current_of(const std::vector<AttemptId>& attempts,
                                       const std::string& worker) const;
     void check_stalls();
 
     // dispatcher_health.cpp
-    void judge_health(const std::string& worker, std::int64_t job, Cause cause);
-    void try_elsewhere(const std::vector<std::int64_t>& jobs);
+    void judge_health(const std::string& worker, JobId job, Cause cause);
+    void try_elsewhere(const std::vector<JobId>& jobs);
     bool is_trouble_of_the_machine(const Worker& worker, const AttemptEnded& ended) const;
     // No worker of its host gets jobs for a while.
     void rest_host(Worker& worker, const AttemptEnded& ended);
@@ -284,10 +273,11 @@ class Dispatcher {
     // Ends an attempt by whatever cause and lets the job go on; false if it was not the current one.
     // `began`: not handed back.
     bool end_attempt(AttemptEnded ended, const std::string& worker, bool began = true);
-    void note_end(const AttemptEnded& ended, const Job& job, JobState state);
-    void note_success(std::int64_t job, const std::string& line);
+    void note_end(const AttemptEnded& ended);
+    void note_success(JobId job, const std::string& line);
+    // How many successes had no line of their own in the second that is over.
+    void note_unsaid_successes();
     void note_overdue();
-    void set_state(std::int64_t id, Job& job, JobState state);
     void on_exit(const std::string& site, const SiteWorkerExit& exit);
     void lose_worker(const std::string& name, LossEvidence evidence);
     void check_workers();
@@ -302,7 +292,7 @@ class Dispatcher {
     // After the commit of all that was changed before.
     void send(const Worker& worker, const Message& message);
     void note(const std::string& line);
-    void note_job(std::int64_t job, const std::string& line);
+    void note_job(JobId job, const std::string& line);
 
     DispatcherOptions options_;
     JobStore& store_;
@@ -315,8 +305,8 @@ class Dispatcher {
     WorkerHealth site_health_;
     MachineTrouble machine_trouble_;
     RestartPauses restart_pauses_;
-    std::map<std::int64_t, RetryLimits> retry_limits_;                      // by study
-    std::map<std::int64_t, std::chrono::milliseconds> expected_durations_;  // by study
+    std::map<StudyId, RetryLimits> retry_limits_;                      // by study
+    std::map<StudyId, std::chrono::milliseconds> expected_durations_;  // by study
     std::map<std::string, std::unique_ptr<Site>> sites_;
     std::map<std::string, int> site_slots_;
     std::int64_t earlier_workers_;  // numbers up to this one were given by earlier coordinators
@@ -336,8 +326,9 @@ class Dispatcher {
     std::set<std::string> children_;                  // workers whose site will tell when they have ended
     std::map<std::string, std::chrono::steady_clock::time_point> broken_sites_;  // since when
     std::map<std::string, std::string> leaving_sites_;                           // and why
-    std::unordered_map<std::int64_t, Job> jobs_;  // of the stages so far, and those recovered
-    std::set<std::int64_t> held_jobs_;            // with Job::held_until
+    std::unordered_map<JobId, Assignment> assignments_;                          // of the jobs that run
+    std::set<JobId> held_jobs_;                // with Assignment::held_until
+    std::map<JobId, int> step_cancellations_;  // how often somebody has cancelled the Slurm step of a job
     std::vector<std::function<void()>> held_;
     std::set<AttemptId> unanswered_epochs_;  // attempts of which epochs wait for a commit
     // Successes said in this second; and those that were too many to say each.

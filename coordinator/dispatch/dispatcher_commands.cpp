@@ -5,58 +5,43 @@
 
 namespace orchestrate {
 
-bool Dispatcher::cancel(std::int64_t id) {
-    const auto found = jobs_.find(id);
-    if (found != jobs_.end() && found->second.attempt) {
-        const AttemptId attempt = *found->second.attempt;
-        if (!end_attempt({attempt, Cause::cancelled, "by a person", {}}, "")) {
-            return false;
-        }
-        // It keeps its place until it says that it has stopped.
-        for (const auto& [name, worker] : workers_) {
-            if (worker.running == attempt ||
-                std::find(worker.queued.begin(), worker.queued.end(), attempt) != worker.queued.end()) {
-                send(worker, StopAttempt{attempt});
-            }
-        }
-        act();
-        return true;
+bool Dispatcher::cancel(JobId id) {
+    const auto found = assignments_.find(id);
+    if (found == assignments_.end()) {
+        return store_.cancel(id);
     }
-    if (!store_.cancel(id)) {
+    const AttemptId attempt = found->second.attempt;
+    if (!end_attempt({attempt, Cause::cancelled, "by a person", {}}, "")) {
         return false;
     }
-    scheduler_.remove_job(id);
-    restart_pauses_.forget(id);
-    if (found != jobs_.end()) {
-        set_state(id, found->second, JobState::cancelled);
+    // It keeps its place until it says that it has stopped.
+    for (const auto& [name, worker] : workers_) {
+        if (worker.running == attempt ||
+            std::find(worker.queued.begin(), worker.queued.end(), attempt) != worker.queued.end()) {
+            send(worker, StopAttempt{attempt});
+        }
     }
+    act();
     return true;
 }
 
-bool Dispatcher::ask_again(std::int64_t id) {
+bool Dispatcher::ask_again(JobId id) {
     if (!store_.ask_again(id)) {
         return false;
     }
-    if (const auto found = jobs_.find(id); found != jobs_.end() && !found->second.stored.title.empty()) {
-        found->second.stored.failures = 0;
-        found->second.step_cancellations = 0;
-        set_state(id, found->second, JobState::waiting);
-        let_wait(id, found->second);
-        act();
-    }
+    let_wait(id);
+    act();
     return true;
 }
 
-void Dispatcher::give_to_study(std::int64_t id, std::int64_t study) {
-    const auto found = jobs_.find(id);
-    if (found == jobs_.end() || found->second.study == study) {
+void Dispatcher::give_to_study(JobId id, StudyId study) {
+    const Job* const job = store_.jobs().find(id);
+    if (job == nullptr || !job->plan || job->plan->study == study) {
         return;
     }
-    found->second.study = study;
-    if (found->second.stored.state == JobState::waiting) {
-        let_wait(id, found->second);
-        act();
-    }
+    store_.set_plan(id, {study, job->plan->priority});
+    let_wait(id);
+    act();
 }
 
 bool Dispatcher::drain_for_good(const std::string& worker, const std::string& why) {

@@ -6,7 +6,7 @@
 
 namespace orchestrate {
 
-void Dispatcher::judge_health(const std::string& name, std::int64_t id, Cause cause) {
+void Dispatcher::judge_health(const std::string& name, JobId id, Cause cause) {
     const auto why = [](const BadPlace& bad) {
         return fmt::format("{} different jobs in a row failed on it, and have succeeded elsewhere since",
                            std::max(bad.jobs.size(), WorkerHealth::kFailuresInARow));
@@ -32,19 +32,15 @@ void Dispatcher::judge_health(const std::string& name, std::int64_t id, Cause ca
 
 // What failed at a place that was proven bad failed because of it, and is not counted. What the study does not allow to
 // be repeated at all stays as it is.
-void Dispatcher::try_elsewhere(const std::vector<std::int64_t>& jobs) {
-    for (const std::int64_t id : jobs) {
-        Job& job = jobs_.at(id);
-        const JobState state = job.stored.state;
-        const auto found = retry_limits_.find(job.study);
-        const RetryLimits& limits = found == retry_limits_.end() ? options_.retry_limits : found->second;
-        const bool may_be_repeated = (state == JobState::failed && limits.user_error > 1) ||
-                                     (state == JobState::quarantined && limits.worker_crashed > 1);
-        if (may_be_repeated && !job.stored.title.empty() && store_.ask_again(id)) {
-            job.stored.failures = 0;
-            set_state(id, job, JobState::waiting);
-            note(fmt::format("job {}: {}: is tried once more elsewhere", id, job.stored.title));
-            let_wait(id, job);
+void Dispatcher::try_elsewhere(const std::vector<JobId>& jobs) {
+    for (const JobId id : jobs) {
+        const Job& job = store_.jobs().at(id);
+        const RetryLimits& limits = limits_of(job);
+        const bool may_be_repeated = (job.state == JobState::failed && limits.user_error > 1) ||
+                                     (job.state == JobState::quarantined && limits.worker_crashed > 1);
+        if (may_be_repeated && job.plan && store_.ask_again(id)) {
+            note(fmt::format("job {}: {}: is tried once more elsewhere", id, job.title));
+            let_wait(id);
         }
     }
 }
@@ -84,7 +80,7 @@ void Dispatcher::end_rests() {
     }
 }
 
-std::string Dispatcher::why_waiting(std::int64_t job) const {
+std::string Dispatcher::why_waiting(JobId job) const {
     if (const auto left = restart_pauses_.left(job, surroundings_.now())) {
         return fmt::format(
             "its command asked to be started again (exit code 75) soon after it began; it is in {}",

@@ -9,8 +9,9 @@ std::vector<AttemptId> Dispatcher::current_of(const std::vector<AttemptId>& atte
                                               const std::string& worker) const {
     std::vector<AttemptId> current;
     for (const auto& attempt : attempts) {
-        const auto job = jobs_.find(attempt.job);
-        if (job != jobs_.end() && job->second.attempt == attempt && job->second.worker == worker &&
+        const auto known = assignments_.find(attempt.job);
+        if (known != assignments_.end() && known->second.attempt == attempt &&
+            known->second.worker == worker &&
             std::find(current.begin(), current.end(), attempt) == current.end()) {
             current.push_back(attempt);
         }
@@ -62,9 +63,8 @@ Dispatcher::Worker& Dispatcher::welcome_worker(const std::shared_ptr<Peer>& conn
     }
     std::vector<SchedulableJob> jobs;
     for (const auto& attempt : welcome.current) {
-        Job& job = jobs_.at(attempt.job);
-        job.held_until.reset();
-        jobs.push_back(schedulable(attempt.job, job));
+        assignments_.at(attempt.job).held_until.reset();
+        jobs.push_back(schedulable(attempt.job));
     }
     scheduler_.worker_ready(hello.name, site_of(hello.name), hello.ranks, hello.lease_capacity, jobs);
     worker.running.reset();
@@ -86,34 +86,23 @@ Dispatcher::Worker& Dispatcher::welcome_worker(const std::shared_ptr<Peer>& conn
     return worker;
 }
 
-void Dispatcher::assign(std::int64_t id, const std::string& name) {
+void Dispatcher::assign(JobId id, const std::string& name) {
     Worker& worker = workers_.at(name);
-    Job& job = jobs_.at(id);
     std::vector<StoredCheckpoint> stored_checkpoints;
     JobTerms terms;
     try {
-        // Who else changes jobs may have cancelled it since it was scheduled.
-        if (const auto state = store_.state_of(id); state != JobState::waiting) {
-            scheduler_.attempt_ended(name, id);
-            set_state(id, job, state.value_or(JobState::cancelled));
-            return;
-        }
         stored_checkpoints = store_.checkpoints(id);
         terms = store_.terms(id);
     } catch (const StoreUnavailable& error) {
         pause(error.what());
         scheduler_.attempt_ended(name, id);
-        let_wait(id, job);
+        let_wait(id);
         return;
     }
     const BegunAttempt begun = store_.begin_attempt(id, worker.record, worker.log_folder);
-    job.attempt = begun.id;
-    job.worker = name;
-    job.began_at = surroundings_.now();
-    job.began_before_restart = false;
-    job.share_resumed = 0;
-    set_state(id, job, JobState::running);
-    log_->info("job {} ({}), attempt {} goes to {}", id, job.stored.title, begun.id.number, name);
+    const Job& job = store_.jobs().at(id);
+    assignments_[id] = {begun.id, name, surroundings_.now(), false, 0, std::nullopt};
+    log_->info("job {} ({}), attempt {} goes to {}", id, job.title, begun.id.number, name);
     worker.queued.push_back(begun.id);
     if (!worker.running) {
         begin_next(worker);
@@ -122,8 +111,8 @@ void Dispatcher::assign(std::int64_t id, const std::string& name) {
         surroundings_.keep_newest_attempts(begun.id);
     }
     send(worker,
-         Lease{begun.id, std::move(terms.config), std::move(terms.paths), job.stored.resources,
-               begun.log_file, surroundings_.plan_checkpoints(begun.id, std::move(stored_checkpoints)),
+         Lease{begun.id, std::move(terms.config), std::move(terms.paths), job.resources, begun.log_file,
+               surroundings_.plan_checkpoints(begun.id, std::move(stored_checkpoints)),
                options_.models_folder});
 }
 
@@ -138,7 +127,11 @@ void Dispatcher::begin_next(Worker& worker) {
     }
     worker.running = worker.queued.front();
     worker.queued.pop_front();
-    jobs_.at(worker.running->job).began_at = worker.began_at;
+    // The attempt may have ended already; then it only fills its place.
+    if (const auto known = assignments_.find(worker.running->job);
+        known != assignments_.end() && known->second.attempt == *worker.running) {
+        known->second.began_at = worker.began_at;
+    }
     progress_watch_.begin(worker.record.name, worker.began_at);
 }
 
@@ -161,9 +154,9 @@ void Dispatcher::hand_back(const HandBackJobs& action) {
         return;
     }
     std::vector<AttemptId> attempts;
-    for (const std::int64_t job : action.jobs) {
-        if (const auto& attempt = jobs_.at(job).attempt) {
-            attempts.push_back(*attempt);
+    for (const JobId job : action.jobs) {
+        if (const auto known = assignments_.find(job); known != assignments_.end()) {
+            attempts.push_back(known->second.attempt);
         }
     }
     ask_back(found->second, std::move(attempts));

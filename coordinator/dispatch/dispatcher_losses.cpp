@@ -75,7 +75,7 @@ void Dispatcher::lose_worker(const std::string& name, LossEvidence evidence) {
     evidence.allocation_state = surroundings_.allocation_state(site);
     auto [cause, why] = settle_cause(evidence);
     if (worker.running && was_cancelled_alone(evidence) &&
-        ++jobs_[worker.running->job].step_cancellations >= kMaxStepCancellations) {
+        ++step_cancellations_[worker.running->job] >= kMaxStepCancellations) {
         cause = Cause::cancelled;
         why += fmt::format("; steps of this job were cancelled {} times", kMaxStepCancellations);
     }

@@ -45,18 +45,20 @@ std::string found_by(const AttemptResult& result, const std::vector<std::string>
 
 }  // namespace
 
-void Dispatcher::note_success(std::int64_t job, const std::string& line) {
+void Dispatcher::note_unsaid_successes() {
     const auto now = surroundings_.now();
-    if (now - successes_since_ >= 1s) {
-        successes_since_ = now;
-        successes_said_ = 0;
-        if (const auto unsaid = std::exchange(successes_unsaid_, 0); unsaid > 0) {
-            note(fmt::format("{} {} succeeded", counted(unsaid, "more job"), unsaid == 1 ? "has" : "have"));
-        }
-    }
-    if (line.empty()) {
+    if (now - successes_since_ < 1s) {
         return;
     }
+    successes_since_ = now;
+    successes_said_ = 0;
+    if (const auto unsaid = std::exchange(successes_unsaid_, 0); unsaid > 0) {
+        note(fmt::format("{} {} succeeded", counted(unsaid, "more job"), unsaid == 1 ? "has" : "have"));
+    }
+}
+
+void Dispatcher::note_success(JobId job, const std::string& line) {
+    note_unsaid_successes();
     if (++successes_said_ <= kSuccessesSaidPerSecond) {
         note_job(job, line);
     } else {
@@ -70,36 +72,38 @@ void Dispatcher::note_overdue() {
         if (!worker.running || worker.is_overdue) {
             continue;
         }
-        const std::int64_t id = worker.running->job;
-        const auto expected = expected_durations_.find(jobs_.at(id).study);
+        const JobId id = worker.running->job;
+        const Job& job = store_.jobs().at(id);
+        const auto expected =
+            job.plan ? expected_durations_.find(job.plan->study) : expected_durations_.end();
         if (expected == expected_durations_.end() || expected->second.count() == 0 ||
             now - worker.began_at <= kMuchLonger * expected->second) {
             continue;
         }
         worker.is_overdue = true;
-        const std::string line =
-            fmt::format("job {}: {}: runs for {} on {}, expected were {} (study.expected_job_minutes)", id,
-                        jobs_.at(id).stored.title, duration_text(now - worker.began_at), name,
-                        duration_text(expected->second));
+        const std::string line = fmt::format(
+            "job {}: {}: runs for {} on {}, expected were {} (study.expected_job_minutes)", id, job.title,
+            duration_text(now - worker.began_at), name, duration_text(expected->second));
         log_->warn(line);
         note_job(id, line);
     }
 }
 
-void Dispatcher::note_end(const AttemptEnded& ended, const Job& job, JobState state) {
-    const std::int64_t id = ended.attempt.job;
+void Dispatcher::note_end(const AttemptEnded& ended) {
+    const JobId id = ended.attempt.job;
+    const Job& job = store_.jobs().at(id);
+    const JobState state = job.state;
     const auto title = [&] {
-        return fmt::format("job {}: {}", id,
-                           job.stored.title.empty() ? "of another study" : job.stored.title);
+        return fmt::format("job {}: {}", id, job.title.empty() ? "of another study" : job.title);
     };
     if (ended.cause == Cause::succeeded) {
         if (successes_said_ >= kSuccessesSaidPerSecond && surroundings_.now() - successes_since_ < 1s) {
             ++successes_unsaid_;  // without the text that nobody reads
             return;
         }
-        note_success(
-            id, fmt::format("{}: {} in {}", title(), found_by(*ended.result, job.stored.resources.metrics),
-                            duration_text(std::chrono::duration<double>(ended.result->total_seconds))));
+        note_success(id,
+                     fmt::format("{}: {} in {}", title(), found_by(*ended.result, job.resources.metrics),
+                                 duration_text(std::chrono::duration<double>(ended.result->total_seconds))));
         return;
     }
     if (dismissing_) {
@@ -118,7 +122,7 @@ void Dispatcher::note_end(const AttemptEnded& ended, const Job& job, JobState st
         what += fmt::format(
             "; QUARANTINED, since it has taken down {0}: no worker gets it until it is "
             "asked for again (orchestrate retry {1}); see orchestrate logs {1}",
-            counted(job.stored.failures, "worker"), id);
+            counted(job.failures, "worker"), id);
     } else {
         what += fmt::format("; see orchestrate logs {}", id);
     }

@@ -91,11 +91,11 @@ bool Dispatcher::holds(const Worker& worker, const AttemptId& attempt) const {
 
 // Nobody: the attempt is not current, or the worker it was given to is away.
 const Dispatcher::Worker* Dispatcher::connected_holder(const AttemptId& attempt) const {
-    const auto job = jobs_.find(attempt.job);
-    if (job == jobs_.end() || job->second.attempt != attempt) {
+    const auto known = assignments_.find(attempt.job);
+    if (known == assignments_.end() || known->second.attempt != attempt) {
         return nullptr;
     }
-    const auto holder = workers_.find(job->second.worker);
+    const auto holder = workers_.find(known->second.worker);
     return holder != workers_.end() && holder->second.connection && holds(holder->second, attempt)
                ? &holder->second
                : nullptr;
@@ -177,8 +177,8 @@ bool Dispatcher::accept_leftover(AttemptEnded ended) {
 
 // A result that the worker found on disk, where another one left it; or one of an attempt that is over.
 void Dispatcher::deliver(Worker& worker, const AttemptEnded& ended) {
-    const auto job = jobs_.find(ended.attempt.job);
-    const bool current = job != jobs_.end() && job->second.attempt == ended.attempt;
+    const auto known = assignments_.find(ended.attempt.job);
+    const bool current = known != assignments_.end() && known->second.attempt == ended.attempt;
     if (current && connected_holder(ended.attempt) != nullptr) {
         return;  // whoever holds it delivers it
     }
@@ -273,11 +273,7 @@ void Dispatcher::report_dropped_changes() {
             note("a change that the database refuses was left out: " + change.why);
             continue;
         }
-        const std::int64_t id = change.ended->job;
-        if (const auto job = jobs_.find(id); job != jobs_.end()) {
-            ++job->second.stored.failures;
-            set_state(id, job->second, JobState::failed);
-        }
+        const JobId id = change.ended->job;
         note_job(id, fmt::format("job {}: its result could not be stored, so that it has failed: {}", id,
                                  change.why));
     }

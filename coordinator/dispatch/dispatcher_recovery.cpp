@@ -4,7 +4,7 @@
 namespace orchestrate {
 
 void Dispatcher::recover() {
-    for (const std::int64_t job : surroundings_.jobs_with_checkpoints()) {
+    for (const JobId job : surroundings_.jobs_with_checkpoints()) {
         if (store_.has_succeeded(job)) {
             surroundings_.remove_checkpoints(job);  // the last coordinator did not come to it
         }
@@ -29,12 +29,8 @@ void Dispatcher::recover() {
                         "");
             continue;
         }
-        Job& job = jobs_[attempt.id.job];
-        job.attempt = attempt.id;
-        job.worker = attempt.worker;
-        job.began_at = now;
-        job.began_before_restart = true;
-        job.held_until = now + lost_after();
+        store_.find_job(attempt.id.job);  // into memory: its worker may report
+        assignments_[attempt.id.job] = {attempt.id, attempt.worker, now, true, 0, now + lost_after()};
         held_jobs_.insert(attempt.id.job);
         log_->info("job {}, attempt {} may still run on {}; waiting for it", attempt.id.job,
                    attempt.id.number, attempt.worker);
@@ -44,15 +40,19 @@ void Dispatcher::recover() {
 void Dispatcher::release_held_attempts() {
     const auto now = surroundings_.now();
     for (auto held = held_jobs_.begin(); held != held_jobs_.end();) {
-        Job& job = jobs_.at(*held);
-        if (job.held_until && now <= *job.held_until) {
+        const auto found = assignments_.find(*held);
+        const auto until = found == assignments_.end() ? std::nullopt : found->second.held_until;
+        if (until && now <= *until) {
             ++held;
             continue;
         }
         held = held_jobs_.erase(held);
-        if (std::exchange(job.held_until, std::nullopt)) {
-            end_attempt(
-                {*job.attempt, Cause::node_lost, "its worker did not come back to the coordinator", {}}, "");
+        if (until) {
+            end_attempt({found->second.attempt,
+                         Cause::node_lost,
+                         "its worker did not come back to the coordinator",
+                         {}},
+                        "");
         }
     }
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/job/ids.h"
 #include "coordinator/dispatch/dispatcher.h"
 
 namespace orchestrate {
@@ -20,8 +21,8 @@ class IdleSurroundings : public Surroundings {
     }
     void keep_checkpoints(const AttemptId& /*current*/,
                           const std::vector<StoredCheckpoint>& /*kept*/) override {}
-    void remove_checkpoints(std::int64_t /*job*/) override {}
-    std::vector<std::int64_t> jobs_with_checkpoints() override { return {}; }
+    void remove_checkpoints(JobId /*job*/) override {}
+    std::vector<JobId> jobs_with_checkpoints() override { return {}; }
     std::string allocation_state(const std::string& /*site*/) override { return {}; }
 };
 

@@ -4,7 +4,7 @@
 
 namespace orchestrate {
 
-void RestartPauses::asked_again(std::int64_t id, std::chrono::duration<double> ran, Time now) {
+void RestartPauses::asked_again(JobId id, std::chrono::duration<double> ran, Time now) {
     if (ran >= kLongAttempt) {
         jobs_.erase(id);
         return;
@@ -14,19 +14,19 @@ void RestartPauses::asked_again(std::int64_t id, std::chrono::duration<double> r
     job.until = now + job.pause;
 }
 
-bool RestartPauses::rests(std::int64_t id) const {
+bool RestartPauses::rests(JobId id) const {
     const auto found = jobs_.find(id);
     return found != jobs_.end() && found->second.until;
 }
 
-std::optional<std::chrono::seconds> RestartPauses::left(std::int64_t id, Time now) const {
+std::optional<std::chrono::seconds> RestartPauses::left(JobId id, Time now) const {
     return rests(id) ? std::optional(std::max(
                            kFirstPause, std::chrono::ceil<std::chrono::seconds>(*jobs_.at(id).until - now)))
                      : std::nullopt;
 }
 
-std::vector<std::int64_t> RestartPauses::take_over(Time now) {
-    std::vector<std::int64_t> over;
+std::vector<JobId> RestartPauses::take_over(Time now) {
+    std::vector<JobId> over;
     for (auto& [id, job] : jobs_) {
         if (job.until && now >= *job.until) {
             job.until.reset();

@@ -8,6 +8,8 @@
 #include <optional>
 #include <vector>
 
+#include "common/job/ids.h"
+
 namespace orchestrate {
 
 class RestartPauses {
@@ -19,25 +21,25 @@ class RestartPauses {
     static constexpr std::chrono::seconds kLongAttempt{30};
 
     // An attempt of the job has ended so after `ran`.
-    void asked_again(std::int64_t job, std::chrono::duration<double> ran, Time now);
+    void asked_again(JobId job, std::chrono::duration<double> ran, Time now);
 
     // The job is over.
-    void forget(std::int64_t job) { jobs_.erase(job); }
+    void forget(JobId job) { jobs_.erase(job); }
 
-    bool rests(std::int64_t job) const;
+    bool rests(JobId job) const;
 
     // How long it still rests, in whole seconds; nothing: it does not.
-    std::optional<std::chrono::seconds> left(std::int64_t job, Time now) const;
+    std::optional<std::chrono::seconds> left(JobId job, Time now) const;
 
     // Jobs whose pause is over, once each.
-    std::vector<std::int64_t> take_over(Time now);
+    std::vector<JobId> take_over(Time now);
 
   private:
     struct Job {
         std::chrono::seconds pause{0};  // the last one
         std::optional<Time> until;      // nothing: it is over
     };
-    std::map<std::int64_t, Job> jobs_;
+    std::map<JobId, Job> jobs_;
 };
 
 }  // namespace orchestrate

@@ -96,7 +96,7 @@ void Scheduler::add_job(const SchedulableJob& job) {
     studies_[key.study].waiting[key.bucket].insert(job.job);
 }
 
-void Scheduler::remove_job(std::int64_t job) {
+void Scheduler::remove_job(JobId job) {
     const auto found = keys_.find(job);
     if (found == keys_.end()) {
         return;
@@ -115,11 +115,11 @@ bool Scheduler::is_idle(const Queue& study) {
     return study.waiting.empty() && study.ranks_in_use == 0 && !study.held;
 }
 
-void Scheduler::set_study_priority(std::int64_t study, int priority) {
+void Scheduler::set_study_priority(StudyId study, int priority) {
     study_priorities_[study] = priority;
 }
 
-void Scheduler::hold_study(std::int64_t study, bool held) {
+void Scheduler::hold_study(StudyId study, bool held) {
     studies_[study].held = held;
 }
 
@@ -169,7 +169,7 @@ void Scheduler::rest_worker(const std::string& worker, bool rests) {
     change_worker(worker, [&](Worker& rested) { rested.rests = rests; });
 }
 
-void Scheduler::attempt_ended(const std::string& worker, std::int64_t job) {
+void Scheduler::attempt_ended(const std::string& worker, JobId job) {
     change_worker(worker, [&](Worker& holder) {
         if (!holder.held.empty() && holder.held.front().job == job) {
             holder.stalls = false;
@@ -220,8 +220,8 @@ const std::string* Scheduler::least_loaded(int ranks, const std::set<std::string
     return nullptr;
 }
 
-std::optional<std::pair<std::int64_t, Scheduler::Bucket>> Scheduler::next_bucket(const Round& round) const {
-    std::optional<std::pair<std::int64_t, Bucket>> best;
+std::optional<std::pair<StudyId, Scheduler::Bucket>> Scheduler::next_bucket(const Round& round) const {
+    std::optional<std::pair<StudyId, Bucket>> best;
     std::tuple<int, int, std::int64_t> least;
     for (const auto& [id, study] : studies_) {
         const auto priority = study_priorities_.find(id);
@@ -241,8 +241,8 @@ std::optional<std::pair<std::int64_t, Scheduler::Bucket>> Scheduler::next_bucket
     return best;
 }
 
-void Scheduler::assign(std::int64_t study, const Bucket& bucket, const std::string& worker, Round& round) {
-    const std::int64_t job = *studies_.at(study).waiting.at(bucket).begin();
+void Scheduler::assign(StudyId study, const Bucket& bucket, const std::string& worker, Round& round) {
+    const JobId job = *studies_.at(study).waiting.at(bucket).begin();
     round.actions.emplace_back(AssignJob{job, worker});
     studies_.at(study).last_served = ++served_;
     change_worker(std::string(worker), [&](Worker& holder) { holder.held.push_back({job, study}); });
@@ -340,7 +340,7 @@ std::vector<SchedulerAction> Scheduler::next_actions() {
     return std::move(round.actions);
 }
 
-std::string Scheduler::why_waiting(std::int64_t job) const {
+std::string Scheduler::why_waiting(JobId job) const {
     const auto found = keys_.find(job);
     if (found == keys_.end()) {
         return "it does not wait";

@@ -27,10 +27,12 @@
 #include <variant>
 #include <vector>
 
+#include "common/job/ids.h"
+
 namespace orchestrate {
 
 struct AssignJob {
-    std::int64_t job = 0;
+    JobId job;
     std::string worker;
 };
 struct StartWorkerAt {
@@ -44,7 +46,7 @@ struct RetireWorker {
 // The worker shall give back these jobs if it has not begun them. Until attempt_ended() it has them.
 struct HandBackJobs {
     std::string worker;
-    std::vector<std::int64_t> jobs;
+    std::vector<JobId> jobs;
 };
 // No worker at this site has come up in several tries: it gets no more.
 struct SiteBroken {
@@ -54,10 +56,10 @@ using SchedulerAction = std::variant<AssignJob, StartWorkerAt, RetireWorker, Han
 
 // A job as the scheduler knows it.
 struct SchedulableJob {
-    std::int64_t job = 0;
+    JobId job;
     int ranks = 1;
     int priority = 0;  // lower goes first, within its study
-    std::int64_t study = 0;
+    StudyId study = {};
 };
 
 class Scheduler {
@@ -82,13 +84,13 @@ class Scheduler {
 
     // A job that waits. One that is known is replaced.
     void add_job(const SchedulableJob& job);
-    void remove_job(std::int64_t job);
+    void remove_job(JobId job);
 
     // Studies of a higher one go first; those of equal ones share. 0 unless said.
-    void set_study_priority(std::int64_t study, int priority);
+    void set_study_priority(StudyId study, int priority);
 
     // Jobs of a study that is held wait.
-    void hold_study(std::int64_t study, bool held);
+    void hold_study(StudyId study, bool held);
 
     // Workers of that width may hold so many jobs beyond the one that they run.
     void set_ahead(int ranks, int jobs);
@@ -117,7 +119,7 @@ class Scheduler {
     void rest_worker(const std::string& worker, bool rests);
 
     // An attempt has ended, or was handed back. The job is forgotten: add_job() again if it shall be repeated.
-    void attempt_ended(const std::string& worker, std::int64_t job);
+    void attempt_ended(const std::string& worker, JobId job);
 
     // A worker is gone, or could not be started; its jobs are forgotten.
     void worker_gone(const std::string& worker);
@@ -126,7 +128,7 @@ class Scheduler {
     std::vector<SchedulerAction> next_actions();
 
     // Why a job waits, in one sentence.
-    std::string why_waiting(std::int64_t job) const;
+    std::string why_waiting(JobId job) const;
 
     std::size_t waiting_jobs() const { return keys_.size(); }
     bool knows_worker(const std::string& worker) const { return workers_.contains(worker); }
@@ -141,8 +143,8 @@ class Scheduler {
         bool is_sound() const { return !broken && !closed; }
     };
     struct HeldJob {
-        std::int64_t job = 0;
-        std::int64_t study = 0;
+        JobId job;
+        StudyId study;
         bool asked_back = false;
     };
     struct Worker {
@@ -160,13 +162,13 @@ class Scheduler {
         auto operator<=>(const Bucket&) const = default;
     };
     struct Queue {  // of one study
-        std::map<Bucket, std::set<std::int64_t>> waiting;
+        std::map<Bucket, std::set<JobId>> waiting;
         int ranks_in_use = 0;
         std::int64_t last_served = 0;
         bool held = false;
     };
     struct Key {
-        std::int64_t study = 0;
+        StudyId study;
         Bucket bucket;
     };
     // What one call of next_actions() has found out so far.
@@ -174,7 +176,7 @@ class Scheduler {
         std::vector<SchedulerAction> actions;
         std::set<std::string> reserved_sites;  // a wider job waits for their slots
         std::map<int, int> coming;             // workers on their way for jobs not met yet, by width
-        std::set<std::pair<std::int64_t, Bucket>> exhausted;
+        std::set<std::pair<StudyId, Bucket>> exhausted;
     };
 
     // Every change of a worker is made between these two, which keep the sums and indexes below.
@@ -184,9 +186,9 @@ class Scheduler {
     void change_worker(const std::string& name, Change change);
     void set_worker(const std::string& name, Worker worker);
 
-    std::optional<std::pair<std::int64_t, Bucket>> next_bucket(const Round& round) const;
+    std::optional<std::pair<StudyId, Bucket>> next_bucket(const Round& round) const;
     const std::string* least_loaded(int ranks, const std::set<std::string>& reserved_sites) const;
-    void assign(std::int64_t study, const Bucket& bucket, const std::string& worker, Round& round);
+    void assign(StudyId study, const Bucket& bucket, const std::string& worker, Round& round);
     // For jobs that no worker there can take.
     void make_room(std::size_t jobs, int ranks, Round& round);
     void hand_back(Round& round);
@@ -195,11 +197,11 @@ class Scheduler {
 
     std::map<std::string, Site> sites_;
     std::map<std::string, Worker> workers_;
-    std::map<std::int64_t, int> study_priorities_;  // those that are not 0
-    std::map<std::int64_t, Queue> studies_;
-    std::unordered_map<std::int64_t, Key> keys_;  // of waiting jobs
-    std::map<int, int> ahead_;                    // by width
-    std::map<std::string, int> used_slots_;       // by site
+    std::map<StudyId, int> study_priorities_;  // those that are not 0
+    std::map<StudyId, Queue> studies_;
+    std::unordered_map<JobId, Key> keys_;    // of waiting jobs
+    std::map<int, int> ahead_;               // by width
+    std::map<std::string, int> used_slots_;  // by site
     std::map<std::pair<std::string, int>, int>
         slots_of_width_;         // by site and width of the workers that fill them
     std::map<int, int> coming_;  // workers starting or expected, by width

@@ -4,7 +4,7 @@
 
 namespace orchestrate {
 
-std::vector<BadPlace> WorkerHealth::ended(const std::string& place, std::int64_t job, Cause cause) {
+std::vector<BadPlace> WorkerHealth::ended(const std::string& place, JobId job, Cause cause) {
     std::vector<BadPlace> bad;
     if (cause == Cause::succeeded) {
         succeeded(place, job, bad);
@@ -15,7 +15,7 @@ std::vector<BadPlace> WorkerHealth::ended(const std::string& place, std::int64_t
     return bad;
 }
 
-void WorkerHealth::succeeded(const std::string& place, std::int64_t job, std::vector<BadPlace>& bad) {
+void WorkerHealth::succeeded(const std::string& place, JobId job, std::vector<BadPlace>& bad) {
     forget(place);
     const auto found = failed_at_.find(job);
     if (found == failed_at_.end()) {

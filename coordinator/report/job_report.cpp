@@ -129,7 +129,7 @@ std::string render_jobs(const JobsReply& jobs, std::size_t max_width, OutputForm
     for (const auto& job : jobs.jobs) {
         const bool says_cause = job.state != "succeeded" && job.state != "waiting" && !job.cause.empty();
         auto& row = rows.emplace_back();
-        row = {std::to_string(job.job),
+        row = {to_string(job.job),
                job.state + (says_cause && job.cause != job.state ? " (" + job.cause + ")" : ""),
                job.title,
                std::to_string(job.attempts),

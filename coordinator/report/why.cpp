@@ -63,7 +63,7 @@ WhyFacts stored_facts(SQLite::Database& database, const std::string& typed) {
     WhyFacts facts;
     facts.job = describe_job(database, typed);
     SQLite::Statement person(database, "SELECT by_person FROM jobs WHERE id = ?");
-    person.bind(1, facts.job.row.job);
+    person.bind(1, facts.job.row.job.value());
     facts.cancelled_by_person = person.executeStep() && person.getColumn(0).getInt() != 0;
     // The study that would run it: one that runs, else one that is unfinished, else the first.
     for (const auto& name : studies_of_job(database, facts.job.row.job)) {

@@ -95,7 +95,7 @@ class Controls {
         }
         std::size_t changed = 0;
         for (const auto* jobs : {&asked.own, &asked.shared}) {
-            for (const std::int64_t job : *jobs) {
+            for (const JobId job : *jobs) {
                 host_.ask_again(job);
                 if (++changed % kRowsAtATime == 0) {
                     co_await host_.others_go_first(study);
@@ -181,8 +181,8 @@ class Controls {
     }
 
     struct Jobs {
-        std::vector<std::int64_t> own;
-        std::vector<std::int64_t> shared;  // with another study that has not ended
+        std::vector<JobId> own;
+        std::vector<JobId> shared;  // with another study that has not ended
         std::size_t all = 0;
     };
     asio::awaitable<Jobs> jobs_in(const StoredStudy& study, bool (*is_wanted)(JobState)) {

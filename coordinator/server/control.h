@@ -7,6 +7,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include "common/job/ids.h"
 #include "common/protocol/messages.h"
 #include "coordinator/store/job_store.h"
 
@@ -20,8 +21,8 @@ class ControlHost {
     // Whether the study runs in this coordinator.
     virtual bool is_active(const std::string& study) const = 0;
     // By the table of job_states.h; false if the job is not in a state that this changes.
-    virtual bool cancel_job(std::int64_t job) = 0;
-    virtual bool ask_again(std::int64_t job) = 0;
+    virtual bool cancel_job(JobId job) = 0;
+    virtual bool ask_again(JobId job) = 0;
     // The study's jobs are about to be cancelled: nothing of it begins any more.
     virtual void begin_cancelling(const StoredStudy& /*study*/) {}
     // The study has ended as cancelled; its jobs were cancelled before.

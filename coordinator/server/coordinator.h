@@ -20,6 +20,7 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include "common/base/log.h"
+#include "common/job/ids.h"
 #include "coordinator/artifacts/checkpoint_folders.h"
 #include "coordinator/artifacts/parcel_store.h"
 #include "coordinator/database/database_lock.h"
@@ -176,7 +177,7 @@ class Coordinator : private Surroundings, private StudyHost {
     // Surroundings of the dispatcher.
     std::chrono::steady_clock::time_point now() override { return std::chrono::steady_clock::now(); }
     void note(const std::string& line) override { note_study("", line); }
-    void note_job(std::int64_t job, const std::string& line) override;
+    void note_job(JobId job, const std::string& line) override;
     bool has_ended(const std::string& host, std::int64_t process) override;
     CheckpointPlan plan_checkpoints(const AttemptId& attempt, std::vector<StoredCheckpoint> stored) override;
     void keep_checkpoints(const AttemptId& current, const std::vector<StoredCheckpoint>& kept) override {
@@ -185,8 +186,8 @@ class Coordinator : private Surroundings, private StudyHost {
     void keep_newest_attempts(const AttemptId& current) override {
         checkpoints_.keep_newest_attempts(current);
     }
-    void remove_checkpoints(std::int64_t job) override;
-    std::vector<std::int64_t> jobs_with_checkpoints() override { return checkpoints_.jobs(); }
+    void remove_checkpoints(JobId job) override;
+    std::vector<JobId> jobs_with_checkpoints() override { return checkpoints_.jobs(); }
     std::string allocation_state(const std::string& site) override;
 
     CoordinatorOptions options_;

@@ -25,8 +25,8 @@ class Coordinator::LiveControl final : public ControlHost {
         const StudyRun* run = coordinator_.find_run(study);
         return run != nullptr && !run->has_ended();
     }
-    bool cancel_job(std::int64_t job) override { return coordinator_.dispatcher_.cancel(job); }
-    bool ask_again(std::int64_t job) override { return coordinator_.dispatcher_.ask_again(job); }
+    bool cancel_job(JobId job) override { return coordinator_.dispatcher_.cancel(job); }
+    bool ask_again(JobId job) override { return coordinator_.dispatcher_.ask_again(job); }
 
     void begin_cancelling(const StoredStudy& study) override {
         if (is_active(study.name)) {
@@ -107,7 +107,7 @@ class Coordinator::LiveControl final : public ControlHost {
     std::optional<LoopWatch::Hold> hold_;  // while this runs
     // Of a study that is cancelled: when it began here, and its row while nothing of it may begin.
     std::optional<std::chrono::steady_clock::time_point> began_at_;
-    std::optional<std::int64_t> held_row_;
+    std::optional<StudyId> held_row_;
 };
 
 boost::asio::awaitable<TextReply> Coordinator::control(ControlRequest request) {
@@ -154,7 +154,7 @@ void Coordinator::share_jobs_of_paused_studies() {
         if (paused->has_ended() || !paused->is_paused()) {
             continue;
         }
-        for (const std::int64_t job : paused->jobs()) {
+        for (const JobId job : paused->jobs()) {
             const auto other = std::find_if(runs_.begin(), runs_.end(), [&](const auto& run) {
                 return !run->has_ended() && !run->is_paused() && run->has_job(job);
             });

@@ -119,19 +119,24 @@ void Coordinator::add_live_facts(WhyFacts& facts) const {
             facts.study_paused = run->is_paused();
         }
     }
-    const auto known = dispatcher_.jobs().find(facts.job.row.job);
-    if (known == dispatcher_.jobs().end()) {
+    const JobId id = facts.job.row.job;
+    const Job* const job = store_.jobs().find(id);
+    if (job == nullptr) {
         return;
     }
-    if (known->second.stored.state == JobState::waiting) {
-        facts.scheduler = dispatcher_.why_waiting(known->first);
+    if (job->state == JobState::waiting) {
+        facts.scheduler = dispatcher_.why_waiting(id);
         if (const std::string pilot = slurm_ ? slurm_->awaited_pilot() : ""; !pilot.empty()) {
             facts.scheduler += " (" + pilot + ")";
         }
     }
-    facts.worker_is_away = known->second.attempt.has_value();
+    const auto assignment = dispatcher_.assignments().find(id);
+    facts.worker_is_away = assignment != dispatcher_.assignments().end();
+    if (!facts.worker_is_away) {
+        return;
+    }
     for (const auto& [name, worker] : dispatcher_.workers()) {
-        if (worker.running == known->second.attempt && worker.running) {
+        if (worker.running == assignment->second.attempt) {
             facts.worker_is_away = !worker.connection;
             facts.progress = worker.progress;
         }

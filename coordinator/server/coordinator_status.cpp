@@ -36,9 +36,7 @@ StatusReply Coordinator::status(std::int64_t events_after) const {
         entry.state = !worker.connection ? "away" : worker.running ? "busy" : "idle";
         if (worker.running) {
             entry.job = worker.running->job;
-            if (const auto job = dispatcher_.jobs().find(entry.job); job != dispatcher_.jobs().end()) {
-                entry.job_title = job->second.stored.title;
-            }
+            entry.job_title = store_.jobs().at(entry.job).title;
             entry.progress = worker.progress;
         }
         reply.workers.push_back(std::move(entry));
@@ -87,8 +85,8 @@ std::optional<double> Coordinator::remaining_seconds(const StudyRun& run) const 
         }
         ++running;
         const auto& progress = worker.progress;
-        const auto job = dispatcher_.jobs().find(worker.running->job);
-        if (progress.steps > 0 && progress.step > 0 && job != dispatcher_.jobs().end()) {
+        const auto job = dispatcher_.assignments().find(worker.running->job);
+        if (progress.steps > 0 && progress.step > 0 && job != dispatcher_.assignments().end()) {
             const double fraction = static_cast<double>(progress.step) / static_cast<double>(progress.steps);
             fraction_done_of_running += fraction;
             if (const double since = fraction - job->second.share_resumed; since > 0) {

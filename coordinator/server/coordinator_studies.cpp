@@ -61,7 +61,7 @@ StudyState Coordinator::outcome(const std::string& study) const {
 
 StudyRun& Coordinator::begin(Study study, OldFailures old_failures) {
     log_->info("runs study '{}' of {}", study.name, study.file.string());
-    const std::int64_t row = store_.begin_study(study, old_failures);
+    const StudyId row = store_.begin_study(study, old_failures);
     // One that has ended under the same name is not needed any more.
     std::erase_if(runs_, [&](const auto& run) { return run->study().name == study.name; });
     StudyHost& host = *this;
@@ -197,7 +197,7 @@ void Coordinator::note_study(const std::string& study, const std::string& line) 
                       : line);
 }
 
-void Coordinator::note_job(std::int64_t job, const std::string& line) {
+void Coordinator::note_job(JobId job, const std::string& line) {
     const auto of = std::find_if(runs_.begin(), runs_.end(),
                                  [&](const auto& run) { return !run->has_ended() && run->has_job(job); });
     note_study(of == runs_.end() ? "" : (*of)->study().name, line);

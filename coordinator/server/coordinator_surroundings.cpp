@@ -160,7 +160,7 @@ void Coordinator::accept_unacknowledged_results() {
     }
 }
 
-void Coordinator::remove_checkpoints(std::int64_t job) {
+void Coordinator::remove_checkpoints(JobId job) {
     checkpoints_.remove_job(job);
     if (!workers_with_parcels_.empty()) {
         asio::post(parcel_thread_, [this, job] { parcels_.forget(job); });

@@ -4,52 +4,43 @@
 
 #include <array>
 #include <cstdint>
-#include <unordered_map>
-#include <vector>
+#include <unordered_set>
 
+#include "common/job/ids.h"
 #include "coordinator/store/job_states.h"
 
 namespace orchestrate {
 
 class JobCounts {
   public:
-    void add(std::int64_t job, JobState state) {
-        if (states_.emplace(job, state).second) {
+    void add(JobId job, JobState state) {
+        if (jobs_.insert(job).second) {
             ++counts_.at(index(state));
         }
     }
 
     // Ignored for a job that was not added.
-    void update(std::int64_t job, JobState state) {
-        if (const auto found = states_.find(job); found != states_.end()) {
-            --counts_.at(index(found->second));
-            found->second = state;
-            ++counts_.at(index(state));
+    void change(JobId job, JobState before, JobState now) {
+        if (jobs_.contains(job)) {
+            --counts_.at(index(before));
+            ++counts_.at(index(now));
         }
     }
 
-    std::int64_t all() const { return static_cast<std::int64_t>(states_.size()); }
+    std::int64_t all() const { return static_cast<std::int64_t>(jobs_.size()); }
     std::int64_t in(JobState state) const { return counts_.at(index(state)); }
-    bool contains(std::int64_t job) const { return states_.contains(job); }
+    bool contains(JobId job) const { return jobs_.contains(job); }
 
     std::int64_t unfinished() const { return in(JobState::waiting) + in(JobState::running); }
     // A job that a user cancelled has not failed.
     std::int64_t failed() const { return in(JobState::failed) + in(JobState::quarantined); }
 
-    // In no order.
-    std::vector<std::int64_t> jobs() const {
-        std::vector<std::int64_t> ids;
-        ids.reserve(states_.size());
-        for (const auto& [job, state] : states_) {
-            ids.push_back(job);
-        }
-        return ids;
-    }
+    const std::unordered_set<JobId>& jobs() const { return jobs_; }
 
   private:
     static std::size_t index(JobState state) { return static_cast<std::size_t>(state); }
 
-    std::unordered_map<std::int64_t, JobState> states_;
+    std::unordered_set<JobId> jobs_;
     std::array<std::int64_t, boost::mp11::mp_size<boost::describe::describe_enumerators<JobState>>::value>
         counts_{};
 };

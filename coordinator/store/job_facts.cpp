@@ -59,7 +59,7 @@ std::optional<Refusal> validate_result(const AttemptResult& result, const JobFac
 
 }  // namespace
 
-JobFacts read_job_facts(StoreDatabase& database, std::int64_t job) {
+JobFacts read_job_facts(StoreDatabase& database, JobId job) {
     BoundStatement query(database,
                          "SELECT json_type(config, '$.command') = 'object', "
                          "coalesce(json_extract(config, '$.train.epochs'), 0), "

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/job/ids.h"
 #include "common/protocol/message_checks.h"
 #include "coordinator/database/sql.h"
 
@@ -20,7 +21,7 @@ struct JobFacts {
 };
 
 // Of a job that exists. Throws SQLite::Exception.
-JobFacts read_job_facts(StoreDatabase& database, std::int64_t job);
+JobFacts read_job_facts(StoreDatabase& database, JobId job);
 
 // Why a report cannot be about that job; nothing: it can. The report's fields are in their ranges (validate()).
 std::optional<Refusal> validate_for_job(const EpochMetrics& metrics, const JobFacts& facts);

@@ -30,6 +30,7 @@ constexpr std::array kTransitions{
     JobTransition{paused, JobEvent::promoted, waiting},
     JobTransition{paused, JobEvent::cancelled, cancelled},
     JobTransition{succeeded, JobEvent::asked_for, succeeded},
+    JobTransition{succeeded, JobEvent::result_refused, failed, true},
     JobTransition{failed, JobEvent::asked_for, waiting, false, true},
     JobTransition{cancelled, JobEvent::asked_for, waiting, false, true},
     JobTransition{quarantined, JobEvent::asked_for, waiting, false, true},

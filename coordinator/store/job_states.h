@@ -18,7 +18,7 @@ BOOST_DESCRIBE_ENUM(JobState, waiting, running, succeeded, failed, cancelled, pa
 
 // `asked_for`: a study (again) names the job. `promoted`: it shall be trained further than it is. `begun`: an attempt of
 // it begins. The others: its attempt has ended by that cause; `cancelled` also: no study names the waiting job any more;
-// `crashed_too_often` is worker_crashed at its limit; `tried_again` one of out_of_memory, diverged and user_error below
+// `crashed_too_often` is worker_crashed at its limit; `result_refused`: the database does not take its result; `tried_again` one of out_of_memory, diverged and user_error below
 // its limit.
 enum class JobEvent {
     asked_for,
@@ -36,10 +36,11 @@ enum class JobEvent {
     cancelled,
     paused,
     promoted,
+    result_refused,
 };
 BOOST_DESCRIBE_ENUM(JobEvent, asked_for, begun, succeeded, preempted, walltime, node_lost, worker_crashed,
                     crashed_too_often, tried_again, out_of_memory, diverged, user_error, cancelled, paused,
-                    promoted)
+                    promoted, result_refused)
 
 struct JobTransition {
     JobState from = JobState::waiting;

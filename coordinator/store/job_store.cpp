@@ -22,7 +22,7 @@ bool is_better(const StoredCheckpoint& left, const StoredCheckpoint& right) {
     return std::pair(left.attempt, left.step) > std::pair(right.attempt, right.step);
 }
 
-void insert_checkpoint(StoreDatabase& database, std::int64_t job, const StoredCheckpoint& checkpoint,
+void insert_checkpoint(StoreDatabase& database, JobId job, const StoredCheckpoint& checkpoint,
                        const std::string& at) {
     execute(database, "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?)", job,
             checkpoint.attempt, checkpoint.step, checkpoint.file, checkpoint.sha256, checkpoint.bytes, at);
@@ -117,9 +117,9 @@ void JobStore::commit() {
     }
     ++commits_;
     pending_.clear();
-    for (const std::int64_t job : std::exchange(over_, {})) {
-        if (const auto found = records_.find(job); found != records_.end() && is_over(found->second.state)) {
-            records_.erase(found);
+    for (const JobId job : std::exchange(over_, {})) {
+        if (is_over(jobs_.at(job).state)) {
+            records_.erase(job);
         }
     }
 }
@@ -158,54 +158,72 @@ void JobStore::commit_one_by_one() {
     });
     for (auto& change : dropped) {
         if (change.ended) {
-            records_.erase(change.ended->job);  // its state is what is written now
+            jobs_.apply(change.ended->job, JobEvent::result_refused);
         }
         dropped_.push_back(std::move(change));
     }
 }
 
-JobStore::JobRecord* JobStore::find_record(std::int64_t job) {
-    if (const auto found = records_.find(job); found != records_.end()) {
-        return &found->second;
+// No change of what is not in memory can be waiting: whoever changes a job looks here first.
+const Job* JobStore::find_job(JobId id) {
+    if (const Job* known = jobs_.find(id)) {
+        return known;
     }
-    // No change of it can be waiting: whoever changes it looks here first.
-    return file_.read([&](StoreDatabase& database) -> JobRecord* {
-        BoundStatement query(
-            database,
-            "SELECT state, failures, identity, (SELECT coalesce(max(number), 0) FROM attempts "
-            "WHERE job_id = jobs.id), coalesce(json_extract(resources, '$.pause_after_epoch'), 0) "
-            "FROM jobs WHERE id = ?",
-            job);
+    return file_.read([&](StoreDatabase& database) -> const Job* {
+        BoundStatement query(database, "SELECT state, failures, resources FROM jobs WHERE id = ?", id);
         if (!query->executeStep()) {
             return nullptr;
         }
-        JobRecord record;
-        record.state = enum_from_name<JobState>(query->getColumn(0).getString()).value();
-        record.failures = query->getColumn(1).getInt();
-        record.identity = query->getColumn(2).getString();
-        record.last_attempt = query->getColumn(3).getInt64();
-        record.pause_after_epoch = query->getColumn(4).getInt64();
-        return &records_.emplace(job, std::move(record)).first->second;
+        Job job;
+        job.state = enum_from_name<JobState>(query->getColumn(0).getString()).value();
+        job.failures = query->getColumn(1).getInt();
+        Json::parse(query->getColumn(2).getString()).get_to(job.resources);
+        jobs_.put(id, std::move(job));
+        return jobs_.find(id);
     });
 }
 
-JobStore::JobRecord* JobStore::record_if_current(const AttemptId& attempt) {
-    JobRecord* record = find_record(attempt.job);
-    const bool current =
-        record != nullptr && record->state == JobState::running && record->last_attempt == attempt.number;
-    return current ? record : nullptr;
+JobStore::AttemptRecord& JobStore::record_of(JobId job) {
+    if (const auto found = records_.find(job); found != records_.end()) {
+        return found->second;
+    }
+    AttemptRecord record = file_.read([&](StoreDatabase& database) {
+        BoundStatement query(
+            database,
+            "SELECT identity, (SELECT coalesce(max(number), 0) FROM attempts WHERE job_id = jobs.id) "
+            "FROM jobs WHERE id = ?",
+            job);
+        if (!query->executeStep()) {
+            throw std::logic_error("there is no job " + to_string(job));
+        }
+        return AttemptRecord{.last_attempt = query->getColumn(1).getInt64(),
+                             .identity = query->getColumn(0).getString(),
+                             .checkpoints = {},
+                             .facts = {},
+                             .replaced_from = {},
+                             .epochs_without_gap = 0};
+    });
+    return records_.emplace(job, std::move(record)).first->second;
 }
 
-bool JobStore::cancel(std::int64_t job) {
-    JobRecord* record = find_record(job);
-    if (record == nullptr || record->state == JobState::running) {
+JobStore::AttemptRecord* JobStore::record_if_current(const AttemptId& attempt) {
+    const Job* job = find_job(attempt.job);
+    if (job == nullptr || job->state != JobState::running) {
+        return nullptr;
+    }
+    AttemptRecord& record = record_of(attempt.job);
+    return record.last_attempt == attempt.number ? &record : nullptr;
+}
+
+bool JobStore::cancel(JobId job) {
+    const Job* known = find_job(job);
+    if (known == nullptr || known->state == JobState::running) {
         return false;
     }
-    const auto transition = find_transition(record->state, JobEvent::cancelled);
+    const auto transition = jobs_.apply(job, JobEvent::cancelled);
     if (!transition) {
         return false;
     }
-    record->state = transition->to;
     change([job, state = transition->to, at = utc_now_text()](StoreDatabase& database) {
         execute(database, "UPDATE jobs SET state = ?, by_person = 1, finished_at = ? WHERE id = ?",
                 to_string(state), at, job);
@@ -224,7 +242,7 @@ std::vector<OpenAttempt> JobStore::open_attempts() {
             "WHERE a.ended_at IS NULL AND j.state = 'running'");
         std::vector<OpenAttempt> attempts;
         while (query.executeStep()) {
-            attempts.push_back({{query.getColumn(0).getInt64(), query.getColumn(1).getInt64()},
+            attempts.push_back({{id_in<JobId>(query, 0), query.getColumn(1).getInt64()},
                                 query.getColumn(2).getString(),
                                 query.getColumn(3).getString(),
                                 query.getColumn(4).getInt64()});
@@ -295,11 +313,11 @@ void JobStore::worker_left(std::int64_t worker_row, const std::string& why) {
     });
 }
 
-JobTerms JobStore::terms(std::int64_t job) {
+JobTerms JobStore::terms(JobId job) {
     return file_.read([&](StoreDatabase& database) {
         BoundStatement query(database, "SELECT config, paths FROM jobs WHERE id = ?", job);
         if (!query->executeStep()) {
-            throw std::logic_error("there is no job " + std::to_string(job));
+            throw std::logic_error("there is no job " + to_string(job));
         }
         JobTerms terms;
         terms.config = config_texts_.read(query->getColumn(0).getString());
@@ -308,19 +326,18 @@ JobTerms JobStore::terms(std::int64_t job) {
     });
 }
 
-BegunAttempt JobStore::begin_attempt(std::int64_t job, const WorkerRecord& worker,
+BegunAttempt JobStore::begin_attempt(JobId job, const WorkerRecord& worker,
                                      const std::filesystem::path& log_folder) {
-    JobRecord* record = find_record(job);
-    const auto transition =
-        record == nullptr ? std::nullopt : find_transition(record->state, JobEvent::begun);
-    if (!transition) {
-        throw std::logic_error("job " + std::to_string(job) + " does not wait for an attempt");
+    if (const Job* known = find_job(job);
+        known == nullptr || !find_transition(known->state, JobEvent::begun)) {
+        throw std::logic_error("job " + to_string(job) + " does not wait for an attempt");
     }
-    record->state = transition->to;
-    const std::int64_t number = ++record->last_attempt;
-    record->replaced_from.reset();
-    record->epochs_without_gap = 0;
-    const std::string log_name = "job-" + std::to_string(job) + "-attempt-" + std::to_string(number) + ".log";
+    AttemptRecord& record = record_of(job);
+    const auto transition = jobs_.apply(job, JobEvent::begun);
+    const std::int64_t number = ++record.last_attempt;
+    record.replaced_from.reset();
+    record.epochs_without_gap = 0;
+    const std::string log_name = "job-" + to_string(job) + "-attempt-" + std::to_string(number) + ".log";
     BegunAttempt begun{{job, number}, (log_folder / log_name).string()};
     change([begun, worker, state = transition->to, at = utc_now_text()](StoreDatabase& database) {
         execute(database,
@@ -334,7 +351,7 @@ BegunAttempt JobStore::begin_attempt(std::int64_t job, const WorkerRecord& worke
     return begun;
 }
 
-const JobFacts& JobStore::facts_of(std::int64_t job, JobRecord& record) {
+const JobFacts& JobStore::facts_of(JobId job, AttemptRecord& record) {
     if (!record.facts) {
         record.facts = file_.read([&](StoreDatabase& database) { return read_job_facts(database, job); });
     }
@@ -342,17 +359,18 @@ const JobFacts& JobStore::facts_of(std::int64_t job, JobRecord& record) {
 }
 
 std::optional<Refusal> JobStore::refusal_of(const AttemptEpoch& epoch) {
-    JobRecord* record = record_if_current(epoch.attempt);
+    AttemptRecord* record = record_if_current(epoch.attempt);
     return record == nullptr ? std::nullopt
                              : validate_for_job(epoch.metrics, facts_of(epoch.attempt.job, *record));
 }
 
 std::optional<Refusal> JobStore::refusal_of(const AttemptEnded& ended) {
-    JobRecord* record = record_if_current(ended.attempt);
+    AttemptRecord* record = record_if_current(ended.attempt);
     return record == nullptr ? std::nullopt : validate_for_job(ended, facts_of(ended.attempt.job, *record));
 }
 
-bool JobStore::replaces_earlier(JobRecord& record, const AttemptId& attempt, const EpochMetrics& metrics) {
+bool JobStore::replaces_earlier(AttemptRecord& record, const AttemptId& attempt,
+                                const EpochMetrics& metrics) {
     if (metrics.named.empty() || attempt.number == 1 ||
         (record.replaced_from && *record.replaced_from <= metrics.epoch)) {
         return false;
@@ -362,7 +380,7 @@ bool JobStore::replaces_earlier(JobRecord& record, const AttemptId& attempt, con
 }
 
 bool JobStore::add_epoch(const AttemptId& attempt, const EpochMetrics& metrics, std::int64_t number) {
-    JobRecord* record = record_if_current(attempt);
+    AttemptRecord* record = record_if_current(attempt);
     if (record == nullptr) {
         return false;
     }
@@ -380,11 +398,11 @@ bool JobStore::add_epoch(const AttemptId& attempt, const EpochMetrics& metrics, 
 }
 
 std::int64_t JobStore::epochs_without_gap(const AttemptId& attempt) {
-    const JobRecord* record = record_if_current(attempt);
+    const AttemptRecord* record = record_if_current(attempt);
     return record == nullptr ? 0 : record->epochs_without_gap;
 }
 
-std::vector<StoredCheckpoint>& JobStore::checkpoints_of(std::int64_t job, JobRecord& record) {
+std::vector<StoredCheckpoint>& JobStore::checkpoints_of(JobId job, AttemptRecord& record) {
     if (!record.checkpoints) {
         record.checkpoints = file_.read([&](StoreDatabase& database) {
             std::vector<StoredCheckpoint> found;
@@ -408,7 +426,7 @@ std::vector<StoredCheckpoint>& JobStore::checkpoints_of(std::int64_t job, JobRec
 }
 
 bool JobStore::add_checkpoint(const AttemptId& attempt, const StoredCheckpoint& checkpoint) {
-    JobRecord* record = record_if_current(attempt);
+    AttemptRecord* record = record_if_current(attempt);
     if (record == nullptr) {
         return false;
     }
@@ -433,13 +451,12 @@ bool JobStore::add_checkpoint(const AttemptId& attempt, const StoredCheckpoint& 
     return true;
 }
 
-std::vector<StoredCheckpoint> JobStore::checkpoints(std::int64_t job) {
-    JobRecord* record = find_record(job);
-    return record == nullptr ? std::vector<StoredCheckpoint>{} : checkpoints_of(job, *record);
+std::vector<StoredCheckpoint> JobStore::checkpoints(JobId job) {
+    return find_job(job) == nullptr ? std::vector<StoredCheckpoint>{} : checkpoints_of(job, record_of(job));
 }
 
 bool JobStore::resume_attempt(const AttemptId& attempt, const ResumePoint& point) {
-    JobRecord* record = record_if_current(attempt);
+    AttemptRecord* record = record_if_current(attempt);
     if (record == nullptr) {
         return false;
     }
@@ -467,44 +484,42 @@ bool JobStore::resume_attempt(const AttemptId& attempt, const ResumePoint& point
     return true;
 }
 
-std::vector<EpochMetrics> JobStore::epochs(std::int64_t job) {
+std::vector<EpochMetrics> JobStore::epochs(JobId job) {
     commit();
     return file_.read([&](StoreDatabase& database) { return stored_epochs(database, job); });
 }
 
-std::optional<JobState> JobStore::promote(std::int64_t job, std::int64_t pause_after_epoch) {
-    JobRecord* record = find_record(job);
-    if (record == nullptr) {
+std::optional<JobState> JobStore::promote(JobId job, std::int64_t pause_after_epoch) {
+    if (find_job(job) == nullptr) {
         return std::nullopt;
     }
-    record->pause_after_epoch = pause_after_epoch;
-    if (const auto transition = find_transition(record->state, JobEvent::promoted)) {
-        record->state = transition->to;
-    }
-    change([job, pause_after_epoch, state = record->state](StoreDatabase& database) {
+    jobs_.set_pause_after_epoch(job, pause_after_epoch);
+    jobs_.apply(job, JobEvent::promoted);
+    const JobState state = jobs_.at(job).state;
+    change([job, pause_after_epoch, state](StoreDatabase& database) {
         execute(database,
                 "UPDATE jobs SET resources = json_set(resources, '$.pause_after_epoch', ?), state = ?, "
                 "finished_at = CASE WHEN ?2 = 'waiting' THEN NULL ELSE finished_at END WHERE id = ?",
                 pause_after_epoch, to_string(state), job);
     });
-    return record->state;
+    return state;
 }
 
 std::optional<JobTransition> JobStore::end_attempt(AttemptEnded ended, const RetryLimits& limits) {
-    JobRecord* record = record_if_current(ended.attempt);
+    AttemptRecord* record = record_if_current(ended.attempt);
     if (record == nullptr || !is_of_job(ended, record->identity, file_)) {
         return std::nullopt;
     }
     // A study may have asked for more of it since the attempt began.
     const std::int64_t reached = ended.epochs.empty() ? 0 : ended.epochs.back().epoch;
-    const bool wanted_further = ended.cause == Cause::paused &&
-                                (record->pause_after_epoch == 0 || record->pause_after_epoch > reached);
-    const auto transition =
-        find_transition(record->state, wanted_further ? JobEvent::preempted
-                                                      : event_of(ended.cause, record->failures, limits))
+    const Job& job = jobs_.at(ended.attempt.job);
+    const std::int64_t wanted = job.resources.pause_after_epoch;
+    const bool wanted_further = ended.cause == Cause::paused && (wanted == 0 || wanted > reached);
+    const JobTransition transition =
+        jobs_
+            .apply(ended.attempt.job,
+                   wanted_further ? JobEvent::preempted : event_of(ended.cause, job.failures, limits))
             .value();
-    record->state = transition.to;
-    record->failures += transition.counts_as_failure ? 1 : 0;
     const bool succeeded = transition.to == JobState::succeeded;
     const bool had_checkpoints = !record->checkpoints || !record->checkpoints->empty();
     if (succeeded) {
@@ -520,8 +535,8 @@ std::optional<JobTransition> JobStore::end_attempt(AttemptEnded ended, const Ret
         }
     }
     const EndedRows rows{
-        ended.attempt, ended.cause,      ended.message,  succeeded ? ended.result.value().device_class : "",
-        transition.to, record->failures, utc_now_text(), ended.seconds};
+        ended.attempt, ended.cause,  ended.message,  succeeded ? ended.result.value().device_class : "",
+        transition.to, job.failures, utc_now_text(), ended.seconds};
     const auto shared = std::make_shared<const AttemptEnded>(std::move(ended));
     PendingChange pending;
     pending.apply = [shared, rows, succeeded, had_checkpoints, replaced_from](StoreDatabase& database) {
@@ -547,16 +562,13 @@ std::optional<JobTransition> JobStore::end_attempt(AttemptEnded ended, const Ret
     return transition;
 }
 
-bool JobStore::ask_again(std::int64_t job) {
-    JobRecord* record = find_record(job);
-    const auto transition =
-        record == nullptr ? std::nullopt : find_transition(record->state, JobEvent::asked_for);
-    if (!transition || !transition->clears_failures) {
+bool JobStore::ask_again(JobId job) {
+    const Job* known = find_job(job);
+    if (known == nullptr || !is_over_without_result(known->state)) {
         return false;
     }
-    record->state = transition->to;
-    record->failures = 0;
-    change([job, state = transition->to](StoreDatabase& database) {
+    const JobTransition transition = jobs_.apply(job, JobEvent::asked_for).value();
+    change([job, state = transition.to](StoreDatabase& database) {
         execute(database,
                 "UPDATE jobs SET state = ?, failures = 0, by_person = 0, finished_at = NULL WHERE id = ?",
                 to_string(state), job);
@@ -564,19 +576,14 @@ bool JobStore::ask_again(std::int64_t job) {
     return true;
 }
 
-std::optional<JobState> JobStore::state_of(std::int64_t job) {
-    const JobRecord* record = find_record(job);
-    return record == nullptr ? std::nullopt : std::optional(record->state);
-}
-
 void JobStore::check_readable() {
     file_.read(
         [](StoreDatabase& database) { return number_of(database, "SELECT EXISTS (SELECT 1 FROM jobs)"); });
 }
 
-bool JobStore::has_succeeded(std::int64_t job) {
-    const JobRecord* record = find_record(job);
-    return record != nullptr && record->state == JobState::succeeded;
+bool JobStore::has_succeeded(JobId job) {
+    const Job* known = find_job(job);
+    return known != nullptr && known->state == JobState::succeeded;
 }
 
 }  // namespace orchestrate

@@ -22,6 +22,7 @@
 #include "coordinator/store/config_texts.h"
 #include "coordinator/store/job_facts.h"
 #include "coordinator/store/job_states.h"
+#include "coordinator/store/job_table.h"
 #include "coordinator/store/row_choice.h"
 #include "coordinator/store/stored_ensembles.h"
 #include "experiments/expansion/study.h"
@@ -41,21 +42,12 @@ enum class OldFailures {
 
 // A study as the database has it.
 struct StoredStudy {
-    std::int64_t row = 0;
+    StudyId row;
     std::string name;
     std::filesystem::path file;
     std::string toml;
     StudyState state = StudyState::running;
     bool paused = false;
-};
-
-// One job as the dispatcher needs it while it waits: small, since there may be 100,000 of them.
-struct StoredJob {
-    std::int64_t id = 0;
-    JobResources resources;
-    JobState state = JobState::waiting;
-    int failures = 0;
-    std::string title;  // "without energy, seed 2": of the first variant that has it
 };
 
 // What a worker needs of a job.
@@ -114,49 +106,49 @@ class JobStore {
     std::int64_t commits() const { return commits_; }
 
     // Those three write at once, together with what waits.
-    std::int64_t begin_study(const Study& study, OldFailures old_failures = OldFailures::ask_again);
-    void set_study_state(std::int64_t study, StudyState state);
+    StudyId begin_study(const Study& study, OldFailures old_failures = OldFailures::ask_again);
+    void set_study_state(StudyId study, StudyState state);
 
     // Makes the stage's variants and jobs what the study says: new ones are added, those gone are hidden, and
     // cancelled if nothing else names them and they have not begun. Jobs that are in `failed_meanwhile` (since the study
-    // began) are not asked for again. Returns the stage's jobs in order, without repetition.
-    std::vector<StoredJob> sync_stage(std::int64_t study, int position, const Stage& stage,
-                                      const std::vector<Variant>& variants, const JobPaths& paths,
-                                      OldFailures old_failures = OldFailures::ask_again,
-                                      const std::set<std::int64_t>& failed_meanwhile = {});
+    // began) are not asked for again. Returns the stage's jobs in order, without repetition; they are in jobs().
+    std::vector<JobId> sync_stage(StudyId study, int position, const Stage& stage,
+                                  const std::vector<Variant>& variants, const JobPaths& paths,
+                                  OldFailures old_failures = OldFailures::ask_again,
+                                  const std::set<JobId>& failed_meanwhile = {});
 
     // The next slice of the same, as StageWriter::write; at once on disk. Returns its jobs, without those of earlier
     // slices.
-    std::vector<StoredJob> write_slice(StageWriter& writer, std::size_t max_jobs);
+    std::vector<JobId> write_slice(StageWriter& writer, std::size_t max_jobs);
 
     // In the order in which they first came.
     std::vector<StoredStudy> studies();
 
     // The mean over seeds of a metric, per variant of a stage in order; nothing where no job succeeded. `name`: of a
     // command's own metric, in place of `metric`.
-    std::vector<std::optional<double>> mean_metric(std::int64_t study, const std::string& stage,
+    std::vector<std::optional<double>> mean_metric(StudyId study, const std::string& stage,
                                                    SelectionMetric metric,
                                                    SelectionPart part = SelectionPart::validation,
                                                    const std::string& name = {});
 
     // The differences of a metric to the stage's baseline, in pairs of runs, per variant in order; nothing for the
     // baseline and where there is no pair of results.
-    std::vector<std::optional<MeasuredDifference>> differences(std::int64_t study, const std::string& stage,
+    std::vector<std::optional<MeasuredDifference>> differences(StudyId study, const std::string& stage,
                                                                SelectionMetric metric, SelectionPart part,
                                                                const std::string& name = {});
 
     // Of the variants of a stage, in order, their jobs.
-    std::vector<std::vector<std::int64_t>> jobs_of_variants(std::int64_t study, const std::string& stage);
+    std::vector<std::vector<JobId>> jobs_of_variants(StudyId study, const std::string& stage);
 
     // Writes the ensembles of a stage whose jobs are done; returns what could not be computed, for people.
-    std::vector<std::string> sync_ensembles(std::int64_t study, const std::string& stage,
+    std::vector<std::string> sync_ensembles(StudyId study, const std::string& stage,
                                             const std::vector<KnownEnsemble>& ensembles);
 
     // Takes part in the next commit.
-    void set_study_paused(std::int64_t study, bool paused);
+    void set_study_paused(StudyId study, bool paused);
 
     // A person cancels a job that does not run. False, and no change, if it runs or has ended.
-    bool cancel(std::int64_t job);
+    bool cancel(JobId job);
 
     // Jobs waiting or running, of all studies.
     std::int64_t unfinished_jobs();
@@ -171,10 +163,10 @@ class JobStore {
     void worker_left(std::int64_t worker_row, const std::string& why);
 
     // Read from the database: from the moment a job is given to a worker.
-    JobTerms terms(std::int64_t job);
+    JobTerms terms(JobId job);
 
     // Begins the next attempt of a waiting job. Throws std::logic_error if the job does not wait.
-    BegunAttempt begin_attempt(std::int64_t job, const WorkerRecord& worker,
+    BegunAttempt begin_attempt(JobId job, const WorkerRecord& worker,
                                const std::filesystem::path& log_folder);
 
     // Why a report cannot be of that attempt's job; nothing: it can, or the attempt is not the current one of its job.
@@ -192,25 +184,25 @@ class JobStore {
     bool add_checkpoint(const AttemptId& attempt, const StoredCheckpoint& checkpoint);
 
     // Of a job, the best to go on from first; with names of files.
-    std::vector<StoredCheckpoint> checkpoints(std::int64_t job);
+    std::vector<StoredCheckpoint> checkpoints(JobId job);
 
     // The attempt goes on from a checkpoint: epochs after it are forgotten. One that could not be reported when it was
     // written is known from here on. False, and no change, if the attempt is not the job's current one.
     bool resume_attempt(const AttemptId& attempt, const ResumePoint& point);
 
     // The epochs of a job that have their metrics, in order.
-    std::vector<EpochMetrics> epochs(std::int64_t job);
+    std::vector<EpochMetrics> epochs(JobId job);
 
     // Lets a job be trained up to that epoch; one that has paused before waits again. Returns its state; nothing for a job
     // that the database does not have.
-    std::optional<JobState> promote(std::int64_t job, std::int64_t pause_after_epoch);
+    std::optional<JobState> promote(JobId job, std::int64_t pause_after_epoch);
 
     // Ends an attempt; what becomes of its job, by the table of job_states.h. Nothing, and no change, if it is not the
     // job's current one, or trained another job.
     std::optional<JobTransition> end_attempt(AttemptEnded ended, const RetryLimits& limits = {});
 
     // A job that has failed or is quarantined waits again, its failures forgotten. False, and no change, for others.
-    bool ask_again(std::int64_t job);
+    bool ask_again(JobId job);
 
     // Calls `work(database)`, which only reads, with all changes written. Throws what `work` throws.
     template <class Work>
@@ -229,8 +221,16 @@ class JobStore {
     }
     std::optional<SQLite::Database> continue_copy(int pages) { return file_.continue_copy(pages); }
 
-    // Nothing for a job that the database does not have.
-    std::optional<JobState> state_of(std::int64_t job);
+    // The jobs that were written or asked for since this store was opened.
+    const JobTable& jobs() const { return jobs_; }
+    // The same of one job, which is read from the database if nobody has asked for it yet. Null: the database does not have
+    // it. Valid until the next call that adds a job.
+    const Job* find_job(JobId job);
+    // Whose the job is, and when it goes; it must be in jobs().
+    void set_plan(JobId job, const JobPlan& plan) { jobs_.set_plan(job, plan); }
+    // As JobTable.
+    void observe(JobObserver& observer) { jobs_.observe(observer); }
+    void stop_observing(JobObserver& observer) { jobs_.stop_observing(observer); }
     // Throws StoreUnavailable while nothing can be read.
     void check_readable();
 
@@ -243,16 +243,13 @@ class JobStore {
     }
 
     // False for a job that the database does not have.
-    bool has_succeeded(std::int64_t job);
+    bool has_succeeded(JobId job);
 
   private:
     // Made twice it must be as made once: that a commit failed may also mean that only its answer was lost.
     using Change = std::function<void(StoreDatabase&)>;
-    // What decisions about a job need.
-    struct JobRecord {
-        JobState state = JobState::waiting;
-        int failures = 0;
-        std::int64_t pause_after_epoch = 0;  // as JobResources
+    // What decisions about a job's attempts need, until it is over.
+    struct AttemptRecord {
         std::int64_t last_attempt = 0;
         std::string identity;
         std::optional<std::vector<StoredCheckpoint>> checkpoints;  // nothing: not looked up yet
@@ -270,19 +267,23 @@ class JobStore {
     void change(Change change) { this->change(PendingChange{std::move(change), {}, {}}); }
     void change(PendingChange change);
     void commit_one_by_one();
-    const JobFacts& facts_of(std::int64_t job, JobRecord& record);
-    JobRecord* find_record(std::int64_t job);  // null: there is no such job
-    JobRecord* record_if_current(const AttemptId& attempt);
+    // The database has them as cancelled.
+    void were_cancelled(const std::vector<JobId>& jobs);
+    const JobFacts& facts_of(JobId job, AttemptRecord& record);
+    AttemptRecord& record_of(JobId job);  // throws std::logic_error if there is no such job
+    AttemptRecord* record_if_current(const AttemptId& attempt);
     // Whether what earlier attempts reported from that epoch on must be removed before the epoch is stored.
-    static bool replaces_earlier(JobRecord& record, const AttemptId& attempt, const EpochMetrics& metrics);
-    std::vector<StoredCheckpoint>& checkpoints_of(std::int64_t job, JobRecord& record);
+    static bool replaces_earlier(AttemptRecord& record, const AttemptId& attempt,
+                                 const EpochMetrics& metrics);
+    std::vector<StoredCheckpoint>& checkpoints_of(JobId job, AttemptRecord& record);
 
     StoreFile file_;
     ConfigTexts config_texts_;
     std::vector<PendingChange> pending_;
     std::vector<DroppedChange> dropped_;
-    std::unordered_map<std::int64_t, JobRecord> records_;
-    std::vector<std::int64_t> over_;  // jobs whose end waits for the commit; then their records are forgotten
+    JobTable jobs_;
+    std::unordered_map<JobId, AttemptRecord> records_;
+    std::vector<JobId> over_;  // jobs whose end waits for the commit; then their records are forgotten
     std::int64_t last_worker_row_ = 0;
     std::int64_t commits_ = 0;
 };

@@ -11,10 +11,10 @@
 
 namespace orchestrate {
 
-std::int64_t JobStore::begin_study(const Study& study, OldFailures old_failures) {
+StudyId JobStore::begin_study(const Study& study, OldFailures old_failures) {
     commit();
-    std::vector<std::int64_t> cancelled;
-    const std::int64_t row = file_.transaction([&](StoreDatabase& database) {
+    std::vector<JobId> cancelled;
+    const StudyId row = file_.transaction([&](StoreDatabase& database) {
         execute(
             database,
             "INSERT INTO studies (name, file, toml, state, save_models, best_models, created_at) "
@@ -24,19 +24,17 @@ std::int64_t JobStore::begin_study(const Study& study, OldFailures old_failures)
             "paused = paused AND ?",
             study.name, study.file.string(), study.toml, to_string(study.save_models), study.best_models,
             utc_now_text(), old_failures == OldFailures::keep ? 1 : 0);
-        const std::int64_t found = number_of(database, "SELECT id FROM studies WHERE name = ?", study.name);
+        const StudyId found(number_of(database, "SELECT id FROM studies WHERE name = ?", study.name));
         if (!study.stages.empty()) {
             cancelled = cancel_unnamed_jobs(database, hide_stages_beside(database, found, study.stages));
         }
         return found;
     });
-    for (const std::int64_t job : cancelled) {
-        records_.erase(job);
-    }
+    were_cancelled(cancelled);
     return row;
 }
 
-void JobStore::set_study_state(std::int64_t study, StudyState state) {
+void JobStore::set_study_state(StudyId study, StudyState state) {
     commit();
     file_.transaction([&](StoreDatabase& database) {
         execute(database,
@@ -46,30 +44,36 @@ void JobStore::set_study_state(std::int64_t study, StudyState state) {
     });
 }
 
-std::vector<StoredJob> JobStore::sync_stage(std::int64_t study, int position, const Stage& stage,
-                                            const std::vector<Variant>& variants, const JobPaths& paths,
-                                            OldFailures old_failures,
-                                            const std::set<std::int64_t>& failed_meanwhile) {
+std::vector<JobId> JobStore::sync_stage(StudyId study, int position, const Stage& stage,
+                                        const std::vector<Variant>& variants, const JobPaths& paths,
+                                        OldFailures old_failures, const std::set<JobId>& failed_meanwhile) {
     StageWriter writer(study, position, stage, variants, paths, {old_failures, &failed_meanwhile});
-    std::vector<StoredJob> jobs;
+    std::vector<JobId> jobs;
     while (!writer.is_done()) {
-        auto slice = write_slice(writer, std::numeric_limits<std::size_t>::max());
-        std::move(slice.begin(), slice.end(), std::back_inserter(jobs));
+        const auto slice = write_slice(writer, std::numeric_limits<std::size_t>::max());
+        jobs.insert(jobs.end(), slice.begin(), slice.end());
     }
     return jobs;
 }
 
-std::vector<StoredJob> JobStore::write_slice(StageWriter& writer, std::size_t max_jobs) {
+std::vector<JobId> JobStore::write_slice(StageWriter& writer, std::size_t max_jobs) {
     commit();
-    auto jobs = file_.transaction([&](StoreDatabase& database) { return writer.write(database, max_jobs); });
-    // They may wait again, be trained further, or be cancelled.
-    for (const auto& job : jobs) {
-        records_.erase(job.id);
+    auto written =
+        file_.transaction([&](StoreDatabase& database) { return writer.write(database, max_jobs); });
+    were_cancelled(writer.cancelled());
+    std::vector<JobId> first_met = writer.committed(written);
+    for (auto& [id, job] : written) {
+        jobs_.put(id, std::move(job));
     }
-    for (const std::int64_t job : writer.cancelled()) {
-        records_.erase(job);
+    return first_met;
+}
+
+void JobStore::were_cancelled(const std::vector<JobId>& jobs) {
+    for (const JobId job : jobs) {
+        if (jobs_.find(job) != nullptr) {
+            jobs_.apply(job, JobEvent::cancelled);
+        }
     }
-    return writer.committed(std::move(jobs));
 }
 
 std::vector<StoredStudy> JobStore::studies() {
@@ -79,7 +83,7 @@ std::vector<StoredStudy> JobStore::studies() {
                                 "SELECT id, name, file, toml, state, paused FROM studies ORDER BY id");
         std::vector<StoredStudy> studies;
         while (query.executeStep()) {
-            studies.push_back({query.getColumn(0).getInt64(), query.getColumn(1).getString(),
+            studies.push_back({id_in<StudyId>(query, 0), query.getColumn(1).getString(),
                                query.getColumn(2).getString(), query.getColumn(3).getString(),
                                enum_from_name<StudyState>(query.getColumn(4).getString()).value(),
                                query.getColumn(5).getInt() != 0});
@@ -88,7 +92,7 @@ std::vector<StoredStudy> JobStore::studies() {
     });
 }
 
-std::vector<std::optional<double>> JobStore::mean_metric(std::int64_t study, const std::string& stage,
+std::vector<std::optional<double>> JobStore::mean_metric(StudyId study, const std::string& stage,
                                                          SelectionMetric metric, SelectionPart part,
                                                          const std::string& name) {
     commit();
@@ -97,8 +101,7 @@ std::vector<std::optional<double>> JobStore::mean_metric(std::int64_t study, con
     });
 }
 
-std::vector<std::optional<MeasuredDifference>> JobStore::differences(std::int64_t study,
-                                                                     const std::string& stage,
+std::vector<std::optional<MeasuredDifference>> JobStore::differences(StudyId study, const std::string& stage,
                                                                      SelectionMetric metric,
                                                                      SelectionPart part,
                                                                      const std::string& name) {
@@ -108,8 +111,7 @@ std::vector<std::optional<MeasuredDifference>> JobStore::differences(std::int64_
     });
 }
 
-std::vector<std::vector<std::int64_t>> JobStore::jobs_of_variants(std::int64_t study,
-                                                                  const std::string& stage) {
+std::vector<std::vector<JobId>> JobStore::jobs_of_variants(StudyId study, const std::string& stage) {
     commit();
     return file_.read([&](StoreDatabase& database) {
         BoundStatement query(database,
@@ -118,27 +120,27 @@ std::vector<std::vector<std::int64_t>> JobStore::jobs_of_variants(std::int64_t s
                              "WHERE s.study_id = ? AND s.name = ? AND v.hidden = 0 AND v.is_ensemble = 0 "
                              "ORDER BY v.position, j.seed_index",
                              study, stage);
-        std::vector<std::vector<std::int64_t>> jobs;
+        std::vector<std::vector<JobId>> jobs;
         std::int64_t variant = -1;
         while (query->executeStep()) {
             if (query->getColumn(0).getInt64() != variant) {
                 variant = query->getColumn(0).getInt64();
                 jobs.emplace_back();
             }
-            jobs.back().push_back(query->getColumn(1).getInt64());
+            jobs.back().push_back(id_in<JobId>(*query, 1));
         }
         return jobs;
     });
 }
 
-std::vector<std::string> JobStore::sync_ensembles(std::int64_t study, const std::string& stage,
+std::vector<std::string> JobStore::sync_ensembles(StudyId study, const std::string& stage,
                                                   const std::vector<KnownEnsemble>& ensembles) {
     commit();
     return file_.transaction(
         [&](StoreDatabase& database) { return write_ensembles(database, study, stage, ensembles); });
 }
 
-void JobStore::set_study_paused(std::int64_t study, bool paused) {
+void JobStore::set_study_paused(StudyId study, bool paused) {
     change([study, paused](StoreDatabase& database) {
         execute(database, "UPDATE studies SET paused = ? WHERE id = ?", paused ? 1 : 0, study);
     });

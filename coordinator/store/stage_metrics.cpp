@@ -16,10 +16,10 @@ std::string value_of(const std::string& job, SelectionMetric metric, const std::
                      job + ")";
 }
 
-void bind_choice(SQLite::Statement& query, std::int64_t study, const std::string& stage, SelectionPart part,
+void bind_choice(SQLite::Statement& query, StudyId study, const std::string& stage, SelectionPart part,
                  const std::string& name) {
     query.bind(1, to_string(part));
-    query.bind(2, study);
+    query.bind(2, study.value());
     query.bind(3, stage);
     if (!name.empty()) {
         query.bind(4, name);
@@ -28,7 +28,7 @@ void bind_choice(SQLite::Statement& query, std::int64_t study, const std::string
 
 }  // namespace
 
-std::vector<std::optional<double>> mean_metric(SQLite::Database& database, std::int64_t study,
+std::vector<std::optional<double>> mean_metric(SQLite::Database& database, StudyId study,
                                                const std::string& stage, SelectionMetric metric,
                                                SelectionPart part, const std::string& name) {
     SQLite::Statement query(
@@ -46,7 +46,7 @@ std::vector<std::optional<double>> mean_metric(SQLite::Database& database, std::
     return means;
 }
 
-std::vector<std::optional<MeasuredDifference>> differences(SQLite::Database& database, std::int64_t study,
+std::vector<std::optional<MeasuredDifference>> differences(SQLite::Database& database, StudyId study,
                                                            const std::string& stage, SelectionMetric metric,
                                                            SelectionPart part, const std::string& name) {
     SQLite::Statement query(

@@ -13,23 +13,23 @@
 namespace orchestrate {
 namespace {
 
-std::int64_t job_with(StoreDatabase& database, const std::string& identity) {
+std::optional<JobId> job_with(StoreDatabase& database, const std::string& identity) {
     SQLite::Statement query(database, "SELECT id FROM jobs WHERE identity = ? AND state = 'succeeded'");
     query.bind(1, identity);
-    return query.executeStep() ? query.getColumn(0).getInt64() : 0;
+    return query.executeStep() ? std::optional(id_in<JobId>(query, 0)) : std::nullopt;
 }
 
-MemberPredictions predictions_of(StoreDatabase& database, std::int64_t job) {
+MemberPredictions predictions_of(StoreDatabase& database, JobId job) {
     MemberPredictions member;
     SQLite::Statement classes(database, "SELECT classes FROM results WHERE job_id = ?");
-    classes.bind(1, job);
+    classes.bind(1, job.value());
     if (classes.executeStep()) {
         Json::parse(classes.getColumn(0).getString()).get_to(member.classes);
     }
     SQLite::Statement rows(database,
                            "SELECT line, true_class, predicted_class, probability FROM predictions "
                            "WHERE job_id = ? ORDER BY line");
-    rows.bind(1, job);
+    rows.bind(1, job.value());
     while (rows.executeStep()) {
         member.line.push_back(rows.getColumn(0).getInt64());
         member.true_class.push_back(rows.getColumn(1).getInt());
@@ -37,7 +37,7 @@ MemberPredictions predictions_of(StoreDatabase& database, std::int64_t job) {
         member.probability.push_back(static_cast<float>(rows.getColumn(3).getDouble()));
     }
     SQLite::Statement packed(database, "SELECT rows, classes, data FROM probabilities WHERE job_id = ?");
-    packed.bind(1, job);
+    packed.bind(1, job.value());
     if (packed.executeStep()) {
         const auto data = packed.getColumn(2);
         const auto* const begin = static_cast<const std::uint8_t*>(data.getBlob());
@@ -46,28 +46,28 @@ MemberPredictions predictions_of(StoreDatabase& database, std::int64_t job) {
         try {
             member.class_probability = unpack_probabilities(stored);
         } catch (const std::exception& error) {
-            throw UserError("job " + std::to_string(job) + ": " + error.what());
+            throw UserError("job " + to_string(job) + ": " + error.what());
         }
     }
     return member;
 }
 
 // The job of a run, computed now unless it is there. Throws UserError if it cannot be computed.
-std::int64_t find_or_compute(StoreDatabase& database, EnsembleRule rule, const EnsembleRun& run) {
+JobId find_or_compute(StoreDatabase& database, EnsembleRule rule, const EnsembleRun& run) {
     const std::string config = canonical_json(rule, run);
     const std::string identity = sha256_hex(config);
-    if (const std::int64_t known = job_with(database, identity); known > 0) {
-        return known;
+    if (const auto known = job_with(database, identity)) {
+        return *known;
     }
-    std::vector<std::int64_t> jobs;
+    std::vector<JobId> jobs;
     std::vector<MemberPredictions> members;
     for (const auto& member : run.members) {
-        const std::int64_t job = job_with(database, member);
-        if (job == 0) {
+        const auto job = job_with(database, member);
+        if (!job) {
             throw UserError("a member has no result");
         }
-        jobs.push_back(job);
-        members.push_back(predictions_of(database, job));
+        jobs.push_back(*job);
+        members.push_back(predictions_of(database, *job));
     }
     const AttemptResult result = combine_predictions(rule, members);
     const auto now = utc_now_text();
@@ -75,8 +75,8 @@ std::int64_t find_or_compute(StoreDatabase& database, EnsembleRule rule, const E
             "INSERT INTO jobs (identity, config, paths, ranks, resources, state, created_at, finished_at) "
             "VALUES (?, ?, '{}', 1, '{}', 'succeeded', ?, ?)",
             identity, config, now, now);
-    const std::int64_t job = database.getLastInsertRowid();
-    for (const std::int64_t member : jobs) {
+    const JobId job(database.getLastInsertRowid());
+    for (const JobId member : jobs) {
         execute(database, "INSERT INTO ensemble_members VALUES (?, ?)", job, member);
     }
     execute(database,
@@ -93,8 +93,7 @@ std::int64_t find_or_compute(StoreDatabase& database, EnsembleRule rule, const E
 
 }  // namespace
 
-std::vector<std::string> write_ensembles(StoreDatabase& database, std::int64_t study,
-                                         const std::string& stage,
+std::vector<std::string> write_ensembles(StoreDatabase& database, StudyId study, const std::string& stage,
                                          const std::vector<KnownEnsemble>& ensembles) {
     std::vector<std::string> complaints;
     const std::int64_t stage_id =

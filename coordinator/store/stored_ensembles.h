@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/job/ids.h"
 #include "coordinator/database/sql.h"
 #include "experiments/expansion/ensembles.h"
 
@@ -20,8 +21,7 @@ struct KnownEnsemble {
 // Writes the ensembles behind the stage's variants and shows them. A result that is there already, of the same members, is
 // kept; one that cannot be computed has no job. Inside a transaction. Returns what could not be computed, in
 // sentences for people.
-std::vector<std::string> write_ensembles(StoreDatabase& database, std::int64_t study,
-                                         const std::string& stage,
+std::vector<std::string> write_ensembles(StoreDatabase& database, StudyId study, const std::string& stage,
                                          const std::vector<KnownEnsemble>& ensembles);
 
 }  // namespace orchestrate

@@ -20,7 +20,7 @@ void store_named_epoch(StoreDatabase& database, const AttemptId& attempt, const 
     }
 }
 
-void store_named(StoreDatabase& database, std::int64_t job, const std::vector<NamedMetric>& metrics) {
+void store_named(StoreDatabase& database, JobId job, const std::vector<NamedMetric>& metrics) {
     execute(database, "DELETE FROM named_metrics WHERE job_id = ?", job);
     for (const auto& metric : metrics) {
         execute(database, "INSERT OR REPLACE INTO named_metrics VALUES (?, ?, ?, ?)", job, metric.part,
@@ -29,14 +29,14 @@ void store_named(StoreDatabase& database, std::int64_t job, const std::vector<Na
 }
 
 // A loss that is not a number (of a vote) becomes NULL.
-void store_part(StoreDatabase& database, std::int64_t job, const char* part, const PartMetrics& metrics) {
+void store_part(StoreDatabase& database, JobId job, const char* part, const PartMetrics& metrics) {
     execute(database, "INSERT OR REPLACE INTO part_metrics VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", job,
             part, metrics.rows, metrics.loss, metrics.accuracy, metrics.macro_precision, metrics.macro_recall,
             metrics.macro_f1, metrics.weighted_precision, metrics.weighted_recall, metrics.weighted_f1,
             metrics.f1_of_macro_averages);
 }
 
-void store_predictions(StoreDatabase& database, std::int64_t job, const Predictions& predictions) {
+void store_predictions(StoreDatabase& database, JobId job, const Predictions& predictions) {
     if (const auto& packed = predictions.class_probabilities; packed.rows > 0) {
         BoundStatement insert(database, "INSERT OR REPLACE INTO probabilities VALUES (?, ?, ?, ?)", job,
                               packed.rows, packed.classes);
@@ -76,7 +76,7 @@ void store_epoch(StoreDatabase& database, const AttemptId& attempt, const EpochM
 }
 
 void store_result(StoreDatabase& database, const AttemptId& attempt, const AttemptResult& result) {
-    const std::int64_t job = attempt.job;
+    const JobId job = attempt.job;
     execute(database, "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", job,
             attempt.number, result.selected_epoch, result.parameters, result.train_seconds,
             result.total_seconds, result.peak_memory_bytes, result.device_class, result.ranks,
@@ -95,7 +95,7 @@ void store_result(StoreDatabase& database, const AttemptId& attempt, const Attem
     }
 }
 
-void store_test_part(StoreDatabase& database, std::int64_t job, const AttemptResult& result) {
+void store_test_part(StoreDatabase& database, JobId job, const AttemptResult& result) {
     store_part(database, job, "test", result.test);
     for (std::size_t i = 0; i < result.test_classes.size(); ++i) {
         const auto& metrics = result.test_classes[i];
@@ -110,12 +110,12 @@ void store_test_part(StoreDatabase& database, std::int64_t job, const AttemptRes
     store_predictions(database, job, result.test_predictions);
 }
 
-std::vector<EpochMetrics> stored_epochs(StoreDatabase& database, std::int64_t job) {
+std::vector<EpochMetrics> stored_epochs(StoreDatabase& database, JobId job) {
     SQLite::Statement query(database,
                             "SELECT epoch, train_loss, validation_loss, validation_accuracy, "
                             "validation_macro_precision, validation_macro_recall, validation_macro_f1 "
                             "FROM epochs WHERE job_id = ? ORDER BY epoch");
-    query.bind(1, job);
+    query.bind(1, job.value());
     std::vector<EpochMetrics> epochs;
     while (query.executeStep()) {
         EpochMetrics& epoch = epochs.emplace_back();

@@ -6,13 +6,14 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
+#include "common/job/ids.h"
 #include "common/protocol/messages.h"
 #include "coordinator/database/sql.h"
 
 namespace orchestrate {
 
 // The epochs of a job, in order, with those metrics that are kept.
-std::vector<EpochMetrics> stored_epochs(StoreDatabase& database, std::int64_t job);
+std::vector<EpochMetrics> stored_epochs(StoreDatabase& database, JobId job);
 
 // All inside a transaction.
 // Removes what earlier attempts of a command reported for that epoch and later ones: the attempt reports them again.
@@ -20,6 +21,6 @@ void forget_named_epochs(StoreDatabase& database, const AttemptId& attempt, std:
 void store_epoch(StoreDatabase& database, const AttemptId& attempt, const EpochMetrics& metrics);
 void store_result(StoreDatabase& database, const AttemptId& attempt, const AttemptResult& result);
 // What a result says of the test part; of an ensemble's job, all it has.
-void store_test_part(StoreDatabase& database, std::int64_t job, const AttemptResult& result);
+void store_test_part(StoreDatabase& database, JobId job, const AttemptResult& result);
 
 }  // namespace orchestrate

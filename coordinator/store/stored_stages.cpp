@@ -12,8 +12,7 @@ namespace orchestrate {
 namespace {
 
 // How far a known job is trained: as far as this stage wants, or further if others want more (0: to the end).
-std::int64_t merged_pause(StoreDatabase& database, std::int64_t job, std::int64_t before,
-                          std::int64_t wanted) {
+std::int64_t merged_pause(StoreDatabase& database, JobId job, std::int64_t before, std::int64_t wanted) {
     if (before > 0 && wanted > 0) {
         return std::max(before, wanted);
     }
@@ -34,12 +33,14 @@ struct JobSurroundings {
 };
 
 // The job of that configuration, which waits again unless it runs, has succeeded, or is kept; without its title.
-StoredJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
-                          const JobSurroundings& surroundings, const FailedBefore& failed_before) {
+WrittenJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
+                           const JobSurroundings& surroundings, const FailedBefore& failed_before) {
     const std::string config_text = canonical_json(config);
     const bool may_have_moved = has_absolute_program(config);
     const std::string identity = may_have_moved ? job_identity(config) : sha256_hex(config_text);
-    StoredJob job;
+    WrittenJob written;
+    Job& job = written.job;
+    JobId& id = written.id;
     job.resources = surroundings.resources;
     BoundStatement known(
         database,
@@ -52,26 +53,26 @@ StoredJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
                 "?, ?, ?, ?, 'waiting', ?)",
                 identity, config_text, surroundings.paths, surroundings.resources.ranks,
                 surroundings.resources_text, utc_now_text());
-        job.id = database.getLastInsertRowid();
-        return job;
+        id = JobId(database.getLastInsertRowid());
+        return written;
     }
-    job.id = known->getColumn(0).getInt64();
+    id = id_in<JobId>(*known, 0);
     const auto state = enum_from_name<JobState>(known->getColumn(1).getString()).value();
     const bool cancelled_by_person = known->getColumn(5).getInt() != 0;
     const bool stays =
         failed_before.old_failures == OldFailures::keep ||
-        (failed_before.failed_meanwhile != nullptr && failed_before.failed_meanwhile->contains(job.id));
+        (failed_before.failed_meanwhile != nullptr && failed_before.failed_meanwhile->contains(id));
     if (stays && is_over_without_result(state) && (state != JobState::cancelled || cancelled_by_person)) {
         job.state = state;
         job.failures = known->getColumn(2).getInt();
-        return job;
+        return written;
     }
     const std::string resources = known->getColumn(3).getString();
     JobResources before;
     Json::parse(resources).get_to(before);
     std::string resources_text = surroundings.resources_text;
     if (const std::int64_t pause =
-            merged_pause(database, job.id, before.pause_after_epoch, job.resources.pause_after_epoch);
+            merged_pause(database, id, before.pause_after_epoch, job.resources.pause_after_epoch);
         pause != job.resources.pause_after_epoch) {
         job.resources.pause_after_epoch = pause;
         resources_text = Json(job.resources).dump();
@@ -95,32 +96,32 @@ StoredJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
                 "by_person = 0, "
                 "state = ?, failures = ? WHERE id = ?",
                 config_text, surroundings.paths, surroundings.resources.ranks, resources_text,
-                to_string(transition.to), job.failures, job.id);
+                to_string(transition.to), job.failures, id);
     }
-    return job;
+    return written;
 }
 
 std::int64_t limit_of(std::size_t rows) {
     return static_cast<std::int64_t>(std::min<std::size_t>(rows, std::numeric_limits<std::int64_t>::max()));
 }
 
-std::vector<std::int64_t> waiting_jobs_of(StoreDatabase& database, std::int64_t stage) {
+std::vector<JobId> waiting_jobs_of(StoreDatabase& database, std::int64_t stage) {
     BoundStatement query(
         database,
         "SELECT DISTINCT jobs.id FROM variants JOIN variant_jobs ON variant_id = variants.id "
         "JOIN jobs ON jobs.id = job_id WHERE stage_id = ? AND +state = 'waiting'",
         stage);
-    std::vector<std::int64_t> jobs;
+    std::vector<JobId> jobs;
     while (query->executeStep()) {
-        jobs.push_back(query->getColumn(0).getInt64());
+        jobs.push_back(id_in<JobId>(*query, 0));
     }
     return jobs;
 }
 
 }  // namespace
 
-std::vector<std::int64_t> hide_stages_beside(StoreDatabase& database, std::int64_t study,
-                                             const std::vector<Stage>& stages) {
+std::vector<JobId> hide_stages_beside(StoreDatabase& database, StudyId study,
+                                      const std::vector<Stage>& stages) {
     BoundStatement query(database, "SELECT id, name FROM stages WHERE study_id = ?", study);
     std::vector<std::int64_t> gone;
     while (query->executeStep()) {
@@ -130,9 +131,9 @@ std::vector<std::int64_t> hide_stages_beside(StoreDatabase& database, std::int64
             gone.push_back(query->getColumn(0).getInt64());
         }
     }
-    std::vector<std::int64_t> jobs;
+    std::vector<JobId> jobs;
     for (const std::int64_t stage : gone) {
-        for (const std::int64_t job : waiting_jobs_of(database, stage)) {
+        for (const JobId job : waiting_jobs_of(database, stage)) {
             jobs.push_back(job);
         }
         execute(database, "UPDATE variants SET hidden = 1 WHERE stage_id = ?", stage);
@@ -140,12 +141,11 @@ std::vector<std::int64_t> hide_stages_beside(StoreDatabase& database, std::int64
     return jobs;
 }
 
-std::vector<std::int64_t> cancel_unnamed_jobs(StoreDatabase& database,
-                                              const std::vector<std::int64_t>& jobs) {
+std::vector<JobId> cancel_unnamed_jobs(StoreDatabase& database, const std::vector<JobId>& jobs) {
     const auto transition = find_transition(JobState::waiting, JobEvent::cancelled).value();
     const std::string at = utc_now_text();
-    std::vector<std::int64_t> cancelled;
-    for (const std::int64_t job : jobs) {
+    std::vector<JobId> cancelled;
+    for (const JobId job : jobs) {
         BoundStatement update(
             database,
             "UPDATE jobs SET state = ?, finished_at = ? WHERE id = ? AND state = 'waiting' AND NOT EXISTS "
@@ -159,7 +159,7 @@ std::vector<std::int64_t> cancel_unnamed_jobs(StoreDatabase& database,
     return cancelled;
 }
 
-StageWriter::StageWriter(std::int64_t study, int position, const Stage& stage,
+StageWriter::StageWriter(StudyId study, int position, const Stage& stage,
                          const std::vector<Variant>& variants, const JobPaths& paths,
                          const FailedBefore& failed_before)
     : study_(study),
@@ -185,8 +185,8 @@ void StageWriter::begin(StoreDatabase& database) {
     }
 }
 
-std::vector<StoredJob> StageWriter::write(StoreDatabase& database, std::size_t max_rows) {
-    std::vector<StoredJob> jobs;
+std::vector<WrittenJob> StageWriter::write(StoreDatabase& database, std::size_t max_rows) {
+    std::vector<WrittenJob> jobs;
     Slice slice{position_now_, {}, {}, max_rows};
     Position& position = slice.position;
     if (position.step == Step::begin) {
@@ -208,10 +208,18 @@ std::vector<StoredJob> StageWriter::write(StoreDatabase& database, std::size_t m
     return jobs;
 }
 
-std::vector<StoredJob> StageWriter::committed(std::vector<StoredJob> jobs) {
+std::vector<JobId> StageWriter::committed(std::vector<WrittenJob>& written) {
     position_now_ = pending_.position;
-    std::erase_if(jobs, [&](const StoredJob& job) { return !seen_.insert(job.id).second; });
-    return jobs;
+    std::vector<JobId> first_met;
+    first_met.reserve(written.size());
+    for (auto& [id, job] : written) {
+        if (seen_.insert(id).second) {
+            first_met.push_back(id);
+        } else {
+            job.title.clear();
+        }
+    }
+    return first_met;
 }
 
 void StageWriter::hide(StoreDatabase& database, Slice& slice) const {
@@ -240,7 +248,7 @@ void StageWriter::hide(StoreDatabase& database, Slice& slice) const {
     slice.rows_left -= found;
 }
 
-void StageWriter::write_runs(StoreDatabase& database, Slice& slice, std::vector<StoredJob>& jobs) const {
+void StageWriter::write_runs(StoreDatabase& database, Slice& slice, std::vector<WrittenJob>& jobs) const {
     Position& position = slice.position;
     while (position.variant < variants_.size() && slice.rows_left > 0) {
         const Variant& variant = variants_[position.variant];
@@ -282,28 +290,28 @@ void StageWriter::begin_variant(StoreDatabase& database, Position& position) con
                                   position.variant_id) != 0;
 }
 
-void StageWriter::write_run(StoreDatabase& database, Slice& slice, std::vector<StoredJob>& jobs) const {
+void StageWriter::write_run(StoreDatabase& database, Slice& slice, std::vector<WrittenJob>& jobs) const {
     const Position& position = slice.position;
     const Variant& variant = variants_[position.variant];
     const Run& run = variant.runs[position.run];
     const JobSurroundings surroundings{paths_text_, variant.resources, Json(variant.resources).dump()};
-    StoredJob job = find_or_add_job(database, job_of(variant, run), surroundings, failed_before_);
+    WrittenJob written = find_or_add_job(database, job_of(variant, run), surroundings, failed_before_);
     if (position.had_jobs) {
         BoundStatement before(database,
                               "SELECT job_id FROM variant_jobs WHERE variant_id = ? AND seed_index = ?",
                               position.variant_id, run.pair);
-        if (before->executeStep() && before->getColumn(0).getInt64() != job.id) {
-            slice.replaced.push_back(before->getColumn(0).getInt64());
+        if (before->executeStep() && id_in<JobId>(*before, 0) != written.id) {
+            slice.replaced.push_back(id_in<JobId>(*before, 0));
         }
     }
     execute(database,
             "INSERT OR REPLACE INTO variant_jobs (variant_id, job_id, seed_index, initialization_seed, "
             "data_order_seed) "
             "VALUES (?, ?, ?, ?, ?)",
-            position.variant_id, job.id, run.pair, static_cast<std::int64_t>(run.seed.initialization),
+            position.variant_id, written.id, run.pair, static_cast<std::int64_t>(run.seed.initialization),
             static_cast<std::int64_t>(run.seed.data_order));
-    job.title = variant.name + ", " + describe(variant, run);
-    jobs.push_back(std::move(job));
+    written.job.title = variant.name + ", " + describe(variant, run);
+    jobs.push_back(std::move(written));
 }
 
 // Runs that the variant no longer has.
@@ -319,7 +327,7 @@ void StageWriter::end_variant(StoreDatabase& database, Slice& slice) const {
         while (known->executeStep()) {
             if (!kept.contains(known->getColumn(0).getInt64())) {
                 gone.push_back(known->getColumn(0).getInt64());
-                slice.replaced.push_back(known->getColumn(1).getInt64());
+                slice.replaced.push_back(id_in<JobId>(*known, 1));
             }
         }
     }
@@ -359,7 +367,7 @@ void StageWriter::look_for_jobs_to_cancel(StoreDatabase& database, Slice& slice)
         for (; rows->executeStep(); ++found) {
             position.last_seed_index = rows->getColumn(0).getInt64();
             if (rows->getColumn(2).getString() == to_string(JobState::waiting)) {
-                slice.replaced.push_back(rows->getColumn(1).getInt64());
+                slice.replaced.push_back(id_in<JobId>(*rows, 1));
             }
         }
         if (found < slice.rows_left) {

@@ -164,7 +164,7 @@ class Rehearsal {
     NoWorkers world_;
     JobStore store_;
     Dispatcher dispatcher_;
-    std::int64_t row_ = 0;
+    StudyId row_;
     OldFailures old_failures_ = OldFailures::ask_again;
     bool ended_ = false;  // with what is stored already, the study ends before its last stage
     VariantsOfStages begun_;

@@ -5,13 +5,13 @@
 
 namespace orchestrate {
 
-SearchHalving::SearchHalving(const Stage& stage, const std::vector<Variant>& trials, std::int64_t study_row,
+SearchHalving::SearchHalving(const Stage& stage, const std::vector<Variant>& trials, StudyId study_row,
                              JobStore& store, Dispatcher& dispatcher)
     : stage_(stage), store_(store), dispatcher_(dispatcher) {
     auto jobs = store.jobs_of_variants(study_row, stage.name);
     for (std::size_t i = 0; i < trials.size(); ++i) {
         const auto& train = trials[i].config.train;
-        for (const std::int64_t job : jobs.at(i)) {
+        for (const JobId job : jobs.at(i)) {
             places_[job].push_back(i);
         }
         trials_.push_back({std::move(jobs.at(i)), train.epochs, train.epoch_selection});
@@ -20,7 +20,7 @@ SearchHalving::SearchHalving(const Stage& stage, const std::vector<Variant>& tri
     seen_.resize(trials_.size());
 }
 
-void SearchHalving::job_changed(std::int64_t job) {
+void SearchHalving::job_changed(JobId job) {
     if (const auto found = places_.find(job); found != places_.end()) {
         changed_.insert(found->second.begin(), found->second.end());
     }
@@ -42,8 +42,8 @@ TrialAtRungs SearchHalving::look_at(const Trial& trial) {
     std::vector<double> sums(rungs.size(), 0);
     std::vector<int> values(rungs.size(), 0);
     std::vector<bool> all_there(rungs.size(), true);
-    for (const std::int64_t id : trial.jobs) {
-        const auto& job = dispatcher_.jobs().at(id).stored;
+    for (const JobId id : trial.jobs) {
+        const auto& job = store_.jobs().at(id);
         seen.released = std::min(seen.released, rungs_below(job.resources.pause_after_epoch));
         const auto epochs = store_.epochs(id);
         const bool ended = job.state == JobState::succeeded || is_over_without_result(job.state);
@@ -71,9 +71,8 @@ TrialAtRungs SearchHalving::look_at(const Trial& trial) {
 }
 
 bool SearchHalving::runs(const Trial& trial) const {
-    return std::any_of(trial.jobs.begin(), trial.jobs.end(), [&](std::int64_t job) {
-        return dispatcher_.jobs().at(job).stored.state == JobState::running;
-    });
+    return std::any_of(trial.jobs.begin(), trial.jobs.end(),
+                       [&](JobId job) { return store_.jobs().at(job).state == JobState::running; });
 }
 
 void SearchHalving::look_at(std::size_t place) {
@@ -104,9 +103,9 @@ bool SearchHalving::look_at_what_is_new() {
     return true;
 }
 
-std::vector<std::int64_t> SearchHalving::advance() {
+std::vector<JobId> SearchHalving::advance() {
     const auto& rungs = stage_.halving.rungs;
-    std::vector<std::int64_t> further;
+    std::vector<JobId> further;
     while (true) {
         if (promoted_.empty()) {
             if (!look_at_what_is_new() || !std::exchange(is_news_, false)) {
@@ -122,10 +121,10 @@ std::vector<std::int64_t> SearchHalving::advance() {
         for (std::size_t i = 0; i < kTrialsAtATime && !promoted_.empty(); ++i) {
             const auto [place, next] = promoted_.front();
             const Trial& trial = trials_[place];
-            for (const std::int64_t job : trial.jobs) {
+            for (const JobId job : trial.jobs) {
                 job_changed(job);
                 further.push_back(job);
-                if (rungs_below(dispatcher_.jobs().at(job).stored.resources.pause_after_epoch) < next) {
+                if (rungs_below(store_.jobs().at(job).resources.pause_after_epoch) < next) {
                     dispatcher_.promote(job, next < rungs.size() ? rungs[next] : trial.epochs);
                 }
             }

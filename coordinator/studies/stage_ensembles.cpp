@@ -14,7 +14,7 @@ using VariantsOf = std::map<std::string, std::vector<Variant>>;
 
 class MemberFinder {
   public:
-    MemberFinder(JobStore& store, std::int64_t study_row, const VariantsOf& variants_of)
+    MemberFinder(JobStore& store, StudyId study_row, const VariantsOf& variants_of)
         : store_(store), study_row_(study_row), variants_of_(variants_of) {}
 
     // `why`: there is none.
@@ -60,13 +60,13 @@ class MemberFinder {
     }
 
     JobStore& store_;
-    std::int64_t study_row_;
+    StudyId study_row_;
     const VariantsOf& variants_of_;
 };
 
 }  // namespace
 
-std::vector<std::string> compute_ensembles(JobStore& store, const Study& study, std::int64_t study_row,
+std::vector<std::string> compute_ensembles(JobStore& store, const Study& study, StudyId study_row,
                                            const Stage& stage, const VariantsOf& variants_of) {
     std::vector<std::string> notes;
     std::vector<KnownEnsemble> known;

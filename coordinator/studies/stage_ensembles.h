@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/job/ids.h"
 #include "coordinator/store/job_store.h"
 #include "experiments/expansion/study.h"
 
@@ -12,7 +13,7 @@ namespace orchestrate {
 
 // Finds the members among `variants_of` (by stage, those that were run), computes what is not there yet and stores it.
 // Returns what to tell the person. Errors: those of JobStore.
-std::vector<std::string> compute_ensembles(JobStore& store, const Study& study, std::int64_t study_row,
+std::vector<std::string> compute_ensembles(JobStore& store, const Study& study, StudyId study_row,
                                            const Stage& stage,
                                            const std::map<std::string, std::vector<Variant>>& variants_of);
 

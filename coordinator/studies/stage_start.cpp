@@ -14,14 +14,14 @@ namespace orchestrate {
 namespace {
 
 // Why no variant of an earlier stage can be the baseline: none has a result, or none that may be chosen.
-std::string why_no_best(const Stage& stage, std::int64_t study_row, SQLite::Database& database) {
+std::string why_no_best(const Stage& stage, StudyId study_row, SQLite::Database& database) {
     SQLite::Statement query(database,
                             "SELECT count(DISTINCT jobs.id) FROM stages JOIN variants ON variants.stage_id = "
                             "stages.id AND variants.hidden = 0 AND variants.is_ensemble = 0 "
                             "JOIN variant_jobs ON variant_jobs.variant_id = variants.id "
                             "JOIN jobs ON jobs.id = variant_jobs.job_id AND jobs.state = 'succeeded' "
                             "WHERE stages.study_id = ? AND stages.name = ?");
-    query.bind(1, study_row);
+    query.bind(1, study_row.value());
     query.bind(2, stage.baseline_stage);
     query.executeStep();
     const std::int64_t succeeded = query.getColumn(0).getInt64();
@@ -35,7 +35,7 @@ std::string why_no_best(const Stage& stage, std::int64_t study_row, SQLite::Data
 }
 
 // Nothing (noted) if no run of that earlier stage can be chosen.
-std::optional<JobConfig> baseline_of(const Study& study, const Stage& stage, std::int64_t study_row,
+std::optional<JobConfig> baseline_of(const Study& study, const Stage& stage, StudyId study_row,
                                      const VariantsOfStages& earlier, SQLite::Database& database,
                                      std::vector<std::string>& notes) {
     if (stage.baseline_stage.empty()) {
@@ -54,7 +54,7 @@ std::optional<JobConfig> baseline_of(const Study& study, const Stage& stage, std
     return variants[*best].config;
 }
 
-std::vector<Variant> rows_of(const Stage& stage, std::int64_t study_row, const VariantsOfStages& earlier,
+std::vector<Variant> rows_of(const Stage& stage, StudyId study_row, const VariantsOfStages& earlier,
                              SQLite::Database& database, std::vector<std::string>& notes) {
     const auto& variants = earlier.at(stage.rows_stage);
     std::vector<Variant> rows;
@@ -73,7 +73,7 @@ std::vector<Variant> rows_of(const Stage& stage, std::int64_t study_row, const V
 
 }  // namespace
 
-StageStart start_of_stage(const Study& study, const Stage& stage, std::int64_t study_row,
+StageStart start_of_stage(const Study& study, const Stage& stage, StudyId study_row,
                           const VariantsOfStages& earlier, SQLite::Database& database) {
     StageStart start;
     start.baseline = baseline_of(study, stage, study_row, earlier, database, start.notes);
@@ -83,7 +83,7 @@ StageStart start_of_stage(const Study& study, const Stage& stage, std::int64_t s
     return start;
 }
 
-StageStart start_of_stage(const Study& study, const Stage& stage, std::int64_t study_row,
+StageStart start_of_stage(const Study& study, const Stage& stage, StudyId study_row,
                           const VariantsOfStages& earlier, JobStore& store) {
     return store.read([&](SQLite::Database& database) {
         return start_of_stage(study, stage, study_row, earlier, database);

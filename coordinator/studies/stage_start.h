@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/job/ids.h"
 #include "coordinator/store/job_store.h"
 #include "experiments/expansion/study.h"
 
@@ -23,10 +24,10 @@ struct StageStart {
 
 // The best of the stage's baseline's stage and the chosen rows of an earlier one, by what the database has of them now.
 // `earlier`: the variants of the stages before, as the database has them. Reads every result of those two stages.
-StageStart start_of_stage(const Study& study, const Stage& stage, std::int64_t study_row,
+StageStart start_of_stage(const Study& study, const Stage& stage, StudyId study_row,
                           const VariantsOfStages& earlier, SQLite::Database& database);
 // The same of the store, with all changes written. Throws what JobStore throws.
-StageStart start_of_stage(const Study& study, const Stage& stage, std::int64_t study_row,
+StageStart start_of_stage(const Study& study, const Stage& stage, StudyId study_row,
                           const VariantsOfStages& earlier, JobStore& store);
 
 // The stage's variants; none without a baseline. Takes seconds for 100,000 of them, and needs nothing but the study: any thread

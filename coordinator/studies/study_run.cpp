@@ -28,7 +28,7 @@ RetryLimits retry_limits(const Retries& retries) {
 
 }  // namespace
 
-StudyRun::StudyRun(Study study, std::int64_t row, OldFailures old_failures, JobStore& store,
+StudyRun::StudyRun(Study study, StudyId row, OldFailures old_failures, JobStore& store,
                    Dispatcher& dispatcher, StudyHost& host, std::chrono::steady_clock::time_point now)
     : study_(std::make_shared<const Study>(std::move(study))),
       row_(row),
@@ -215,10 +215,9 @@ StudyRun::Begin StudyRun::begin_stage() {
     if (writer_) {
         if (!writer_->is_done()) {
             const auto jobs = store_.write_slice(*writer_, kJobsAtATime);
-            dispatcher_.add_jobs(jobs, static_cast<int>(stage_), row_);
+            dispatcher_.add_jobs(jobs, {row_, static_cast<int>(stage_)});
             take_jobs(jobs);
-            std::transform(jobs.begin(), jobs.end(), std::back_inserter(to_schedule_),
-                           [](const StoredJob& job) { return job.id; });
+            to_schedule_.insert(to_schedule_.end(), jobs.begin(), jobs.end());
             if (!writer_->is_done()) {
                 return Begin::later;
             }
@@ -229,8 +228,7 @@ StudyRun::Begin StudyRun::begin_stage() {
     }
     const auto next = std::min(to_schedule_.size(), scheduled_ + kJobsAtATime);
     if (stage_jobs().unfinished() > 0) {
-        dispatcher_.schedule(
-            std::span<const std::int64_t>(to_schedule_).subspan(scheduled_, next - scheduled_));
+        dispatcher_.schedule(std::span<const JobId>(to_schedule_).subspan(scheduled_, next - scheduled_));
     }
     scheduled_ = next;
     if (scheduled_ < to_schedule_.size()) {
@@ -273,26 +271,26 @@ void StudyRun::tell_notes() {
     }
 }
 
-void StudyRun::take_jobs(const std::vector<StoredJob>& jobs) {
-    for (const auto& stored : jobs) {
-        stages_[stage_].add(stored.id, stored.state);
-        all_jobs_.add(stored.id, stored.state);
-        job_changed(stored.id);
+void StudyRun::take_jobs(const std::vector<JobId>& jobs) {
+    for (const JobId job : jobs) {
+        const JobState state = store_.jobs().at(job).state;
+        stages_[stage_].add(job, state);
+        all_jobs_.add(job, state);
+        job_changed(job, state, state);
     }
 }
 
-void StudyRun::job_changed(std::int64_t job) {
-    const JobState state = dispatcher_.jobs().at(job).stored.state;
-    if (is_over_without_result(state)) {
+void StudyRun::job_changed(JobId job, JobState before, JobState now) {
+    if (is_over_without_result(now)) {
         failed_meanwhile_.insert(job);
     }
     if (!all_jobs_.contains(job)) {
         return;
     }
     changed_ = true;
-    all_jobs_.update(job, state);
+    all_jobs_.change(job, before, now);
     for (auto& stage : stages_) {
-        stage.update(job, state);
+        stage.change(job, before, now);
     }
     if (halving_) {
         halving_->job_changed(job);

@@ -44,7 +44,7 @@ class StudyHost {
 class StudyRun final : private JobObserver {
   public:
     // `row`: of the study in the database, begun there already.
-    StudyRun(Study study, std::int64_t row, OldFailures old_failures, JobStore& store, Dispatcher& dispatcher,
+    StudyRun(Study study, StudyId row, OldFailures old_failures, JobStore& store, Dispatcher& dispatcher,
              StudyHost& host, std::chrono::steady_clock::time_point now);
     ~StudyRun() override;
     StudyRun(const StudyRun&) = delete;
@@ -73,13 +73,13 @@ class StudyRun final : private JobObserver {
     void fail(std::exception_ptr failure);
 
     const Study& study() const { return *study_; }
-    std::int64_t row() const { return row_; }
+    StudyId row() const { return row_; }
     const std::string& stage_name() const { return stage_name_; }
     // Of the stage that runs, or the last.
     const JobCounts& stage_jobs() const { return stages_.at(stage_); }
     // Over all stages so far.
-    bool has_job(std::int64_t job) const { return all_jobs_.contains(job); }
-    std::vector<std::int64_t> jobs() const { return all_jobs_.jobs(); }
+    bool has_job(JobId job) const { return all_jobs_.contains(job); }
+    const std::unordered_set<JobId>& jobs() const { return all_jobs_.jobs(); }  // in no order
     // How it has ended, once that is in the database.
     std::optional<StudyState> outcome() const { return written_ ? outcome_ : std::nullopt; }
     bool has_ended() const { return written_; }
@@ -96,7 +96,7 @@ class StudyRun final : private JobObserver {
     void set_ended_at(std::chrono::steady_clock::time_point at) { ended_at_ = at; }
 
   private:
-    void job_changed(std::int64_t job) override;
+    void job_changed(JobId job, JobState before, JobState now) override;
     void go_through_stages();
     enum class Begin {
         done,
@@ -120,11 +120,11 @@ class StudyRun final : private JobObserver {
     // Promotes what may be trained further.
     void promote();
     bool stage_is_over() const;
-    void take_jobs(const std::vector<StoredJob>& jobs);
+    void take_jobs(const std::vector<JobId>& jobs);
     void tell_notes();
 
     std::shared_ptr<const Study> study_;
-    std::int64_t row_;
+    StudyId row_;
     OldFailures old_failures_;
     JobStore& store_;
     Dispatcher& dispatcher_;
@@ -137,12 +137,12 @@ class StudyRun final : private JobObserver {
     std::vector<JobCounts> stages_;  // one at least
     JobCounts all_jobs_;
     // Of whatever study, since this one began: a later stage that has them, too, does not repeat them.
-    std::set<std::int64_t> failed_meanwhile_;
+    std::set<JobId> failed_meanwhile_;
     std::size_t stage_ = 0;
-    std::shared_ptr<Expansion> expansion_;   // of a stage that begins
-    std::unique_ptr<StageWriter> writer_;    // the same
-    std::vector<std::int64_t> to_schedule_;  // its jobs
-    std::size_t scheduled_ = 0;              // so many of them
+    std::shared_ptr<Expansion> expansion_;  // of a stage that begins
+    std::unique_ptr<StageWriter> writer_;   // the same
+    std::vector<JobId> to_schedule_;        // its jobs
+    std::size_t scheduled_ = 0;             // so many of them
     std::int64_t jobs_expected_ = 0;
     bool stage_begun_ = false;
     bool beginning_was_told_ = false;

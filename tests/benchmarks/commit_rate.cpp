@@ -55,7 +55,7 @@ void measure(JobStore& store, const char* where, int group, int results) {
     const auto jobs = store.sync_stage(row, 0, stage, {variant}, {});
     const WorkerRecord worker{0, "here-1", "host", 1, 1, "cpu", "/logs/here-1.log"};
     for (const auto& job : jobs) {
-        store.begin_attempt(job.id, worker, "/logs");
+        store.begin_attempt(job, worker, "/logs");
     }
     store.commit();
     AttemptResult result;
@@ -66,7 +66,7 @@ void measure(JobStore& store, const char* where, int group, int results) {
     const auto start = Clock::now();
     int waiting = 0;
     for (const auto& job : jobs) {
-        store.end_attempt({{job.id, 1}, Cause::succeeded, "", result, ""});
+        store.end_attempt({{job, 1}, Cause::succeeded, "", result, ""});
         if (++waiting == group) {
             store.commit();
             waiting = 0;

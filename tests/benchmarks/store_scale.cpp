@@ -37,8 +37,8 @@ class Nowhere final : public Surroundings {
     bool has_ended(const std::string&, std::int64_t) override { return true; }
     CheckpointPlan plan_checkpoints(const AttemptId&, std::vector<StoredCheckpoint>) override { return {}; }
     void keep_checkpoints(const AttemptId&, const std::vector<StoredCheckpoint>&) override {}
-    void remove_checkpoints(std::int64_t) override {}
-    std::vector<std::int64_t> jobs_with_checkpoints() override { return {}; }
+    void remove_checkpoints(orchestrate::JobId) override {}
+    std::vector<orchestrate::JobId> jobs_with_checkpoints() override { return {}; }
     std::string allocation_state(const std::string&) override { return ""; }
 };
 
@@ -79,13 +79,13 @@ int main(int argc, char** argv) {
     {
         JobStore store(file, options);
         const auto row = store.begin_study(study);
-        std::vector<StoredJob> jobs;
+        std::vector<JobId> jobs;
         const Stopwatch watch;
         jobs = store.sync_stage(row, 0, stage, variants, {});
         watch.print("committing the jobs");
         const WorkerRecord worker{0, "here-1", "host", 1, 1, "cpu", "/logs/here-1.log"};
         for (std::size_t i = 0; i < jobs.size() / 2; ++i) {
-            const auto begun = store.begin_attempt(jobs[i].id, worker, "/logs");
+            const auto begun = store.begin_attempt(jobs[i], worker, "/logs");
             store.end_attempt({begun.id, Cause::succeeded, "", AttemptResult{}, ""});
             if (i % 512 == 0) {
                 store.commit();
@@ -103,7 +103,7 @@ int main(int argc, char** argv) {
     const std::size_t before = bytes_in_use();
     {
         const auto jobs = store.sync_stage(row, 0, stage, variants, {});
-        dispatcher.add_jobs(jobs, 0, row);
+        dispatcher.add_jobs(jobs, {row, 0});
         dispatcher.recover();
         dispatcher.schedule(jobs);
     }
@@ -113,7 +113,7 @@ int main(int argc, char** argv) {
     const Stopwatch reading;
     constexpr int kRead = 10'000;
     for (int i = 0; i < kRead; ++i) {
-        store.terms(1 + i % job_count);
+        store.terms(JobId(1 + i % job_count));
     }
     reading.print("reading what a worker needs, 10,000 times");
     for (const char* suffix : {"", "-wal", "-shm"}) {

@@ -84,7 +84,7 @@ TEST(MessageChecksTest, HellosThatNoWorkerSendsAreRefused) {
             {"log_folder", [](Hello& hello) { hello.log_folder = std::string(5000, '/'); }},
             {"attempt.job",
              [](Hello& hello) {
-                 hello.held = {{-1, 1}};
+                 hello.held = {{JobId(-1), 1}};
              }},
             {"slots is -1", [](Hello& hello) { hello.role = Role::pilot, hello.slots = -1; }},
             {"slots",
@@ -93,7 +93,7 @@ TEST(MessageChecksTest, HellosThatNoWorkerSendsAreRefused) {
 }
 
 AttemptEnded good_end() {
-    AttemptEnded ended{{7, 2}, Cause::succeeded, "", good_result(), "id", {}};
+    AttemptEnded ended{{JobId(7), 2}, Cause::succeeded, "", good_result(), "id", {}};
     ended.epochs.resize(2);
     ended.epochs[0].epoch = 1;
     ended.epochs[1].epoch = 2;
@@ -182,7 +182,7 @@ TEST(MessageChecksTest, ReportsOutOfRangeAreRefused) {
                                                     {"step", [](Heartbeat& beat) { beat.step = -1; }},
                                                     {"advances", [](Heartbeat& beat) { beat.advances = -1; }},
                                                 });
-    AttemptProgress progress{{7, 1}, {}};
+    AttemptProgress progress{{JobId(7), 1}, {}};
     progress.progress.loss = kNan;
     each_is_refused<AttemptProgress>(
         progress,
@@ -191,7 +191,7 @@ TEST(MessageChecksTest, ReportsOutOfRangeAreRefused) {
             {"tokens_per_second", [](AttemptProgress& p) { p.progress.tokens_per_second = kInfinite; }},
         });
     each_is_refused<AttemptResumed>(
-        AttemptResumed{{7, 3}, {2, 25, 40, 2, "step-25", kHash, 5}},
+        AttemptResumed{{JobId(7), 3}, {2, 25, 40, 2, "step-25", kHash, 5}},
         {
             {"point.attempt is 4", [](AttemptResumed& r) { r.point.attempt = 4; }},
             {"point.step is 41", [](AttemptResumed& r) { r.point.step = 41; }},
@@ -199,7 +199,7 @@ TEST(MessageChecksTest, ReportsOutOfRangeAreRefused) {
             {"point.sha256", [](AttemptResumed& r) { r.point.sha256 = "x"; }},
         });
     each_is_refused<CheckpointWritten>(
-        CheckpointWritten{{7, 3}, {3, 25, "step-25", kHash, 5}},
+        CheckpointWritten{{JobId(7), 3}, {3, 25, "step-25", kHash, 5}},
         {
             {"checkpoint.step", [](CheckpointWritten& c) { c.checkpoint.step = -25; }},
             {"checkpoint.bytes", [](CheckpointWritten& c) { c.checkpoint.bytes = -25; }},
@@ -226,10 +226,10 @@ TEST(MessageChecksTest, WordsOfPeersAreCleaned) {
 }
 
 TEST(MessageChecksTest, AMessageSaysOfWhichAttemptItIs) {
-    EXPECT_EQ(attempt_of(AttemptEnded{{7, 2}, {}, "", {}}), (AttemptId{7, 2}));
+    EXPECT_EQ(attempt_of(AttemptEnded{{JobId(7), 2}, {}, "", {}}), (AttemptId{JobId(7), 2}));
     ParcelOffer offer;
-    offer.parcel.attempt = {8, 1};
-    EXPECT_EQ(attempt_of(offer), (AttemptId{8, 1}));
+    offer.parcel.attempt = {JobId(8), 1};
+    EXPECT_EQ(attempt_of(offer), (AttemptId{JobId(8), 1}));
     EXPECT_EQ(attempt_of(Heartbeat{}), std::nullopt);
     EXPECT_EQ(type_of(offer), "parcel_offer");
     EXPECT_EQ(type_of(UnknownMessage{"later\n"}), "later ");

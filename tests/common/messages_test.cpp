@@ -18,7 +18,7 @@ Message through_the_wire(const Message& message) {
 
 TEST(MessagesTest, ALeaseArrivesAsItWasSent) {
     Lease lease;
-    lease.attempt = {7, 3};
+    lease.attempt = {JobId(7), 3};
     lease.config.data.features = {"energy", "tempo"};
     lease.config.data.split.group_by = {{"artists", ";"}};
     lease.config.train.learning_rate = 0.1 + 0.2;  // no short decimal
@@ -33,7 +33,7 @@ TEST(MessagesTest, ALeaseArrivesAsItWasSent) {
 
 TEST(MessagesTest, AResultArrivesWithItsPredictions) {
     AttemptEnded ended;
-    ended.attempt = {1, 1};
+    ended.attempt = {JobId(1), 1};
     ended.result.emplace();
     ended.result->test_predictions = {{2, 3}, {0, 1}, {1, 1}, {0.25F, 0.1F}};
     const std::vector<std::uint16_t> all = {65535, 0, 1, 65534};
@@ -54,7 +54,7 @@ TEST(MessagesTest, OptionalFieldsMayBeEmpty) {
 
 TEST(MessagesTest, PiecesOfFilesTravelAsTheyAre) {
     ParcelChunk chunk;
-    chunk.parcel.attempt = {7, 3};
+    chunk.parcel.attempt = {JobId(7), 3};
     chunk.parcel.name = "abc";
     chunk.offset = 1 << 20;
     for (int value = 0; value < 256; ++value) {

@@ -29,7 +29,7 @@ TEST(OlderWorker, IsGreetedWithDefaultsForWhatItDoesNotSay) {
     EXPECT_GE(hello.protocol_version, kOldestProtocolVersion);
     EXPECT_EQ(hello.role, Role::worker);
     EXPECT_EQ(hello.ranks, 2);
-    EXPECT_EQ(hello.running, (AttemptId{7, 3}));
+    EXPECT_EQ(hello.running, (AttemptId{JobId(7), 3}));
     EXPECT_EQ(hello.lease_capacity, 1);  // it holds one attempt, as it always did
     EXPECT_THAT(hello.held, IsEmpty());
     EXPECT_FALSE(hello.runs_commands);  // and so gets no commands, which it would take for trainings

@@ -19,26 +19,27 @@ constexpr const char* kFolder = "/logs/unacknowledged/f00d";
 
 AttemptEnded result_of(const AttemptId& attempt) {
     AttemptResult result;
-    result.test.accuracy = 1.0 / static_cast<double>(attempt.job);
+    result.test.accuracy = 1.0 / static_cast<double>(attempt.job.value());
     result.test_predictions = {{2, 3}, {0, 1}, {1, 1}, {0.25F, 0.1F}};
     return {attempt, Cause::succeeded, "", result, "identity"};
 }
 
 bool is_whole(const AttemptEnded& ended) {
-    return ended.result && ended.result->test.accuracy == 1.0 / static_cast<double>(ended.attempt.job) &&
+    return ended.result &&
+           ended.result->test.accuracy == 1.0 / static_cast<double>(ended.attempt.job.value()) &&
            ended.result->test_predictions.probability == std::vector<float>{0.25F, 0.1F};
 }
 
 TEST(ResultSpool, GivesBackWhatWasPutAndNotRemoved) {
     SimulatedDisk disk;
     ResultSpool spool(disk, kFolder);
-    spool.put(result_of({1, 1}));
-    spool.put(result_of({2, 3}));
-    spool.remove({1, 1});
-    spool.remove({9, 9});
+    spool.put(result_of({JobId(1), 1}));
+    spool.put(result_of({JobId(2), 3}));
+    spool.remove({JobId(1), 1});
+    spool.remove({JobId(9), 9});
     const auto found = ResultSpool(disk, kFolder).leftovers();
     ASSERT_EQ(found.results.size(), 1U);
-    EXPECT_EQ(found.results[0].attempt, (AttemptId{2, 3}));
+    EXPECT_EQ(found.results[0].attempt, (AttemptId{JobId(2), 3}));
     EXPECT_EQ(found.results[0].job_identity, "identity");
     EXPECT_TRUE(is_whole(found.results[0]));
     EXPECT_THAT(found.unreadable, IsEmpty());
@@ -47,12 +48,12 @@ TEST(ResultSpool, GivesBackWhatWasPutAndNotRemoved) {
 TEST(ResultSpool, WhatIsNotWholeIsToldAndLeft) {
     SimulatedDisk disk;
     ResultSpool spool(disk, kFolder);
-    spool.put(result_of({1, 1}));
-    spool.put(result_of({2, 1}));
+    spool.put(result_of({JobId(1), 1}));
+    spool.put(result_of({JobId(2), 1}));
     disk.flip_bit(std::string(kFolder) + "/job-1-attempt-1.result", 999);
     const auto found = spool.leftovers();
     ASSERT_EQ(found.results.size(), 1U);
-    EXPECT_EQ(found.results[0].attempt.job, 2);
+    EXPECT_EQ(found.results[0].attempt.job, JobId(2));
     EXPECT_THAT(found.unreadable, ElementsAre(HasSubstr("job-1-attempt-1.result")));
     EXPECT_EQ(disk.list(kFolder).size(), 2U);
 }
@@ -67,17 +68,17 @@ int damages_of_the_spool(Swallowed swallowed) {
             waiting.clear();
             ResultSpool spool(disk, kFolder);
             for (std::int64_t job = 1; job <= 4; ++job) {
-                spool.put(result_of({job, 1}));
+                spool.put(result_of({JobId(job), 1}));
                 waiting.insert(job);
                 waiting.erase(job - 1);
-                spool.remove({job - 1, 1});
+                spool.remove({JobId(job - 1), 1});
             }
         },
         [&](SimulatedDisk& disk) {
             auto found = ResultSpool(disk, kFolder).leftovers();
             std::set<std::int64_t> missing = waiting;
             for (const auto& ended : found.results) {
-                missing.erase(ended.attempt.job);
+                missing.erase(ended.attempt.job.value());
                 if (!is_whole(ended)) {
                     return false;
                 }

@@ -165,7 +165,7 @@ class CommandRun {
         variables[kResumeVariable] = resume_directory();
         variables[kSeedVariable] = std::to_string(lease_.config.seed.initialization);
         variables[kRanksVariable] = std::to_string(lease_.resources.ranks);
-        variables[kJobVariable] = std::to_string(lease_.attempt.job);
+        variables[kJobVariable] = to_string(lease_.attempt.job);
         variables[kAttemptVariable] = std::to_string(lease_.attempt.number);
         variables["OMP_NUM_THREADS"] = std::to_string(options_.threads * lease_.resources.ranks);
         return variables;

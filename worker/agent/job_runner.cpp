@@ -33,9 +33,8 @@ AttemptRequest request_of(const Lease& lease, const JobRunnerOptions& options) {
     AttemptRequest request{lease.config,      lease.paths,         lease.resources,
                            lease.checkpoints, lease.models_folder, options.threads};
     if (!options.trace_folder.empty()) {
-        request.trace_file =
-            options.trace_folder / ("job-" + std::to_string(lease.attempt.job) + "-attempt-" +
-                                    std::to_string(lease.attempt.number) + "-trace.json");
+        request.trace_file = options.trace_folder / ("job-" + to_string(lease.attempt.job) + "-attempt-" +
+                                                     std::to_string(lease.attempt.number) + "-trace.json");
     }
     return request;
 }

@@ -76,7 +76,7 @@ RemoteStorage::~RemoteStorage() {
 }
 
 fs::path RemoteStorage::folder(const AttemptId& attempt) const {
-    return scratch_ / ("job-" + std::to_string(attempt.job) + "-attempt-" + std::to_string(attempt.number));
+    return scratch_ / ("job-" + to_string(attempt.job) + "-attempt-" + std::to_string(attempt.number));
 }
 
 bool RemoteStorage::holds(const fs::path& file) const {

@@ -75,7 +75,7 @@ class ModelRetentionTest : public testing::Test {
         std::vector<std::int64_t> jobs;
         for (const auto& model : judge_models(filled_.database())) {
             if (model.kept) {
-                jobs.push_back(model.job);
+                jobs.push_back(model.job.value());
             }
         }
         return jobs;

@@ -23,7 +23,7 @@ class AttemptEndsTest : public testing::Test {
 
     std::string seconds_of(const AttemptId& attempt) {
         return world_.text("SELECT coalesce(seconds, 'unknown') FROM attempts WHERE job_id = " +
-                           std::to_string(attempt.job) + " AND number = " + std::to_string(attempt.number));
+                           to_string(attempt.job) + " AND number = " + std::to_string(attempt.number));
     }
 
     PeersWorld world_{1};

@@ -149,12 +149,12 @@ TEST_F(HostileWorkersTest, AWorkerThatSendsSuchMessagesAgainAndAgainIsCutOffAndN
 
 TEST_F(HostileWorkersTest, WhatAWorkerSaysOfUnknownAttemptsIsNotRemembered) {
     const auto odd = world_.connect("odd-1");
-    const std::size_t known = world_.dispatcher().jobs().size();
+    const std::size_t known = world_.store().jobs().size();
     for (std::int64_t job = 1; job <= 1000; ++job) {
-        world_.say("odd-1", odd, AttemptEnded{{1'000'000 + job, 1}, Cause::preempted, "", {}});
-        world_.say("odd-1", odd, AttemptResumed{{1'000'000 + job, 1}, {}});
+        world_.say("odd-1", odd, AttemptEnded{{JobId(1'000'000 + job), 1}, Cause::preempted, "", {}});
+        world_.say("odd-1", odd, AttemptResumed{{JobId(1'000'000 + job), 1}, {}});
     }
-    EXPECT_EQ(world_.dispatcher().jobs().size(), known);
+    EXPECT_EQ(world_.store().jobs().size(), known);
     EXPECT_TRUE(odd->last<Acknowledged>()->stale);
 }
 
@@ -304,14 +304,14 @@ TEST_F(HostileWorkersTest, AChangeThatTheTablesRefuseKeepsNoOtherFromTheDisk) {
     const auto second = with_lease("second-1");
     const AttemptId poisoned = leased(first);
     world_.database().exec("CREATE TRIGGER poison BEFORE INSERT ON results WHEN NEW.job_id = " +
-                           std::to_string(poisoned.job) + " BEGIN SELECT RAISE(ABORT, 'poison'); END");
+                           to_string(poisoned.job) + " BEGIN SELECT RAISE(ABORT, 'poison'); END");
     world_.dispatcher().worker_said("first-1", first, command_result(poisoned));
     world_.dispatcher().worker_said("second-1", second, command_result(leased(second)));
     EXPECT_TRUE(world_.dispatcher().commit());
     EXPECT_EQ(world_.state(poisoned.job), "failed");
     EXPECT_THAT(world_.end_of(poisoned), HasSubstr("could not be stored"));
     EXPECT_EQ(world_.state(leased(second).job), "succeeded");
-    EXPECT_EQ(world_.dispatcher().jobs().at(poisoned.job).stored.state, JobState::failed);
+    EXPECT_EQ(world_.store().jobs().at(poisoned.job).state, JobState::failed);
     EXPECT_TRUE(world_.said("its result could not be stored"));
     EXPECT_EQ(world_.store().pending_changes(), 0U);
     // A person asks for it again.

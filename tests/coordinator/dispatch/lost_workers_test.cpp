@@ -44,7 +44,7 @@ TEST_F(CancelledStepsTest, IsNoCrashAndEndsTheJobAtLast) {
     const AttemptId last = run_and_end(cancelled_);
     EXPECT_THAT(world_.end_of(last), AllOf(HasSubstr("cancelled"), HasSubstr("cancelled 5 times")));
     EXPECT_EQ(world_.state(last.job), "cancelled");
-    EXPECT_EQ(world_.text("SELECT failures FROM jobs WHERE id = " + std::to_string(last.job)), "0");
+    EXPECT_EQ(world_.text("SELECT failures FROM jobs WHERE id = " + to_string(last.job)), "0");
     // Asked for again, it is begun anew.
     world_.dispatcher().ask_again(last.job);
     world_.dispatcher().commit();
@@ -54,7 +54,7 @@ TEST_F(CancelledStepsTest, IsNoCrashAndEndsTheJobAtLast) {
 TEST_F(CancelledStepsTest, AKilledRankIsStillACrash) {
     const AttemptId attempt = run_and_end(killed_);
     EXPECT_THAT(world_.end_of(attempt), HasSubstr("worker_crashed"));
-    EXPECT_EQ(world_.text("SELECT failures FROM jobs WHERE id = " + std::to_string(attempt.job)), "1");
+    EXPECT_EQ(world_.text("SELECT failures FROM jobs WHERE id = " + to_string(attempt.job)), "1");
 }
 
 // Its allocation was suspended: the kill comes to it when it is resumed, and would be taken for a crash of its next job.

@@ -84,7 +84,7 @@ class PeersWorld final : public IdleSurroundings {
         Stage stage;
         stage.name = "ablation";
         jobs_ = store_.sync_stage(row, 0, stage, {variant_of("training", 8, seeds), command}, {});
-        dispatcher_.add_jobs(jobs_, 0, row);
+        dispatcher_.add_jobs(jobs_, {row, 0});
         dispatcher_.add_site("local", std::make_unique<IdleSite>(site_events, site_exits), 2);
     }
 
@@ -124,26 +124,21 @@ class PeersWorld final : public IdleSurroundings {
     }
     // Lets the jobs from..to wait (positions: trainings first).
     void schedule(std::size_t from, std::size_t to) {
-        dispatcher_.schedule({jobs_.begin() + static_cast<std::ptrdiff_t>(from),
-                              jobs_.begin() + static_cast<std::ptrdiff_t>(to)});
+        dispatcher_.schedule(std::span<const JobId>(jobs_).subspan(from, to - from));
         dispatcher_.commit();
     }
     std::string text(const std::string& sql) { return database_.execAndGet(sql).getString(); }
-    std::string state(std::int64_t job) {
-        return text("SELECT state FROM jobs WHERE id = " + std::to_string(job));
-    }
+    std::string state(JobId job) { return text("SELECT state FROM jobs WHERE id = " + to_string(job)); }
     std::string end_of(const AttemptId& attempt) {
         return text("SELECT coalesce(cause, 'open') || ': ' || message FROM attempts WHERE job_id = " +
-                    std::to_string(attempt.job) + " AND number = " + std::to_string(attempt.number));
+                    to_string(attempt.job) + " AND number = " + std::to_string(attempt.number));
     }
-    std::string identity(std::int64_t job) {
-        return text("SELECT identity FROM jobs WHERE id = " + std::to_string(job));
-    }
+    std::string identity(JobId job) { return text("SELECT identity FROM jobs WHERE id = " + to_string(job)); }
     bool said(const std::string& part) const {
         return std::any_of(notes.begin(), notes.end(),
                            [&](const std::string& line) { return line.find(part) != std::string::npos; });
     }
-    const std::vector<StoredJob>& jobs() const { return jobs_; }
+    const std::vector<JobId>& jobs() const { return jobs_; }
 
     std::chrono::steady_clock::time_point clock{std::chrono::hours(1)};
     std::vector<std::string> notes;
@@ -164,7 +159,7 @@ class PeersWorld final : public IdleSurroundings {
     SQLite::Database database_;
     JobStore store_;
     Dispatcher dispatcher_;
-    std::vector<StoredJob> jobs_;
+    std::vector<JobId> jobs_;
 };
 
 }  // namespace orchestrate::test

@@ -21,22 +21,22 @@ TEST(RestartPausesTest, PausesGrowAndALongAttemptResetsThem) {
     RestartPauses::Time now{};
     std::vector<std::int64_t> lengths;
     for (int i = 0; i < 9; ++i) {
-        pauses.asked_again(1, 0.01s, now);
-        EXPECT_TRUE(pauses.rests(1));
-        const auto pause = pauses.left(1, now).value();
+        pauses.asked_again(JobId(1), 0.01s, now);
+        EXPECT_TRUE(pauses.rests(JobId(1)));
+        const auto pause = pauses.left(JobId(1), now).value();
         lengths.push_back(pause.count());
         EXPECT_THAT(pauses.take_over(now + pause - 1ms), IsEmpty());
         now += pause;
-        EXPECT_THAT(pauses.take_over(now), ElementsAre(1));
+        EXPECT_THAT(pauses.take_over(now), ElementsAre(JobId(1)));
         EXPECT_THAT(pauses.take_over(now), IsEmpty());
-        EXPECT_FALSE(pauses.rests(1));
+        EXPECT_FALSE(pauses.rests(JobId(1)));
     }
     EXPECT_THAT(lengths, ElementsAre(1, 2, 4, 8, 16, 32, 60, 60, 60));
-    pauses.asked_again(1, 30s, now);
-    EXPECT_FALSE(pauses.rests(1));
-    pauses.asked_again(1, 1s, now);
-    EXPECT_EQ(pauses.left(1, now), 1s);
-    pauses.forget(1);
+    pauses.asked_again(JobId(1), 30s, now);
+    EXPECT_FALSE(pauses.rests(JobId(1)));
+    pauses.asked_again(JobId(1), 1s, now);
+    EXPECT_EQ(pauses.left(JobId(1), now), 1s);
+    pauses.forget(JobId(1));
     EXPECT_THAT(pauses.take_over(now + 1h), IsEmpty());
 }
 
@@ -77,7 +77,7 @@ TEST_F(RestartingCommand, WaitsBeforeItIsStartedAgainAndSaysSo) {
     EXPECT_EQ(leases(), 1);
     EXPECT_TRUE(world_.said("preempted; it is tried again in 1.0 s") ||
                 world_.said("it is tried again in 1 s"));
-    EXPECT_THAT(world_.dispatcher().why_waiting(5), HasSubstr("asked to be started again"));
+    EXPECT_THAT(world_.dispatcher().why_waiting(JobId(5)), HasSubstr("asked to be started again"));
     pass(999ms);
     EXPECT_EQ(leases(), 1);
     pass(1ms);
@@ -95,7 +95,7 @@ TEST_F(RestartingCommand, KeepsNoOtherJobWaiting) {
     begin(2);
     end(true);
     EXPECT_EQ(leases(), 2);
-    EXPECT_EQ(leased().job, 6);
+    EXPECT_EQ(leased().job, JobId(6));
 }
 
 TEST_F(RestartingCommand, WhoWasInterruptedByOthersGoesOnAtOnce) {
@@ -107,10 +107,10 @@ TEST_F(RestartingCommand, WhoWasInterruptedByOthersGoesOnAtOnce) {
 TEST_F(RestartingCommand, WhatIsCancelledMeanwhileStaysCancelled) {
     begin(1);
     end(true);
-    EXPECT_TRUE(world_.dispatcher().cancel(5));
+    EXPECT_TRUE(world_.dispatcher().cancel(JobId(5)));
     pass(2s);
     EXPECT_EQ(leases(), 1);
-    EXPECT_TRUE(world_.dispatcher().ask_again(5));
+    EXPECT_TRUE(world_.dispatcher().ask_again(JobId(5)));
     world_.dispatcher().commit();
     EXPECT_EQ(leases(), 2);
 }

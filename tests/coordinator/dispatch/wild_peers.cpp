@@ -166,11 +166,9 @@ class Life {
     }
 
     AttemptId attempt() {
-        std::vector<AttemptId> known = {{1, 1}, {999'999, 1}, {-1, 0}, held_};
-        for (const auto& [job, entry] : world_.dispatcher().jobs()) {
-            if (entry.attempt) {
-                known.push_back(*entry.attempt);
-            }
+        std::vector<AttemptId> known = {{JobId(1), 1}, {JobId(999'999), 1}, {JobId(-1), 0}, held_};
+        for (const auto& [job, entry] : world_.dispatcher().assignments()) {
+            known.push_back(entry.attempt);
         }
         for (const auto& wire : wires_) {
             if (wire && wire->last<Lease>() != nullptr) {
@@ -182,7 +180,7 @@ class Life {
 
     AttemptEnded end_of(const AttemptId& attempt) {
         AttemptEnded ended = success_of(attempt);
-        if (attempt.job > 4) {
+        if (attempt.job > JobId(4)) {
             ended.result.emplace();
             ended.result->of_command = true;
             ended.result->named = {{"test", "v", 1}};
@@ -202,7 +200,7 @@ class Life {
         const AttemptId about = attempt();
         EpochMetrics epoch;
         epoch.epoch = 1;
-        if (about.job > 4) {
+        if (about.job > JobId(4)) {
             epoch.named = {{"test", "v", 1}};
         }
         switch (choices_.below(11)) {
@@ -269,7 +267,8 @@ class Life {
 
     void leave_on_disk() {
         AttemptEnded ended = end_of(attempt());
-        const bool known = ended.attempt.job > 0 && ended.attempt.job <= std::ssize(world_.jobs());
+        const bool known =
+            ended.attempt.job > JobId(0) && ended.attempt.job <= JobId(std::ssize(world_.jobs()));
         ended.job_identity = known ? world_.identity(ended.attempt.job) : "unknown";
         if (ended.attempt == held_) {
             ended.job_identity = std::string(64, '0');  // of another database
@@ -284,12 +283,11 @@ class Life {
     void check() {
         fail_unless(!world_.said("left out"), "a change came to the tables that they refuse");
         fail_unless(world_.store().pending_changes() == 0, "changes wait though they were committed");
-        fail_unless(world_.dispatcher().jobs().size() <= world_.jobs().size(),
-                    "an unknown job is remembered");
+        fail_unless(world_.store().jobs().size() <= world_.jobs().size(), "an unknown job is remembered");
         fail_unless(world_.dispatcher().workers().size() <= kWildNames.size() + 4, "workers are remembered");
-        if (held_.job > 0) {
-            const auto job = world_.dispatcher().jobs().find(held_.job);
-            fail_unless(job != world_.dispatcher().jobs().end() && job->second.attempt == held_ &&
+        if (held_.job != JobId()) {
+            const auto job = world_.dispatcher().assignments().find(held_.job);
+            fail_unless(job != world_.dispatcher().assignments().end() && job->second.attempt == held_ &&
                             world_.end_of(held_) == "open: ",
                         "the honest worker's attempt was touched: " + world_.end_of(held_));
         }
@@ -319,11 +317,11 @@ class Life {
 
     // After all that the honest worker's result is taken.
     void finish() {
-        if (!wrong_.empty() || held_.job == 0) {
+        if (!wrong_.empty() || held_.job == JobId()) {
             return;
         }
         AttemptEnded ended = success_of(held_);
-        if (held_.job > 4) {
+        if (held_.job > JobId(4)) {
             ended.result.emplace();
             ended.result->of_command = true;
             ended.result->named = {{"test", "v", 1}};

@@ -17,63 +17,74 @@ MATCHER_P2(IsPlace, place, jobs, "") {
     return arg.place == place && arg.jobs == jobs;
 }
 
-using Jobs = std::vector<std::int64_t>;
+using Jobs = std::vector<JobId>;
+
+Jobs numbered(std::initializer_list<std::int64_t> numbers) {
+    Jobs jobs;
+    for (const std::int64_t number : numbers) {
+        jobs.emplace_back(number);
+    }
+    return jobs;
+}
 
 // The jobs fail at a place, one after the other, each in turn.
 void fail(WorkerHealth& health, const std::string& place, const Jobs& jobs) {
-    for (const std::int64_t job : jobs) {
+    for (const JobId job : jobs) {
         EXPECT_THAT(health.ended(place, job, Cause::user_error), IsEmpty());
     }
 }
 
 TEST(WorkerHealthTest, APlaceWhereJobsFailThatSucceedElsewhereIsFound) {
     WorkerHealth health;
-    fail(health, "bad", {1, 3});
-    EXPECT_THAT(health.ended("bad", 4, Cause::worker_crashed), IsEmpty());
-    EXPECT_THAT(health.ended("good", 1, Cause::succeeded), IsEmpty());
-    EXPECT_THAT(health.ended("other", 4, Cause::succeeded), IsEmpty());
-    fail(health, "bad", {5});
-    EXPECT_THAT(health.ended("good", 3, Cause::succeeded), ElementsAre(IsPlace("bad", Jobs{1, 3, 4, 5})));
+    fail(health, "bad", numbered({1, 3}));
+    EXPECT_THAT(health.ended("bad", JobId(4), Cause::worker_crashed), IsEmpty());
+    EXPECT_THAT(health.ended("good", JobId(1), Cause::succeeded), IsEmpty());
+    EXPECT_THAT(health.ended("other", JobId(4), Cause::succeeded), IsEmpty());
+    fail(health, "bad", numbered({5}));
+    EXPECT_THAT(health.ended("good", JobId(3), Cause::succeeded),
+                ElementsAre(IsPlace("bad", numbered({1, 3, 4, 5}))));
 }
 
 TEST(WorkerHealthTest, ThatOtherJobsSucceedElsewhereProvesNothing) {
     WorkerHealth health;
     for (int job = 1; job <= 40; job += 2) {  // every second configuration fails by itself
-        fail(health, "a", {job});
-        EXPECT_THAT(health.ended("b", job + 1, Cause::succeeded), IsEmpty());
+        fail(health, "a", numbered({job}));
+        EXPECT_THAT(health.ended("b", JobId(job + 1), Cause::succeeded), IsEmpty());
     }
 }
 
 TEST(WorkerHealthTest, ASuccessEndsTheRowAndOneJobIsNotThree) {
     WorkerHealth health;
     for (int round = 0; round < 5; ++round) {
-        fail(health, "a", {1});
-        EXPECT_THAT(health.ended("b", 1, Cause::succeeded), IsEmpty());
+        fail(health, "a", numbered({1}));
+        EXPECT_THAT(health.ended("b", JobId(1), Cause::succeeded), IsEmpty());
     }
-    fail(health, "a", {2, 3});
-    EXPECT_THAT(health.ended("b", 2, Cause::succeeded), IsEmpty());
-    EXPECT_THAT(health.ended("a", 9, Cause::succeeded), IsEmpty());
-    EXPECT_THAT(health.ended("b", 3, Cause::succeeded), IsEmpty());
+    fail(health, "a", numbered({2, 3}));
+    EXPECT_THAT(health.ended("b", JobId(2), Cause::succeeded), IsEmpty());
+    EXPECT_THAT(health.ended("a", JobId(9), Cause::succeeded), IsEmpty());
+    EXPECT_THAT(health.ended("b", JobId(3), Cause::succeeded), IsEmpty());
 }
 
 TEST(WorkerHealthTest, JobsThatFailElsewhereTooAreToBlameThemselves) {
     WorkerHealth health;
-    fail(health, "a", {1, 2, 3});
-    fail(health, "b", {1, 2, 3});
-    fail(health, "c", {1, 2, 3});
-    EXPECT_THAT(health.ended("a", 1, Cause::succeeded), IsEmpty());  // flaky; and not proven elsewhere thrice
+    fail(health, "a", numbered({1, 2, 3}));
+    fail(health, "b", numbered({1, 2, 3}));
+    fail(health, "c", numbered({1, 2, 3}));
+    EXPECT_THAT(health.ended("a", JobId(1), Cause::succeeded),
+                IsEmpty());  // flaky; and not proven elsewhere thrice
 }
 
 TEST(WorkerHealthTest, AJobIsNamedOnceOnly) {
     WorkerHealth health;
-    fail(health, "a", {1, 2, 3});
-    health.ended("c", 1, Cause::succeeded);
-    health.ended("c", 2, Cause::succeeded);
-    ASSERT_THAT(health.ended("c", 3, Cause::succeeded), ElementsAre(IsPlace("a", Jobs{1, 2, 3})));
-    fail(health, "b", {1, 2, 3, 4});
-    health.ended("c", 1, Cause::succeeded);
-    health.ended("c", 2, Cause::succeeded);
-    EXPECT_THAT(health.ended("c", 3, Cause::succeeded), ElementsAre(IsPlace("b", Jobs{4})));
+    fail(health, "a", numbered({1, 2, 3}));
+    health.ended("c", JobId(1), Cause::succeeded);
+    health.ended("c", JobId(2), Cause::succeeded);
+    ASSERT_THAT(health.ended("c", JobId(3), Cause::succeeded),
+                ElementsAre(IsPlace("a", numbered({1, 2, 3}))));
+    fail(health, "b", numbered({1, 2, 3, 4}));
+    health.ended("c", JobId(1), Cause::succeeded);
+    health.ended("c", JobId(2), Cause::succeeded);
+    EXPECT_THAT(health.ended("c", JobId(3), Cause::succeeded), ElementsAre(IsPlace("b", numbered({4}))));
 }
 
 TEST(WorkerHealthTest, InterruptionsAndTheJobsOwnFaultsDoNotCount) {
@@ -81,8 +92,8 @@ TEST(WorkerHealthTest, InterruptionsAndTheJobsOwnFaultsDoNotCount) {
     for (const Cause cause : {Cause::preempted, Cause::walltime, Cause::node_lost, Cause::diverged,
                               Cause::out_of_memory, Cause::cancelled}) {
         for (int job = 1; job <= 4; ++job) {
-            EXPECT_THAT(health.ended("a", job, cause), IsEmpty());
-            EXPECT_THAT(health.ended("b", job, Cause::succeeded), IsEmpty());
+            EXPECT_THAT(health.ended("a", JobId(job), cause), IsEmpty());
+            EXPECT_THAT(health.ended("b", JobId(job), Cause::succeeded), IsEmpty());
         }
     }
 }
@@ -150,18 +161,18 @@ TEST(ShortJobsTest, HoldsAheadWhatIsShortAndNothingElse) {
 
 TEST(JobCountsTest, FollowsEachChange) {
     JobCounts counts;
-    counts.add(1, JobState::waiting);
-    counts.add(2, JobState::succeeded);
-    counts.add(2, JobState::waiting);    // known
-    counts.update(3, JobState::failed);  // unknown
+    counts.add(JobId(1), JobState::waiting);
+    counts.add(JobId(2), JobState::succeeded);
+    counts.add(JobId(2), JobState::waiting);                       // known
+    counts.change(JobId(3), JobState::running, JobState::failed);  // unknown
     EXPECT_EQ(counts.all(), 2);
     EXPECT_EQ(counts.unfinished(), 1);
-    counts.update(1, JobState::running);
+    counts.change(JobId(1), JobState::waiting, JobState::running);
     EXPECT_EQ(counts.unfinished(), 1);
-    counts.update(1, JobState::quarantined);
+    counts.change(JobId(1), JobState::running, JobState::quarantined);
     EXPECT_EQ(counts.unfinished(), 0);
     EXPECT_EQ(counts.failed(), 1);
-    counts.update(1, JobState::cancelled);
+    counts.change(JobId(1), JobState::quarantined, JobState::cancelled);
     EXPECT_EQ(counts.failed(), 0) << "a job that a user cancelled has not failed";
     EXPECT_EQ(counts.in(JobState::succeeded), 1);
 }

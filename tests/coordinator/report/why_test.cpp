@@ -11,7 +11,7 @@ using testing::StartsWith;
 
 WhyFacts waiting_facts() {
     WhyFacts facts;
-    facts.job.row.job = 7;
+    facts.job.row.job = JobId(7);
     facts.job.row.state = "waiting";
     facts.job.row.stage = "ablation";
     facts.coordinator_lives = true;

@@ -29,8 +29,8 @@ class RecordingHost final : public ControlHost {
   public:
     JobStore& store() override { return store_; }
     bool is_active(const std::string& study) const override { return active.contains(study); }
-    bool cancel_job(std::int64_t job) override { return store_.cancel(job); }
-    bool ask_again(std::int64_t job) override { return store_.ask_again(job); }
+    bool cancel_job(JobId job) override { return store_.cancel(job); }
+    bool ask_again(JobId job) override { return store_.ask_again(job); }
     void study_cancelled(const StoredStudy& study) override {
         store_.set_study_state(study.row, StudyState::cancelled);
     }
@@ -75,14 +75,14 @@ class ControlTest : public testing::Test {
         host_.active = {"first", "second"};
     }
 
-    std::int64_t add_study(const std::string& name, const std::vector<Variant>& variants) {
+    StudyId add_study(const std::string& name, const std::vector<Variant>& variants) {
         Study study;
         study.name = name;
         study.file = "/" + name + ".toml";
         Stage stage;
         stage.name = "ablation";
         study.stages = {stage};
-        const std::int64_t row = host_.store().begin_study(study);
+        const StudyId row = host_.store().begin_study(study);
         host_.store().sync_stage(row, 0, stage, variants, {});
         return row;
     }
@@ -97,26 +97,25 @@ class ControlTest : public testing::Test {
             return error.what();
         }
     }
-    std::string state_of(std::int64_t job) {
+    std::string state_of(JobId job) {
         return host_.store().read([&](SQLite::Database& database) {
-            return database.execAndGet("SELECT state FROM jobs WHERE id = " + std::to_string(job))
-                .getString();
+            return database.execAndGet("SELECT state FROM jobs WHERE id = " + to_string(job)).getString();
         });
     }
 
     RecordingHost host_;
-    std::int64_t first_ = 0;
-    std::int64_t second_ = 0;
+    StudyId first_;
+    StudyId second_;
 };
 
 TEST_F(ControlTest, ACancelledStudyLeavesTheJobsThatOthersNeed) {
     EXPECT_EQ(done(Control::cancel, "first"), "cancelled study first: 1 job; 2 go on for other studies");
-    EXPECT_EQ(state_of(1), "waiting");
-    EXPECT_EQ(state_of(3), "cancelled");
+    EXPECT_EQ(state_of(JobId(1)), "waiting");
+    EXPECT_EQ(state_of(JobId(3)), "cancelled");
     // Now they are the second study's alone.
     host_.active.erase("first");
     EXPECT_EQ(done(Control::cancel, "second"), "cancelled study second: 3 jobs");
-    EXPECT_EQ(state_of(1), "cancelled");
+    EXPECT_EQ(state_of(JobId(1)), "cancelled");
     EXPECT_THAT(refusal(Control::cancel, "second"), HasSubstr("has ended as cancelled already"));
 }
 
@@ -150,10 +149,10 @@ TEST_F(ControlTest, OnlyWhatHasEndedWithoutAResultIsTriedAgain) {
     done(Control::cancel, "1");
     EXPECT_THAT(refusal(Control::cancel, "1"), HasSubstr("ended as cancelled"));
     EXPECT_EQ(done(Control::retry, "1"), "job 1 waits again");
-    EXPECT_EQ(state_of(1), "waiting");
+    EXPECT_EQ(state_of(JobId(1)), "waiting");
     EXPECT_TRUE(host_.gone_on.empty());
     EXPECT_THAT(refusal(Control::retry, "first"), HasSubstr("no job of study 'first'"));
-    const auto begun = host_.store().begin_attempt(2, {}, "/logs");
+    const auto begun = host_.store().begin_attempt(JobId(2), {}, "/logs");
     host_.store().end_attempt({begun.id, Cause::diverged, "the loss is not finite", {}});
     EXPECT_THAT(done(Control::retry, "second"), HasSubstr("1 job of study second waits again"));
 }

@@ -170,7 +170,7 @@ class FakeWorker {
     void settle(const Acknowledged& acknowledged) {
         for (const auto& ended : unacknowledged_) {
             if (ended.attempt == acknowledged.attempt && !acknowledged.stale && !no_op_) {
-                const std::string line = std::to_string(ended.attempt.job) + " " +
+                const std::string line = to_string(ended.attempt.job) + " " +
                                          std::to_string(ended.attempt.number) + " " + to_string(ended.cause) +
                                          "\n";
                 [[maybe_unused]] const auto ignored = write(acknowledged_, line.data(), line.size());

@@ -120,18 +120,18 @@ TEST_F(ServerTest, ASlowReaderLosesOnlyWhatALaterReportReplaces) {
     std::size_t most_queued = 0;
     after_welcome_ = [&](Connection& connection) {  // nothing is written meanwhile
         for (int i = 1; i <= kReports; ++i) {
-            AttemptProgress report{{1, 1}, {}};
+            AttemptProgress report{{JobId(1), 1}, {}};
             report.progress.step = i;
             connection.send(report);
             if (i % 5000 == 0) {
-                connection.send(AttemptEnded{{i, 1}, Cause::preempted, "", {}});
+                connection.send(AttemptEnded{{JobId(i), 1}, Cause::preempted, "", {}});
             }
             most_queued = std::max(most_queued, connection.queued_bytes());
         }
     };
     std::int64_t reports = 0;
     std::int64_t newest = 0;
-    std::vector<std::int64_t> ended;
+    std::vector<JobId> ended;
     asio::co_spawn(
         io_,
         [&]() -> asio::awaitable<void> {

@@ -258,7 +258,7 @@ void Simulation::worker_ends_attempt(const std::shared_ptr<Worker>& worker, cons
     AttemptEnded ended{attempt, Cause::succeeded, "", AttemptResult{}};
     ended.job_identity = job_identities_.at(attempt.job);
     ended.result->of_command = true;
-    ended.result->named = {{"validation", "a", static_cast<double>(attempt.job)}, {"test", "a", 1}};
+    ended.result->named = {{"validation", "a", static_cast<double>(attempt.job.value())}, {"test", "a", 1}};
     ended.result->parameters = attempt.number;  // so that the database shows whose result it is
     if (worker->sick) {
         ended.result.reset();

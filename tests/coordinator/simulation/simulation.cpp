@@ -63,7 +63,9 @@ SQLite::Database& template_database() {
 Simulation::Simulation(std::uint64_t seed, DeliberateBug bug) : random_(seed), bug_(bug) {
     short_jobs_ = chance(0.5);
     pilots_only_ = chance(0.25);
-    poisoned_job_ = chance(0.3) ? between(1, 12) : 0;
+    if (chance(0.3)) {
+        poisoned_job_ = JobId(between(1, 12));
+    }
     static std::atomic<int> made = 0;
     database_name_ = fmt::format("file:simulation-{}?mode=memory&cache=shared", ++made);
     disk_ = std::make_unique<StoreDatabase>(database_name_, kOpen);
@@ -205,8 +207,8 @@ void Simulation::kill_coordinator() {
     coordinator_.reset();
     // An attempt that no commit holds was never leased, and its number is given again.
     std::erase_if(of_leaving_pilots_, [this](const auto& attempt) {
-        BoundStatement query(*disk_, "SELECT 1 FROM attempts WHERE job_id = ? AND number = ?", attempt.first,
-                             attempt.second);
+        BoundStatement query(*disk_, "SELECT 1 FROM attempts WHERE job_id = ? AND number = ?", attempt.job,
+                             attempt.number);
         return !query->executeStep();
     });
     for (const auto& [process, worker] : processes_) {

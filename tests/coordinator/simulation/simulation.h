@@ -97,7 +97,7 @@ class Simulation {
     void pilot_dies(const std::shared_ptr<Pilot>& pilot);
     void pilot_leaves(const std::shared_ptr<Pilot>& pilot);
     std::shared_ptr<Pilot> pilot_of(const std::string& worker) const;
-    bool takes_down_workers(std::int64_t job) const { return job == poisoned_job_; }
+    bool takes_down_workers(JobId job) const { return job == poisoned_job_; }
 
     void start_worker(const std::string& name, Site& site);
     void worker_connects(const std::shared_ptr<Worker>& worker);
@@ -125,12 +125,12 @@ class Simulation {
     int lives_ = 0;
     bool short_jobs_ = false;
     bool pilots_only_ = false;
-    std::int64_t poisoned_job_ = 0;  // whoever runs it crashes; 0: none
-    int taken_down_ = 0;             // workers, by it
-    std::size_t most_held_ = 0;      // by one worker at a time
-    std::int64_t handed_back_ = 0;   // jobs
-    std::int64_t drained_ = 0;       // workers
-    std::int64_t recovered_ = 0;     // results
+    std::optional<JobId> poisoned_job_;  // whoever runs it crashes
+    int taken_down_ = 0;                 // workers, by it
+    std::size_t most_held_ = 0;          // by one worker at a time
+    std::int64_t handed_back_ = 0;       // jobs
+    std::int64_t drained_ = 0;           // workers
+    std::int64_t recovered_ = 0;         // results
     std::int64_t lost_pilots_ = 0;
     int submitted_pilots_ = 0;
     int failed_starts_ = 0;
@@ -140,16 +140,15 @@ class Simulation {
     std::string database_name_;
     std::unique_ptr<StoreDatabase> disk_;  // what is left of the database when no coordinator lives
     std::unique_ptr<Coordinator> coordinator_;
-    std::vector<std::shared_ptr<Pilot>> pilots_;          // that live
-    std::vector<AttemptEnded> spool_;                     // results that workers left on disk
-    std::map<std::int64_t, std::string> job_identities_;  // of jobs that were leased
+    std::vector<std::shared_ptr<Pilot>> pilots_;   // that live
+    std::vector<AttemptEnded> spool_;              // results that workers left on disk
+    std::map<JobId, std::string> job_identities_;  // of jobs that were leased
     std::int64_t room_since_ = -1;  // since when a job waits although there is room; -1: none does
     std::map<std::string, std::int64_t> idle_since_;  // by study: since when nothing of it is left to do
-    std::set<std::pair<std::int64_t, std::int64_t>>
-        of_leaving_pilots_;  // attempts that ran when a pilot was told to end
+    std::set<AttemptId> of_leaving_pilots_;           // attempts that ran when a pilot was told to end
     std::map<std::int64_t, std::shared_ptr<Worker>> processes_;  // that live
-    std::map<std::int64_t, std::int64_t> accepted_;  // by job: the attempt that a worker was thanked for
-    std::set<std::pair<std::int64_t, std::int64_t>> begun_;  // attempts that a worker ever got
+    std::map<JobId, std::int64_t> accepted_;  // by job: the attempt that a worker was thanked for
+    std::set<AttemptId> begun_;               // attempts that a worker ever got
 };
 
 }  // namespace orchestrate::test

@@ -46,17 +46,17 @@ void Simulation::check_database() {
         }
     }
     check_causes();
-    std::set<std::pair<std::int64_t, std::int64_t>> held;
+    std::set<AttemptId> held;
     for (const auto& [name, worker] : coordinator_->dispatcher.workers()) {
         for (const auto& attempt : worker.queued) {
-            held.insert({attempt.job, attempt.number});
+            held.insert(attempt);
         }
         if (worker.running) {
-            held.insert({worker.running->job, worker.running->number});
+            held.insert(*worker.running);
         }
     }
-    for (const auto& [id, job] : coordinator_->dispatcher.jobs()) {
-        if (job.attempt && !job.held_until && !held.contains({job.attempt->job, job.attempt->number})) {
+    for (const auto& [id, assignment] : coordinator_->dispatcher.assignments()) {
+        if (!assignment.held_until && !held.contains(assignment.attempt)) {
             check(false, fmt::format("job {} runs, but no worker has it", id));
         }
     }
@@ -66,11 +66,10 @@ void Simulation::check_database() {
     }
     BoundStatement states(*disk_, "SELECT id, state FROM jobs");
     while (states->executeStep()) {
-        const auto job = coordinator_->dispatcher.jobs().find(states->getColumn(0).getInt64());
-        if (job != coordinator_->dispatcher.jobs().end() && !job->second.stored.title.empty()) {
-            check(to_string(job->second.stored.state) == states->getColumn(1).getString(),
-                  fmt::format("job {} is {} for the dispatcher, but not in the database", job->first,
-                              to_string(job->second.stored.state)));
+        const JobId id(states->getColumn(0).getInt64());
+        if (const Job* job = coordinator_->store.jobs().find(id)) {
+            check(to_string(job->state) == states->getColumn(1).getString(),
+                  fmt::format("job {} is {} in memory, but not in the database", id, to_string(job->state)));
         }
     }
 }
@@ -79,14 +78,14 @@ void Simulation::check_database() {
 void Simulation::check_causes() {
     for (auto attempt = of_leaving_pilots_.begin(); attempt != of_leaving_pilots_.end();) {
         BoundStatement query(*disk_, "SELECT cause FROM attempts WHERE job_id = ? AND number = ?",
-                             attempt->first, attempt->second);
+                             attempt->job, attempt->number);
         if (!query->executeStep() || query->getColumn(0).isNull()) {
             ++attempt;
             continue;
         }
         check(query->getColumn(0).getString() != "worker_crashed",
-              fmt::format("job {}, attempt {} ended with its pilot, and counts as a crash", attempt->first,
-                          attempt->second));
+              fmt::format("job {}, attempt {} ended with its pilot, and counts as a crash", attempt->job,
+                          attempt->number));
         attempt = of_leaving_pilots_.erase(attempt);
     }
 }
@@ -118,9 +117,9 @@ bool Simulation::has_room() const {
 }
 
 void Simulation::check_liveness() {
-    const auto& jobs = coordinator_->dispatcher.jobs();
+    const JobTable& jobs = coordinator_->store.jobs();
     const bool one_waits = std::any_of(jobs.begin(), jobs.end(), [](const auto& entry) {
-        return entry.second.stored.state == JobState::waiting && !entry.second.stored.title.empty();
+        return entry.second.state == JobState::waiting && entry.second.plan;
     });
     if (coordinator_->dispatcher.paused() || !coordinator_->recovered || !one_waits || !has_room()) {
         room_since_ = -1;
@@ -129,18 +128,17 @@ void Simulation::check_liveness() {
     }
     if (room_since_ >= 0 && now_ - room_since_ > kLivenessMilliseconds) {
         for (const auto& [id, job] : jobs) {
-            if (job.stored.state == JobState::waiting && !job.stored.title.empty()) {
+            if (job.state == JobState::waiting && job.plan) {
                 check(false, fmt::format("job {} waits although there has been room for it all the time: {}",
                                          id, coordinator_->dispatcher.why_waiting(id)));
             }
         }
     }
     for (const auto& run : coordinator_->runs) {
-        const auto ids = run->jobs();
-        const bool nothing_left = !run->has_ended() && !coordinator_->dispatcher.paused() &&
-                                  std::all_of(ids.begin(), ids.end(), [&](std::int64_t id) {
-                                      return is_over(jobs.at(id).stored.state);
-                                  });
+        const auto& ids = run->jobs();
+        const bool nothing_left =
+            !run->has_ended() && !coordinator_->dispatcher.paused() &&
+            std::all_of(ids.begin(), ids.end(), [&](JobId id) { return is_over(jobs.at(id).state); });
         const std::string key = fmt::format("{} of life {}, stage '{}'", run->study().name,
                                             coordinator_->life, run->stage_name());
         if (!nothing_left) {

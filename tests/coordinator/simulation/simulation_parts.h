@@ -23,9 +23,8 @@ class BuggyDispatcher final : public Dispatcher {
         const auto* ended = std::get_if<AttemptEnded>(&message);
         if (bug_ == DeliberateBug::takes_results_of_old_attempts && ended != nullptr) {
             AttemptEnded now = *ended;
-            const auto job = jobs().find(now.attempt.job);
-            if (job != jobs().end() && job->second.attempt) {
-                now.attempt = *job->second.attempt;
+            if (const auto known = assignments().find(now.attempt.job); known != assignments().end()) {
+                now.attempt = known->second.attempt;
             }
             return worker_said(name, peer, now);
         }
@@ -34,10 +33,9 @@ class BuggyDispatcher final : public Dispatcher {
 
     void connected(const std::shared_ptr<Peer>& peer, Hello hello) {
         if (bug_ == DeliberateBug::takes_results_of_old_attempts && hello.running) {
-            const auto job = jobs().find(hello.running->job);
-            if (job != jobs().end() && job->second.attempt) {
-                hello.running = job->second.attempt;
-                hello.held = {*job->second.attempt};
+            if (const auto known = assignments().find(hello.running->job); known != assignments().end()) {
+                hello.running = known->second.attempt;
+                hello.held = {known->second.attempt};
             }
         }
         worker_connected(peer, hello);
@@ -75,9 +73,9 @@ class BuggyDispatcher final : public Dispatcher {
         return bug_ == DeliberateBug::takes_results_of_old_attempts || Dispatcher::holds(worker, attempt);
     }
 
-    void tell_change(std::int64_t job) override {
+    void tell_change(JobId job, JobState before, JobState now) override {
         if (bug_ != DeliberateBug::swallows_what_recovery_changes || !recovering_) {
-            Dispatcher::tell_change(job);
+            Dispatcher::tell_change(job, before, now);
         }
     }
 
@@ -184,8 +182,8 @@ struct Simulation::Coordinator final : Surroundings, StudyHost {
     }
     CheckpointPlan plan_checkpoints(const AttemptId&, std::vector<StoredCheckpoint>) override { return {}; }
     void keep_checkpoints(const AttemptId&, const std::vector<StoredCheckpoint>&) override {}
-    void remove_checkpoints(std::int64_t) override {}
-    std::vector<std::int64_t> jobs_with_checkpoints() override { return {}; }
+    void remove_checkpoints(JobId) override {}
+    std::vector<JobId> jobs_with_checkpoints() override { return {}; }
     std::string allocation_state(const std::string&) override { return ""; }
 
     void note_study(const std::string& study, const std::string& line) override {

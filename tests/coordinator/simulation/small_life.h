@@ -61,10 +61,10 @@ class SmallLife {
         worker.row = store.add_worker(worker);
         commit(store);
         facts.insert("SELECT count(*) FROM workers WHERE id = " + std::to_string(worker.row));
-        for (const auto& job : jobs) {
-            bool done = job.state == JobState::succeeded;
+        for (const JobId job : jobs) {
+            bool done = store.jobs().at(job).state == JobState::succeeded;
             while (!done) {
-                const auto begun = must([&] { return store.begin_attempt(job.id, worker, "/logs"); });
+                const auto begun = must([&] { return store.begin_attempt(job, worker, "/logs"); });
                 commit(store);
                 done = attempt(store, begun.id);
             }
@@ -101,7 +101,7 @@ class SmallLife {
 
     // One attempt to its end: whether its job is done.
     bool attempt(JobStore& store, const AttemptId& id) {
-        const std::string of_job = " WHERE job_id = " + std::to_string(id.job);
+        const std::string of_job = " WHERE job_id = " + to_string(id.job);
         const std::string number = std::to_string(id.number);
         facts.insert("SELECT count(*) FROM attempts" + of_job + " AND number = " + number);
         EpochMetrics epoch;
@@ -109,7 +109,7 @@ class SmallLife {
         must([&] { return store.add_epoch(id, epoch); });
         commit(store);
         facts.insert("SELECT count(*) FROM epochs" + of_job + " AND attempt >= " + number);
-        const bool lost = id.job == 2 && id.number == 1;
+        const bool lost = id.job == JobId(2) && id.number == 1;
         if (lost) {
             must([&] { return store.add_checkpoint(id, {id.number, 7, "seven", "", 1}); });
             must([&] { return store.end_attempt({id, Cause::node_lost, "gone", {}}); });
@@ -120,7 +120,7 @@ class SmallLife {
         if (!lost) {
             facts.insert(
                 "SELECT count(*) FROM results r JOIN jobs j ON j.id = r.job_id WHERE r.job_id = " +
-                std::to_string(id.job) + " AND r.attempt = " + number +
+                to_string(id.job) + " AND r.attempt = " + number +
                 " AND j.state = 'succeeded' AND (SELECT count(*) FROM predictions p WHERE p.job_id = j.id) "
                 "= 2");
         }

@@ -42,7 +42,7 @@ const std::map<JobState, std::map<JobEvent, JobState>>& expected() {
           {JobEvent::paused, paused}}},
         {paused,
          {{JobEvent::asked_for, paused}, {JobEvent::promoted, waiting}, {JobEvent::cancelled, cancelled}}},
-        {succeeded, {{JobEvent::asked_for, succeeded}}},
+        {succeeded, {{JobEvent::asked_for, succeeded}, {JobEvent::result_refused, failed}}},
         {failed, {{JobEvent::asked_for, waiting}}},
         {cancelled, {{JobEvent::asked_for, waiting}}},
         {quarantined, {{JobEvent::asked_for, waiting}}},
@@ -73,21 +73,23 @@ TEST(JobStatesTest, NoRowStandsTwice) {
     }
 }
 
-TEST(JobStatesTest, OnlyWhatIsTheJobsOwnFaultCounts) {
+TEST(JobStatesTest, OnlyWhatMayHappenAgainCounts) {
     for (const auto& row : job_transitions()) {
         const std::set<JobEvent> faults = {JobEvent::worker_crashed, JobEvent::crashed_too_often,
                                            JobEvent::tried_again,    JobEvent::out_of_memory,
-                                           JobEvent::diverged,       JobEvent::user_error};
+                                           JobEvent::diverged,       JobEvent::user_error,
+                                           JobEvent::result_refused};
         EXPECT_EQ(row.counts_as_failure, faults.contains(row.event)) << to_string(row.event);
         EXPECT_EQ(row.clears_failures, row.event == JobEvent::asked_for && row.to == JobState::waiting &&
                                            row.from != JobState::waiting);
     }
 }
 
-TEST(JobStatesTest, ASucceededJobStaysSo) {
+TEST(JobStatesTest, ASucceededJobStaysSoUnlessTheDatabaseRefusesItsResult) {
     for (const JobEvent event : all_of<JobEvent>()) {
         const auto found = find_transition(JobState::succeeded, event);
-        EXPECT_TRUE(!found || found->to == JobState::succeeded) << to_string(event);
+        EXPECT_TRUE(!found || found->to == JobState::succeeded || event == JobEvent::result_refused)
+            << to_string(event);
     }
 }
 

@@ -73,7 +73,7 @@ TEST_F(JobStoreTest, JobsWithEqualConfigurationsAreOneJob) {
     const auto jobs =
         store.sync_stage(row, 0, stage_, {variant("a", 8, {1, 2}), variant("b", 8, {2, 3})}, {});
     ASSERT_EQ(jobs.size(), 3U);
-    EXPECT_EQ(jobs[0].title, "a, seed 1");
+    EXPECT_EQ(store.jobs().at(jobs[0]).title, "a, seed 1");
     EXPECT_EQ(count("SELECT count(*) FROM variant_jobs"), 4);
     EXPECT_EQ(count("SELECT count(*) FROM jobs"), 3);
 }
@@ -91,7 +91,7 @@ TEST_F(JobStoreTest, AWorkerGetsTheConfigurationOfItsJob) {
     std::size_t place = 0;
     for (const auto& variant : variants) {
         for (const auto& run : variant.runs) {
-            EXPECT_EQ(store.terms(jobs.at(place++).id).config, job_of(variant, run)) << place;
+            EXPECT_EQ(store.terms(jobs.at(place++)).config, job_of(variant, run)) << place;
         }
     }
 }
@@ -100,10 +100,10 @@ TEST_F(JobStoreTest, AResultIsAcceptedOnceAndOnlyFromTheCurrentAttempt) {
     JobStore store(file());
     const auto row = store.begin_study(study());
     const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
-    const auto first = store.begin_attempt(jobs[0].id, worker_, "/logs");
+    const auto first = store.begin_attempt(jobs[0], worker_, "/logs");
     EXPECT_EQ(first.log_file, "/logs/job-1-attempt-1.log");
     EXPECT_TRUE(store.end_attempt({first.id, Cause::node_lost, "gone", {}}));
-    const auto second = store.begin_attempt(jobs[0].id, worker_, "/logs");
+    const auto second = store.begin_attempt(jobs[0], worker_, "/logs");
     EXPECT_EQ(second.id.number, 2);
     EXPECT_FALSE(store.add_epoch(first.id, {}));
     EXPECT_FALSE(store.end_attempt(success(first.id, 0.4)));
@@ -120,14 +120,14 @@ TEST_F(JobStoreTest, EpochsOfALaterAttemptReplaceThoseOfAnEarlierOne) {
     JobStore store(file());
     const auto row = store.begin_study(study());
     const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
-    const auto first = store.begin_attempt(jobs[0].id, worker_, "/logs");
+    const auto first = store.begin_attempt(jobs[0], worker_, "/logs");
     for (std::int64_t epoch = 1; epoch <= 3; ++epoch) {
         EpochMetrics metrics;
         metrics.epoch = epoch;
         EXPECT_TRUE(store.add_epoch(first.id, metrics));
     }
     store.end_attempt({first.id, Cause::worker_crashed, "", {}});
-    const auto second = store.begin_attempt(jobs[0].id, worker_, "/logs");
+    const auto second = store.begin_attempt(jobs[0], worker_, "/logs");
     EpochMetrics metrics;
     metrics.epoch = 1;
     EXPECT_TRUE(store.add_epoch(second.id, metrics));
@@ -143,37 +143,37 @@ TEST_F(JobStoreTest, KeepsTheNewestTwoCheckpointsOfTheCurrentAttempt) {
     JobStore store(file());
     const auto row = store.begin_study(study());
     const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
-    const auto first = store.begin_attempt(jobs[0].id, worker_, "/logs").id;
+    const auto first = store.begin_attempt(jobs[0], worker_, "/logs").id;
     const StoredCheckpoint at_30{1, 30, "step-30", "cc", 100};
     EXPECT_TRUE(store.add_checkpoint(first, kAt10));
     EXPECT_TRUE(store.add_checkpoint(first, kAt20));
     EXPECT_TRUE(store.add_checkpoint(first, at_30));
-    EXPECT_THAT(store.checkpoints(jobs[0].id), testing::ElementsAre(at_30, kAt20));
+    EXPECT_THAT(store.checkpoints(jobs[0]), testing::ElementsAre(at_30, kAt20));
 
     store.end_attempt({first, Cause::preempted, "", {}});
     EXPECT_FALSE(store.add_checkpoint(first, {1, 40, "step-40", "dd", 100}));
     // The second attempt could not read them, and began again: its checkpoints are the better ones.
-    const auto second = store.begin_attempt(jobs[0].id, worker_, "/logs").id;
+    const auto second = store.begin_attempt(jobs[0], worker_, "/logs").id;
     const StoredCheckpoint again_at_10{2, 10, "step-10", "aa", 100};
     EXPECT_TRUE(store.add_checkpoint(second, again_at_10));
-    EXPECT_THAT(store.checkpoints(jobs[0].id), testing::ElementsAre(again_at_10, at_30));
+    EXPECT_THAT(store.checkpoints(jobs[0]), testing::ElementsAre(again_at_10, at_30));
     EXPECT_FALSE(store.add_checkpoint(first, {1, 50, "step-50", "ee", 100}));
 
     store.end_attempt(success(second, 0.5));
-    EXPECT_THAT(store.checkpoints(jobs[0].id), testing::IsEmpty());
+    EXPECT_THAT(store.checkpoints(jobs[0]), testing::IsEmpty());
 }
 
 TEST_F(JobStoreTest, AnAttemptThatResumesForgetsTheEpochsAfterItsStep) {
     JobStore store(file());
     const auto row = store.begin_study(study());
     const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
-    const auto first = store.begin_attempt(jobs[0].id, worker_, "/logs").id;
+    const auto first = store.begin_attempt(jobs[0], worker_, "/logs").id;
     EpochMetrics metrics;
     for (metrics.epoch = 1; metrics.epoch <= 3; ++metrics.epoch) {
         store.add_epoch(first, metrics);
     }
     store.end_attempt({first, Cause::node_lost, "", {}});
-    const auto second = store.begin_attempt(jobs[0].id, worker_, "/logs").id;
+    const auto second = store.begin_attempt(jobs[0], worker_, "/logs").id;
     EXPECT_FALSE(store.resume_attempt(first, {1, 25, 40, 2}));
     EXPECT_TRUE(store.resume_attempt(second, {1, 25, 40, 2}));
     EXPECT_EQ(count("SELECT max(epoch) FROM epochs"), 2);
@@ -188,39 +188,39 @@ TEST_F(JobStoreTest, ACheckpointThatCouldNotBeReportedIsKnownOnceAnAttemptGoesOn
     JobStore store(file());
     const auto row = store.begin_study(study());
     const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
-    const auto first = store.begin_attempt(jobs[0].id, worker_, "/logs").id;
+    const auto first = store.begin_attempt(jobs[0], worker_, "/logs").id;
     store.add_checkpoint(first, kAt10);
     store.end_attempt({first, Cause::node_lost, "", {}});
-    const auto second = store.begin_attempt(jobs[0].id, worker_, "/logs").id;
+    const auto second = store.begin_attempt(jobs[0], worker_, "/logs").id;
     EXPECT_FALSE(store.resume_attempt(first, {1, 20, 40, 1, "step-20", "bb", 100}));
     EXPECT_TRUE(store.resume_attempt(second, {1, 20, 40, 1, "step-20", "bb", 100}));
-    EXPECT_THAT(store.checkpoints(jobs[0].id), testing::ElementsAre(kAt20, kAt10));
+    EXPECT_THAT(store.checkpoints(jobs[0]), testing::ElementsAre(kAt20, kAt10));
     EXPECT_EQ(count("SELECT count(*) FROM checkpoints WHERE step = 20 AND sha256 = 'bb' AND attempt = 1"), 1);
     // What is known stays as it is; an older worker does not say which file it was.
     EXPECT_TRUE(store.resume_attempt(second, {1, 10, 40, 1, "step-10", "aa", 100}));
     EXPECT_TRUE(store.resume_attempt(second, {1, 15, 40, 1}));
-    EXPECT_THAT(store.checkpoints(jobs[0].id), testing::ElementsAre(kAt20, kAt10));
+    EXPECT_THAT(store.checkpoints(jobs[0]), testing::ElementsAre(kAt20, kAt10));
 }
 
 TEST_F(JobStoreTest, AResultOfAnotherJobIsRefused) {
     JobStore store(file());
     const auto row = store.begin_study(study());
     const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
-    const auto begun = store.begin_attempt(jobs[0].id, worker_, "/logs");
+    const auto begun = store.begin_attempt(jobs[0], worker_, "/logs");
     auto ended = success(begun.id, 0.5);
     ended.job_identity = std::string(64, '0');  // left on disk by a database that had this job's number
     EXPECT_FALSE(store.end_attempt(ended));
-    ended.job_identity = job_identity(store.terms(jobs[0].id).config);
-    EXPECT_FALSE(store.has_succeeded(jobs[0].id));
+    ended.job_identity = job_identity(store.terms(jobs[0]).config);
+    EXPECT_FALSE(store.has_succeeded(jobs[0]));
     EXPECT_TRUE(store.end_attempt(ended));
-    EXPECT_TRUE(store.has_succeeded(jobs[0].id));
+    EXPECT_TRUE(store.has_succeeded(jobs[0]));
 }
 
 TEST_F(JobStoreTest, AResultBringsTheEpochsWhoseMessagesWereLost) {
     JobStore store(file());
     const auto row = store.begin_study(study());
     const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
-    const auto begun = store.begin_attempt(jobs[0].id, worker_, "/logs");
+    const auto begun = store.begin_attempt(jobs[0], worker_, "/logs");
     auto ended = success(begun.id, 0.5);
     ended.epochs.resize(2);
     ended.epochs[0].epoch = 1;
@@ -235,19 +235,19 @@ TEST_F(JobStoreTest, AStudyRunAgainKeepsWhatSucceededAndTriesTheRest) {
         JobStore store(file());
         const auto row = store.begin_study(study());
         const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1, 2})}, {});
-        const auto good = store.begin_attempt(jobs[0].id, worker_, "/logs");
+        const auto good = store.begin_attempt(jobs[0], worker_, "/logs");
         store.end_attempt(success(good.id, 0.5));
-        const auto bad = store.begin_attempt(jobs[1].id, worker_, "/logs");
+        const auto bad = store.begin_attempt(jobs[1], worker_, "/logs");
         store.end_attempt({bad.id, Cause::diverged, "NaN", {}});
     }
     JobStore store(file());
     const auto row = store.begin_study(study());
     const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1, 2}), variant("new", 9, {1})}, {});
     ASSERT_EQ(jobs.size(), 3U);
-    EXPECT_EQ(jobs[0].state, JobState::succeeded);
-    EXPECT_EQ(jobs[1].state, JobState::waiting);
-    EXPECT_EQ(jobs[1].failures, 0);
-    EXPECT_EQ(jobs[2].state, JobState::waiting);
+    EXPECT_EQ(store.jobs().at(jobs[0]).state, JobState::succeeded);
+    EXPECT_EQ(store.jobs().at(jobs[1]).state, JobState::waiting);
+    EXPECT_EQ(store.jobs().at(jobs[1]).failures, 0);
+    EXPECT_EQ(store.jobs().at(jobs[2]).state, JobState::waiting);
     EXPECT_EQ(store.unfinished_jobs(), 2);
 }
 
@@ -272,12 +272,12 @@ TEST_F(JobStoreTest, JobsThatNoStudyNamesAnyMoreAreCancelledUnlessTheyHaveBegun)
         row, 0, stage_,
         {variant("a", 8, {1}), variant("b", 9, {1}), variant("c", 10, {1, 2}), variant("d", 11, {1})}, {});
     ASSERT_EQ(jobs.size(), 5U);
-    store.begin_attempt(jobs[1].id, worker_, "/logs");
+    store.begin_attempt(jobs[1], worker_, "/logs");
     store.sync_stage(store.begin_study(other), 0, stage_, {variant("same as a", 8, {1})}, {});
     // a is named by the other study; b runs; c loses a seed; d is changed.
     store.sync_stage(row, 0, stage_, {variant("c", 10, {1}), variant("d", 12, {1})}, {});
     const auto state = [&](std::size_t job) {
-        return count("SELECT state = 'cancelled' FROM jobs WHERE id = " + std::to_string(jobs[job].id));
+        return count("SELECT state = 'cancelled' FROM jobs WHERE id = " + to_string(jobs[job]));
     };
     EXPECT_EQ(state(0), 0);
     EXPECT_EQ(state(1), 0);
@@ -303,7 +303,7 @@ TEST_F(JobStoreTest, AStageWrittenInSlicesIsThatWrittenAtOnce) {
         const auto jobs = store.write_slice(writer, 4);
         slices.push_back(jobs.size());
         for (const auto& job : jobs) {
-            titles.push_back(job.title);
+            titles.push_back(store.jobs().at(job).title);
         }
     }
     // "c, seed 2" is the job of "a, seed 2"; the last slice looks for jobs of variants that are gone.
@@ -312,7 +312,7 @@ TEST_F(JobStoreTest, AStageWrittenInSlicesIsThatWrittenAtOnce) {
                                              "d, seed 1"));
     std::vector<std::string> at_once;
     for (const auto& job : store.sync_stage(row, 0, stage_, variants, {})) {
-        at_once.push_back(job.title);
+        at_once.push_back(store.jobs().at(job).title);
     }
     EXPECT_EQ(titles, at_once);
     EXPECT_EQ(count("SELECT count(*) FROM variants WHERE hidden = 0"), 4);
@@ -408,7 +408,7 @@ TEST_F(JobStoreTest, WhatEpochsCostGrowsInProportion) {
             metrics.named = {{"validation", "v", 0.5}};
         }
         for (int attempt = 0; attempt < 2; ++attempt) {
-            const auto begun = store.begin_attempt(jobs[0].id, worker_, "/logs");
+            const auto begun = store.begin_attempt(jobs[0], worker_, "/logs");
             for (const auto& metrics : all) {
                 EXPECT_TRUE(store.add_epoch(begun.id, metrics));
             }
@@ -430,12 +430,12 @@ TEST_F(JobStoreTest, CommandEpochsOfALaterAttemptReplaceThoseOfAnEarlierOneFromW
         metrics.named = {{"validation", "v", value}};
         return metrics;
     };
-    const auto first = store.begin_attempt(jobs[0].id, worker_, "/logs");
+    const auto first = store.begin_attempt(jobs[0], worker_, "/logs");
     for (int i = 1; i <= 6; ++i) {
         store.add_epoch(first.id, epoch(i, 1));
     }
     store.end_attempt({first.id, Cause::preempted, "", {}});
-    const auto second = store.begin_attempt(jobs[0].id, worker_, "/logs");
+    const auto second = store.begin_attempt(jobs[0], worker_, "/logs");
     store.add_epoch(second.id, epoch(4, 2));
     EXPECT_EQ(count("SELECT count(*) FROM named_epochs"), 4);
     store.add_epoch(second.id, epoch(5, 2));
@@ -448,7 +448,7 @@ TEST_F(JobStoreTest, CountsTheEpochsThatCameWithoutAGap) {
     JobStore store(file());
     const auto row = store.begin_study(study());
     const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
-    const auto begun = store.begin_attempt(jobs[0].id, worker_, "/logs");
+    const auto begun = store.begin_attempt(jobs[0], worker_, "/logs");
     EpochMetrics metrics;
     metrics.epoch = 1;
     EXPECT_EQ(store.epochs_without_gap(begun.id), 0);
@@ -504,7 +504,7 @@ TEST_F(JobStoreTest, DifferencesArePairedByRun) {
         store.sync_stage(row, 0, stage_, {baseline, other, variant("without result", 10, {1})}, {});
     const double f1[] = {0.5, 0.6, 0.7, 0.45, 0.1};
     for (std::size_t i = 0; i < 5; ++i) {
-        store.end_attempt(success(store.begin_attempt(jobs[i].id, worker_, "/logs").id, f1[i]));
+        store.end_attempt(success(store.begin_attempt(jobs[i], worker_, "/logs").id, f1[i]));
     }
     const auto found =
         store.differences(row, "ablation", SelectionMetric::macro_f1, SelectionPart::validation);
@@ -521,8 +521,8 @@ TEST_F(JobStoreTest, CollapsedRunsDoNotCountForTheBestVariant) {
     const auto row = store.begin_study(study());
     const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1}), variant("b", 9, {1})}, {});
     for (const auto& job : jobs) {
-        const auto begun = store.begin_attempt(job.id, worker_, "/logs");
-        const bool is_a = job.title == "a, seed 1";
+        const auto begun = store.begin_attempt(job, worker_, "/logs");
+        const bool is_a = store.jobs().at(job).title == "a, seed 1";
         store.end_attempt(success(begun.id, is_a ? 0.9 : 0.4, is_a));
     }
     EXPECT_THAT(store.mean_metric(row, "ablation", SelectionMetric::macro_f1),
@@ -535,12 +535,12 @@ TEST_F(JobStoreTest, RemembersOpenAttemptsAndPresentWorkers) {
         const auto row = store.begin_study(study());
         const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
         store.add_worker(worker_);
-        store.begin_attempt(jobs[0].id, worker_, "/logs");
+        store.begin_attempt(jobs[0], worker_, "/logs");
     }
     JobStore store(file());
     const auto open = store.open_attempts();
     ASSERT_EQ(open.size(), 1U);
-    EXPECT_EQ(open[0].id, (AttemptId{1, 1}));
+    EXPECT_EQ(open[0].id, (AttemptId{JobId(1), 1}));
     EXPECT_EQ(open[0].worker_process, 1);
     const auto present = store.present_workers();
     ASSERT_EQ(present.size(), 1U);
@@ -564,11 +564,11 @@ TEST_F(JobStoreTest, AJobThatDoesNotWaitCannotBeBegun) {
     JobStore store(file());
     const auto row = store.begin_study(study());
     const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1})}, {});
-    const auto begun = store.begin_attempt(jobs[0].id, worker_, "/logs");
-    EXPECT_THROW(store.begin_attempt(jobs[0].id, worker_, "/logs"), std::logic_error);
+    const auto begun = store.begin_attempt(jobs[0], worker_, "/logs");
+    EXPECT_THROW(store.begin_attempt(jobs[0], worker_, "/logs"), std::logic_error);
     store.end_attempt(success(begun.id, 0.5));
-    EXPECT_THROW(store.begin_attempt(jobs[0].id, worker_, "/logs"), std::logic_error);
-    EXPECT_THROW(store.begin_attempt(99, worker_, "/logs"), std::logic_error);
+    EXPECT_THROW(store.begin_attempt(jobs[0], worker_, "/logs"), std::logic_error);
+    EXPECT_THROW(store.begin_attempt(JobId(99), worker_, "/logs"), std::logic_error);
 }
 
 TEST_F(JobStoreTest, GroupedChangesAreOnDiskAfterTheCommitAndLostWithoutIt) {
@@ -576,14 +576,14 @@ TEST_F(JobStoreTest, GroupedChangesAreOnDiskAfterTheCommitAndLostWithoutIt) {
         JobStore store(file(), {.grouped = true, .vfs = {}, .network_file_system = {}, .sync = true});
         const auto row = store.begin_study(study());
         const auto jobs = store.sync_stage(row, 0, stage_, {variant("a", 8, {1, 2})}, {});
-        const auto kept = store.begin_attempt(jobs[0].id, worker_, "/logs");
+        const auto kept = store.begin_attempt(jobs[0], worker_, "/logs");
         store.end_attempt(success(kept.id, 0.5));
         EXPECT_EQ(count("SELECT count(*) FROM results"), 0);
         EXPECT_EQ(store.pending_changes(), 2U);
         store.commit();
         EXPECT_EQ(store.commits(), 1);
         EXPECT_EQ(count("SELECT count(*) FROM results"), 1);
-        store.begin_attempt(jobs[1].id, worker_, "/logs");
+        store.begin_attempt(jobs[1], worker_, "/logs");
     }
     EXPECT_EQ(count("SELECT count(*) FROM attempts"), 1);
     EXPECT_EQ(count("SELECT count(*) FROM jobs WHERE state = 'waiting'"), 1);

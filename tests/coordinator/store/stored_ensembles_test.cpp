@@ -54,7 +54,7 @@ class StoredEnsemblesTest : public testing::Test {
     // Four rows of two classes, of which `right` are predicted well.
     void succeed(std::size_t job, int right, bool with_probabilities = true) {
         const WorkerRecord worker{0, "here-1", "host", 1, 1, "cpu", "/logs/here-1.log"};
-        const auto begun = store_.begin_attempt(jobs_.at(job).id, worker, "/logs");
+        const auto begun = store_.begin_attempt(jobs_.at(job), worker, "/logs");
         AttemptResult result;
         result.classes = {"funk", "punk"};
         result.device_class = "cpu";
@@ -105,10 +105,10 @@ class StoredEnsemblesTest : public testing::Test {
 
     SQLite::Database database_;
     JobStore store_;
-    std::int64_t study_ = 0;
+    StudyId study_;
     Stage stage_;
     std::vector<Variant> variants_;
-    std::vector<StoredJob> jobs_;
+    std::vector<JobId> jobs_;
 };
 
 TEST_F(StoredEnsemblesTest, StandInTheTableWithDifferencesPerSeed) {

@@ -33,12 +33,12 @@ class Nowhere final : public Surroundings {
         return plan;
     }
     void keep_checkpoints(const AttemptId&, const std::vector<StoredCheckpoint>&) override {}
-    void remove_checkpoints(std::int64_t job) override { removed.push_back(job); }
-    std::vector<std::int64_t> jobs_with_checkpoints() override { return {}; }
+    void remove_checkpoints(JobId job) override { removed.push_back(job); }
+    std::vector<JobId> jobs_with_checkpoints() override { return {}; }
     std::string allocation_state(const std::string&) override { return ""; }
 
     std::vector<std::string> notes;
-    std::vector<std::int64_t> removed;
+    std::vector<JobId> removed;
 };
 
 // A worker that keeps what it is told.
@@ -93,7 +93,7 @@ class SearchHalvingTest : public testing::Test, private JobObserver {
         study.file = "/s.toml";
         study_ = store_->begin_study(study);
         jobs_ = store_->sync_stage(study_, 0, stage_, trials_, {});
-        dispatcher_->add_jobs(jobs_, 0);
+        dispatcher_->add_jobs(jobs_, {study_, 0});
         halving_.emplace(stage_, trials_, study_, *store_, *dispatcher_);
         hands_ = std::make_shared<Hands>();
         do {
@@ -109,7 +109,7 @@ class SearchHalvingTest : public testing::Test, private JobObserver {
         dispatcher_->worker_connected(hands_, hello);
     }
 
-    void job_changed(std::int64_t job) override {
+    void job_changed(JobId job, JobState /*before*/, JobState /*now*/) override {
         if (halving_) {
             halving_->job_changed(job);
         }
@@ -193,10 +193,10 @@ class SearchHalvingTest : public testing::Test, private JobObserver {
     std::optional<JobStore> store_;
     std::optional<Dispatcher> dispatcher_;
     std::optional<SearchHalving> halving_;
-    std::vector<StoredJob> jobs_;
+    std::vector<JobId> jobs_;
     std::shared_ptr<Hands> hands_;
     std::size_t done_ = 0;
-    std::int64_t study_ = 0;
+    StudyId study_;
     std::vector<std::string> worked_;
     std::int64_t reads_of_epochs_ = 0;
     std::size_t most_promoted_ = 0;         // the same
@@ -247,7 +247,7 @@ TEST_F(SearchHalvingTest, OfThousandsOfTrialsOnlyThoseThatChangedAreRead) {
 
 TEST_F(SearchHalvingTest, AQuarantinedTrialHoldsNobodyUp) {
     for (int i = 0; i < RetryLimits{}.worker_crashed; ++i) {
-        ASSERT_EQ(hands_->leases.at(done_).attempt.job, jobs_[0].id);
+        ASSERT_EQ(hands_->leases.at(done_).attempt.job, jobs_[0]);
         crash();
     }
     EXPECT_EQ(value("SELECT state FROM jobs WHERE id = 1"), "quarantined");
@@ -283,22 +283,23 @@ TEST_F(SearchHalvingTest, AJobThatAnotherStudyWantsWholeIsTrainedToItsEnd) {
     const auto row = store_->begin_study(other);
     const auto jobs = store_->sync_stage(row, 0, stage, {whole}, {});
     ASSERT_EQ(jobs.size(), 1U);
-    EXPECT_EQ(jobs[0].state, JobState::waiting);
-    EXPECT_EQ(jobs[0].resources.pause_after_epoch, 0);
-    dispatcher_->add_jobs(jobs, 1);
+    EXPECT_EQ(store_->jobs().at(jobs[0]).state, JobState::waiting);
+    EXPECT_EQ(store_->jobs().at(jobs[0]).resources.pause_after_epoch, 0);
+    dispatcher_->add_jobs(jobs, {row, 1});
     dispatcher_->schedule(jobs);
     ASSERT_TRUE(work());
     EXPECT_EQ(worked_.back(), "trial 1 to 9");
     // The search leaves it so.
-    EXPECT_EQ(store_->sync_stage(study_, 0, stage_, trials_, {})[0].state, JobState::succeeded);
+    const auto again = store_->sync_stage(study_, 0, stage_, trials_, {});
+    EXPECT_EQ(store_->jobs().at(again[0]).state, JobState::succeeded);
 }
 
 TEST_F(SearchHalvingTest, WhatWasAskedForWhileItRanIsNotForgotten) {
     ASSERT_EQ(hands_->leases.size(), 1U);
-    dispatcher_->promote(jobs_[0].id, 3);
+    dispatcher_->promote(jobs_[0], 3);
     ASSERT_TRUE(work());                   // pauses after epoch 1, as it was told
     ASSERT_EQ(hands_->leases.size(), 2U);  // and goes on at once
-    EXPECT_EQ(hands_->leases[1].attempt, (AttemptId{jobs_[0].id, 2}));
+    EXPECT_EQ(hands_->leases[1].attempt, (AttemptId{jobs_[0], 2}));
     EXPECT_EQ(hands_->leases[1].resources.pause_after_epoch, 3);
 }
 
@@ -311,8 +312,8 @@ TEST_F(SearchHalvingTest, WithoutRungsInAnEditedFileAllGoOn) {
     }
     const auto jobs = store_->sync_stage(study_, 0, stage_, trials_, {});
     int waiting = 0;
-    for (const auto& job : jobs) {
-        waiting += job.state == JobState::waiting ? 1 : 0;
+    for (const JobId job : jobs) {
+        waiting += store_->jobs().at(job).state == JobState::waiting ? 1 : 0;
     }
     EXPECT_EQ(waiting, 5);
 }

@@ -40,14 +40,14 @@ class StoredStudy : public ::testing::Test {
                                                     start_of_stage(study, study.stages[i], row, done, store));
             done[study.stages[i].name] = variants;
             double f1 = 0.6;
-            for (const auto& job :
+            for (const JobId job :
                  store.sync_stage(row, static_cast<int>(i), study.stages[i], variants, study.paths)) {
-                f1 += job.id % 2 == 0 ? 0.02 : -0.03;
-                if (job.state == JobState::succeeded) {
+                f1 += job.value() % 2 == 0 ? 0.02 : -0.03;
+                if (store.jobs().at(job).state == JobState::succeeded) {
                     continue;
                 }
                 AttemptEnded ended;
-                ended.attempt = store.begin_attempt(job.id, worker, "/logs").id;
+                ended.attempt = store.begin_attempt(job, worker, "/logs").id;
                 ended.cause = Cause::succeeded;
                 ended.result.emplace();
                 ended.result->classes = {"funk", "punk"};
@@ -168,7 +168,7 @@ train.learning_rate = [1e-3, 1e-4]
         const auto jobs =
             store.sync_stage(row, 0, study.stages[0], study.expand(study.stages[0], study.base), study.paths);
         const WorkerRecord worker{0, "here-1", "host", 1, 1, "cpu", "/logs/here-1.log"};
-        const auto train = [&](std::int64_t job, std::int64_t from, std::int64_t to, double f1, Cause cause) {
+        const auto train = [&](JobId job, std::int64_t from, std::int64_t to, double f1, Cause cause) {
             AttemptEnded ended;
             ended.attempt = store.begin_attempt(job, worker, "/logs").id;
             ended.cause = cause;
@@ -185,11 +185,11 @@ train.learning_rate = [1e-3, 1e-4]
             }
             ASSERT_TRUE(store.end_attempt(ended));
         };
-        train(jobs.at(0).id, 1, 1, 0.6, Cause::paused);
-        train(jobs.at(1).id, 1, 1, 0.4, Cause::paused);
-        store.promote(jobs[0].id, 3);
+        train(jobs.at(0), 1, 1, 0.6, Cause::paused);
+        train(jobs.at(1), 1, 1, 0.4, Cause::paused);
+        store.promote(jobs[0], 3);
         EXPECT_THAT(report(study), AllOf(HasSubstr("1 job done already"), HasSubstr("; 1 to run")));
-        train(jobs[0].id, 2, 3, 0.7, Cause::succeeded);
+        train(jobs[0], 2, 3, 0.7, Cause::succeeded);
         store.set_study_state(row, StudyState::finished);
     }
     EXPECT_THAT(report(study),
@@ -245,8 +245,8 @@ TEST_F(StoredStudy, AJobThatIsStillToRunIsRunByTheInterpreterOfToday) {
         const auto jobs =
             store.sync_stage(row, 0, study.stages[0], study.expand(study.stages[0], study.base), study.paths);
         ASSERT_EQ(jobs.size(), 1U);
-        EXPECT_EQ(jobs[0].id, 1);
-        EXPECT_EQ(store.terms(jobs[0].id).config.command->run.front(), program);
+        EXPECT_EQ(jobs[0], JobId(1));
+        EXPECT_EQ(store.terms(jobs[0]).config.command->run.front(), program);
     }
 }
 
@@ -258,14 +258,14 @@ TEST_F(StoredStudy, AResultOfAnOlderWorkerIsTheJobs) {
     const auto jobs =
         store.sync_stage(row, 0, study.stages[0], study.expand(study.stages[0], study.base), study.paths);
     AttemptEnded ended;
-    ended.attempt = store.begin_attempt(jobs.at(0).id, {0, "here-1", "host", 1, 1, "cpu", "/l"}, "/logs").id;
+    ended.attempt = store.begin_attempt(jobs.at(0), {0, "here-1", "host", 1, 1, "cpu", "/l"}, "/logs").id;
     ended.cause = Cause::succeeded;
     ended.result.emplace();
     ended.result->of_command = true;
     ended.result->named = {{"test", "a", 0.5}};
     ended.job_identity = sha256_hex("another job");
     EXPECT_FALSE(store.end_attempt(ended));
-    ended.job_identity = sha256_hex(canonical_json(store.terms(jobs[0].id).config));
+    ended.job_identity = sha256_hex(canonical_json(store.terms(jobs[0]).config));
     EXPECT_TRUE(store.end_attempt(ended));
 }
 

@@ -92,7 +92,7 @@ class StudyRunTest : public ::testing::Test {
     void begin(OldFailures old_failures = OldFailures::ask_again, double expected_job_minutes = 0) {
         Study study = folder_.load(kStudy);
         study.expected_job_minutes = expected_job_minutes;
-        const std::int64_t row = store_.begin_study(study, old_failures);
+        const StudyId row = store_.begin_study(study, old_failures);
         run_.emplace(std::move(study), row, old_failures, store_, dispatcher_, world_, world_.now());
     }
 
@@ -210,15 +210,15 @@ TEST_F(StudyRunTest, WhereAllResultsCollapsedItSaysSoAndPlansNothingMore) {
 
 TEST_F(StudyRunTest, AJobOfAnEarlierStageThatIsTriedAgainHoldsUpTheEnd) {
     run_->advance();
-    const auto jobs = run_->jobs();
-    ASSERT_TRUE(dispatcher_.cancel(jobs.at(0)));
+    const JobId job = *run_->jobs().begin();
+    ASSERT_TRUE(dispatcher_.cancel(job));
     work();
     EXPECT_EQ(run_->outcome(), StudyState::finished) << "a job that a user cancelled has not failed";
     begin(OldFailures::keep);
     run_->advance();
     EXPECT_EQ(run_->outcome(), StudyState::finished) << "what a user cancelled was tried again by itself";
     begin(OldFailures::keep);
-    ASSERT_TRUE(dispatcher_.ask_again(jobs.at(0)));
+    ASSERT_TRUE(dispatcher_.ask_again(job));
     run_->advance();
     EXPECT_FALSE(run_->has_ended());
     work();
@@ -227,7 +227,7 @@ TEST_F(StudyRunTest, AJobOfAnEarlierStageThatIsTriedAgainHoldsUpTheEnd) {
 
 TEST_F(StudyRunTest, RunAgainByAPersonItTriesWhatWasCancelled) {
     run_->advance();
-    ASSERT_TRUE(dispatcher_.cancel(run_->jobs().at(0)));
+    ASSERT_TRUE(dispatcher_.cancel(*run_->jobs().begin()));
     work();
     begin(OldFailures::ask_again);
     run_->advance();
@@ -278,7 +278,7 @@ TEST_F(StudyRunTest, WhatEndsDuringRecoveryIsSeen) {
     run_->advance();
     std::vector<AttemptId> attempts;
     WorkerRecord worker{0, "here-1", "host", 1, 1, "cpu", "/logs/here-1.log"};
-    for (const std::int64_t job : run_->jobs()) {
+    for (const JobId job : run_->jobs()) {
         attempts.push_back(store_.begin_attempt(job, worker, "/logs").id);
     }
     store_.commit();

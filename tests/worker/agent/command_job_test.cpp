@@ -68,7 +68,7 @@ class Recorder : public AttemptObserver {
 class CommandJob : public ::testing::Test {
   protected:
     CommandJob() {
-        lease_.attempt = {7, 2};
+        lease_.attempt = {JobId(7), 2};
         lease_.config.seed = {3, 4};
         lease_.config.command.emplace();
         lease_.config.command->parameters = {{"rate", 0.5}, {"layers", {64, 32}}, {"name", "a b"}};

@@ -21,7 +21,7 @@ using Clock = std::chrono::steady_clock;
 class Runner : public ::testing::Test {
   protected:
     Runner() {
-        lease_.attempt = {7, 1};
+        lease_.attempt = {JobId(7), 1};
         lease_.config.command.emplace();
         lease_.paths.command_folder = folder_.path().string();
         lease_.log_file = (folder_.path() / "job.log").string();

@@ -168,25 +168,25 @@ TEST_F(RemoteStorageTest, TheMarkTellsWhetherTheFolderIsSeen) {
 
 TEST_F(RemoteStorageTest, ACheckpointIsReportedOnceItIsStored) {
     connect();
-    storage_->take(lease({7, 1}));
+    storage_->take(lease({JobId(7), 1}));
     ASSERT_THAT(begun_, SizeIs(1));
     EXPECT_TRUE(storage_->holds(begun_[0].checkpoints.folder));
     const std::string content = checkpoint_content(3 * kChunk + 17, 1);
     const auto written = write_checkpoint(begun_[0], 5, content);
     deliver(3);
     EXPECT_THAT(reported_, IsEmpty());
-    EXPECT_FALSE(fs::exists(stored({7, 1}, 5)));
+    EXPECT_FALSE(fs::exists(stored({JobId(7), 1}, 5)));
     deliver();
     ASSERT_THAT(reported_, SizeIs(1));
     EXPECT_EQ(std::get<CheckpointWritten>(reported_[0]).checkpoint.step, 5);
-    EXPECT_EQ(read_file(stored({7, 1}, 5)), content);
+    EXPECT_EQ(read_file(stored({JobId(7), 1}, 5)), content);
     EXPECT_FALSE(fs::exists(written.checkpoint.file));  // here it is of no more use
     EXPECT_EQ(bytes_sent_, content.size());
 }
 
 TEST_F(RemoteStorageTest, NoMoreThanAFewChunksAreOnTheWay) {
     connect();
-    storage_->take(lease({7, 1}));
+    storage_->take(lease({JobId(7), 1}));
     write_checkpoint(begun_[0], 5, checkpoint_content(40 * kChunk, 1));
     deliver(1);
     EXPECT_LE(to_coordinator_.size(), 4U);
@@ -200,7 +200,7 @@ TEST_F(RemoteStorageTest, ABrokenConnectionCostsOnlyWhatWasOnTheWay) {
         SCOPED_TRACE(messages);
         reported_.clear();
         bytes_sent_ = 0;
-        const AttemptId attempt{100 + messages, 1};
+        const AttemptId attempt{JobId(100 + messages), 1};
         connect();
         storage_->take(lease(attempt));
         write_checkpoint(begun_.back(), 1, content);
@@ -217,7 +217,7 @@ TEST_F(RemoteStorageTest, ABrokenConnectionCostsOnlyWhatWasOnTheWay) {
 TEST_F(RemoteStorageTest, ACoordinatorThatStartsAgainGetsAllOfIt) {
     const std::string content = checkpoint_content(5 * kChunk + 1, 3);
     connect();
-    storage_->take(lease({7, 1}));
+    storage_->take(lease({JobId(7), 1}));
     write_checkpoint(begun_[0], 5, content);
     deliver(4);
     disconnect();
@@ -225,30 +225,30 @@ TEST_F(RemoteStorageTest, ACoordinatorThatStartsAgainGetsAllOfIt) {
     connect();
     deliver();
     EXPECT_THAT(reported_, SizeIs(1));
-    EXPECT_EQ(read_file(stored({7, 1}, 5)), content);
+    EXPECT_EQ(read_file(stored({JobId(7), 1}, 5)), content);
 }
 
 TEST_F(RemoteStorageTest, OnlyTheNewestOfThoseThatWaitIsSent) {
     connect();
-    storage_->take(lease({7, 1}));
+    storage_->take(lease({JobId(7), 1}));
     for (int step = 1; step <= 5; ++step) {
         write_checkpoint(begun_[0], step, checkpoint_content(kChunk, static_cast<unsigned>(step)));
     }
     deliver();
     ASSERT_THAT(reported_, SizeIs(2));  // the one under way, and the last
     EXPECT_EQ(std::get<CheckpointWritten>(reported_[1]).checkpoint.step, 5);
-    EXPECT_FALSE(fs::exists(stored({7, 1}, 3)));
+    EXPECT_FALSE(fs::exists(stored({JobId(7), 1}, 3)));
     EXPECT_THAT(files_->list(begun_[0].checkpoints.folder), IsEmpty());
 }
 
 TEST_F(RemoteStorageTest, WhatWasDamagedOnTheWayIsNotTaken) {
     connect();
-    storage_->take(lease({7, 1}));
+    storage_->take(lease({JobId(7), 1}));
     spoil_ = true;
     write_checkpoint(begun_[0], 5, checkpoint_content(2 * kChunk, 4));
     deliver();
     EXPECT_THAT(reported_, IsEmpty());
-    EXPECT_THAT(files_->list(checkpoints_->folder({7, 1})), IsEmpty());
+    EXPECT_THAT(files_->list(checkpoints_->folder({JobId(7), 1})), IsEmpty());
     spoil_ = false;
     write_checkpoint(begun_[0], 6, checkpoint_content(2 * kChunk, 5));
     deliver();
@@ -257,10 +257,10 @@ TEST_F(RemoteStorageTest, WhatWasDamagedOnTheWayIsNotTaken) {
 
 TEST_F(RemoteStorageTest, AnEndWaitsForTheCheckpointBeforeIt) {
     connect();
-    storage_->take(lease({7, 1}));
+    storage_->take(lease({JobId(7), 1}));
     write_checkpoint(begun_[0], 5, checkpoint_content(2 * kChunk, 6));
     AttemptEnded ended;
-    ended.attempt = {7, 1};
+    ended.attempt = {JobId(7), 1};
     ended.cause = Cause::preempted;
     storage_->report(ended);
     EXPECT_THAT(reported_, IsEmpty());
@@ -272,7 +272,7 @@ TEST_F(RemoteStorageTest, AnEndWaitsForTheCheckpointBeforeIt) {
 
 TEST_F(RemoteStorageTest, AModelIsThereBeforeItsResult) {
     connect();
-    storage_->take(lease({7, 1}));
+    storage_->take(lease({JobId(7), 1}));
     const std::string weights = random_bytes(3 * kChunk + 5, 7);
     const auto ended = save_model(begun_[0], weights);
     deliver(4);
@@ -291,7 +291,7 @@ TEST_F(RemoteStorageTest, AModelIsThereBeforeItsResult) {
 
 TEST_F(RemoteStorageTest, AModelThatCannotBeStoredIsSaid) {
     connect();
-    storage_->take(lease({7, 1}));
+    storage_->take(lease({JobId(7), 1}));
     spoil_ = true;
     save_model(begun_[0], random_bytes(kChunk, 8));
     deliver();
@@ -305,9 +305,9 @@ TEST_F(RemoteStorageTest, AModelThatCannotBeStoredIsSaid) {
 
 TEST_F(RemoteStorageTest, AnAttemptBeginsWithItsCheckpoint) {
     const std::string content = checkpoint_content(5 * kChunk + 3, 9);
-    checkpoints_->begin({7, 1});
-    write_file(stored({7, 1}, 40), content);
-    storage_->take(lease({7, 2}, {{1, 40, stored({7, 1}, 40), "", 0}}));
+    checkpoints_->begin({JobId(7), 1});
+    write_file(stored({JobId(7), 1}, 40), content);
+    storage_->take(lease({JobId(7), 2}, {{1, 40, stored({JobId(7), 1}, 40), "", 0}}));
     connect();
     for (int i = 0; i < 4; ++i) {
         EXPECT_THAT(begun_, IsEmpty());
@@ -326,18 +326,19 @@ TEST_F(RemoteStorageTest, AnAttemptBeginsWithItsCheckpoint) {
 }
 
 TEST_F(RemoteStorageTest, CheckpointsThatAreNotWholeArePassedOver) {
-    checkpoints_->begin({7, 1});
+    checkpoints_->begin({JobId(7), 1});
     std::string cut = checkpoint_content(2 * kChunk, 10);
     cut.resize(kChunk);
     const std::string good = checkpoint_content(kChunk, 11);
-    write_file(stored({7, 1}, 40), cut);
-    write_file(stored({7, 1}, 30), good);
-    write_file(stored({7, 1}, 35), good);
+    write_file(stored({JobId(7), 1}, 40), cut);
+    write_file(stored({JobId(7), 1}, 30), good);
+    write_file(stored({JobId(7), 1}, 35), good);
     connect();
-    storage_->take(lease({7, 2}, {{1, 50, stored({7, 1}, 50), "", 0},
-                                  {1, 40, stored({7, 1}, 40), "", 0},
-                                  {1, 35, stored({7, 1}, 35), std::string(64, '0'), 0},
-                                  {1, 30, stored({7, 1}, 30), sha256_hex(good.substr(0, kChunk)), 0}}));
+    storage_->take(
+        lease({JobId(7), 2}, {{1, 50, stored({JobId(7), 1}, 50), "", 0},
+                              {1, 40, stored({JobId(7), 1}, 40), "", 0},
+                              {1, 35, stored({JobId(7), 1}, 35), std::string(64, '0'), 0},
+                              {1, 30, stored({JobId(7), 1}, 30), sha256_hex(good.substr(0, kChunk)), 0}}));
     deliver();
     ASSERT_THAT(begun_, SizeIs(1));
     ASSERT_THAT(begun_[0].checkpoints.resume_from, SizeIs(1));
@@ -353,7 +354,7 @@ TEST_F(RemoteStorageTest, AnAttemptThatLostItsLeaseWaitsForNothing) {
     storage_->take(lease({7, 1}));
     write_checkpoint(begun_[0], 5, checkpoint_content(9 * kChunk, 12));
     AttemptEnded ended;
-    ended.attempt = {7, 1};
+    ended.attempt = {JobId(7), 1};
     storage_->report(ended);
     deliver(3);
     storage_->drop({7, 1});
@@ -369,7 +370,7 @@ TEST_F(RemoteStorageTest, NoNameLeadsOutOfTheFolders) {
     checkpoints_->begin({7, 1});
     const auto refusal = [&](ParcelKind kind, const std::string& name, std::vector<ParcelFile> files) {
         ParcelOffer offer;
-        offer.parcel.attempt = {7, 1};
+        offer.parcel.attempt = {JobId(7), 1};
         offer.parcel.kind = kind;
         offer.parcel.name = name;
         offer.files = std::move(files);
@@ -390,7 +391,7 @@ TEST_F(RemoteStorageTest, NoNameLeadsOutOfTheFolders) {
     EXPECT_NE(refusal(ParcelKind::model, sha256, {}), "");
     EXPECT_NE(refusal(ParcelKind::model, sha256, {{"a", -1}}), "");
     CheckpointRequest request;
-    request.attempt = {7, 2};
+    request.attempt = {JobId(7), 2};
     request.checkpoint.attempt = 1;
     request.checkpoint.file = "/etc/passwd";
     EXPECT_NE(store_->read(request).refused, "");

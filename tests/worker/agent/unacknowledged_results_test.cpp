@@ -17,7 +17,7 @@ using testing::IsEmpty;
 
 constexpr const char* kFolder = "/logs/unacknowledged/f00d";
 
-AttemptEnded result_of(std::int64_t job, double seconds) {
+AttemptEnded result_of(JobId job, double seconds) {
     AttemptResult result;
     result.total_seconds = seconds;
     return {{job, 1}, Cause::succeeded, "", result, "identity"};
@@ -35,7 +35,7 @@ class UnacknowledgedResultsTest : public testing::Test {
     std::vector<std::int64_t> jobs_on_disk() {
         std::vector<std::int64_t> jobs;
         for (const auto& ended : ResultSpool(disk_, kFolder).leftovers().results) {
-            jobs.push_back(ended.attempt.job);
+            jobs.push_back(ended.attempt.job.value());
         }
         return jobs;
     }
@@ -47,39 +47,39 @@ class UnacknowledgedResultsTest : public testing::Test {
 };
 
 TEST_F(UnacknowledgedResultsTest, AResultThatTookLongIsOnDiskUntilItIsAcknowledged) {
-    report(result_of(1, 3600));
+    report(result_of(JobId(1), 3600));
     EXPECT_THAT(jobs_on_disk(), ElementsAre(1));
-    results_.acknowledged({1, 1});
+    results_.acknowledged({JobId(1), 1});
     EXPECT_THAT(jobs_on_disk(), IsEmpty());
     EXPECT_THAT(results_.own(), IsEmpty());
 }
 
 TEST_F(UnacknowledgedResultsTest, AShortOneThatIsAcknowledgedSoonNeverTouchesTheDisk) {
     const int calls = disk_.calls();
-    report(result_of(1, 0.1));
+    report(result_of(JobId(1), 0.1));
     results_.save_old();
-    results_.acknowledged({1, 1});
-    report(result_of(2, 0.1));
+    results_.acknowledged({JobId(1), 1});
+    report(result_of(JobId(2), 0.1));
     results_.save_old();
-    results_.acknowledged({2, 1});
+    results_.acknowledged({JobId(2), 1});
     EXPECT_EQ(disk_.calls(), calls);
 }
 
 TEST_F(UnacknowledgedResultsTest, AShortOneThatWaitsIsOnDiskAtTheSecondHeartbeat) {
-    report(result_of(1, 0.1));
+    report(result_of(JobId(1), 0.1));
     results_.save_old();
-    report(result_of(2, 0.1));
+    report(result_of(JobId(2), 0.1));
     results_.save_old();
     EXPECT_THAT(jobs_on_disk(), ElementsAre(1));
-    results_.acknowledged({1, 1});
+    results_.acknowledged({JobId(1), 1});
     EXPECT_THAT(jobs_on_disk(), IsEmpty());
     EXPECT_EQ(results_.own().size(), 1U);
 }
 
 TEST_F(UnacknowledgedResultsTest, WithoutAConnectionAllAreOnDisk) {
-    report(result_of(1, 0.1));
-    report(result_of(2, 3600));
-    report({{3, 1}, Cause::diverged, "at step 7", {}});
+    report(result_of(JobId(1), 0.1));
+    report(result_of(JobId(2), 3600));
+    report({{JobId(3), 1}, Cause::diverged, "at step 7", {}});
     results_.save_all();
     EXPECT_THAT(jobs_on_disk(), testing::UnorderedElementsAre(1, 2));
     const int calls = disk_.calls();
@@ -88,21 +88,21 @@ TEST_F(UnacknowledgedResultsTest, WithoutAConnectionAllAreOnDisk) {
 }
 
 TEST_F(UnacknowledgedResultsTest, TheNextWorkerTakesThemUp) {
-    report(result_of(1, 0.1));
+    report(result_of(JobId(1), 0.1));
     results_.save_all();
     UnacknowledgedResults next(disk_, log_);
     next.open(kFolder);
     ASSERT_EQ(next.leftovers().size(), 1U);
-    EXPECT_EQ(next.leftovers()[0].attempt, (AttemptId{1, 1}));
-    next.acknowledged({1, 1});
+    EXPECT_EQ(next.leftovers()[0].attempt, (AttemptId{JobId(1), 1}));
+    next.acknowledged({JobId(1), 1});
     EXPECT_THAT(next.leftovers(), IsEmpty());
     EXPECT_THAT(jobs_on_disk(), IsEmpty());
 }
 
 TEST_F(UnacknowledgedResultsTest, AFullDiskCostsNothingButTheCopy) {
     disk_.fail_writes(ENOSPC);
-    report(result_of(1, 3600));
-    report(result_of(2, 0.1));
+    report(result_of(JobId(1), 3600));
+    report(result_of(JobId(2), 0.1));
     results_.save_all();
     disk_.fail_writes(0);
     EXPECT_EQ(results_.own().size(), 2U);
