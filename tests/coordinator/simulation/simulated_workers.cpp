@@ -45,6 +45,10 @@ void Simulation::Worker::send(const Message& message) {
         check_end(*ended);
         held.erase(ended->attempt);
         reported.insert(ended->attempt);
+        // A coordinator that has started since does not know that the pilot leaves, and signalled the ranks that are gone.
+        if (!lost_rank.empty() && pilot && pilot->life != link->life) {
+            world.of_leaving_pilots_.erase({ended->attempt.job, ended->attempt.number});
+        }
         world.handed_back_ += ended->message.starts_with("handed back") ? 1 : 0;
     }
     world.to_coordinator(shared_from_this(), link, message);
