@@ -207,10 +207,9 @@ std::chrono::milliseconds WorkerCore::next_backoff() {
 void WorkerCore::take(const Lease& lease) {
     if (state_.leaving) {
         give_back({lease}, "the worker leaves");
-    } else if (state_.running) {
-        state_.queue.push_back(lease);
     } else {
-        begin(lease);
+        state_.queue.push_back(lease);
+        begin_next();
     }
 }
 

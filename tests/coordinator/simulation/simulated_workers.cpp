@@ -11,13 +11,7 @@ namespace orchestrate::test {
 namespace {
 
 constexpr std::int64_t kConnectTimeout = 10'000;
-constexpr std::int64_t kMaxReconnectPause = 7500;
-constexpr double kCostlySeconds = 1;
 constexpr int kKilledBySecondSignal = 128;
-
-std::string name_of(const AttemptId& attempt) {
-    return fmt::format("job {}, attempt {}", attempt.job, attempt.number);
-}
 
 Log no_log() {
     return std::make_shared<spdlog::logger>("null", std::make_shared<spdlog::sinks::null_sink_st>());
@@ -35,57 +29,65 @@ Simulation::Worker::Worker(Simulation& simulation, Hello who, std::shared_ptr<Pi
     : world(simulation),
       hello(std::move(who)),
       pilot(std::move(of_pilot)),
-      core(make_core(simulation.mutant_,
-                     {hello, std::chrono::milliseconds(simulation.chance(0.2) ? 15'000 : 120'000)}, *this,
-                     simulation.workers_disk_, now())) {}
+      orphan_limit(simulation.chance(0.2) ? 15'000 : 120'000),
+      core(make_core(simulation.mutant_, {hello, std::chrono::milliseconds(orphan_limit)}, *this,
+                     simulation.workers_disk_, now())),
+      heard_at(simulation.now_),
+      reached_at(simulation.now_) {}
 
 void Simulation::Worker::send(const Message& message) {
-    world.check(link && link->welcomed, hello.name + " sends without a connection");
+    check(is_connected(), "sends without a connection");
     if (const auto* ended = std::get_if<AttemptEnded>(&message)) {
         check_end(*ended);
-        held.erase(ended->attempt);
+        std::erase(held, ended->attempt);
         reported.insert(ended->attempt);
         // A coordinator that has started since does not know that the pilot leaves, and signalled the ranks that are gone.
         if (!lost_rank.empty() && pilot && pilot->life != link->life) {
             world.of_leaving_pilots_.erase({ended->attempt.job, ended->attempt.number});
         }
         world.handed_back_ += ended->message.starts_with("handed back") ? 1 : 0;
+    } else if (const auto* epoch = std::get_if<AttemptEpoch>(&message)) {
+        epochs_due.erase(epoch->attempt);
     }
+    said_goodbye = said_goodbye || std::holds_alternative<Goodbye>(message);
     world.to_coordinator(shared_from_this(), link, message);
 }
 
 void Simulation::Worker::start(const Lease& lease) {
-    world.check(!trained, fmt::format("{} begins two attempts at a time: {} and {}", hello.name,
-                                      name_of(lease.attempt), name_of(trained.value_or(AttemptId{}))));
-    world.check(held.contains(lease.attempt),
-                fmt::format("{} begins {}, which it does not hold", hello.name, name_of(lease.attempt)));
-    world.check(world.begun_.insert(lease.attempt).second, name_of(lease.attempt) + " begins twice");
-    trained = lease.attempt;
+    const AttemptId attempt = lease.attempt;
+    check(!trained,
+          fmt::format("begins {} while {} runs", name_of(attempt), name_of(trained.value_or(attempt))));
+    check(!held.empty() && held.front() == attempt,
+          fmt::format("begins {}, although {} comes next", name_of(attempt),
+                      held.empty() ? "nothing" : name_of(held.front())));
+    check(world.begun_.insert(attempt).second, fmt::format("begins {} again", name_of(attempt)));
+    trained = attempt;
     began_at = world.now_;
     stop_cause.reset();
     is_fetching = remote && world.chance(0.5);
-    std::int64_t pause = 0;
-    if (is_fetching) {
-        pause = world.between(1, 3000);
-        world.at(pause, [worker = shared_from_this(), attempt = lease.attempt] {
-            worker->is_fetching = worker->is_fetching && worker->trained != attempt;
-        });
-    }
     // Most jobs of a life are short, or most are long.
     const auto longest = world.short_jobs_ && !world.chance(0.05) ? 60 : 15'000;
-    world.at(pause + world.between(20, longest), [worker = shared_from_this(), attempt = lease.attempt] {
-        worker->world.unless_stopped(
-            worker, [worker, attempt] { worker->world.worker_ends_attempt(worker, attempt); });
+    const auto pause = is_fetching ? world.between(1, 3000) : 0;
+    const auto duration = world.between(20, longest);
+    const auto later = [this](std::int64_t delay, const std::function<void()>& what) {
+        world.at(delay, [worker = shared_from_this(), what] { worker->world.unless_stopped(worker, what); });
+    };
+    later(pause, [this, attempt] { is_fetching = is_fetching && trained != attempt; });
+    later(pause + duration / 2, [this, attempt] {
+        if (trained == attempt && !end_to_report && lost_rank.empty()) {
+            report_epoch(1);
+        }
     });
+    later(pause + duration, [this, attempt] { world.worker_ends_attempt(shared_from_this(), attempt); });
 }
 
 bool Simulation::Worker::stop(const AttemptId& attempt, Cause cause) {
-    world.check(trained == attempt,
-                fmt::format("{} stops {}, which does not run", hello.name, name_of(attempt)));
+    check(trained == attempt, fmt::format("stops {}, which does not run", name_of(attempt)));
     if (is_fetching) {
         is_fetching = false;
         trained.reset();
-        unacknowledged.insert(attempt);
+        std::erase(held, attempt);
+        unacknowledged.emplace(attempt, 0);
         return false;
     }
     stop_cause = cause;
@@ -108,8 +110,8 @@ void Simulation::Worker::end(int code) {
     }
     world.at(world.between(1, 100), [worker = shared_from_this()] {
         worker->world.unless_stopped(worker, [worker] {
-            if (worker->link && worker->link->welcomed) {
-                worker->core->on_disconnected(worker->now());
+            if (worker->is_connected()) {
+                worker->disconnect();
             }
             worker->check_exit();
             worker->world.worker_exits(worker, 0, *worker->exit_code);
@@ -119,11 +121,12 @@ void Simulation::Worker::end(int code) {
 
 void Simulation::Worker::hears(const Message& message) {
     heard_at = world.now_;
-    if (const auto* accepted = std::get_if<Welcome>(&message)) {
-        be_welcomed(*accepted);
+    if (const auto* welcome = std::get_if<Welcome>(&message)) {
+        be_welcomed(*welcome);
         return;
     }
     if (const auto* refused = std::get_if<Refused>(&message)) {
+        was_refused = true;
         core->on_refused(refused->reason);
         world.worker_loses_link(shared_from_this(), std::shared_ptr(link), "");
         return;
@@ -132,7 +135,7 @@ void Simulation::Worker::hears(const Message& message) {
         world.check(world.leased_.insert(lease->attempt).second,
                     name_of(lease->attempt) + " was given to two workers");
         world.job_identities_[lease->attempt.job] = job_identity(lease->config);
-        held.insert(lease->attempt);
+        held.push_back(lease->attempt);
     } else if (const auto* acknowledged = std::get_if<Acknowledged>(&message)) {
         const auto& [job, number] = acknowledged->attempt;
         const auto end = world.ends_.find(acknowledged->attempt);
@@ -145,91 +148,96 @@ void Simulation::Worker::hears(const Message& message) {
     }
     core->on_message(message, now());
     world.most_held_ = std::max(world.most_held_, core->queue().size() + (core->running() ? 1 : 0));
+    const auto* asked = std::get_if<StopAttempt>(&message);
+    check(asked == nullptr || trained != asked->attempt || stop_cause,
+          "does not stop what it is asked to stop");
+    check_state();
 }
 
 void Simulation::Worker::be_welcomed(const Welcome& welcome) {
     link->welcomed = true;
+    failed_connections = 0;
     reported.clear();
-    std::erase_if(held, [&](const AttemptId& attempt) {
+    said_goodbye = false;
+    const auto is_stale = [&](const AttemptId& attempt) {
         return std::find(welcome.current.begin(), welcome.current.end(), attempt) == welcome.current.end();
-    });
-    if (trained && !held.contains(*trained)) {
-        held.insert(*trained);  // until it has stopped
+    };
+    const auto stale = trained && is_stale(*trained) ? trained : std::nullopt;
+    // What runs is held until it has stopped.
+    std::erase_if(held, [&](const AttemptId& attempt) { return is_stale(attempt) && attempt != trained; });
+    std::set<AttemptId> ends_due;
+    for (const auto& [attempt, beats] : unacknowledged) {
+        ends_due.insert(attempt);
     }
-    const auto due = unacknowledged;
     core->on_connected(welcome, "the simulation", now());
-    for (const auto& attempt : due) {
-        world.check(reported.contains(attempt),
-                    fmt::format("{} has reconnected, and does not report the end of {} again", hello.name,
-                                name_of(attempt)));
-    }
+    check_welcomed(welcome, ends_due, stale);
+    epochs_due.clear();
+    check_state();
     world.worker_beats(shared_from_this());
+}
+
+bool Simulation::Worker::beat() {
+    beats_with_lost_rank += lost_rank.empty() || world.now_ - heard_at > kSilence ? 0 : 1;
+    const bool stays = core->beat({0, 0, lost_rank}, now());
+    for (auto& [attempt, beats] : unacknowledged) {
+        beats += stays ? 1 : 0;
+    }
+    check_beat(stays);
+    check_state();
+    return stays;
+}
+
+void Simulation::Worker::disconnect() {
+    core->on_disconnected(now());
+    reached_at = world.now_;
+    check_on_disk(0);
+}
+
+std::optional<std::int64_t> Simulation::Worker::reconnect_after() {
+    const double jitter = std::uniform_real_distribution<double>(0.5, 1.5)(world.random_);
+    const auto pause = core->reconnect_after(now(), jitter);
+    const auto milliseconds = pause ? std::optional<std::int64_t>(pause->count()) : std::nullopt;
+    check_pause(milliseconds);
+    ++failed_connections;
+    return milliseconds;
+}
+
+void Simulation::Worker::report_epoch(std::int64_t number) {
+    EpochMetrics epoch;
+    epoch.epoch = number;
+    epoch.named = {{"validation", "a", 0.5}};
+    if (!is_connected()) {
+        epochs_due.insert(*trained);
+    }
+    core->on_report(AttemptEpoch{*trained, epoch});
 }
 
 void Simulation::Worker::report_end() {
     if (!end_to_report) {
         return;
     }
-    const AttemptEnded ended = *std::exchange(end_to_report, std::nullopt);
     if (remote) {
-        core->save_before_report(ended);
+        core->save_before_report(*end_to_report);
     }
+    report_epoch(2);
+    const AttemptEnded ended = *std::exchange(end_to_report, std::nullopt);
     trained.reset();
-    unacknowledged.insert(ended.attempt);
-    EpochMetrics epoch;
-    epoch.epoch = 1;
-    epoch.named = {{"validation", "a", 0.5}};
-    core->on_report(AttemptEpoch{ended.attempt, epoch});
+    std::erase(held, ended.attempt);
+    unacknowledged.emplace(ended.attempt, 0);
     core->on_report(ended);
+    if (!is_connected()) {
+        check_on_disk(0);
+    }
+    check_state();
+}
+
+bool Simulation::Worker::is_connected() const {
+    return link && link->welcomed;
 }
 
 bool Simulation::Worker::is_idle() const {
     return !core->leaving() && !core->ended() && !core->running() && core->queue().empty() &&
            core->results().own().empty() && !trained && lost_rank.empty();
-}
-
-// It tells the coordinator all that it holds. What it leaves out would be done again, or never.
-void Simulation::Worker::check_hello(const Hello& said) const {
-    const auto is_said = [&](const AttemptId& attempt) {
-        return std::find(said.held.begin(), said.held.end(), attempt) != said.held.end();
-    };
-    for (const auto& attempt : unacknowledged) {
-        world.check(is_said(attempt),
-                    fmt::format("{} has forgotten the end of {}", hello.name, name_of(attempt)));
-    }
-    for (const auto& attempt : held) {
-        // One that leaves gives back what it has not begun.
-        world.check(is_said(attempt) || (core->leaving() && trained != attempt),
-                    fmt::format("{} has forgotten that it holds {}", hello.name, name_of(attempt)));
-    }
-}
-
-void Simulation::Worker::check_end(const AttemptEnded& ended) const {
-    world.check(trained != ended.attempt || !lost_rank.empty(),
-                fmt::format("{} reports the end of {}, which runs", hello.name, name_of(ended.attempt)));
-    if (ended.result && ended.result->total_seconds >= kCostlySeconds &&
-        unacknowledged.contains(ended.attempt)) {
-        world.check(is_on_disk(ended.attempt), fmt::format("{} reports the result of {} before it is on disk",
-                                                           hello.name, name_of(ended.attempt)));
-    }
-}
-
-void Simulation::Worker::check_exit() const {
-    world.check(*exit_code != 0 || (!trained && unacknowledged.empty()),
-                hello.name + " ends as if nothing were left to do");
-    for (const auto& attempt : unacknowledged) {
-        const auto end = world.ends_.find(attempt);
-        world.check(end == world.ends_.end() || end->second != Cause::succeeded || is_on_disk(attempt),
-                    fmt::format("{} ends and takes the result of {} with it", hello.name, name_of(attempt)));
-    }
-}
-
-// Or the coordinator has had it: from there, or from another worker that found it there.
-bool Simulation::Worker::is_on_disk(const AttemptId& attempt) const {
-    const auto files = world.workers_disk_.list(kSpoolFolder);
-    const auto file = fmt::format("job-{}-attempt-{}.result", attempt.job, attempt.number);
-    return world.settled_ends_.contains(attempt) ||
-           std::find(files.begin(), files.end(), file) != files.end();
 }
 
 void Simulation::unless_stopped(const std::shared_ptr<Worker>& worker, std::function<void()> what) {
@@ -296,13 +304,8 @@ void Simulation::worker_connects(const std::shared_ptr<Worker>& worker) {
 }
 
 void Simulation::worker_reconnects(const std::shared_ptr<Worker>& worker) {
-    const double jitter = std::uniform_real_distribution<double>(0.5, 1.5)(random_);
-    if (const auto pause = worker->core->reconnect_after(worker->now(), jitter)) {
-        check(pause->count() > 0 && pause->count() <= kMaxReconnectPause,
-              fmt::format("{} waits {} ms before it connects again", worker->hello.name, pause->count()));
-        at(pause->count(), [this, worker] { worker_connects(worker); });
-    } else {
-        check(worker->exit_code.has_value(), worker->hello.name + " neither connects again nor ends");
+    if (const auto pause = worker->reconnect_after()) {
+        at(*pause, [this, worker] { worker_connects(worker); });
     }
 }
 
@@ -337,7 +340,7 @@ void Simulation::worker_loses_link(const std::shared_ptr<Worker>& worker, const 
         worker->core->on_connection_lost(why);
     }
     if (link->welcomed) {
-        worker->core->on_disconnected(worker->now());
+        worker->disconnect();
     } else if (!why.empty()) {
         worker->core->on_unreachable(why);
     }
@@ -394,12 +397,10 @@ void Simulation::worker_hears(const std::shared_ptr<Worker>& worker, const std::
 
 void Simulation::worker_beats(const std::shared_ptr<Worker>& worker) {
     const auto link = worker->link;
-    if (!worker->core->beat({0, 0, worker->lost_rank}, worker->now())) {
+    if (!worker->beat()) {
         worker_loses_link(worker, link, "");
         return;
     }
-    check(now_ - worker->heard_at <= 3 * kHeartbeat,
-          worker->hello.name + " keeps a connection although the coordinator is silent");
     at(kHeartbeat, [this, worker, link] {
         unless_stopped(worker, [this, worker, link] {
             if (worker->link == link) {
@@ -459,6 +460,7 @@ void Simulation::worker_gets_signal(const std::shared_ptr<Worker>& worker, int s
             worker_exits(worker, 0, kKilledBySecondSignal + signal);
         } else {
             worker->core->on_signal(signal);
+            worker->check_state();
         }
     });
 }

@@ -582,6 +582,16 @@ TEST_F(WorkerCoreTest, AnAttemptThatReportsALostRankEndsTheWorkerAndBeginsNothin
     EXPECT_EQ(exit_code_, kExitRankLost);
 }
 
+TEST_F(WorkerCoreTest, ALeaseThatComesWhileAWorkerEndsDoesNotBegin) {
+    connect();
+    take({1});
+    can_run_ = false;
+    report(end_of(1, Cause::node_lost, "rank 1 is silent"));
+    take({2});
+    EXPECT_THAT(started(), ElementsAre(1));
+    EXPECT_THAT(held(), ElementsAre(1, 2));
+}
+
 TEST_F(WorkerCoreTest, RanksThatAreOutOfStepEndTheWorkerWithAnotherCode) {
     connect();
     take({1});
