@@ -163,8 +163,11 @@ void Simulation::Worker::be_welcomed(const Welcome& welcome) {
         return std::find(welcome.current.begin(), welcome.current.end(), attempt) == welcome.current.end();
     };
     const auto stale = trained && is_stale(*trained) ? trained : std::nullopt;
-    // What runs is held until it has stopped.
-    std::erase_if(held, [&](const AttemptId& attempt) { return is_stale(attempt) && attempt != trained; });
+    // What runs is held until it has stopped. What was dropped since the hello, because of a signal, is given up when the
+    // worker has ended.
+    std::erase_if(held, [&](const AttemptId& attempt) {
+        return (is_stale(attempt) || core->leaving()) && attempt != trained;
+    });
     std::set<AttemptId> ends_due;
     for (const auto& [attempt, beats] : unacknowledged) {
         ends_due.insert(attempt);
@@ -310,12 +313,17 @@ void Simulation::worker_reconnects(const std::shared_ptr<Worker>& worker) {
 }
 
 void Simulation::break_link(const std::shared_ptr<Link>& link) {
-    if (std::exchange(link->broken, true)) {
-        return;
+    if (!std::exchange(link->broken, true)) {
+        link->is_cut = link->worker->partitioned;
+        tell_of_broken_link(link);
     }
-    // A cut network tells neither side; they notice by the silence.
+}
+
+// A cut network tells neither side before it is whole again; they notice by the silence.
+void Simulation::tell_of_broken_link(const std::shared_ptr<Link>& link) {
     const auto worker = link->worker;
     if (worker->partitioned) {
+        at(500, [this, link] { tell_of_broken_link(link); });
         return;
     }
     at(between(1, 1000), [this, worker, link] {
@@ -352,11 +360,11 @@ void Simulation::to_worker(const std::shared_ptr<Link>& link, const Message& mes
     const bool first = std::holds_alternative<Welcome>(message) || std::holds_alternative<Refused>(message);
     at(first ? 1 : between(2, chance(0.05) ? 2000 : 20), [this, link, message, first] {
         const bool is_early = !first && !link->welcomed;
-        if ((link->worker->partitioned || is_early) && !link->broken) {
-            at(is_early ? 100 : 500, [this, link, message] { to_worker(link, message); });
+        if (link->is_cut || (link->broken && is_early)) {
             return;
         }
         if (link->worker->partitioned || is_early) {
+            at(is_early ? 100 : 500, [this, link, message] { to_worker(link, message); });
             return;
         }
         worker_hears(link->worker, link, message);
@@ -372,7 +380,10 @@ void Simulation::to_coordinator(const std::shared_ptr<Worker>& worker, const std
         return;
     }
     at(between(1, chance(0.05) ? 2000 : 20), [this, worker, link, message] {
-        if (worker->partitioned && !link->broken) {
+        if (link->is_cut) {
+            return;
+        }
+        if (worker->partitioned) {
             at(500, [this, worker, link, message] { to_coordinator(worker, link, message); });
             return;
         }

@@ -120,6 +120,7 @@ class Simulation {
                         const Message& message);
     void to_worker(const std::shared_ptr<Link>& link, const Message& message);
     void break_link(const std::shared_ptr<Link>& link);
+    void tell_of_broken_link(const std::shared_ptr<Link>& link);
     // Runs now, or as soon as the process is continued.
     void unless_stopped(const std::shared_ptr<Worker>& worker, std::function<void()> what);
 

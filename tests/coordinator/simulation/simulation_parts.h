@@ -119,6 +119,7 @@ struct Simulation::Link final : Peer, std::enable_shared_from_this<Link> {
     std::shared_ptr<Worker> worker;
     int life;
     bool broken = false;
+    bool is_cut = false;    // it broke while the network was cut: nothing arrives any more
     bool welcomed = false;  // by the coordinator
 };
 
