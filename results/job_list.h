@@ -10,7 +10,7 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 
 #include "common/job/ids.h"
-#include "common/protocol/control_messages.h"
+#include "common/protocol/client_messages.h"
 
 namespace orchestrate {
 

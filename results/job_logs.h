@@ -7,7 +7,7 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
-#include "common/protocol/control_messages.h"
+#include "common/protocol/client_messages.h"
 
 namespace orchestrate {
 

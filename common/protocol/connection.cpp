@@ -104,6 +104,34 @@ asio::awaitable<Message> Connection::read_frame(std::size_t limit, std::optional
     }
 }
 
+asio::awaitable<std::span<const std::uint8_t>> Connection::read_body(BodyLimit limit) {
+    while (true) {
+        const std::size_t available = input_end_ - input_begin_;
+        std::size_t wanted = kPrefixBytes;
+        if (available >= kPrefixBytes) {
+            const std::span<const std::uint8_t, kPrefixBytes> prefix(input_.data() + input_begin_,
+                                                                     kPrefixBytes);
+            const std::size_t size = body_size(prefix);
+            const std::span received(input_.data() + input_begin_ + kPrefixBytes, available - kPrefixBytes);
+            wanted += size;
+            const bool whole = received.size() >= size;
+            const auto type = peek_type(received.first(std::min(size, received.size())));
+            if (type || whole) {
+                body_size(prefix, limit(type.value_or("")));
+            } else {
+                wanted = std::min(wanted, kPrefixBytes + kPeekedBytes);
+            }
+            if (whole) {
+                input_begin_ += kPrefixBytes + size;
+                co_return received.first(size);
+            }
+        }
+        make_space(wanted);
+        input_end_ += co_await stream_.async_read_some(
+            asio::buffer(input_.data() + input_end_, input_.size() - input_end_), use_awaitable);
+    }
+}
+
 // Memory grows with what has come, not with what a prefix claims (the next frame
 // has `wanted` bytes), and is given back after a large frame.
 void Connection::make_space(std::size_t wanted) {
@@ -139,17 +167,18 @@ void Connection::send(const Message& message) {
     if (closed_ || finishing_) {
         return;
     }
-    Queued queued{encode_frame(message), replaceable_kind_of(message)};
+    send_frame(encode_frame(message), replaceable_kind_of(message));
+}
+
+void Connection::send_frame(std::vector<std::uint8_t> frame, const char* replaceable_kind) {
+    if (closed_ || finishing_) {
+        return;
+    }
+    Queued queued{std::move(frame), replaceable_kind};
     if (queued.replaceable_kind != nullptr && queued_bytes_ > kCrowdedBytes && replace_waiting(queued)) {
         return;
     }
     enqueue(std::move(queued));
-}
-
-void Connection::send_frame(std::vector<std::uint8_t> frame) {
-    if (!closed_ && !finishing_) {
-        enqueue({std::move(frame), nullptr});
-    }
 }
 
 void Connection::enqueue(Queued queued) {

@@ -6,8 +6,10 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <boost/asio/awaitable.hpp>
@@ -36,6 +38,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
     // such a peer sends (max_body_bytes()).
     boost::asio::awaitable<Message> read(Role sender);
 
+    // The body of the next frame, valid until the next call of a read function. `limit` is the maximum size for a type of
+    // message; a frame that is over it is refused before memory is taken for it. Throws boost::system::system_error when the
+    // connection ends, ProtocolError for a frame that is too large.
+    using BodyLimit = std::size_t (*)(std::string_view type);
+    boost::asio::awaitable<std::span<const std::uint8_t>> read_body(BodyLimit limit);
+
     // Queues a message; those that are queued are written in order. After close()
     // it is dropped. For a peer that reads slowly, with more than kCrowdedBytes
     // waiting, a report that the next one of its kind replaces (progress,
@@ -44,8 +52,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     // kMaximumQueuedBytes wait, is cut off.
     void send(const Message& message);
 
-    // The same with a message that is encoded already, of a kind that no other replaces.
-    void send_frame(std::vector<std::uint8_t> frame);
+    // The same with a message that is encoded already. `replaceable_kind`: the type, if it is replaced by the next one of that
+    // type while it waits.
+    void send_frame(std::vector<std::uint8_t> frame, const char* replaceable_kind = nullptr);
 
     static constexpr std::size_t kCrowdedBytes = 256U << 10;
     static constexpr std::size_t kMaximumQueuedBytes = kMaximumFrameBytes + (64U << 20);

@@ -4,9 +4,12 @@
 #include <cmath>
 #include <concepts>
 #include <limits>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
+#include <boost/describe.hpp>
+#include <boost/mp11.hpp>
 #include <fmt/format.h>
 
 #include "common/base/unicode.h"
@@ -14,6 +17,7 @@
 namespace orchestrate {
 namespace {
 
+constexpr std::int64_t kMaxIntervalMilliseconds = 7 * 24 * 3'600'000;
 constexpr double kRatioTolerance = 1e-9;              // of sums in floating point
 constexpr std::int64_t kMaxInflatedValues = 1 << 22;  // checked at once; beyond, when an ensemble reads them
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
@@ -93,8 +97,9 @@ class Checks {
             refuse(std::string(what), fmt::format("is not a path of at most {} bytes", kMaxPathBytes));
         }
     }
+    void job(std::string_view what, JobId job) { count(what, job.value(), 1); }
     void attempt(const AttemptId& attempt) {
-        count("attempt.job", attempt.job.value(), 1);
+        job("attempt.job", attempt.job);
         count("attempt.number", attempt.number, 1);
     }
 
@@ -291,145 +296,433 @@ void check_checkpoint(Checks& checks, const StoredCheckpoint& checkpoint) {
     checks.count("checkpoint.bytes", checkpoint.bytes);
 }
 
-// One for each message that is sent to the coordinator.
-struct MessageChecks {
-    Checks checks;
+void check_parcel(Checks& checks, const Parcel& parcel) {
+    checks.attempt(parcel.attempt);
+    checks.line("parcel.name", parcel.name, kMaxLineBytes);
+}
 
-    void operator()(const Hello& hello) {
-        checks.name("name", hello.name);
-        checks.line("host", hello.host, 255);
-        checks.line("program_version", hello.program_version, kMaxNameBytes);
-        checks.count("process_id", hello.process_id, 0, std::numeric_limits<std::int32_t>::max());
-        checks.line("device", hello.device, kMaxNameBytes);
-        checks.path("log_folder", hello.log_folder);
-        if (hello.role == Role::pilot) {
-            checks.count("slots", hello.slots, 1, kMaxRanks);
-            return;
+void check_attempts(Checks& checks, const std::vector<AttemptId>& attempts) {
+    for (const auto& attempt : attempts) {
+        checks.attempt(attempt);
+    }
+}
+
+void check_progress(Checks& checks, const TrainingProgress& progress) {
+    checks.count("progress.epoch", progress.epoch);
+    checks.count("progress.epochs", progress.epochs);
+    checks.count("progress.step", progress.step);
+    checks.count("progress.steps", progress.steps);
+    checks.amount("progress.tokens_per_second", progress.tokens_per_second);
+}
+
+// Every floating-point number in a described struct.
+template <DescribedStruct T>
+void check_finite_fields(Checks& checks, const std::string& what, const T& value) {
+    using Members = boost::describe::describe_members<T, boost::describe::mod_public>;
+    boost::mp11::mp_for_each<Members>([&](auto member) {
+        const auto& field = value.*member.pointer;
+        using Field = std::remove_cvref_t<decltype(field)>;
+        if constexpr (std::is_floating_point_v<Field>) {
+            checks.finite(what + "." + member.name, field);
+        } else if constexpr (DescribedStruct<Field>) {
+            check_finite_fields(checks, what + "." + member.name, field);
         }
-        checks.count("ranks", hello.ranks, 1, kMaxRanks);
-        checks.count("lease_capacity", hello.lease_capacity, 1, kMaxLeaseCapacity);
-        for (const auto& attempt : hello.held) {
-            checks.attempt(attempt);
-        }
-        if (hello.running) {
-            checks.attempt(*hello.running);
-        }
-    }
-    void operator()(const Heartbeat& heartbeat) {
-        checks.count("step", heartbeat.step);
-        checks.count("advances", heartbeat.advances);
-    }
-    void operator()(const AttemptProgress& message) {
-        checks.attempt(message.attempt);
-        const auto& progress = message.progress;
-        checks.count("progress.epoch", progress.epoch);
-        checks.count("progress.epochs", progress.epochs);
-        checks.count("progress.step", progress.step);
-        checks.count("progress.steps", progress.steps);
-        checks.amount("progress.tokens_per_second", progress.tokens_per_second);
-    }
-    void operator()(const AttemptEpoch& message) {
-        checks.attempt(message.attempt);
-        check_epoch(checks, message.metrics);
-    }
-    void operator()(const AttemptResumed& message) {
-        checks.attempt(message.attempt);
-        const auto& point = message.point;
-        checks.count("point.attempt", point.attempt, 0, message.attempt.number);
-        checks.count("point.step", point.step);
-        checks.count("point.steps", point.steps);
-        if (point.steps > 0) {
-            checks.count("point.step", point.step, 0, point.steps);
-        }
-        checks.count("point.epochs", point.epochs);
-        checks.path("point.file", point.file);
-        checks.sha256("point.sha256", point.sha256, true);
-        checks.count("point.bytes", point.bytes);
-    }
-    void operator()(const CheckpointWritten& message) {
-        checks.attempt(message.attempt);
-        check_checkpoint(checks, message.checkpoint);
-    }
-    void operator()(const AttemptEnded& message) {
-        checks.attempt(message.attempt);
-        checks.amount("seconds", message.seconds.value_or(0));
-        std::int64_t last = 0;
-        for (const auto& metrics : message.epochs) {
-            check_epoch(checks, metrics);
-            if (metrics.named.empty() && metrics.epoch <= last) {  // a command reports an epoch in any order
-                checks.refuse("epochs", fmt::format("has epoch {} after epoch {}", metrics.epoch, last));
-            }
-            last = metrics.epoch;
-        }
-        if (message.cause == Cause::succeeded && !message.result) {
-            checks.refuse("result", "is missing, though the cause is 'succeeded'");
-        } else if (message.cause == Cause::succeeded) {
-            check_result(checks, *message.result);
-        }
-    }
-    void operator()(const ParcelOffer& message) { checks.attempt(message.parcel.attempt); }
-    void operator()(const ParcelChunk& message) {
-        checks.attempt(message.parcel.attempt);
-        checks.count("file", message.file);
-        checks.count("offset", message.offset);
-    }
-    void operator()(const CheckpointRequest& message) {
-        checks.attempt(message.attempt);
-        check_checkpoint(checks, message.checkpoint);
-        checks.count("offset", message.offset);
-    }
-    void operator()(const WorkerExited& message) {
-        checks.name("name", message.name);
-        checks.count("exit_code", message.exit_code, 0, 255);
-        checks.count("signal", message.signal, 0, 64);
-        checks.line("step_state", message.step_state, kMaxNameBytes);
-    }
-    void operator()(const SubmitStudy& message) {
-        checks.path("file", message.file);
-        if (!message.file.starts_with('/')) {
-            checks.refuse("file", "is not an absolute path");
-        }
-        checks.utf8("toml", message.toml, max_body_bytes(Role::person, SubmitStudy::kType));
-    }
-    void operator()(const StatusRequest& message) { checks.count("events_after", message.events_after, -1); }
-    void operator()(const ControlRequest& message) { checks.line("target", message.target, kMaxLineBytes); }
-    void operator()(const JobsRequest& message) {
-        checks.line("study", message.study, kMaxLineBytes);
-        for (const auto& state : message.states) {
-            checks.line("states", state, kMaxNameBytes);
-        }
-        checks.count("limit", message.limit);
-    }
-    void operator()(const JobRequest& message) { checks.line("job", message.job, kMaxNameBytes, 1); }
-    void operator()(const WhyRequest& message) { checks.line("job", message.job, kMaxNameBytes, 1); }
-    void operator()(const TableRequest& message) {
-        checks.line("study", message.study, kMaxLineBytes);
-        checks.line("stage", message.stage, kMaxLineBytes);
-        checks.count("width", message.width, 0, 1'000'000);
-        checks.line("format", message.format, kMaxNameBytes);
-    }
-    void operator()(const LogRequest& message) {
-        checks.line("job", message.job, kMaxNameBytes, 1);
-        checks.count("attempt", message.attempt);
-        checks.count("offset", message.offset);
-    }
-    template <class Other>
-    void operator()(const Other& /*message*/) {}
-};
+    });
+}
+
+void check_job_row(Checks& checks, const JobRow& row) {
+    checks.job("job", row.job);
+    checks.count("attempts", row.attempts);
+    checks.finite("seconds", row.seconds.value_or(0));
+    checks.ratio("accuracy", row.accuracy.value_or(0));
+    checks.ratio("macro_f1", row.macro_f1.value_or(0));
+    checks.finite("value", row.value.value_or(0));
+}
+
+void check_age(Checks& checks, const std::optional<double>& seconds) {
+    checks.amount("age_seconds", seconds.value_or(0));
+}
 
 }  // namespace
 
-std::optional<Refusal> validate(const Message& message) {
-    MessageChecks visitor;
-    std::visit(visitor, message);
-    return visitor.checks.first();
-}
+// Handshake.
 
 std::optional<Refusal> validate(const Hello& hello) {
-    MessageChecks visitor;
-    visitor(hello);
-    return visitor.checks.first();
+    Checks checks;
+    if (hello.protocol_version != kProtocolVersion) {
+        return std::nullopt;  // nothing else of it is used
+    }
+    checks.line("host", hello.host, 255);
+    checks.line("program_version", hello.program_version, kMaxNameBytes);
+    checks.line("database_id", hello.database_id, kMaxNameBytes);
+    checks.count("process_id", hello.process_id, 0, std::numeric_limits<std::int32_t>::max());
+    if (hello.role == Role::person) {
+        checks.line("name", hello.name, kMaxNameBytes);
+        return checks.first();
+    }
+    checks.name("name", hello.name);
+    checks.line("device", hello.device, kMaxNameBytes);
+    checks.path("log_folder", hello.log_folder);
+    if (hello.role == Role::pilot) {
+        checks.count("slots", hello.slots, 1, kMaxRanks);
+        return checks.first();
+    }
+    checks.count("ranks", hello.ranks, 1, kMaxRanks);
+    checks.count("lease_capacity", hello.lease_capacity, 1, kMaxLeaseCapacity);
+    check_attempts(checks, hello.held);
+    if (hello.running) {
+        checks.attempt(*hello.running);
+    }
+    return checks.first();
 }
+
+std::optional<Refusal> validate(const Welcome& welcome) {
+    Checks checks;
+    checks.line("program_version", welcome.program_version, kMaxNameBytes);
+    checks.count("heartbeat_interval_milliseconds", welcome.heartbeat_interval_milliseconds, 1,
+                 kMaxIntervalMilliseconds);
+    check_attempts(checks, welcome.current);
+    checks.line("database_id", welcome.database_id, kMaxNameBytes);
+    return checks.first();
+}
+
+// Its reason is for users and may be anything: it may quote the names of files.
+std::optional<Refusal> validate(const Refused& /*refused*/) {
+    return std::nullopt;
+}
+
+// Worker to coordinator.
+
+std::optional<Refusal> validate(const Heartbeat& heartbeat) {
+    Checks checks;
+    checks.count("step", heartbeat.step);
+    checks.count("advances", heartbeat.advances);
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const AttemptProgress& message) {
+    Checks checks;
+    checks.attempt(message.attempt);
+    check_progress(checks, message.progress);
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const AttemptEpoch& message) {
+    Checks checks;
+    checks.attempt(message.attempt);
+    check_epoch(checks, message.metrics);
+    checks.count("number", message.number);
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const AttemptResumed& message) {
+    Checks checks;
+    checks.attempt(message.attempt);
+    const auto& point = message.point;
+    checks.count("point.attempt", point.attempt, 0, message.attempt.number);
+    checks.count("point.step", point.step);
+    checks.count("point.steps", point.steps);
+    if (point.steps > 0) {
+        checks.count("point.step", point.step, 0, point.steps);
+    }
+    checks.count("point.epochs", point.epochs);
+    checks.path("point.file", point.file);
+    checks.sha256("point.sha256", point.sha256, true);
+    checks.count("point.bytes", point.bytes);
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const CheckpointWritten& message) {
+    Checks checks;
+    checks.attempt(message.attempt);
+    check_checkpoint(checks, message.checkpoint);
+    return checks.first();
+}
+
+// `message` is words of the worker's, which the coordinator cuts and cleans before it stores them.
+std::optional<Refusal> validate(const AttemptEnded& message) {
+    Checks checks;
+    checks.attempt(message.attempt);
+    checks.line("job_identity", message.job_identity, kMaxNameBytes);
+    checks.amount("seconds", message.seconds.value_or(0));
+    std::int64_t last = 0;
+    for (const auto& metrics : message.epochs) {
+        check_epoch(checks, metrics);
+        if (metrics.named.empty() && metrics.epoch <= last) {  // a command reports an epoch in any order
+            checks.refuse("epochs", fmt::format("has epoch {} after epoch {}", metrics.epoch, last));
+        }
+        last = metrics.epoch;
+    }
+    if (message.cause == Cause::succeeded && !message.result) {
+        checks.refuse("result", "is missing, though the cause is 'succeeded'");
+    } else if (message.cause == Cause::succeeded) {
+        check_result(checks, *message.result);
+    }
+    return checks.first();
+}
+
+// Words, cut and cleaned as those of AttemptEnded.
+std::optional<Refusal> validate(const Goodbye& /*goodbye*/) {
+    return std::nullopt;
+}
+
+// The same.
+std::optional<Refusal> validate(const WorkerNote& /*note*/) {
+    return std::nullopt;
+}
+
+std::optional<Refusal> validate(const ParcelOffer& message) {
+    Checks checks;
+    check_parcel(checks, message.parcel);
+    for (const auto& file : message.files) {
+        checks.line("files.name", file.name, kMaxLineBytes);
+        checks.count("files.bytes", file.bytes);
+    }
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const ParcelChunk& message) {
+    Checks checks;
+    check_parcel(checks, message.parcel);
+    checks.count("file", message.file);
+    checks.count("offset", message.offset);
+    checks.sha256("sha256", message.sha256, true);
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const CheckpointRequest& message) {
+    Checks checks;
+    checks.attempt(message.attempt);
+    check_checkpoint(checks, message.checkpoint);
+    checks.count("offset", message.offset);
+    return checks.first();
+}
+
+// Coordinator to worker.
+
+std::optional<Refusal> validate(const Lease& lease) {
+    Checks checks;
+    checks.attempt(lease.attempt);
+    check_finite_fields(checks, "config", lease.config);
+    checks.path("paths.data", lease.paths.data);
+    checks.path("paths.vocabulary", lease.paths.vocabulary);
+    checks.path("paths.pretrained", lease.paths.pretrained);
+    checks.path("paths.command_folder", lease.paths.command_folder);
+    checks.count("resources.ranks", lease.resources.ranks, 1, kMaxRanks);
+    checks.count("resources.micro_batch_size", lease.resources.micro_batch_size);
+    checks.count("resources.pause_after_epoch", lease.resources.pause_after_epoch);
+    checks.path("log_file", lease.log_file);
+    checks.count("checkpoints.attempt", lease.checkpoints.attempt);
+    checks.path("checkpoints.folder", lease.checkpoints.folder);
+    checks.amount("checkpoints.interval_seconds", lease.checkpoints.interval_seconds);
+    checks.path("checkpoints.mark.file", lease.checkpoints.mark.file);
+    for (const auto& checkpoint : lease.checkpoints.resume_from) {
+        check_checkpoint(checks, checkpoint);
+    }
+    checks.path("models_folder", lease.models_folder);
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const EpochsStored& message) {
+    Checks checks;
+    checks.attempt(message.attempt);
+    checks.count("number", message.number);
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const Acknowledged& message) {
+    Checks checks;
+    checks.attempt(message.attempt);
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const StopAttempt& message) {
+    Checks checks;
+    checks.attempt(message.attempt);
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const HandBack& message) {
+    Checks checks;
+    check_attempts(checks, message.attempts);
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const Retire& /*retire*/) {
+    return std::nullopt;
+}
+
+std::optional<Refusal> validate(const ParcelProgress& message) {
+    Checks checks;
+    check_parcel(checks, message.parcel);
+    checks.count("file", message.file);
+    checks.count("offset", message.offset);
+    checks.path("folder", message.folder);
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const CheckpointChunk& message) {
+    Checks checks;
+    checks.attempt(message.attempt);
+    checks.path("file", message.file);
+    checks.count("offset", message.offset);
+    checks.count("total_bytes", message.total_bytes);
+    return checks.first();
+}
+
+// Pilots.
+
+std::optional<Refusal> validate(const WorkerExited& message) {
+    Checks checks;
+    checks.name("name", message.name);
+    checks.count("exit_code", message.exit_code, 0, 255);
+    checks.count("signal", message.signal, 0, 64);
+    checks.line("step_state", message.step_state, kMaxNameBytes);
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const StartWorker& message) {
+    Checks checks;
+    checks.name("name", message.name);
+    checks.count("ranks", message.ranks, 1, kMaxRanks);
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const StopWorker& message) {
+    Checks checks;
+    checks.name("name", message.name);
+    checks.count("grace_milliseconds", message.grace_milliseconds, 0, kMaxIntervalMilliseconds);
+    return checks.first();
+}
+
+// Requests of users.
+
+std::optional<Refusal> validate(const SubmitStudy& message) {
+    Checks checks;
+    checks.path("file", message.file);
+    if (!message.file.starts_with('/')) {
+        checks.refuse("file", "is not an absolute path");
+    }
+    checks.utf8("toml", message.toml, max_body_bytes<ClientRequest>(SubmitStudy::kType));
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const StatusRequest& message) {
+    Checks checks;
+    checks.count("events_after", message.events_after, -1);
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const ControlRequest& message) {
+    Checks checks;
+    checks.line("target", message.target, kMaxLineBytes);
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const JobsRequest& message) {
+    Checks checks;
+    checks.line("study", message.study, kMaxLineBytes);
+    for (const auto& state : message.states) {
+        checks.line("states", state, kMaxNameBytes);
+    }
+    checks.count("limit", message.limit);
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const JobRequest& message) {
+    Checks checks;
+    checks.line("job", message.job, kMaxNameBytes, 1);
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const WhyRequest& message) {
+    Checks checks;
+    checks.line("job", message.job, kMaxNameBytes, 1);
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const TableRequest& message) {
+    Checks checks;
+    checks.line("study", message.study, kMaxLineBytes);
+    checks.line("stage", message.stage, kMaxLineBytes);
+    checks.count("width", message.width, 0, 1'000'000);
+    checks.line("format", message.format, kMaxNameBytes);
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const LogRequest& message) {
+    Checks checks;
+    checks.line("job", message.job, kMaxNameBytes, 1);
+    checks.count("attempt", message.attempt);
+    checks.count("offset", message.offset);
+    return checks.first();
+}
+
+// Answers to users. Their words are for users and may quote anything; what prints them to a terminal cleans them.
+
+std::optional<Refusal> validate(const StudyAccepted& /*message*/) {
+    return std::nullopt;
+}
+
+std::optional<Refusal> validate(const StatusReply& message) {
+    Checks checks;
+    checks.count("process_id", message.process_id, 0, std::numeric_limits<std::int32_t>::max());
+    checks.count("waiting", message.waiting);
+    for (const auto& study : message.studies) {
+        checks.count("studies.jobs", study.jobs);
+        checks.count("studies.succeeded", study.succeeded);
+        checks.count("studies.failed", study.failed);
+        checks.count("studies.cancelled", study.cancelled);
+        checks.count("studies.running", study.running);
+        checks.finite("studies.elapsed_seconds", study.elapsed_seconds);
+        checks.finite("studies.remaining_seconds", study.remaining_seconds.value_or(0));
+    }
+    for (const auto& worker : message.workers) {
+        checks.count("workers.ranks", worker.ranks, 1, kMaxRanks);
+        check_progress(checks, worker.progress);
+    }
+    for (const auto& event : message.events) {
+        checks.count("events.number", event.number);
+    }
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const JobsReply& message) {
+    Checks checks;
+    for (const auto& row : message.jobs) {
+        check_job_row(checks, row);
+    }
+    checks.count("left_out", message.left_out);
+    check_age(checks, message.age_seconds);
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const JobReply& message) {
+    Checks checks;
+    check_job_row(checks, message.job.row);
+    for (const auto& attempt : message.job.attempts) {
+        checks.count("attempts.number", attempt.number, 1);
+        checks.finite("attempts.seconds", attempt.seconds.value_or(0));
+    }
+    checks.count("failures", message.job.failures);
+    check_age(checks, message.age_seconds);
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const LogReply& message) {
+    Checks checks;
+    checks.count("attempt", message.attempt);
+    check_age(checks, message.age_seconds);
+    return checks.first();
+}
+
+std::optional<Refusal> validate(const TextReply& message) {
+    Checks checks;
+    check_age(checks, message.age_seconds);
+    return checks.first();
+}
+
+// Parts of messages.
 
 std::optional<Refusal> validate(const EpochMetrics& metrics) {
     Checks checks;
@@ -441,6 +734,18 @@ std::optional<Refusal> validate(const AttemptResult& result) {
     Checks checks;
     check_result(checks, result);
     return checks.first();
+}
+
+std::optional<Refusal> validate(const Message& message) {
+    return std::visit(
+        [](const auto& content) -> std::optional<Refusal> {
+            if constexpr (std::is_same_v<std::remove_cvref_t<decltype(content)>, UnknownMessage>) {
+                return std::nullopt;
+            } else {
+                return validate(content);
+            }
+        },
+        message);
 }
 
 std::optional<AttemptId> attempt_of(const Message& message) {

@@ -1,5 +1,6 @@
-// What a message to the coordinator may hold: the one place where ranges, names and sizes are checked before
-// anything is decided from it or stored. Pure; what depends on the job or on who sends it is checked by the coordinator.
+// What a message may hold: the one place where ranges, names and sizes are checked, before anything is decided from it or
+// stored. Pure and thread-safe. What depends on the job or on the sender is checked where these are known: JobStore::refusal_of,
+// Dispatcher.
 #pragma once
 
 #include <cstdint>
@@ -21,24 +22,59 @@ inline constexpr std::size_t kMaxNamedMetrics = 10'000;  // in one message
 inline constexpr std::size_t kMaxMetricNameBytes = 1024;
 inline constexpr std::int64_t kMaxCount = std::int64_t{1} << 62;  // of steps, epochs, bytes
 
-// Why a message is refused. `what` is the field as the message calls it, `why` what was found and what is expected.
-struct Refusal {
-    std::string what;
-    std::string why;
-    std::string text() const { return what + " " + why; }
-    bool operator==(const Refusal&) const = default;
-};
+// Nothing: every field is in its range. The decoder calls these for each message that it reads, so that a message without its
+// validate() does not compile. A Hello of another protocol version is valid: it will be refused for its version.
+std::optional<Refusal> validate(const Hello& message);
+std::optional<Refusal> validate(const Welcome& message);
+std::optional<Refusal> validate(const Refused& message);
 
-// Nothing: every field is in its range. Messages that only the coordinator sends are not checked.
-std::optional<Refusal> validate(const Message& message);
-std::optional<Refusal> validate(const Hello& hello);  // of a worker or a pilot
+std::optional<Refusal> validate(const Heartbeat& message);
+std::optional<Refusal> validate(const AttemptProgress& message);
+std::optional<Refusal> validate(const AttemptEpoch& message);
+std::optional<Refusal> validate(const AttemptResumed& message);
+std::optional<Refusal> validate(const CheckpointWritten& message);
+std::optional<Refusal> validate(const AttemptEnded& message);
+std::optional<Refusal> validate(const Goodbye& message);
+std::optional<Refusal> validate(const WorkerNote& message);
+std::optional<Refusal> validate(const ParcelOffer& message);
+std::optional<Refusal> validate(const ParcelChunk& message);
+std::optional<Refusal> validate(const CheckpointRequest& message);
+
+std::optional<Refusal> validate(const Lease& message);
+std::optional<Refusal> validate(const EpochsStored& message);
+std::optional<Refusal> validate(const Acknowledged& message);
+std::optional<Refusal> validate(const StopAttempt& message);
+std::optional<Refusal> validate(const HandBack& message);
+std::optional<Refusal> validate(const Retire& message);
+std::optional<Refusal> validate(const ParcelProgress& message);
+std::optional<Refusal> validate(const CheckpointChunk& message);
+
+std::optional<Refusal> validate(const WorkerExited& message);
+std::optional<Refusal> validate(const StartWorker& message);
+std::optional<Refusal> validate(const StopWorker& message);
+
+std::optional<Refusal> validate(const StatusRequest& message);
+std::optional<Refusal> validate(const SubmitStudy& message);
+std::optional<Refusal> validate(const ControlRequest& message);
+std::optional<Refusal> validate(const JobsRequest& message);
+std::optional<Refusal> validate(const JobRequest& message);
+std::optional<Refusal> validate(const WhyRequest& message);
+std::optional<Refusal> validate(const TableRequest& message);
+std::optional<Refusal> validate(const LogRequest& message);
+
+std::optional<Refusal> validate(const StudyAccepted& message);
+std::optional<Refusal> validate(const StatusReply& message);
+std::optional<Refusal> validate(const JobsReply& message);
+std::optional<Refusal> validate(const JobReply& message);
+std::optional<Refusal> validate(const LogReply& message);
+std::optional<Refusal> validate(const TextReply& message);
+
+// Parts of messages.
 std::optional<Refusal> validate(const EpochMetrics& metrics);
 std::optional<Refusal> validate(const AttemptResult& result);
 
-// The attempt that a worker's message is about; nothing: it is about none.
+std::optional<Refusal> validate(const Message& message);
 std::optional<AttemptId> attempt_of(const Message& message);
-
-// The type as frames name it: "attempt_ended".
 std::string type_of(const Message& message);
 
 // A name of a worker or a pilot: UTF-8 of 1 to kMaxNameBytes bytes that can be a part of a file's name.

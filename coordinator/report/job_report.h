@@ -6,7 +6,7 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
-#include "common/protocol/control_messages.h"
+#include "common/protocol/client_messages.h"
 #include "results/tables.h"
 
 namespace orchestrate {

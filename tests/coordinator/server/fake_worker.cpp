@@ -1,23 +1,27 @@
-// A worker that trains nothing: it takes leases over the real protocol and has results a few milliseconds later. Named
-// orchestrate-worker beside a copy of orchestrate, it loads a real coordinator. With --longest-job 0 its jobs are no-ops.
-// What was acknowledged to it stands in
-// LOG_FOLDER/acknowledged.txt, one line "JOB ATTEMPT CAUSE" each.
+// A worker that trains nothing: the core of orchestrate-worker over the real protocol, with results a few milliseconds
+// after a lease. Named orchestrate-worker beside a copy of orchestrate, it loads a real coordinator. With --longest-job 0
+// its jobs are no-ops. It keeps results in memory only, so that its disk slows nothing down. What was acknowledged to it
+// is in LOG_FOLDER/acknowledged.txt, one line "JOB ATTEMPT CAUSE" each.
 #include <algorithm>
-#include <deque>
 #include <optional>
 #include <random>
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <fcntl.h>
+#include <spdlog/sinks/null_sink.h>
 #include <unistd.h>
 
+#include "common/base/error.h"
 #include "common/base/host.h"
 #include "common/protocol/connection.h"
+#include "worker/core/worker_core.h"
 
 namespace orchestrate {
 namespace {
@@ -25,120 +29,127 @@ namespace {
 namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
-class FakeWorker {
+constexpr std::chrono::milliseconds kReconnectPause = 20ms;  // its coordinator is killed all the time
+
+class FakeWorker final : WorkerEnv {
   public:
-    FakeWorker(Hello hello, std::string access_file, int longest_job_milliseconds)
-        : hello_(std::move(hello)),
+    FakeWorker(const Hello& hello, std::string access_file, int longest_job_milliseconds)
+        : ranks_(hello.ranks),
           access_file_(std::move(access_file)),
           no_op_(longest_job_milliseconds == 0),
           job_milliseconds_(1, std::max(1, longest_job_milliseconds)),
-          random_(std::hash<std::string>{}(hello_.name)),
-          acknowledged_(open((hello_.log_folder + "/acknowledged.txt").c_str(),
-                             O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)) {}
+          random_(std::hash<std::string>{}(hello.name)),
+          acknowledged_(open((hello.log_folder + "/acknowledged.txt").c_str(),
+                             O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)),
+          core_({hello, 20s}, *this, *files_,
+                std::make_shared<spdlog::logger>("null", std::make_shared<spdlog::sinks::null_sink_st>()),
+                std::chrono::steady_clock::now()) {}
 
-    void run() {
+    int run() {
         asio::co_spawn(io_, stay_connected(), asio::detached);
         io_.run();
+        return exit_code_;
     }
 
   private:
+    void send(const Message& message) override { connection_->send(message); }
+    bool sees(const SharedFolderMark&) override { return true; }
+    void start(const Lease& lease) override {
+        running_ = lease.attempt;
+        if (no_op_) {
+            asio::post(io_, [this] { report(no_op_end()); });
+        } else {
+            asio::co_spawn(io_, train(lease.attempt), asio::detached);
+        }
+    }
+    void start_with_transfers(const Lease& lease) override { start(lease); }
+    bool stop(const AttemptId& attempt, Cause cause) override {
+        if (!no_op_ && running_ == attempt) {
+            asio::post(io_, [this, attempt, cause] {
+                if (running_ == attempt) {
+                    report(AttemptEnded{attempt, cause, "", {}, ""});
+                }
+            });
+        }
+        return true;
+    }
+    void epochs_stored(const AttemptId&, std::int64_t) override {}
+    bool can_run() const override { return true; }
+    void drop_transfers(const AttemptId&) override {}
+    void resume_transfers() override {}
+    void suspend_transfers() override {}
+    void end(int exit_code) override {
+        exit_code_ = exit_code;
+        if (connection_) {
+            connection_->finish();
+        }
+    }
+
     asio::awaitable<void> stay_connected() {
-        auto reached_at = std::chrono::steady_clock::now();
-        while (!ended_ && std::chrono::steady_clock::now() - reached_at < 20s) {
+        bool connects = true;
+        while (connects) {
             try {
-                hello_.held.clear();
-                for (const auto& ended : unacknowledged_) {
-                    hello_.held.push_back(ended.attempt);
-                }
-                if (running_) {
-                    hello_.held.push_back(*running_);
-                }
-                hello_.held.insert(hello_.held.end(), queue_.begin(), queue_.end());
-                hello_.running = hello_.held.empty() ? std::nullopt : std::optional(hello_.held.front());
-                const auto connected =
-                    co_await connect_to_coordinator(read_access_file(access_file_), hello_, 5s);
-                reached_at = std::chrono::steady_clock::now();
-                co_await serve(connected);
-            } catch (const std::exception&) {
-                // Said by nobody: the coordinator is being killed all the time.
+                auto connected =
+                    co_await connect_to_coordinator(read_access_file(access_file_), core_.hello(), 5s);
+                co_await serve(std::move(connected));
+            } catch (const UserError& error) {
+                core_.on_refused(error.what());
+            } catch (const std::exception& error) {
+                core_.on_unreachable(error.what());
             }
-            connection_.reset();
-            asio::steady_timer pause(io_, 20ms);
-            co_await pause.async_wait(asio::use_awaitable);
+            connects = core_.reconnect_after(std::chrono::steady_clock::now(), 1).has_value();
+            if (connects) {
+                asio::steady_timer pause(io_, kReconnectPause);
+                co_await pause.async_wait(asio::use_awaitable);
+            }
         }
         io_.stop();
     }
 
-    asio::awaitable<void> serve(const Connected& connected) {
+    asio::awaitable<void> serve(Connected connected) {
+        using namespace asio::experimental::awaitable_operators;
         connection_ = connected.connection;
-        const auto is_stale = [&current = connected.welcome.current](const AttemptId& attempt) {
-            return std::find(current.begin(), current.end(), attempt) == current.end();
-        };
-        std::erase_if(unacknowledged_, [&](const AttemptEnded& ended) { return is_stale(ended.attempt); });
-        std::erase_if(queue_, is_stale);
-        if (running_ && is_stale(*running_)) {
-            running_.reset();
+        core_.on_connected(connected.welcome, "", std::chrono::steady_clock::now());
+        const std::chrono::milliseconds interval(connected.welcome.heartbeat_interval_milliseconds);
+        try {
+            co_await (beat(interval) || listen());
+        } catch (const std::exception& error) {
+            core_.on_connection_lost(error.what());
         }
-        begin_next();
-        for (const auto& ended : unacknowledged_) {
-            connection_->send(ended);
+        connection_->close();
+        core_.on_disconnected(std::chrono::steady_clock::now());
+        connection_.reset();
+    }
+
+    asio::awaitable<void> beat(std::chrono::milliseconds interval) {
+        asio::steady_timer heartbeat(io_);
+        while (core_.beat({0, ends_, ""}, std::chrono::steady_clock::now())) {
+            heartbeat.expires_after(interval);
+            co_await heartbeat.async_wait(asio::use_awaitable);
         }
-        while (!ended_) {
+    }
+
+    asio::awaitable<void> listen() {
+        while (true) {
             const Message message = co_await connection_->read();
-            if (const auto* lease = std::get_if<Lease>(&message)) {
-                queue_.push_back(lease->attempt);
-                begin_next();
-            } else if (const auto* acknowledged = std::get_if<Acknowledged>(&message)) {
-                settle(*acknowledged);
-            } else if (const auto* stop = std::get_if<StopAttempt>(&message)) {
-                if (running_ == stop->attempt) {
-                    running_.reset();
-                    connection_->send(AttemptEnded{stop->attempt, Cause::cancelled, "", {}, ""});
-                    begin_next();
-                } else if (std::erase(queue_, stop->attempt) > 0) {
-                    connection_->send(
-                        AttemptEnded{stop->attempt, Cause::cancelled, "before it began", {}, ""});
-                }
-            } else if (const auto* back = std::get_if<HandBack>(&message)) {
-                for (const auto& attempt : back->attempts) {
-                    if (std::erase(queue_, attempt) > 0) {
-                        connection_->send(AttemptEnded{attempt, Cause::preempted, "handed back", {}, ""});
-                    }
-                }
-            } else if (std::holds_alternative<Retire>(message)) {
-                leaving_ = true;
-                for (const auto& attempt : std::exchange(queue_, {})) {
-                    connection_->send(AttemptEnded{attempt, Cause::preempted, "leaving", {}, ""});
-                }
+            if (const auto* acknowledged = std::get_if<Acknowledged>(&message)) {
+                write_down(*acknowledged);
             }
-            if (leaving_ && !running_ && unacknowledged_.empty()) {
-                connection_->send(Goodbye{"retired"});
-                connection_->finish();
-                ended_ = true;
-            }
+            core_.on_message(message, std::chrono::steady_clock::now());
         }
     }
 
-    void begin_next() {
-        while (!running_ && !queue_.empty()) {
-            running_ = queue_.front();
-            queue_.pop_front();
-            if (!no_op_) {
-                asio::co_spawn(io_, train(*running_), asio::detached);
-                return;
-            }
-            end_no_op();
-        }
+    void report(const AttemptEnded& ended) {
+        running_.reset();
+        ++ends_;
+        core_.on_report(ended);
     }
 
-    void end_no_op() {
-        AttemptEnded ended{*std::exchange(running_, std::nullopt), Cause::succeeded, "", {}, ""};
+    AttemptEnded no_op_end() const {
+        AttemptEnded ended{*running_, Cause::succeeded, "", {}, ""};
         ended.result.emplace();
-        ended.result->ranks = hello_.ranks;
-        unacknowledged_.push_back(ended);
-        if (connection_) {
-            connection_->send(ended);
-        }
+        ended.result->ranks = ranks_;
+        return ended;
     }
 
     asio::awaitable<void> train(AttemptId attempt) {
@@ -153,22 +164,17 @@ class FakeWorker {
         if (random_() % 10 != 0) {
             ended.cause = Cause::succeeded;
             ended.result.emplace();
-            ended.result->ranks = hello_.ranks;
+            ended.result->ranks = ranks_;
             ended.result->classes = {"a", "b"};
             ended.result->test_confusion = {{0, 1, 3}};
             ended.result->test_predictions = {{2, 5}, {0, 1}, {1, 1}, {0.75F, 0.5F}};
         }
-        running_.reset();
-        unacknowledged_.push_back(ended);
-        if (connection_) {
-            connection_->send(AttemptEpoch{attempt, epoch});
-            connection_->send(ended);
-        }
-        begin_next();
+        core_.on_report(AttemptEpoch{attempt, epoch});
+        report(ended);
     }
 
-    void settle(const Acknowledged& acknowledged) {
-        for (const auto& ended : unacknowledged_) {
+    void write_down(const Acknowledged& acknowledged) const {
+        for (const auto& [ended, on_disk, waited] : core_.results().own()) {
             if (ended.attempt == acknowledged.attempt && !acknowledged.stale && !no_op_) {
                 const std::string line = to_string(ended.attempt.job) + " " +
                                          std::to_string(ended.attempt.number) + " " + to_string(ended.cause) +
@@ -176,23 +182,21 @@ class FakeWorker {
                 [[maybe_unused]] const auto ignored = write(acknowledged_, line.data(), line.size());
             }
         }
-        std::erase_if(unacknowledged_,
-                      [&](const AttemptEnded& ended) { return ended.attempt == acknowledged.attempt; });
     }
 
     asio::io_context io_{1};
-    Hello hello_;
+    int ranks_;
     std::string access_file_;
     bool no_op_;  // has smallest results at once, and writes nothing down
     std::uniform_int_distribution<int> job_milliseconds_;
     std::minstd_rand random_;
     int acknowledged_;
+    const std::unique_ptr<DurableFiles> files_ = make_system_files();
+    WorkerCore core_;
     std::shared_ptr<Connection> connection_;
     std::optional<AttemptId> running_;
-    std::deque<AttemptId> queue_;
-    std::deque<AttemptEnded> unacknowledged_;
-    bool leaving_ = false;
-    bool ended_ = false;
+    std::int64_t ends_ = 0;
+    int exit_code_ = 0;
 };
 
 }  // namespace
@@ -215,6 +219,5 @@ int main(int argc, char** argv) {
     app.add_option("--log-folder", hello.log_folder);
     app.add_option("--longest-job", longest_job_milliseconds)->envname("FAKE_WORKER_LONGEST_JOB");
     CLI11_PARSE(app, argc, argv);
-    orchestrate::FakeWorker(hello, access_file, longest_job_milliseconds).run();
-    return 0;
+    return orchestrate::FakeWorker(hello, access_file, longest_job_milliseconds).run();
 }

@@ -1,5 +1,6 @@
 // The sites of the simulation: this machine, and pilots that come, die, leave and are cut off.
 #include <algorithm>
+#include <csignal>
 
 #include <fmt/format.h>
 
@@ -108,7 +109,13 @@ void Simulation::pilot_leaves(const std::shared_ptr<Pilot>& pilot) {
     for (const auto& entry : processes_) {
         const auto& worker = entry.second;
         if (worker->pilot == pilot) {
-            at(between(10, 5000), [this, worker] { worker_exits(worker, chance(0.5) ? 9 : 15); });
+            at(between(10, 5000), [this, worker] {
+                if (chance(0.5)) {
+                    worker_gets_signal(worker, SIGTERM);
+                } else {
+                    worker_exits(worker, chance(0.5) ? SIGKILL : SIGTERM);
+                }
+            });
         }
     }
     at(6000, [this, pilot] { pilot_dies(pilot); });

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <csignal>
 
 #include <SQLiteCpp/Backup.h>
 #include <fmt/format.h>
@@ -60,7 +61,8 @@ SQLite::Database& template_database() {
 
 }  // namespace
 
-Simulation::Simulation(std::uint64_t seed, DeliberateBug bug) : random_(seed), bug_(bug) {
+Simulation::Simulation(std::uint64_t seed, DeliberateBug bug, const WorkerMutant* mutant)
+    : random_(seed), bug_(bug), mutant_(mutant) {
     short_jobs_ = chance(0.5);
     pilots_only_ = chance(0.25);
     if (chance(0.3)) {
@@ -166,13 +168,15 @@ void Simulation::Coordinator::recover() {
         return;
     }
     dispatcher.recover_all([this] {
-        while (!world.spool_.empty()) {
-            dispatcher.accept_leftover(world.spool_.back());
+        ResultSpool spool(world.workers_disk_, kSpoolFolder);
+        for (const auto& result : spool.leftovers().results) {
+            const bool accepted = dispatcher.accept_leftover(result);
             if (!dispatcher.commit()) {
                 throw StoreUnavailable(dispatcher.pause_reason());
             }
-            world.spool_.pop_back();
-            ++world.recovered_;
+            spool.remove(result.attempt);
+            world.settled_ends_.insert(result.attempt);
+            world.recovered_ += accepted ? 1 : 0;
         }
     });
     recovered = true;
@@ -281,7 +285,7 @@ void Simulation::cause_trouble() {
         victim = std::next(processes_.begin(), between(0, static_cast<std::int64_t>(processes_.size()) - 1))
                      ->second;
     }
-    const auto kind = between(0, 9);
+    const auto kind = between(0, 11);
     const std::shared_ptr<Pilot> pilot = pilots_.empty() ? nullptr : pilots_.back();
     if (kind == 0 && coordinator_) {
         kill_coordinator();
@@ -323,6 +327,12 @@ void Simulation::cause_trouble() {
     } else if (kind == 9 && pilot) {
         say("the connection of " + pilot->name + " breaks");
         pilot_disconnects(pilot);
+    } else if (kind == 10 && victim && victim->was_connected) {
+        worker_gets_signal(victim, SIGTERM);
+    } else if (kind == 11 && victim && victim->was_connected && victim->lost_rank.empty()) {
+        say(victim->hello.name + " loses a rank");
+        victim->lost_rank = "rank 1 gave no sign of life";
+        victim->is_held_up = chance(0.5);
     }
 }
 

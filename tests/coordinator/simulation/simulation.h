@@ -17,6 +17,8 @@
 #include <string>
 
 #include "coordinator/dispatch/dispatcher.h"
+#include "tests/common/simulated_disk.h"
+#include "tests/coordinator/simulation/worker_mutants.h"
 
 namespace orchestrate::test {
 
@@ -39,7 +41,9 @@ class Simulation {
     // Three missed heartbeats (12 s) and the wait for the death of a worker that was killed (20 s) lie within.
     static constexpr std::int64_t kLivenessMilliseconds = 45'000;
 
-    explicit Simulation(std::uint64_t seed, DeliberateBug bug = DeliberateBug::none);
+    // All workers have the mutant's core, if there is one.
+    explicit Simulation(std::uint64_t seed, DeliberateBug bug = DeliberateBug::none,
+                        const WorkerMutant* mutant = nullptr);
     ~Simulation();
 
     // Lives through it. Returns what went wrong, with the time; empty: nothing.
@@ -99,24 +103,30 @@ class Simulation {
     std::shared_ptr<Pilot> pilot_of(const std::string& worker) const;
     bool takes_down_workers(JobId job) const { return job == poisoned_job_; }
 
+    // simulated_workers.cpp: processes, and the network between them and the coordinator.
     void start_worker(const std::string& name, Site& site);
     void worker_connects(const std::shared_ptr<Worker>& worker);
+    void worker_reconnects(const std::shared_ptr<Worker>& worker);
     void worker_hears(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Link>& link,
                       const Message& message);
-    void worker_takes(const std::shared_ptr<Worker>& worker, const Lease& lease);
-    void worker_begins_next(const std::shared_ptr<Worker>& worker);
     void worker_beats(const std::shared_ptr<Worker>& worker);
+    // `why`: empty if the worker itself has closed the connection.
+    void worker_loses_link(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Link>& link,
+                           const std::string& why);
     void worker_ends_attempt(const std::shared_ptr<Worker>& worker, const AttemptId& attempt);
-    void worker_exits(const std::shared_ptr<Worker>& worker, int signal);
+    void worker_gets_signal(const std::shared_ptr<Worker>& worker, int signal);
+    void worker_exits(const std::shared_ptr<Worker>& worker, int signal, int exit_code = 0);
     void to_coordinator(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Link>& link,
                         const Message& message);
     void to_worker(const std::shared_ptr<Link>& link, const Message& message);
     void break_link(const std::shared_ptr<Link>& link);
+    void tell_of_broken_link(const std::shared_ptr<Link>& link);
     // Runs now, or as soon as the process is continued.
     void unless_stopped(const std::shared_ptr<Worker>& worker, std::function<void()> what);
 
     std::mt19937_64 random_;
     DeliberateBug bug_;
+    const WorkerMutant* mutant_;
     std::multimap<std::int64_t, std::function<void()>> future_;
     std::int64_t now_ = 0;
     std::int64_t clock_offset_ = 0;
@@ -140,15 +150,18 @@ class Simulation {
     std::string database_name_;
     std::unique_ptr<StoreDatabase> disk_;  // what is left of the database when no coordinator lives
     std::unique_ptr<Coordinator> coordinator_;
-    std::vector<std::shared_ptr<Pilot>> pilots_;   // that live
-    std::vector<AttemptEnded> spool_;              // results that workers left on disk
+    std::vector<std::shared_ptr<Pilot>> pilots_;          // that live
+    SimulatedDisk workers_disk_;                          // with the results that await an acknowledgement
     std::map<JobId, std::string> job_identities_;  // of jobs that were leased
     std::int64_t room_since_ = -1;  // since when a job waits although there is room; -1: none does
     std::map<std::string, std::int64_t> idle_since_;  // by study: since when nothing of it is left to do
     std::set<AttemptId> of_leaving_pilots_;           // attempts that ran when a pilot was told to end
     std::map<std::int64_t, std::shared_ptr<Worker>> processes_;  // that live
     std::map<JobId, std::int64_t> accepted_;  // by job: the attempt that a worker was thanked for
-    std::set<AttemptId> begun_;               // attempts that a worker ever got
+    std::set<AttemptId> leased_;                     // attempts that a worker ever got
+    std::set<AttemptId> begun_;                      // attempts that a worker ever began
+    std::map<AttemptId, Cause> ends_;                // of the attempts that a runner has ended
+    std::set<AttemptId> settled_ends_;               // that the coordinator took or acknowledged
 };
 
 }  // namespace orchestrate::test

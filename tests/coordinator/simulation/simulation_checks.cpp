@@ -103,10 +103,9 @@ bool Simulation::has_room() const {
     }
     for (const auto& [process, worker] : processes_) {
         --free_slots[Dispatcher::site_of(worker->hello.name)];
-        const bool idles = worker->link && !worker->link->broken &&
+        const bool idles = worker->link && worker->link->welcomed && !worker->link->broken &&
                            worker->link->life == coordinator_->life && !worker->stopped &&
-                           !worker->partitioned && !worker->leaving && !worker->running &&
-                           worker->queue.empty() && worker->unacknowledged.empty() &&
+                           !worker->partitioned && worker->is_idle() &&
                            !(worker->pilot && worker->pilot->leaving);
         if (idles) {
             return true;

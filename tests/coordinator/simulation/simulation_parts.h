@@ -5,13 +5,12 @@
 #include <sqlite3.h>
 
 #include "coordinator/studies/study_run.h"
+#include "tests/coordinator/simulation/simulated_worker.h"
 #include "tests/coordinator/simulation/simulation.h"
 
 namespace orchestrate::test {
 
 inline constexpr int kOpen = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI;
-inline constexpr std::int64_t kHeartbeat = 4000;
-inline constexpr const char* kHandedBack = "handed back";
 
 class BuggyDispatcher final : public Dispatcher {
   public:
@@ -108,24 +107,6 @@ struct Simulation::Pilot {
     int life = 0;          // of the coordinator that it is connected to
 };
 
-struct Simulation::Worker {
-    Hello hello;
-    bool alive = true;
-    bool stopped = false;      // by SIGSTOP
-    bool partitioned = false;  // what is sent to and from it vanishes
-    std::vector<std::function<void()>> waiting;
-    std::shared_ptr<Link> link;
-    std::int64_t heard_at = 0;
-    std::optional<AttemptId> running;
-    std::deque<AttemptId> queue;  // to begin afterwards
-    std::deque<AttemptEnded> unacknowledged;
-    bool leaving = false;
-    bool sick = false;  // fails everything
-    bool was_connected = false;
-    int life_that_started_it = 0;
-    std::shared_ptr<Pilot> pilot;  // null: on this machine
-};
-
 struct Simulation::Link final : Peer, std::enable_shared_from_this<Link> {
     Link(Simulation& simulation, std::shared_ptr<Worker> owner, int life_of_coordinator)
         : world(simulation), worker(std::move(owner)), life(life_of_coordinator) {}
@@ -136,6 +117,8 @@ struct Simulation::Link final : Peer, std::enable_shared_from_this<Link> {
     std::shared_ptr<Worker> worker;
     int life;
     bool broken = false;
+    bool is_cut = false;    // it broke while the network was cut: nothing arrives any more
+    bool welcomed = false;  // by the coordinator
 };
 
 class Simulation::Site final : public orchestrate::Site {

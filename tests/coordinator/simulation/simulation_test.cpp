@@ -136,5 +136,21 @@ INSTANTIATE_TEST_SUITE_P(Bugs, DeliberateBugTest,
                                          DeliberateBug::swallows_what_recovery_changes,
                                          DeliberateBug::keeps_starting_workers_of_lost_sites));
 
+class WorkerMutantTest : public testing::TestWithParam<WorkerMutant> {};
+
+TEST_P(WorkerMutantTest, IsFound) {
+    for (std::uint64_t seed = 1; seed <= 2000; ++seed) {
+        Simulation simulation(seed, DeliberateBug::none, &GetParam());
+        if (const std::string wrong = simulation.run(); !wrong.empty()) {
+            std::cout << "seed " << seed << ": " << wrong << "\n";
+            return;
+        }
+    }
+    FAIL() << "2000 seeds do not show it";
+}
+
+INSTANTIATE_TEST_SUITE_P(Mutants, WorkerMutantTest, testing::ValuesIn(worker_mutants()),
+                         [](const auto& mutant) { return mutant.param.name; });
+
 }  // namespace
 }  // namespace orchestrate::test

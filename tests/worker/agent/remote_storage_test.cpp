@@ -343,7 +343,7 @@ TEST_F(RemoteStorageTest, CheckpointsThatAreNotWholeArePassedOver) {
     ASSERT_THAT(begun_, SizeIs(1));
     ASSERT_THAT(begun_[0].checkpoints.resume_from, SizeIs(1));
     EXPECT_EQ(begun_[0].checkpoints.resume_from[0].step, 30);
-    storage_->take(lease({8, 2}, {{1, 50, stored({8, 1}, 50), "", 0}}));
+    storage_->take(lease({JobId(8), 2}, {{1, 50, stored({JobId(8), 1}, 50), "", 0}}));
     deliver();
     ASSERT_THAT(begun_, SizeIs(2));
     EXPECT_THAT(begun_[1].checkpoints.resume_from, IsEmpty());  // from the first step
@@ -351,23 +351,23 @@ TEST_F(RemoteStorageTest, CheckpointsThatAreNotWholeArePassedOver) {
 
 TEST_F(RemoteStorageTest, AnAttemptThatLostItsLeaseWaitsForNothing) {
     connect();
-    storage_->take(lease({7, 1}));
+    storage_->take(lease({JobId(7), 1}));
     write_checkpoint(begun_[0], 5, checkpoint_content(9 * kChunk, 12));
     AttemptEnded ended;
     ended.attempt = {JobId(7), 1};
     storage_->report(ended);
     deliver(3);
-    storage_->drop({7, 1});
+    storage_->drop({JobId(7), 1});
     ASSERT_THAT(reported_, SizeIs(1));
     EXPECT_TRUE(std::holds_alternative<AttemptEnded>(reported_[0]));
-    storage_->take(lease({8, 1}));
+    storage_->take(lease({JobId(8), 1}));
     write_checkpoint(begun_[1], 1, checkpoint_content(kChunk, 13));
     deliver();
     EXPECT_THAT(reported_, SizeIs(2));
 }
 
 TEST_F(RemoteStorageTest, NoNameLeadsOutOfTheFolders) {
-    checkpoints_->begin({7, 1});
+    checkpoints_->begin({JobId(7), 1});
     const auto refusal = [&](ParcelKind kind, const std::string& name, std::vector<ParcelFile> files) {
         ParcelOffer offer;
         offer.parcel.attempt = {JobId(7), 1};
@@ -408,7 +408,7 @@ TEST_F(RemoteStorageTest, FoldersOfKilledWorkersAreRemoved) {
     write_file(folder_ / "scratch" / (prefix + std::to_string(child)) / "step-1.safetensors", "values");
     write_file(folder_ / "scratch" / (prefix + std::to_string(getppid())) / "step-1.safetensors", "values");
     write_file(folder_ / "scratch/another program's" / "file", "values");
-    storage_->take(lease({8, 1}));
+    storage_->take(lease({JobId(8), 1}));
     EXPECT_THAT(files_->list(folder_ / "scratch"),
                 testing::UnorderedElementsAre(prefix + std::to_string(getpid()),
                                               prefix + std::to_string(getppid()), "another program's"));

@@ -1,10 +1,12 @@
-// What people's commands ask a coordinator, and its answers. Part of messages.h. Only a connection with a person's token
-// may send these. Every answer that says something was done leaves after the commit that holds it.
+// What users' commands ask a coordinator, and its answers, after the handshake of connection_messages.h. Only a connection
+// with a user's token may send these. Each request has one answer, in order. An answer that says something was done leaves
+// after the commit that holds it.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include <boost/describe.hpp>
@@ -12,6 +14,7 @@
 #include "common/base/json.h"
 #include "common/job/attempt.h"
 #include "common/job/ids.h"
+#include "common/protocol/connection_messages.h"
 
 namespace orchestrate {
 
@@ -80,6 +83,7 @@ BOOST_DESCRIBE_STRUCT(Event, (), (number, at, study, text))
 
 struct StatusReply {
     static constexpr const char* kType = "status_reply";
+    static constexpr bool kNextReplacesIt = true;  // while it waits to be sent
     std::string program_version;
     std::string host;
     std::int64_t process_id = 0;
@@ -264,5 +268,10 @@ struct TextReply {
         {};  // of the snapshot that was read; nothing: the database itself was
 };
 BOOST_DESCRIBE_STRUCT(TextReply, (), (text, refused, age_seconds))
+
+using ClientRequest = std::variant<StatusRequest, SubmitStudy, ControlRequest, JobsRequest, JobRequest,
+                                   WhyRequest, TableRequest, LogRequest>;
+using ClientReply =
+    std::variant<StatusReply, StudyAccepted, JobsReply, JobReply, TextReply, LogReply, Refused>;
 
 }  // namespace orchestrate

@@ -1,4 +1,4 @@
-#include "worker/agent/unacknowledged_results.h"
+#include "worker/core/unacknowledged_results.h"
 
 #include <algorithm>
 #include <system_error>

@@ -1,5 +1,5 @@
 // Which results of a worker are on disk, and when.
-#include "worker/agent/unacknowledged_results.h"
+#include "worker/core/unacknowledged_results.h"
 
 #include <cerrno>
 
