@@ -20,6 +20,7 @@
 #include "common/base/error.h"
 #include "common/base/host.h"
 #include "common/base/process_signals.h"
+#include "common/protocol/channel.h"
 #include "common/protocol/connection.h"
 #include "worker/agent/remote_storage.h"
 #include "worker/core/worker_core.h"
@@ -33,6 +34,25 @@ using asio::use_awaitable;
 
 // Attempts held at a time, the one that runs among them. They cost some kilobytes each.
 constexpr int kLeaseCapacity = 65;
+
+// One that may not travel in that direction: none.
+template <class Direction>
+std::optional<Direction> narrowed(const Message& message) {
+    return std::visit(
+        [](const auto& content) -> std::optional<Direction> {
+            if constexpr (std::is_constructible_v<Direction, decltype(content)>) {
+                return Direction(content);
+            } else {
+                return std::nullopt;
+            }
+        },
+        message);
+}
+
+template <class Direction>
+Message widened(const Direction& message) {
+    return std::visit([](const auto& content) { return Message(content); }, message);
+}
 
 Hello hello_of(const AgentOptions& options, int ranks) {
     Hello hello;
@@ -66,7 +86,7 @@ class Agent final : WorkerEnv {
             save_before_report(message);
             asio::post(io_, [this, message] {
                 if (!runner_->usable() || !remote_.report(message)) {
-                    core_.on_report(message);
+                    report(message);
                 }
             });
         });
@@ -86,7 +106,7 @@ class Agent final : WorkerEnv {
     }
 
   private:
-    void send(const Message& message) override { connection_->send(message); }
+    void send(const WorkerToCoordinator& message) override { channel_->send(message); }
     bool sees(const SharedFolderMark& mark) override { return orchestrate::sees(mark); }
     void start(const Lease& lease) override { runner_->start(lease); }
     void start_with_transfers(const Lease& lease) override { remote_.take(lease); }
@@ -103,13 +123,17 @@ class Agent final : WorkerEnv {
     bool can_run() const override { return runner_->usable(); }
     void drop_transfers(const AttemptId& attempt) override { remote_.drop(attempt); }
     void resume_transfers() override {
-        remote_.connected([connection = connection_](const Message& message) { connection->send(message); });
+        remote_.connected([channel = *channel_](const Message& message) {
+            if (const auto outgoing = narrowed<WorkerToCoordinator>(message)) {
+                channel.send(*outgoing);
+            }
+        });
     }
     void suspend_transfers() override { remote_.disconnected(); }
     void end(int exit_code) override {
         exit_code_ = exit_code;
-        if (connection_) {
-            connection_->finish();
+        if (channel_) {
+            channel_->finish();
         }
         signals_.cancel();
         pause_.cancel();
@@ -122,6 +146,12 @@ class Agent final : WorkerEnv {
         if (ended != nullptr &&
             !(ended->result && ended->result->model && remote_.holds(ended->result->model->folder))) {
             core_.save_before_report(*ended);
+        }
+    }
+
+    void report(const Message& message) {
+        if (const auto report = narrowed<WorkerToCoordinator>(message)) {
+            core_.on_report(*report);
         }
     }
 
@@ -165,17 +195,17 @@ class Agent final : WorkerEnv {
 
     asio::awaitable<void> serve(Connected connected) {
         using namespace asio::experimental::awaitable_operators;
-        connection_ = connected.connection;
-        core_.on_connected(connected.welcome, connection_->peer_address(), std::chrono::steady_clock::now());
+        channel_.emplace(connected.connection);
+        core_.on_connected(connected.welcome, channel_->peer_address(), std::chrono::steady_clock::now());
         const std::chrono::milliseconds interval(connected.welcome.heartbeat_interval_milliseconds);
         try {
             co_await (beat(interval) || listen());
         } catch (const std::exception&) {
             // Said by listen(); the loop around tries again.
         }
-        connection_->close();
+        channel_->close();
         core_.on_disconnected(std::chrono::steady_clock::now());
-        connection_.reset();
+        channel_.reset();
     }
 
     asio::awaitable<void> beat(std::chrono::milliseconds interval) {
@@ -183,7 +213,7 @@ class Agent final : WorkerEnv {
             return RanksState{runner_->step(), runner_->advances() + remote_.advances(),
                               runner_->lost_peer()};
         };
-        while (!connection_->closed() && core_.beat(ranks(), std::chrono::steady_clock::now())) {
+        while (!channel_->closed() && core_.beat(ranks(), std::chrono::steady_clock::now())) {
             heartbeat_.expires_after(interval);
             co_await heartbeat_.async_wait(use_awaitable);
         }
@@ -192,13 +222,13 @@ class Agent final : WorkerEnv {
     asio::awaitable<void> listen() {
         try {
             while (true) {
-                const Message message = co_await connection_->read();
-                remote_.on_message(message);
+                const CoordinatorToWorker message = co_await channel_->read();
+                remote_.on_message(widened(message));
                 core_.on_message(message, std::chrono::steady_clock::now());
             }
         } catch (const std::exception& error) {
             core_.on_connection_lost(error.what());
-            connection_->close();
+            channel_->close();
             heartbeat_.cancel();
             throw;
         }
@@ -215,11 +245,11 @@ class Agent final : WorkerEnv {
     RemoteStorage remote_{options_.scratch_folder, log_,
                           [this](const Message& message) {
                               save_before_report(message);
-                              core_.on_report(message);
+                              report(message);
                           },
                           [this](const Lease& lease) { runner_->start(lease); }};
     std::optional<JobRunner> runner_;
-    std::shared_ptr<Connection> connection_;
+    std::optional<WorkerChannel> channel_;
     int exit_code_ = 0;
 };
 

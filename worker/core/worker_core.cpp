@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/base/visit.h"
 #include "common/base/worker_exit.h"
 
 namespace orchestrate {
@@ -141,21 +142,15 @@ AttemptEnded WorkerCore::blame_launcher(AttemptEnded ended) const {
     return ended;
 }
 
-void WorkerCore::on_message(const Message& message, Time now) {
+void WorkerCore::on_message(const CoordinatorToWorker& message, Time now) {
     last_heard_ = now;
-    if (const auto* lease = std::get_if<Lease>(&message)) {
-        take(*lease);
-    } else if (const auto* acknowledged = std::get_if<Acknowledged>(&message)) {
-        acknowledge(*acknowledged);
-    } else if (const auto* stored = std::get_if<EpochsStored>(&message)) {
-        env_.epochs_stored(stored->attempt, stored->number);
-    } else if (const auto* stop = std::get_if<StopAttempt>(&message)) {
-        stop_attempt(stop->attempt);
-    } else if (const auto* back = std::get_if<HandBack>(&message)) {
-        retract(back->attempts);
-    } else if (std::holds_alternative<Retire>(message)) {
-        leave("retired");
-    }
+    match(
+        message, [](const Heartbeat&) {}, [this](const Lease& lease) { take(lease); },
+        [this](const EpochsStored& stored) { env_.epochs_stored(stored.attempt, stored.number); },
+        [this](const Acknowledged& acknowledged) { acknowledge(acknowledged); },
+        [this](const StopAttempt& stop) { stop_attempt(stop.attempt); },
+        [this](const HandBack& back) { retract(back.attempts); }, [this](const Retire&) { leave("retired"); },
+        [](const ParcelProgress&) {}, [](const CheckpointChunk&) {});
 }
 
 void WorkerCore::on_connection_lost(const std::string& why) {
@@ -305,7 +300,7 @@ void WorkerCore::save_before_report(const AttemptEnded& ended) {
     state_.results.save_if_costly(ended);
 }
 
-void WorkerCore::on_report(const Message& message) {
+void WorkerCore::on_report(const WorkerToCoordinator& message) {
     if (const auto* ended = std::get_if<AttemptEnded>(&message)) {
         end_attempt(blame_launcher(*ended));
     } else {
@@ -332,7 +327,7 @@ void WorkerCore::end_attempt(const AttemptEnded& ended) {
     begin_next();
 }
 
-void WorkerCore::pass_on(const Message& message) {
+void WorkerCore::pass_on(const WorkerToCoordinator& message) {
     if (state_.connected) {
         env_.send(message);
     } else if (!std::holds_alternative<AttemptProgress>(message)) {

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "common/base/log.h"
-#include "common/protocol/messages.h"
+#include "common/protocol/worker_messages.h"
 #include "worker/core/unacknowledged_results.h"
 
 namespace orchestrate {
@@ -26,7 +26,7 @@ class WorkerEnv {
 
     // To the coordinator, in order. Only between on_connected() and on_disconnected(). What a broken connection loses, the
     // core sends again after the next one, if it matters.
-    virtual void send(const Message& message) = 0;
+    virtual void send(const WorkerToCoordinator& message) = 0;
 
     // Whether this host sees the directory of checkpoints that the coordinator has marked.
     virtual bool sees(const SharedFolderMark& mark) = 0;
@@ -94,7 +94,8 @@ class WorkerCore {
     // At once when it has connected, and again after each heartbeat interval of the Welcome. False: the coordinator is
     // silent, and the connection is to be closed.
     bool beat(const RanksState& ranks, Time now);
-    void on_message(const Message& message, Time now);
+    // Files that travel are for the process, and only a sign of life here.
+    void on_message(const CoordinatorToWorker& message, Time now);
     void on_connection_lost(const std::string& why);
     void on_disconnected(Time now);
     void on_unreachable(const std::string& why);
@@ -106,7 +107,7 @@ class WorkerCore {
     // Before on_report() of the same end, so that a result that took long is on disk before it is reported. Thread-safe.
     virtual void save_before_report(const AttemptEnded& ended);
     // AttemptProgress, AttemptEpoch, AttemptResumed, CheckpointWritten, AttemptEnded.
-    void on_report(const Message& message);
+    void on_report(const WorkerToCoordinator& message);
     void on_signal(int signal);
 
     const std::optional<AttemptId>& running() const { return state_.running; }
@@ -122,8 +123,9 @@ class WorkerCore {
         bool connected = false;
         bool leaving = false;
         std::optional<AttemptId> running;
-        std::deque<Lease> queue;      // to begin afterwards, in order
-        std::vector<Message> outbox;  // epochs and checkpoints from while there was no coordinator
+        std::deque<Lease> queue;  // to begin afterwards, in order
+        std::vector<WorkerToCoordinator>
+            outbox;  // epochs and checkpoints from while there was no coordinator
         UnacknowledgedResults results;
     };
     State& state() { return state_; }
@@ -148,7 +150,7 @@ class WorkerCore {
     virtual void end_if_done();
     virtual void end_attempt(const AttemptEnded& ended);
     // Epochs, checkpoints and the like.
-    virtual void pass_on(const Message& message);
+    virtual void pass_on(const WorkerToCoordinator& message);
     // No acknowledgement can come for a while.
     virtual void save_results();
     // At a heartbeat.

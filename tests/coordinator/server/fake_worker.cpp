@@ -20,6 +20,7 @@
 
 #include "common/base/error.h"
 #include "common/base/host.h"
+#include "common/protocol/channel.h"
 #include "common/protocol/connection.h"
 #include "worker/core/worker_core.h"
 
@@ -52,7 +53,7 @@ class FakeWorker final : WorkerEnv {
     }
 
   private:
-    void send(const Message& message) override { connection_->send(message); }
+    void send(const WorkerToCoordinator& message) override { channel_->send(message); }
     bool sees(const SharedFolderMark&) override { return true; }
     void start(const Lease& lease) override {
         running_ = lease.attempt;
@@ -80,8 +81,8 @@ class FakeWorker final : WorkerEnv {
     void suspend_transfers() override {}
     void end(int exit_code) override {
         exit_code_ = exit_code;
-        if (connection_) {
-            connection_->finish();
+        if (channel_) {
+            channel_->finish();
         }
     }
 
@@ -108,7 +109,7 @@ class FakeWorker final : WorkerEnv {
 
     asio::awaitable<void> serve(Connected connected) {
         using namespace asio::experimental::awaitable_operators;
-        connection_ = connected.connection;
+        channel_.emplace(connected.connection);
         core_.on_connected(connected.welcome, "", std::chrono::steady_clock::now());
         const std::chrono::milliseconds interval(connected.welcome.heartbeat_interval_milliseconds);
         try {
@@ -116,9 +117,9 @@ class FakeWorker final : WorkerEnv {
         } catch (const std::exception& error) {
             core_.on_connection_lost(error.what());
         }
-        connection_->close();
+        channel_->close();
         core_.on_disconnected(std::chrono::steady_clock::now());
-        connection_.reset();
+        channel_.reset();
     }
 
     asio::awaitable<void> beat(std::chrono::milliseconds interval) {
@@ -131,7 +132,7 @@ class FakeWorker final : WorkerEnv {
 
     asio::awaitable<void> listen() {
         while (true) {
-            const Message message = co_await connection_->read();
+            const CoordinatorToWorker message = co_await channel_->read();
             if (const auto* acknowledged = std::get_if<Acknowledged>(&message)) {
                 write_down(*acknowledged);
             }
@@ -193,7 +194,7 @@ class FakeWorker final : WorkerEnv {
     int acknowledged_;
     const std::unique_ptr<DurableFiles> files_ = make_system_files();
     WorkerCore core_;
-    std::shared_ptr<Connection> connection_;
+    std::optional<WorkerChannel> channel_;
     std::optional<AttemptId> running_;
     std::int64_t ends_ = 0;
     int exit_code_ = 0;

@@ -25,7 +25,7 @@ inline constexpr const char* kSpoolFolder = "/logs/unacknowledged/simulation";
 struct Simulation::Worker final : WorkerEnv, std::enable_shared_from_this<Worker> {
     Worker(Simulation& simulation, Hello who, std::shared_ptr<Pilot> of_pilot);
 
-    void send(const Message& message) override;
+    void send(const WorkerToCoordinator& message) override;
     bool sees(const SharedFolderMark&) override { return !remote; }
     void start(const Lease& lease) override;
     void start_with_transfers(const Lease& lease) override { start(lease); }

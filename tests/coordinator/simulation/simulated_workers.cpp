@@ -35,7 +35,7 @@ Simulation::Worker::Worker(Simulation& simulation, Hello who, std::shared_ptr<Pi
       heard_at(simulation.now_),
       reached_at(simulation.now_) {}
 
-void Simulation::Worker::send(const Message& message) {
+void Simulation::Worker::send(const WorkerToCoordinator& message) {
     check(is_connected(), "sends without a connection");
     if (const auto* ended = std::get_if<AttemptEnded>(&message)) {
         check_end(*ended);
@@ -50,7 +50,8 @@ void Simulation::Worker::send(const Message& message) {
         epochs_due.erase(epoch->attempt);
     }
     said_goodbye = said_goodbye || std::holds_alternative<Goodbye>(message);
-    world.to_coordinator(shared_from_this(), link, message);
+    world.to_coordinator(shared_from_this(), link,
+                         std::visit([](const auto& content) { return Message(content); }, message));
 }
 
 void Simulation::Worker::start(const Lease& lease) {
@@ -146,7 +147,13 @@ void Simulation::Worker::hears(const Message& message) {
         world.settled_ends_.insert(acknowledged->attempt);
         unacknowledged.erase(acknowledged->attempt);
     }
-    core->on_message(message, now());
+    std::visit(
+        [this](const auto& content) {
+            if constexpr (std::is_constructible_v<CoordinatorToWorker, decltype(content)>) {
+                core->on_message(content, now());
+            }
+        },
+        message);
     world.most_held_ = std::max(world.most_held_, core->queue().size() + (core->running() ? 1 : 0));
     const auto* asked = std::get_if<StopAttempt>(&message);
     check(asked == nullptr || trained != asked->attempt || stop_cause,
@@ -231,7 +238,6 @@ void Simulation::Worker::report_end() {
     if (!is_connected()) {
         check_on_disk(0);
     }
-    check_state();
 }
 
 bool Simulation::Worker::is_connected() const {
@@ -460,8 +466,12 @@ void Simulation::worker_ends_attempt(const std::shared_ptr<Worker>& worker, cons
     if (!worker->remote) {
         worker->core->save_before_report(ended);
     }
-    at(between(0, worker->remote ? 5000 : 5),
-       [this, worker] { unless_stopped(worker, [worker] { worker->report_end(); }); });
+    at(between(0, worker->remote ? 5000 : 5), [this, worker] {
+        unless_stopped(worker, [worker] {
+            worker->report_end();
+            worker->check_state();
+        });
+    });
 }
 
 void Simulation::worker_gets_signal(const std::shared_ptr<Worker>& worker, int signal) {

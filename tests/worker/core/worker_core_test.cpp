@@ -45,7 +45,7 @@ class WorkerCoreTest : public testing::Test, protected WorkerEnv {
   protected:
     WorkerCoreTest() { core_.open_results(kFolder); }
 
-    void send(const Message& message) override { sent_.push_back(message); }
+    void send(const WorkerToCoordinator& message) override { sent_.push_back(message); }
     bool sees(const SharedFolderMark&) override { return sees_; }
     void start(const Lease& lease) override { started_.push_back(lease); }
     void start_with_transfers(const Lease& lease) override { transferred_.push_back(lease.attempt.job.value()); }
@@ -75,7 +75,7 @@ class WorkerCoreTest : public testing::Test, protected WorkerEnv {
         core_.on_connected(welcome, "coordinator:1", now_);
     }
     void disconnect() { core_.on_disconnected(now_); }
-    void hear(const Message& message) { core_.on_message(message, now_); }
+    void hear(const CoordinatorToWorker& message) { core_.on_message(message, now_); }
     void take(std::initializer_list<std::int64_t> jobs) {
         for (const std::int64_t job : jobs) {
             hear(lease_of(job));
@@ -145,7 +145,7 @@ class WorkerCoreTest : public testing::Test, protected WorkerEnv {
         std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_st>(log_)),
         now_};
 
-    std::vector<Message> sent_;
+    std::vector<WorkerToCoordinator> sent_;
     std::vector<Lease> started_;
     std::vector<std::int64_t> transferred_;
     std::vector<std::pair<std::int64_t, Cause>> stopped_;
