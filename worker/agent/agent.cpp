@@ -23,8 +23,9 @@
 #include "common/base/error.h"
 #include "common/base/host.h"
 #include "common/base/process_signals.h"
+#include "common/base/visit.h"
 #include "common/base/worker_exit.h"
-#include "common/protocol/connection.h"
+#include "common/protocol/channel.h"
 #include "worker/agent/remote_storage.h"
 #include "worker/agent/unacknowledged_results.h"
 
@@ -46,7 +47,7 @@ class Agent {
             signals_.add(signal);
         }
         ignore_harmless_signals();
-        runner_.emplace(options.runner, std::move(collective), [this](const Message& message) {
+        runner_.emplace(options.runner, std::move(collective), [this](const AttemptReport& message) {
             keep_result(message);
             asio::post(io_, [this, message] {
                 if (!runner_->usable() || !remote_.report(message)) {
@@ -186,7 +187,6 @@ class Agent {
         hello.host = host_name();
         hello.process_id = getpid();
         hello.ranks = ranks_;
-        hello.runs_commands = true;
         hello.device = to_string(options_.runner.device);
         hello.log_folder = options_.log_folder.string();
         if (running_) {
@@ -209,7 +209,7 @@ class Agent {
 
     asio::awaitable<void> serve(Connected connected) {
         using namespace asio::experimental::awaitable_operators;
-        connection_ = connected.connection;
+        connection_.emplace(connected.connection);
         options_.runner.log->info("connected to the coordinator at {}", connection_->peer_address());
         const auto& current = connected.welcome.current;
         const auto is_current = [&](const AttemptId& attempt) {
@@ -226,9 +226,11 @@ class Agent {
         if (leaving_) {
             connection_->send(Goodbye{leaving_why_});
         }
-        remote_.connected([connection = connection_](const Message& message) { connection->send(message); });
+        remote_.connected([connection = *connection_](const TransferRequest& request) {
+            connection.send(widen<WorkerToCoordinator>(request));
+        });
         for (const auto& message : outbox_) {
-            connection_->send(message);
+            connection_->send(widen<WorkerToCoordinator>(message));
         }
         outbox_.clear();
         for (const auto& report : results_.own()) {
@@ -298,7 +300,7 @@ class Agent {
     asio::awaitable<void> listen() {
         try {
             while (true) {
-                const Message message = co_await connection_->read();
+                const CoordinatorToWorker message = co_await connection_->read();
                 last_heard_ = std::chrono::steady_clock::now();
                 on_message(message);
             }
@@ -312,39 +314,42 @@ class Agent {
         }
     }
 
-    void on_message(const Message& message) {
-        if (remote_.on_message(message)) {
-            return;
+    void on_message(const CoordinatorToWorker& message) {
+        match(
+            message, [](const Heartbeat&) {}, [&](const Lease& lease) { take(lease); },
+            [&](const Acknowledged& acknowledged) { on_acknowledged(acknowledged); },
+            [&](const EpochsStored& stored) { runner_->epochs_stored(stored.attempt, stored.number); },
+            [&](const StopAttempt& stop) { on_stop(stop); },
+            [&](const HandBack& back) { on_hand_back(back); }, [&](const Retire&) { leave("retired"); },
+            [&](const ParcelProgress& progress) { remote_.on_reply(progress); },
+            [&](const CheckpointChunk& chunk) { remote_.on_reply(chunk); });
+    }
+
+    void on_acknowledged(const Acknowledged& acknowledged) {
+        results_.acknowledged(acknowledged.attempt);
+        if (acknowledged.stale) {
+            options_.runner.log->warn("the result of job {} came too late: another attempt has taken over",
+                                      acknowledged.attempt.job);
         }
-        if (const auto* lease = std::get_if<Lease>(&message)) {
-            take(*lease);
-        } else if (const auto* acknowledged = std::get_if<Acknowledged>(&message)) {
-            results_.acknowledged(acknowledged->attempt);
-            if (acknowledged->stale) {
-                options_.runner.log->warn(
-                    "the result of job {} came too late: another attempt has taken over",
-                    acknowledged->attempt.job);
-            }
-            end_if_done();
-        } else if (const auto* stored = std::get_if<EpochsStored>(&message)) {
-            runner_->epochs_stored(stored->attempt, stored->number);
-        } else if (const auto* stop = std::get_if<StopAttempt>(&message)) {
-            if (running_ == stop->attempt) {
-                stop_running(Cause::cancelled);
-            } else if (take_from_queue(stop->attempt)) {
-                connection_->send(AttemptEnded{stop->attempt, Cause::cancelled, "before it began", {}});
-            }
-        } else if (const auto* back = std::get_if<HandBack>(&message)) {
-            std::deque<Lease> returned;
-            for (const auto& attempt : back->attempts) {
-                if (auto unbegun = take_from_queue(attempt)) {
-                    returned.push_back(*std::move(unbegun));
-                }
-            }
-            give_back(returned, "handed back");
-        } else if (std::holds_alternative<Retire>(message)) {
-            leave("retired");
+        end_if_done();
+    }
+
+    void on_stop(const StopAttempt& stop) {
+        if (running_ == stop.attempt) {
+            stop_running(Cause::cancelled);
+        } else if (take_from_queue(stop.attempt)) {
+            connection_->send(AttemptEnded{stop.attempt, Cause::cancelled, "before it began", {}});
         }
+    }
+
+    void on_hand_back(const HandBack& back) {
+        std::deque<Lease> returned;
+        for (const auto& attempt : back.attempts) {
+            if (auto unbegun = take_from_queue(attempt)) {
+                returned.push_back(*std::move(unbegun));
+            }
+        }
+        give_back(returned, "handed back");
     }
 
     void take(const Lease& lease) {
@@ -403,7 +408,7 @@ class Agent {
     }
 
     // On the runner's thread; or, if the model must travel before, once it has.
-    void keep_result(const Message& message) {
+    void keep_result(const AttemptReport& message) {
         const auto* ended = std::get_if<AttemptEnded>(&message);
         if (ended != nullptr &&
             !(ended->result && ended->result->model && remote_.holds(ended->result->model->folder))) {
@@ -411,32 +416,46 @@ class Agent {
         }
     }
 
-    void on_report(const Message& message) {
-        if (const auto* reported = std::get_if<AttemptEnded>(&message)) {
-            running_.reset();
-            AttemptEnded ended = *reported;
-            judge_silence(ended);
-            results_.add(ended);
-            if (connection_) {
-                if (!runner_->usable()) {
-                    connection_->send(Goodbye{"a rank was lost"});  // so that it gets no other job
+    void on_report(const AttemptReport& message) {
+        match(
+            message, [&](const AttemptEnded& ended) { on_ended(ended); },
+            [&](const AttemptProgress& progress) {
+                if (connection_) {
+                    connection_->send(progress);
                 }
-                connection_->send(ended);
-            } else {
-                results_.save_all();
-            }
-            if (!runner_->usable()) {
-                end(ended.cause == Cause::node_lost ? kExitRankLost : kExitOutOfStep);
-            }
-            if (ended.cause == Cause::node_lost && runner_->usable()) {
-                give_back(std::exchange(queue_, {}), "this host cannot run jobs at the moment");
-            }
-            begin_next();
-        } else if (connection_) {
-            connection_->send(message);
-        } else if (!std::holds_alternative<AttemptProgress>(message)) {
+            },
+            [&](const AttemptEpoch& epoch) { send_or_keep(epoch); },
+            [&](const AttemptResumed& resumed) { send_or_keep(resumed); },
+            [&](const CheckpointWritten& written) { send_or_keep(written); });
+    }
+
+    void send_or_keep(const AttemptReport& message) {
+        if (connection_) {
+            connection_->send(widen<WorkerToCoordinator>(message));
+        } else {
             outbox_.push_back(message);
         }
+    }
+
+    void on_ended(AttemptEnded ended) {
+        running_.reset();
+        judge_silence(ended);
+        results_.add(ended);
+        if (connection_) {
+            if (!runner_->usable()) {
+                connection_->send(Goodbye{"a rank was lost"});  // so that it gets no other job
+            }
+            connection_->send(ended);
+        } else {
+            results_.save_all();
+        }
+        if (!runner_->usable()) {
+            end(ended.cause == Cause::node_lost ? kExitRankLost : kExitOutOfStep);
+        }
+        if (ended.cause == Cause::node_lost && runner_->usable()) {
+            give_back(std::exchange(queue_, {}), "this host cannot run jobs at the moment");
+        }
+        begin_next();
     }
 
     const AgentOptions& options_;
@@ -448,17 +467,17 @@ class Agent {
     const std::unique_ptr<DurableFiles> files_ = make_system_files();
     UnacknowledgedResults results_{*files_, options_.runner.log};
     RemoteStorage remote_{options_.scratch_folder, options_.runner.log,
-                          [this](const Message& message) {
+                          [this](const AttemptReport& message) {
                               keep_result(message);
                               on_report(message);
                           },
                           [this](const Lease& lease) { runner_->start(lease); }};
     std::optional<JobRunner> runner_;
-    std::shared_ptr<Connection> connection_;
+    std::optional<WorkerChannel> connection_;
     std::chrono::steady_clock::time_point last_heard_;
     std::optional<AttemptId> running_;
-    std::deque<Lease> queue_;      // to begin afterwards, in order
-    std::vector<Message> outbox_;  // epochs and checkpoints from while no coordinator was reached
+    std::deque<Lease> queue_;            // to begin afterwards, in order
+    std::vector<AttemptReport> outbox_;  // epochs and checkpoints from while no coordinator was reached
     bool leaving_ = false;
     std::string leaving_why_;
     bool rank_is_lost_ = false;

@@ -17,7 +17,8 @@
 #include <unistd.h>
 
 #include "common/base/host.h"
-#include "common/protocol/connection.h"
+#include "common/base/visit.h"
+#include "common/protocol/channel.h"
 
 namespace orchestrate {
 namespace {
@@ -70,7 +71,7 @@ class FakeWorker {
     }
 
     asio::awaitable<void> serve(const Connected& connected) {
-        connection_ = connected.connection;
+        connection_.emplace(connected.connection);
         const auto is_stale = [&current = connected.welcome.current](const AttemptId& attempt) {
             return std::find(current.begin(), current.end(), attempt) == current.end();
         };
@@ -84,39 +85,48 @@ class FakeWorker {
             connection_->send(ended);
         }
         while (!ended_) {
-            const Message message = co_await connection_->read();
-            if (const auto* lease = std::get_if<Lease>(&message)) {
-                queue_.push_back(lease->attempt);
-                begin_next();
-            } else if (const auto* acknowledged = std::get_if<Acknowledged>(&message)) {
-                settle(*acknowledged);
-            } else if (const auto* stop = std::get_if<StopAttempt>(&message)) {
-                if (running_ == stop->attempt) {
-                    running_.reset();
-                    connection_->send(AttemptEnded{stop->attempt, Cause::cancelled, "", {}, ""});
-                    begin_next();
-                } else if (std::erase(queue_, stop->attempt) > 0) {
-                    connection_->send(
-                        AttemptEnded{stop->attempt, Cause::cancelled, "before it began", {}, ""});
-                }
-            } else if (const auto* back = std::get_if<HandBack>(&message)) {
-                for (const auto& attempt : back->attempts) {
-                    if (std::erase(queue_, attempt) > 0) {
-                        connection_->send(AttemptEnded{attempt, Cause::preempted, "handed back", {}, ""});
-                    }
-                }
-            } else if (std::holds_alternative<Retire>(message)) {
-                leaving_ = true;
-                for (const auto& attempt : std::exchange(queue_, {})) {
-                    connection_->send(AttemptEnded{attempt, Cause::preempted, "leaving", {}, ""});
-                }
-            }
+            on_message(co_await connection_->read());
             if (leaving_ && !running_ && unacknowledged_.empty()) {
                 connection_->send(Goodbye{"retired"});
                 connection_->finish();
                 ended_ = true;
             }
         }
+    }
+
+    void on_message(const CoordinatorToWorker& message) {
+        match(
+            message,
+            [&](const Lease& lease) {
+                queue_.push_back(lease.attempt);
+                begin_next();
+            },
+            [&](const Acknowledged& acknowledged) { settle(acknowledged); },
+            [&](const StopAttempt& stop) {
+                if (running_ == stop.attempt) {
+                    running_.reset();
+                    connection_->send(AttemptEnded{stop.attempt, Cause::cancelled, "", {}, ""});
+                    begin_next();
+                } else if (std::erase(queue_, stop.attempt) > 0) {
+                    connection_->send(
+                        AttemptEnded{stop.attempt, Cause::cancelled, "before it began", {}, ""});
+                }
+            },
+            [&](const HandBack& back) {
+                for (const auto& attempt : back.attempts) {
+                    if (std::erase(queue_, attempt) > 0) {
+                        connection_->send(AttemptEnded{attempt, Cause::preempted, "handed back", {}, ""});
+                    }
+                }
+            },
+            [&](const Retire&) {
+                leaving_ = true;
+                for (const auto& attempt : std::exchange(queue_, {})) {
+                    connection_->send(AttemptEnded{attempt, Cause::preempted, "leaving", {}, ""});
+                }
+            },
+            [](const Heartbeat&) {}, [](const EpochsStored&) {}, [](const ParcelProgress&) {},
+            [](const CheckpointChunk&) {});
     }
 
     void begin_next() {
@@ -187,7 +197,7 @@ class FakeWorker {
     std::uniform_int_distribution<int> job_milliseconds_;
     std::minstd_rand random_;
     int acknowledged_;
-    std::shared_ptr<Connection> connection_;
+    std::optional<WorkerChannel> connection_;
     std::optional<AttemptId> running_;
     std::deque<AttemptId> queue_;
     std::deque<AttemptEnded> unacknowledged_;

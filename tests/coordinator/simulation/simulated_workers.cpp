@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "common/base/visit.h"
 #include "tests/coordinator/simulation/simulation_parts.h"
 
 namespace orchestrate::test {
@@ -96,23 +97,24 @@ void Simulation::break_link(const std::shared_ptr<Link>& link) {
     }
 }
 
-void Simulation::to_worker(const std::shared_ptr<Link>& link, const Message& message) {
+void Simulation::to_worker(const std::shared_ptr<Link>& link, const ToWorker& message) {
     // The first message on a connection comes first; later ones may overtake each other.
-    const bool first = std::holds_alternative<Welcome>(message);
+    const bool first = std::holds_alternative<HelloReply>(message);
     at(first ? 1 : between(2, chance(0.05) ? 2000 : 20), [this, link, message] {
         if (link->worker->partitioned && !link->broken) {
             at(500, [this, link, message] { to_worker(link, message); });
             return;
         }
         worker_hears(link->worker, link, message);
-        if (std::holds_alternative<Acknowledged>(message) && chance(0.05)) {
+        const auto* told = std::get_if<CoordinatorToWorker>(&message);
+        if (told != nullptr && std::holds_alternative<Acknowledged>(*told) && chance(0.05)) {
             worker_hears(link->worker, link, message);
         }
     });
 }
 
 void Simulation::to_coordinator(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Link>& link,
-                                const Message& message) {
+                                const WorkerReport& message) {
     if (!link) {
         return;
     }
@@ -132,14 +134,28 @@ void Simulation::to_coordinator(const std::shared_ptr<Worker>& worker, const std
 }
 
 void Simulation::worker_hears(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Link>& link,
-                              const Message& message) {
+                              const ToWorker& message) {
     unless_stopped(worker, [this, worker, link, message] {
         if (worker->link != link) {
             return;
         }
         worker->heard_at = now_;
-        if (const auto* welcome = std::get_if<Welcome>(&message)) {
-            const auto is_stale = [&current = welcome->current](const AttemptId& attempt) {
+        match(
+            message, [&](const HelloReply& reply) { worker_is_answered(worker, link, reply); },
+            [&](const CoordinatorToWorker& told) { worker_is_told(worker, link, told); });
+        if (worker->leaving && !worker->running && worker->unacknowledged.empty()) {
+            to_coordinator(worker, link, Goodbye{"retired"});
+            at(100, [this, worker] { worker_exits(worker, 0); });
+        }
+    });
+}
+
+void Simulation::worker_is_answered(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Link>& link,
+                                    const HelloReply& reply) {
+    match(
+        reply, [&](const Refused&) { at(1, [this, worker] { worker_exits(worker, 0); }); },
+        [&](const Welcome& welcome) {
+            const auto is_stale = [&current = welcome.current](const AttemptId& attempt) {
                 return std::find(current.begin(), current.end(), attempt) == current.end();
             };
             std::erase_if(worker->unacknowledged,
@@ -153,11 +169,16 @@ void Simulation::worker_hears(const std::shared_ptr<Worker>& worker, const std::
                 to_coordinator(worker, link, ended);
             }
             worker_beats(worker);
-        } else if (const auto* lease = std::get_if<Lease>(&message)) {
-            worker_takes(worker, *lease);
-        } else if (const auto* acknowledged = std::get_if<Acknowledged>(&message)) {
+        });
+}
+
+void Simulation::worker_is_told(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Link>& link,
+                                const CoordinatorToWorker& message) {
+    match(
+        message, [&](const Lease& lease) { worker_takes(worker, lease); },
+        [&](const Acknowledged& acknowledged) {
             for (const auto& ended : worker->unacknowledged) {
-                if (ended.attempt == acknowledged->attempt && !acknowledged->stale &&
+                if (ended.attempt == acknowledged.attempt && !acknowledged.stale &&
                     ended.cause == Cause::succeeded) {
                     const auto& [job, number] = ended.attempt;
                     check(accepted_.emplace(job, number).first->second == number,
@@ -165,34 +186,33 @@ void Simulation::worker_hears(const std::shared_ptr<Worker>& worker, const std::
                 }
             }
             std::erase_if(worker->unacknowledged,
-                          [&](const AttemptEnded& ended) { return ended.attempt == acknowledged->attempt; });
-        } else if (const auto* stop = std::get_if<StopAttempt>(&message);
-                   stop && worker->running == stop->attempt) {
-            worker->running.reset();
-            worker->unacknowledged.push_back({stop->attempt, Cause::cancelled, "", {}, ""});
-            to_coordinator(worker, link, worker->unacknowledged.back());
-            worker_begins_next(worker);
-        } else if (const auto* back = std::get_if<HandBack>(&message)) {
-            for (const auto& attempt : back->attempts) {
+                          [&](const AttemptEnded& ended) { return ended.attempt == acknowledged.attempt; });
+        },
+        [&](const StopAttempt& stop) {
+            if (worker->running == stop.attempt) {
+                worker->running.reset();
+                worker->unacknowledged.push_back({stop.attempt, Cause::cancelled, "", {}, ""});
+                to_coordinator(worker, link, worker->unacknowledged.back());
+                worker_begins_next(worker);
+            }
+        },
+        [&](const HandBack& back) {
+            for (const auto& attempt : back.attempts) {
                 if (std::erase(worker->queue, attempt) > 0) {
                     to_coordinator(worker, link,
                                    AttemptEnded{attempt, Cause::preempted, kHandedBack, {}, ""});
                     ++handed_back_;
                 }
             }
-        } else if (std::holds_alternative<Refused>(message)) {
-            at(1, [this, worker] { worker_exits(worker, 0); });
-        } else if (std::holds_alternative<Retire>(message)) {
+        },
+        [&](const Retire&) {
             worker->leaving = true;
             for (const auto& attempt : std::exchange(worker->queue, {})) {
                 to_coordinator(worker, link, AttemptEnded{attempt, Cause::preempted, "leaving", {}, ""});
             }
-        }
-        if (worker->leaving && !worker->running && worker->unacknowledged.empty()) {
-            to_coordinator(worker, link, Goodbye{"retired"});
-            at(100, [this, worker] { worker_exits(worker, 0); });
-        }
-    });
+        },
+        [](const Heartbeat&) {}, [](const EpochsStored&) {}, [](const ParcelProgress&) {},
+        [](const CheckpointChunk&) {});
 }
 
 void Simulation::worker_beats(const std::shared_ptr<Worker>& worker) {

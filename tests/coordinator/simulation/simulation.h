@@ -101,16 +101,21 @@ class Simulation {
 
     void start_worker(const std::string& name, Site& site);
     void worker_connects(const std::shared_ptr<Worker>& worker);
+    using ToWorker = std::variant<HelloReply, CoordinatorToWorker>;
     void worker_hears(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Link>& link,
-                      const Message& message);
+                      const ToWorker& message);
+    void worker_is_answered(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Link>& link,
+                            const HelloReply& reply);
+    void worker_is_told(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Link>& link,
+                        const CoordinatorToWorker& message);
     void worker_takes(const std::shared_ptr<Worker>& worker, const Lease& lease);
     void worker_begins_next(const std::shared_ptr<Worker>& worker);
     void worker_beats(const std::shared_ptr<Worker>& worker);
     void worker_ends_attempt(const std::shared_ptr<Worker>& worker, const AttemptId& attempt);
     void worker_exits(const std::shared_ptr<Worker>& worker, int signal);
     void to_coordinator(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Link>& link,
-                        const Message& message);
-    void to_worker(const std::shared_ptr<Link>& link, const Message& message);
+                        const WorkerReport& message);
+    void to_worker(const std::shared_ptr<Link>& link, const ToWorker& message);
     void break_link(const std::shared_ptr<Link>& link);
     // Runs now, or as soon as the process is continued.
     void unless_stopped(const std::shared_ptr<Worker>& worker, std::function<void()> what);
