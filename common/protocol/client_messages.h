@@ -1,5 +1,6 @@
 // What users' commands ask a coordinator, and its answers, after the handshake of connection_messages.h. Only a connection
-// with a user's token may send these. Each request has one answer, in order. An answer that says something was done leaves
+// with a user's token may send these. Each request has one
+// answer, in order: the one that is named beside it, or Refused. An answer that says something was done leaves
 // after the commit that holds it.
 #pragma once
 
@@ -30,11 +31,10 @@ BOOST_DESCRIBE_STRUCT(SubmitStudy, (), (file, toml))
 struct StudyAccepted {
     static constexpr const char* kType = "study_accepted";
     std::string study;
-    bool known = false;        // it is the same text as one that runs already
-    bool ending = false;       // not accepted: the coordinator is about to end; try again
-    std::string refused = "";  // why it is not accepted, for people; empty: it is
+    bool known = false;   // it is the same text as one that runs already
+    bool ending = false;  // not accepted: the coordinator is about to end; try again
 };
-BOOST_DESCRIBE_STRUCT(StudyAccepted, (), (study, known, ending, refused))
+BOOST_DESCRIBE_STRUCT(StudyAccepted, (), (study, known, ending))
 
 // How everything stands. The answer is StatusReply.
 struct StatusRequest {
@@ -153,11 +153,10 @@ struct JobsReply {
     static constexpr const char* kType = "jobs_reply";
     std::vector<JobRow> jobs;
     std::int64_t left_out = 0;  // beyond the limit
-    std::string refused;        // for people; empty: here they are
     std::optional<double> age_seconds =
         {};  // of the snapshot that was read; nothing: the database itself was
 };
-BOOST_DESCRIBE_STRUCT(JobsReply, (), (jobs, left_out, refused, age_seconds))
+BOOST_DESCRIBE_STRUCT(JobsReply, (), (jobs, left_out, age_seconds))
 
 // All about a job. The answer is JobReply.
 struct JobRequest {
@@ -211,11 +210,10 @@ BOOST_DESCRIBE_STRUCT(JobDetails, (),
 struct JobReply {
     static constexpr const char* kType = "job_reply";
     JobDetails job;
-    std::string refused;
     std::optional<double> age_seconds =
         {};  // of the snapshot that was read; nothing: the database itself was
 };
-BOOST_DESCRIBE_STRUCT(JobReply, (), (job, refused, age_seconds))
+BOOST_DESCRIBE_STRUCT(JobReply, (), (job, age_seconds))
 
 // Why a job does not run, or what became of it. The answer is TextReply.
 struct WhyRequest {
@@ -254,20 +252,18 @@ struct LogReply {
     std::string cause;  // why the attempt has ended; empty: it runs
     bool over = false;  // the job gets no further attempt by itself
     Bytes bytes;
-    std::string refused;
     std::optional<double> age_seconds =
         {};  // of the snapshot that was read; nothing: the database itself was
 };
-BOOST_DESCRIBE_STRUCT(LogReply, (), (attempt, worker, host, file, cause, over, bytes, refused, age_seconds))
+BOOST_DESCRIBE_STRUCT(LogReply, (), (attempt, worker, host, file, cause, over, bytes, age_seconds))
 
 struct TextReply {
     static constexpr const char* kType = "text_reply";
-    std::string text;     // what was done, or what was asked for
-    std::string refused;  // why not, for people; empty: it was
+    std::string text;  // what was done, or what was asked for
     std::optional<double> age_seconds =
         {};  // of the snapshot that was read; nothing: the database itself was
 };
-BOOST_DESCRIBE_STRUCT(TextReply, (), (text, refused, age_seconds))
+BOOST_DESCRIBE_STRUCT(TextReply, (), (text, age_seconds))
 
 using ClientRequest = std::variant<StatusRequest, SubmitStudy, ControlRequest, JobsRequest, JobRequest,
                                    WhyRequest, TableRequest, LogRequest>;

@@ -12,6 +12,8 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "common/base/error.h"
+#include "common/base/visit.h"
+#include "common/protocol/channel.h"
 #include "common/protocol/tls.h"
 
 namespace orchestrate {
@@ -50,59 +52,19 @@ constexpr std::size_t kSmallestInput = 4096;
 constexpr std::size_t kLargestIdleInput = 65536;
 constexpr std::size_t kLargestGatheredWrite = 65536;
 
-// Its type's name if the next message of that type says all that it says.
-const char* replaceable_kind_of(const Message& message) {
-    if (std::holds_alternative<AttemptProgress>(message)) {
-        return AttemptProgress::kType;
-    }
-    if (std::holds_alternative<Heartbeat>(message)) {
-        return Heartbeat::kType;
-    }
-    return std::holds_alternative<StatusReply>(message) ? StatusReply::kType : nullptr;
+// Throws UserError if the coordinator at that address has refused.
+Welcome welcome_in(HelloReply answer, const std::string& address) {
+    return match(
+        std::move(answer), [](Welcome welcome) { return welcome; },
+        [&](const Refused& refused) -> Welcome {
+            throw UserError("the coordinator at " + address + " refused: " + refused.reason);
+        });
 }
 
 }  // namespace
 
 Connection::Connection(Stream stream, std::chrono::milliseconds stall_limit)
     : stream_(std::move(stream)), stall_timer_(stream_.get_executor()), stall_limit_(stall_limit) {}
-
-asio::awaitable<Message> Connection::read(std::size_t limit) {
-    return read_frame(limit, std::nullopt);
-}
-
-asio::awaitable<Message> Connection::read(Role sender) {
-    return read_frame(kMaximumFrameBytes, sender);
-}
-
-asio::awaitable<Message> Connection::read_frame(std::size_t limit, std::optional<Role> sender) {
-    while (true) {
-        const std::size_t available = input_end_ - input_begin_;
-        std::size_t wanted = kPrefixBytes;
-        if (available >= kPrefixBytes) {
-            const std::span<const std::uint8_t, kPrefixBytes> prefix(input_.data() + input_begin_,
-                                                                     kPrefixBytes);
-            const std::size_t size = body_size(prefix, limit);
-            const std::span received(input_.data() + input_begin_ + kPrefixBytes, available - kPrefixBytes);
-            wanted += size;
-            if (sender) {
-                const bool whole = received.size() >= size;
-                const auto type = peek_type(received.first(std::min(size, received.size())));
-                if (type || whole) {
-                    body_size(prefix, max_body_bytes(*sender, type.value_or("")));
-                } else {
-                    wanted = std::min(wanted, kPrefixBytes + kPeekedBytes);
-                }
-            }
-            if (received.size() >= size) {
-                input_begin_ += kPrefixBytes + size;
-                co_return decode_body(received.first(size));
-            }
-        }
-        make_space(wanted);
-        input_end_ += co_await stream_.async_read_some(
-            asio::buffer(input_.data() + input_end_, input_.size() - input_end_), use_awaitable);
-    }
-}
 
 asio::awaitable<std::span<const std::uint8_t>> Connection::read_body(BodyLimit limit) {
     while (true) {
@@ -161,13 +123,6 @@ bool Connection::replace_waiting(Queued& newer) {
     queued_bytes_ += newer.frame.size() - older->frame.size();
     *older = std::move(newer);
     return true;
-}
-
-void Connection::send(const Message& message) {
-    if (closed_ || finishing_) {
-        return;
-    }
-    send_frame(encode_frame(message), replaceable_kind_of(message));
 }
 
 void Connection::send_frame(std::vector<std::uint8_t> frame, const char* replaceable_kind) {
@@ -291,17 +246,12 @@ asio::awaitable<Connected> connect_to_coordinator(const Access& access, Hello he
                 co_await stream.async_handshake(asio::ssl::stream_base::client, use_awaitable);
             });
             auto connection = std::make_shared<Connection>(std::move(stream));
-            connection->send(hello);
-            std::optional<Message> answer;
-            co_await within(timeout, "no answer to hello",
-                            [&]() -> asio::awaitable<void> { answer = co_await connection->read(); });
-            if (const auto* refused = std::get_if<Refused>(&*answer)) {
-                throw UserError("the coordinator at " + address + " refused: " + refused->reason);
-            }
-            if (const auto* welcome = std::get_if<Welcome>(&*answer)) {
-                co_return Connected{connection, *welcome};
-            }
-            throw std::runtime_error("unexpected first message");
+            send_message<HelloMessage>(*connection, hello);
+            std::optional<HelloReply> answer;
+            co_await within(timeout, "no answer to hello", [&]() -> asio::awaitable<void> {
+                answer = co_await read_message<HelloReply>(*connection);
+            });
+            co_return Connected{connection, welcome_in(*std::move(answer), address)};
         } catch (const UserError&) {
             throw;
         } catch (const NoAnswer& error) {

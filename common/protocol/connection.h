@@ -1,5 +1,5 @@
-// One framed, encrypted connection: reads and writes whole messages over TLS on
-// Boost.Asio coroutines. All calls from the thread of its executor.
+// One encrypted connection: reads and writes whole frames over TLS on Boost.Asio coroutines. What they mean is up to
+// channel.h. All calls from the thread of its executor.
 #pragma once
 
 #include <chrono>
@@ -18,7 +18,8 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "common/protocol/access_file.h"
-#include "common/protocol/messages.h"
+#include "common/protocol/connection_messages.h"
+#include "common/protocol/message_codec.h"
 
 namespace orchestrate {
 
@@ -29,31 +30,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
     // Takes a stream whose handshake is done.
     explicit Connection(Stream stream, std::chrono::milliseconds stall_limit = kStallLimit);
 
-    // The next message. Throws boost::system::system_error when the connection
-    // ends, ProtocolError for nonsense and for a frame over `limit` bytes, for
-    // which no memory was taken yet.
-    boost::asio::awaitable<Message> read(std::size_t limit = kMaximumFrameBytes);
-
-    // The same, for the coordinator: with the limit of each type of message that
-    // such a peer sends (max_body_bytes()).
-    boost::asio::awaitable<Message> read(Role sender);
-
     // The body of the next frame, valid until the next call of a read function. `limit` is the maximum size for a type of
     // message; a frame that is over it is refused before memory is taken for it. Throws boost::system::system_error when the
     // connection ends, ProtocolError for a frame that is too large.
     using BodyLimit = std::size_t (*)(std::string_view type);
     boost::asio::awaitable<std::span<const std::uint8_t>> read_body(BodyLimit limit);
 
-    // Queues a message; those that are queued are written in order. After close()
-    // it is dropped. For a peer that reads slowly, with more than kCrowdedBytes
-    // waiting, a report that the next one of its kind replaces (progress,
-    // heartbeats, status) takes the place of the one that waits; results are
-    // never dropped. A peer that has read nothing for `stall_limit`, or for which
-    // kMaximumQueuedBytes wait, is cut off.
-    void send(const Message& message);
-
-    // The same with a message that is encoded already. `replaceable_kind`: the type, if it is replaced by the next one of that
-    // type while it waits.
+    // Queues a frame; those that are queued are written in order. After close() it is dropped. `replaceable_kind`: the type
+    // of a message that says all that the one before it said (progress, heartbeats, status). While more than kCrowdedBytes
+    // wait for a peer that reads slowly, such a message takes the place of the one of its type that waits; others are never
+    // dropped. A peer that has read nothing for `stall_limit`, or for which kMaximumQueuedBytes wait, is cut off.
     void send_frame(std::vector<std::uint8_t> frame, const char* replaceable_kind = nullptr);
 
     static constexpr std::size_t kCrowdedBytes = 256U << 10;
@@ -84,7 +70,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
     boost::asio::awaitable<void> write_queue();
     void watch_for_stall();
     bool replace_waiting(Queued& newer);
-    boost::asio::awaitable<Message> read_frame(std::size_t limit, std::optional<Role> sender);
     void make_space(std::size_t wanted);
 
     Stream stream_;

@@ -22,8 +22,7 @@
 
 namespace orchestrate {
 
-inline constexpr int kProtocolVersion = 2;
-inline constexpr int kOldestProtocolVersion = 2;
+inline constexpr int kProtocolVersion = 3;
 
 enum class Role { worker, pilot, person };
 BOOST_DESCRIBE_ENUM(Role, worker, pilot, person)
@@ -48,13 +47,11 @@ struct Hello {
     // worker: all that it holds after a broken connection, in order: results that wait for an acknowledgement, what runs,
     // what is to begin
     std::vector<AttemptId> held;
-    bool runs_commands =
-        false;  // worker: command jobs too; one that does not know of them would train something else
-    std::string database_id;  // of the database that the access file is for; empty: an older release
+    std::string database_id;  // of the database that the access file is for; empty: it does not say
 };
 BOOST_DESCRIBE_STRUCT(Hello, (),
                       (protocol_version, program_version, role, token, name, host, process_id, ranks, slots,
-                       device, log_folder, running, lease_capacity, held, runs_commands, database_id))
+                       device, log_folder, running, lease_capacity, held, database_id))
 
 struct Welcome {
     static constexpr const char* kType = "welcome";
@@ -62,7 +59,7 @@ struct Welcome {
     std::int64_t heartbeat_interval_milliseconds = 4000;
     bool running_is_current = false;  // whether Hello::running still holds its lease; otherwise stop it
     std::vector<AttemptId> current;   // those of Hello::held that hold their leases; the others are dropped
-    std::string database_id;          // to users: of the coordinator's database; empty: an older release
+    std::string database_id;          // to users: of the coordinator's database
 };
 BOOST_DESCRIBE_STRUCT(Welcome, (),
                       (program_version, heartbeat_interval_milliseconds, running_is_current, current,

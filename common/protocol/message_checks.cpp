@@ -334,8 +334,8 @@ void check_job_row(Checks& checks, const JobRow& row) {
     checks.job("job", row.job);
     checks.count("attempts", row.attempts);
     checks.finite("seconds", row.seconds.value_or(0));
-    checks.ratio("accuracy", row.accuracy.value_or(0));
-    checks.ratio("macro_f1", row.macro_f1.value_or(0));
+    checks.finite("accuracy", row.accuracy.value_or(0));
+    checks.finite("macro_f1", row.macro_f1.value_or(0));
     checks.finite("value", row.value.value_or(0));
 }
 
@@ -736,45 +736,15 @@ std::optional<Refusal> validate(const AttemptResult& result) {
     return checks.first();
 }
 
-std::optional<Refusal> validate(const Message& message) {
-    return std::visit(
-        [](const auto& content) -> std::optional<Refusal> {
-            if constexpr (std::is_same_v<std::remove_cvref_t<decltype(content)>, UnknownMessage>) {
-                return std::nullopt;
-            } else {
-                return validate(content);
-            }
-        },
-        message);
-}
-
-std::optional<AttemptId> attempt_of(const Message& message) {
-    return std::visit(
-        [](const auto& content) -> std::optional<AttemptId> {
-            if constexpr (requires { content.parcel.attempt; }) {
-                return content.parcel.attempt;
-            } else if constexpr (requires {
-                                     { content.attempt } -> std::convertible_to<AttemptId>;
-                                 }) {
-                return content.attempt;
-            } else {
-                return std::nullopt;
-            }
-        },
-        message);
-}
-
-std::string type_of(const Message& message) {
-    return std::visit(
-        [](const auto& content) -> std::string {
-            using Content = std::remove_cvref_t<decltype(content)>;
-            if constexpr (std::is_same_v<Content, UnknownMessage>) {
-                return cleaned(content.type, kMaxNameBytes, Lines::one);
-            } else {
-                return Content::kType;
-            }
-        },
-        message);
+AttemptEnded end_by_refusal(const InvalidMessage& result) {
+    AttemptEnded ended;
+    ended.attempt = result.attempt().value_or(AttemptId{});
+    ended.cause = Cause::worker_crashed;
+    ended.message = "the result that a worker left on disk was refused: " + result.refusal().text();
+    if (is_sha256(result.job_identity())) {
+        ended.job_identity = result.job_identity();
+    }
+    return ended;
 }
 
 bool is_valid_name(std::string_view name) {

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "common/protocol/messages.h"
+#include "common/protocol/message_codec.h"
 
 namespace orchestrate {
 
@@ -73,9 +73,9 @@ std::optional<Refusal> validate(const TextReply& message);
 std::optional<Refusal> validate(const EpochMetrics& metrics);
 std::optional<Refusal> validate(const AttemptResult& result);
 
-std::optional<Refusal> validate(const Message& message);
-std::optional<AttemptId> attempt_of(const Message& message);
-std::string type_of(const Message& message);
+// What becomes of an attempt whose result was kept on disk and is not valid: its end, with the refusal in words. Not valid
+// itself if that was in the name of the attempt.
+AttemptEnded end_by_refusal(const InvalidMessage& result);
 
 // A name of a worker or a pilot: UTF-8 of 1 to kMaxNameBytes bytes that can be a part of a file's name.
 bool is_valid_name(std::string_view name);

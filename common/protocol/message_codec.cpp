@@ -1,13 +1,10 @@
 #include "common/protocol/message_codec.h"
 
-#include <concepts>
-
 #include <boost/mp11.hpp>
 
 #include "common/protocol/message_checks.h"
 #include "common/protocol/message_reader.h"
 #include "common/protocol/message_writer.h"
-#include "common/protocol/messages.h"
 
 namespace orchestrate {
 namespace {
@@ -42,19 +39,6 @@ std::string_view read_type(MessageReader& reader) {
         throw ProtocolError("the type of a message has " + std::to_string(type.size()) + " bytes");
     }
     return type;
-}
-
-template <class Content>
-std::optional<AttemptId> attempt_in(const Content& content) {
-    if constexpr (requires { content.parcel.attempt; }) {
-        return content.parcel.attempt;
-    } else if constexpr (requires {
-                             { content.attempt } -> std::convertible_to<AttemptId>;
-                         }) {
-        return content.attempt;
-    } else {
-        return std::nullopt;
-    }
 }
 
 template <class Content>
@@ -175,10 +159,6 @@ std::size_t max_body_bytes(std::string_view /*type*/) {
     return kMaximumFrameBytes;
 }
 
-std::optional<AttemptId> attempt_of(const WorkerToCoordinator& message) {
-    return std::visit([](const auto& content) { return attempt_in(content); }, message);
-}
-
 template std::vector<std::uint8_t> encode_frame(const HelloMessage&);
 template HelloMessage decode_body(std::span<const std::uint8_t>);
 template std::vector<std::uint8_t> encode_frame(const HelloReply&);
@@ -195,49 +175,11 @@ template std::vector<std::uint8_t> encode_frame(const ClientRequest&);
 template ClientRequest decode_body(std::span<const std::uint8_t>);
 template std::vector<std::uint8_t> encode_frame(const ClientReply&);
 template ClientReply decode_body(std::span<const std::uint8_t>);
+template std::vector<std::uint8_t> encode_frame(const SpooledMessage&);
+template SpooledMessage decode_body(std::span<const std::uint8_t>);
 template std::size_t max_body_bytes<HelloReply>(std::string_view);
 template std::size_t max_body_bytes<CoordinatorToWorker>(std::string_view);
 template std::size_t max_body_bytes<CoordinatorToPilot>(std::string_view);
 template std::size_t max_body_bytes<ClientReply>(std::string_view);
-
-// The variant of all messages, until every user has the one of its direction.
-
-std::vector<std::uint8_t> encode_frame(const Message& message) {
-    return std::visit([](const auto& content) { return frame_of(content); }, message);
-}
-
-std::size_t max_body_bytes(Role sender, std::string_view type) {
-    return sender == Role::worker  ? max_body_bytes<WorkerToCoordinator>(type)
-           : sender == Role::pilot ? max_body_bytes<PilotToCoordinator>(type)
-                                   : max_body_bytes<ClientRequest>(type);
-}
-
-Message decode_body(std::span<const std::uint8_t> body) {
-    std::string type = "?";
-    try {
-        MessageReader reader(body);
-        type = read_type(reader);
-        std::optional<Message> message;
-        boost::mp11::mp_for_each<boost::mp11::mp_transform<boost::mp11::mp_identity, Message>>(
-            [&](auto candidate) {
-                using Content = typename decltype(candidate)::type;
-                if (!message && !type.empty() && type == Content::kType) {
-                    Content content;
-                    reader.read(content);
-                    message = std::move(content);
-                }
-            });
-        if (!message) {
-            reader.skip();
-            message = UnknownMessage{type};
-        }
-        reader.expect_end();
-        return *std::move(message);
-    } catch (const ProtocolError&) {
-        throw;
-    } catch (const std::exception& error) {
-        throw ProtocolError("a message of type '" + type + "' cannot be decoded: " + error.what());
-    }
-}
 
 }  // namespace orchestrate

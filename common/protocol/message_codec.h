@@ -3,6 +3,7 @@
 // WorkerToCoordinator. Pure and thread-safe.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -24,12 +25,13 @@ namespace orchestrate {
 inline constexpr std::size_t kMaximumFrameBytes = 256U << 20;
 inline constexpr std::size_t kMaximumHelloBytes = 64U << 10;  // before anybody has said who they are
 
-// The variants of messages, one for each direction of each protocol.
+// The variants of messages, one for each direction of each protocol, and for what is kept on disk.
 template <class Variant>
 concept MessageDirection = std::is_same_v<Variant, HelloMessage> || std::is_same_v<Variant, HelloReply> ||
     std::is_same_v<Variant, WorkerToCoordinator> || std::is_same_v<Variant, CoordinatorToWorker> ||
     std::is_same_v<Variant, PilotToCoordinator> || std::is_same_v<Variant, CoordinatorToPilot> ||
-    std::is_same_v<Variant, ClientRequest> || std::is_same_v<Variant, ClientReply>;
+    std::is_same_v<Variant, ClientRequest> || std::is_same_v<Variant, ClientReply> ||
+    std::is_same_v<Variant, SpooledMessage>;
 
 // Length prefix and body. Throws ProtocolError if it would exceed kMaximumFrameBytes.
 template <MessageDirection Direction>
@@ -63,15 +65,31 @@ inline constexpr std::size_t kPeekedBytes = kMaximumTypeBytes + 6;
 // whole body.
 std::optional<std::string> peek_type(std::span<const std::uint8_t> beginning);
 
-// The type as frames name it: "attempt_ended".
-template <MessageDirection Direction>
-std::string type_of(const Direction& message) {
+// The type as frames name it: "attempt_ended". Of any variant of messages.
+template <class... Contents>
+std::string type_of(const std::variant<Contents...>& message) {
     return std::visit(
         [](const auto& content) -> std::string { return std::remove_cvref_t<decltype(content)>::kType; },
         message);
 }
 
-// The attempt that a worker's message is about; nothing: it is about none.
-std::optional<AttemptId> attempt_of(const WorkerToCoordinator& message);
+// The attempt that a message is about; nothing: it is about none.
+template <class Content>
+std::optional<AttemptId> attempt_in(const Content& content) {
+    if constexpr (requires { content.parcel.attempt; }) {
+        return content.parcel.attempt;
+    } else if constexpr (requires {
+                             { content.attempt } -> std::convertible_to<AttemptId>;
+                         }) {
+        return content.attempt;
+    } else {
+        return std::nullopt;
+    }
+}
+
+template <class... Contents>
+std::optional<AttemptId> attempt_of(const std::variant<Contents...>& message) {
+    return std::visit([](const auto& content) { return attempt_in(content); }, message);
+}
 
 }  // namespace orchestrate

@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "common/base/sha256.h"
+#include "common/protocol/message_checks.h"
 
 namespace orchestrate {
 namespace {
@@ -21,12 +22,17 @@ AttemptEnded decode(const std::vector<std::byte>& bytes) {
         throw ProtocolError("its checksum is wrong: it was cut or changed");
     }
     const std::string_view body = text.substr(kChecksumBytes + kLengthBytes);
-    Message message = decode_body({reinterpret_cast<const std::uint8_t*>(body.data()), body.size()});
-    auto* const ended = std::get_if<AttemptEnded>(&message);
-    if (ended == nullptr) {
-        throw ProtocolError("it holds no result");
+    try {
+        const auto message =
+            decode_body<SpooledMessage>({reinterpret_cast<const std::uint8_t*>(body.data()), body.size()});
+        return std::get<AttemptEnded>(message);
+    } catch (const InvalidMessage& error) {
+        AttemptEnded ended = end_by_refusal(error);
+        if (validate(ended)) {
+            throw;
+        }
+        return ended;
     }
-    return std::move(*ended);
 }
 
 }  // namespace
@@ -47,7 +53,7 @@ std::filesystem::path ResultSpool::file(const AttemptId& attempt) const {
 }
 
 void ResultSpool::put(const AttemptEnded& ended) {
-    const auto frame = encode_frame(ended);
+    const auto frame = encode_frame(SpooledMessage(ended));
     const auto bytes = std::as_bytes(std::span(frame));
     const std::string checksum = sha256_hex({reinterpret_cast<const char*>(frame.data()), frame.size()});
     const std::array pieces{std::as_bytes(std::span(checksum)), bytes};

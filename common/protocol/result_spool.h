@@ -28,6 +28,7 @@ class ResultSpool {
     void remove(const AttemptId& attempt);
 
     struct Leftovers {
+        // One that was written whole but is not valid is there as end_by_refusal() makes it.
         std::vector<AttemptEnded> results;
         std::vector<std::string> unreadable;  // files, with the reason; they are left as they are
     };

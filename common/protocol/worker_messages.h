@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <boost/describe.hpp>
+#include <boost/mp11.hpp>
 
 #include "common/base/json.h"
 #include "common/job/attempt.h"
@@ -196,10 +197,21 @@ struct WorkerNote {
 };
 BOOST_DESCRIBE_STRUCT(WorkerNote, (), (text))
 
-using WorkerToCoordinator =
-    std::variant<Heartbeat, AttemptProgress, AttemptEpoch, AttemptResumed, CheckpointWritten, AttemptEnded,
-                 Goodbye, WorkerNote, ParcelOffer, ParcelChunk, CheckpointRequest>;
-using CoordinatorToWorker = std::variant<Heartbeat, Lease, EpochsStored, Acknowledged, StopAttempt, HandBack,
-                                         Retire, ParcelProgress, CheckpointChunk>;
+// What a worker reports about an attempt that it runs; AttemptEnded is the last.
+using AttemptReport =
+    std::variant<AttemptProgress, AttemptEpoch, AttemptResumed, CheckpointWritten, AttemptEnded>;
+// What a worker tells about itself and its attempts.
+using WorkerReport = boost::mp11::mp_append<AttemptReport, std::variant<Heartbeat, Goodbye, WorkerNote>>;
+// Files to and from a worker that does not see the coordinator's directories, and the answers.
+using TransferRequest = std::variant<ParcelOffer, ParcelChunk, CheckpointRequest>;
+using TransferReply = std::variant<ParcelProgress, CheckpointChunk>;
+
+// What a worker keeps on disk until it is acknowledged: see result_spool.h.
+using SpooledMessage = std::variant<AttemptEnded>;
+
+using WorkerToCoordinator = boost::mp11::mp_append<WorkerReport, TransferRequest>;
+// What the coordinator wants of a worker, or has done for it.
+using WorkerOrder = std::variant<Heartbeat, Lease, EpochsStored, Acknowledged, StopAttempt, HandBack, Retire>;
+using CoordinatorToWorker = boost::mp11::mp_append<WorkerOrder, TransferReply>;
 
 }  // namespace orchestrate

@@ -86,12 +86,11 @@ std::optional<Client> Client::reach(const Place& place) {
             hello.role = Role::person;
             hello.host = host_name();
             auto connected = co_await connect_to_coordinator(access, hello, kConnectLimit);
-            if (!access.database_id.empty() && !connected.welcome.database_id.empty() &&
-                access.database_id != connected.welcome.database_id) {
+            if (!access.database_id.empty() && access.database_id != connected.welcome.database_id) {
                 throw UserError("the coordinator that '" + file.string() +
                                 "' leads to has another database now; use the access file beside that one");
             }
-            client.connection_ = connected.connection;
+            client.channel_.emplace(connected.connection);
         },
         [&](std::exception_ptr error) {
             failure = error;
@@ -116,15 +115,15 @@ std::optional<Client> Client::reach(const Place& place) {
     }
 }
 
-Message Client::ask_message(const Message& request, const WhileWaiting& while_waiting) {
-    Message answer;
+ClientReply Client::ask_any(const ClientRequest& request, const WhileWaiting& while_waiting) {
+    ClientReply answer;
     bool answered = false;
     std::exception_ptr failure;
-    connection_->send(request);
+    channel_->send(request);
     asio::co_spawn(
         *io_,
         [&]() -> asio::awaitable<void> {
-            answer = co_await connection_->read();
+            answer = co_await channel_->read();
             answered = true;
         },
         [&](std::exception_ptr error) {
@@ -139,7 +138,7 @@ Message Client::ask_message(const Message& request, const WhileWaiting& while_wa
         const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(
             std::chrono::steady_clock::now() - begun_at);
         if (!answered && !failure && (!while_waiting(waited) || waited > limit)) {
-            connection_->close();
+            channel_->close();
             io_->run();
             throw CoordinatorSilent(silence_text(waited));
         }

@@ -12,8 +12,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "common/base/error.h"
-#include "common/protocol/connection.h"
-#include "common/protocol/messages.h"
+#include "common/protocol/channel.h"
 
 namespace orchestrate {
 
@@ -47,33 +46,24 @@ class Client {
     // cannot be used, if it refuses the connection, or if nobody answers where an access file was named.
     static std::optional<Client> reach(const Place& place);
 
-    // Throws UserError for what the coordinator does not know, CoordinatorSilent if it does not answer within 5 minutes,
-    // std::runtime_error if it is gone.
+    // Throws UserError with what the coordinator says if it refuses the request, CoordinatorSilent if it does not answer
+    // within 5 minutes, std::runtime_error if it is gone.
     template <class Reply>
-    Reply ask(const Message& request, const WhileWaiting& while_waiting = say_silence_once()) {
-        Message message = ask_message(request, while_waiting);
-        if (auto* reply = std::get_if<Reply>(&message)) {
-            return std::move(*reply);
+    Reply ask(const ClientRequest& request, const WhileWaiting& while_waiting = say_silence_once()) {
+        ClientReply reply = ask_any(request, while_waiting);
+        if (auto* expected = std::get_if<Reply>(&reply)) {
+            return std::move(*expected);
         }
         throw std::runtime_error("the coordinator answered something else than was asked");
     }
 
-    // As ask(), and throws UserError with what a reply says in `refused`.
-    template <class Reply>
-    Reply ask_or_throw(const Message& request, const WhileWaiting& while_waiting = say_silence_once()) {
-        Reply reply = ask<Reply>(request, while_waiting);
-        if (!reply.refused.empty()) {
-            throw UserError(reply.refused);
-        }
-        return reply;
-    }
-
   private:
     Client() = default;
-    Message ask_message(const Message& request, const WhileWaiting& while_waiting);
+    // Never Refused.
+    ClientReply ask_any(const ClientRequest& request, const WhileWaiting& while_waiting);
 
     std::unique_ptr<boost::asio::io_context> io_ = std::make_unique<boost::asio::io_context>(1);
-    std::shared_ptr<Connection> connection_;
+    std::optional<ClientChannel> channel_;
 };
 
 }  // namespace orchestrate

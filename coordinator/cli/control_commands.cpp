@@ -82,10 +82,10 @@ enum class ShowsStates { no, yes };
 
 // The answer of the coordinator that has the database, or what `read(database)` finds in the file.
 template <class Reply, class Read>
-Reply ask_or_read(const Place& place, const Message& request, Read read,
+Reply ask_or_read(const Place& place, const ClientRequest& request, Read read,
                   ShowsStates shows = ShowsStates::no) {
     if (auto client = reach_or_say_silence(place)) {
-        return with_its_age(client->ask_or_throw<Reply>(request));
+        return with_its_age(client->ask<Reply>(request));
     }
     auto database = open_to_read(place.database);
     Reply reply = read(database);
@@ -163,10 +163,7 @@ int show_jobs(const Place& place, const JobsArguments& arguments) {
 int show_job(const Place& place, const std::string& job, bool json) {
     const JobRequest wanted{job};
     const auto reply = ask_or_read<JobReply>(
-        place, wanted,
-        [&](SQLite::Database& database) {
-            return JobReply{describe_job(database, job), ""};
-        },
+        place, wanted, [&](SQLite::Database& database) { return JobReply{describe_job(database, job)}; },
         ShowsStates::yes);
     std::cout << (json ? Json(reply.job).dump(2, ' ', false, Json::error_handler_t::replace) + "\n"
                        : render_job(reply.job, output_width()));
@@ -176,7 +173,7 @@ int show_job(const Place& place, const std::string& job, bool json) {
 int show_why(const Place& place, const std::string& job, bool json) {
     const WhyRequest wanted{job};
     const auto reply = ask_or_read<TextReply>(place, wanted, [&](SQLite::Database& database) {
-        return TextReply{why_text(stored_facts(database, job)), ""};
+        return TextReply{why_text(stored_facts(database, job))};
     });
     print_text(reply.text, "why", json);
     return 0;
@@ -187,10 +184,7 @@ int show_table(const Place& place, const std::optional<std::string>& study,
     const TableRequest wanted{study.value_or(""), stage.value_or(""),
                               static_cast<std::int64_t>(output_width()), to_string(format)};
     const auto reply = ask_or_read<TextReply>(
-        place, wanted,
-        [&](SQLite::Database& database) {
-            return TextReply{table_text(database, wanted), ""};
-        },
+        place, wanted, [&](SQLite::Database& database) { return TextReply{table_text(database, wanted)}; },
         ShowsStates::yes);
     std::cout << reply.text;
     return 0;
@@ -216,7 +210,7 @@ int change(const Place& place, const ControlRequest& request, bool json) {
     const auto patience_ends = std::chrono::steady_clock::now() + kPatience;
     while (true) {
         if (auto client = reach_within(place, patience_ends)) {
-            print_text(client->ask_or_throw<TextReply>(request).text, "done", json);
+            print_text(client->ask<TextReply>(request).text, "done", json);
             return 0;
         }
         try {
@@ -328,8 +322,7 @@ bool read_whole_log(const Place& place, const std::string& job, std::int64_t att
 }
 
 bool print_log(const Place& place, const std::string& job, const AttemptDetails& attempt) {
-    print_head(
-        {attempt.number, attempt.worker, attempt.host, attempt.log_file, attempt.cause, false, {}, ""});
+    print_head({attempt.number, attempt.worker, attempt.host, attempt.log_file, attempt.cause, false, {}});
     LogPrinter printer;
     const bool readable =
         read_whole_log(place, job, attempt.number, [&](const LogReply& piece) { printer.print(piece); });
@@ -359,7 +352,7 @@ int show_logs(const Place& place, const LogsArguments& arguments) {
     const auto details =
         ask_or_read<JobReply>(place, JobRequest{arguments.job}, [&](SQLite::Database& database) {
             find_job_logs(database, arguments.job);  // says what is wrong if there is none
-            return JobReply{describe_job(database, arguments.job), ""};
+            return JobReply{describe_job(database, arguments.job)};
         });
     bool any_log = false;
     bool any_readable = false;

@@ -1,6 +1,7 @@
 #include "coordinator/cli/pilot.h"
 
 #include <csignal>
+#include <optional>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -15,7 +16,8 @@
 #include "common/base/host.h"
 #include "common/base/log.h"
 #include "common/base/process_signals.h"
-#include "common/protocol/connection.h"
+#include "common/base/visit.h"
+#include "common/protocol/channel.h"
 #include "coordinator/sites/sites.h"
 
 namespace orchestrate {
@@ -60,8 +62,8 @@ class Pilot {
     asio::awaitable<void> watch_signals() {
         const int signal = co_await signals_.async_wait(use_awaitable);
         log_->warn("signal {}: stopping all workers", signal);
-        if (connection_) {
-            connection_->send(
+        if (channel_) {
+            channel_->send(
                 Goodbye{"signal " + std::to_string(signal)});  // so that no worker is wanted here any more
         }
         co_await end(0);
@@ -86,8 +88,8 @@ class Pilot {
         for (const auto& exit : site_.take_exits()) {
             log_->info("worker {} ended: exit code {}, signal {} {}{}", exit.worker, exit.exit_code,
                        exit.signal, exit.error, exit.step_state);
-            if (connection_) {
-                connection_->send(
+            if (channel_) {
+                channel_->send(
                     WorkerExited{exit.worker, exit.exit_code, exit.signal, exit.error, exit.step_state});
             }
         }
@@ -100,8 +102,8 @@ class Pilot {
             timer.expires_after(kPollInterval);
             co_await timer.async_wait(use_awaitable);
             report_exits();
-            if (connection_ && std::chrono::steady_clock::now() > beat_at) {
-                connection_->send(Heartbeat{});
+            if (channel_ && std::chrono::steady_clock::now() > beat_at) {
+                channel_->send(Heartbeat{});
                 beat_at = std::chrono::steady_clock::now() + heartbeat_interval_;
             }
         }
@@ -123,16 +125,16 @@ class Pilot {
                     co_await connect_to_coordinator(read_access_file(options_.access_file), hello, 10s);
                 heartbeat_interval_ =
                     std::chrono::milliseconds(connected.welcome.heartbeat_interval_milliseconds);
-                connection_ = connected.connection;
-                log_->info("connected to the coordinator at {}", connection_->peer_address());
+                channel_.emplace(connected.connection);
+                log_->info("connected to the coordinator at {}", channel_->peer_address());
                 while (true) {
-                    on_message(co_await connection_->read());
+                    on_message(co_await channel_->read());
                     reached_at = std::chrono::steady_clock::now();
                 }
             } catch (const std::exception& error) {
                 log_->warn("no coordinator: {}", error.what());
             }
-            connection_.reset();
+            channel_.reset();
             if (std::chrono::steady_clock::now() - reached_at > options_.orphan_limit) {
                 log_->error("no coordinator came back; ending");
                 co_await end(1);
@@ -143,17 +145,21 @@ class Pilot {
         }
     }
 
-    void on_message(const Message& message) {
-        if (const auto* start = std::get_if<StartWorker>(&message)) {
-            if (ending_) {
-                log_->info("not starting worker {}: ending", start->name);
-                return;
-            }
-            log_->info("starting worker {} with {} rank(s)", start->name, start->ranks);
-            site_.start(start->name, start->ranks);
-        } else if (const auto* stop = std::get_if<StopWorker>(&message)) {
-            site_.stop(stop->name, std::chrono::milliseconds(stop->grace_milliseconds));
-        }
+    void on_message(const CoordinatorToPilot& message) {
+        match(
+            message,
+            [&](const StartWorker& start) {
+                if (ending_) {
+                    log_->info("not starting worker {}: ending", start.name);
+                    return;
+                }
+                log_->info("starting worker {} with {} rank(s)", start.name, start.ranks);
+                site_.start(start.name, start.ranks);
+            },
+            [&](const StopWorker& stop) {
+                site_.stop(stop.name, std::chrono::milliseconds(stop.grace_milliseconds));
+            },
+            [](const Heartbeat&) {});
     }
 
     const PilotOptions& options_;
@@ -161,7 +167,7 @@ class Pilot {
     LauncherSite site_;
     asio::io_context io_{1};
     asio::signal_set signals_;
-    std::shared_ptr<Connection> connection_;
+    std::optional<PilotChannel> channel_;
     std::chrono::milliseconds heartbeat_interval_{4000};
     bool ending_ = false;
     int exit_code_ = 0;

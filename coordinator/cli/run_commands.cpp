@@ -61,7 +61,7 @@ std::optional<int> submit_and_follow(const Study& study, const RunArguments& arg
     if (arguments.host.workers > 0 || arguments.host.reachable) {
         std::cerr << "--workers and --reachable change nothing: a coordinator is running already\n";
     }
-    const auto accepted = client->ask_or_throw<StudyAccepted>(SubmitStudy{study.file.string(), study.toml});
+    const auto accepted = client->ask<StudyAccepted>(SubmitStudy{study.file.string(), study.toml});
     if (accepted.ending) {
         return std::nullopt;
     }
@@ -198,8 +198,7 @@ int resume(const Place& place, const std::optional<std::string>& study, const Ho
             if (!client) {
                 return std::nullopt;
             }
-            const auto reply =
-                client->ask_or_throw<TextReply>(ControlRequest{Control::resume, study.value_or("")});
+            const auto reply = client->ask<TextReply>(ControlRequest{Control::resume, study.value_or("")});
             std::cout << (json ? Json{{"done", reply.text}}.dump() : reply.text) << "\n";
             return 0;
         },

@@ -6,6 +6,7 @@
 
 #include "common/base/error.h"
 #include "common/base/time_text.h"
+#include "common/base/visit.h"
 
 namespace orchestrate {
 
@@ -132,7 +133,7 @@ void Dispatcher::after_commit(std::function<void()> action) {
     }
 }
 
-void Dispatcher::send(const Worker& worker, const Message& message) {
+void Dispatcher::send(const Worker& worker, const CoordinatorToWorker& message) {
     if (worker.connection) {
         after_commit([connection = worker.connection, message] { connection->send(message); });
     }
@@ -187,7 +188,7 @@ std::string Dispatcher::site_of(const std::string& worker) {
 bool Dispatcher::worker_connected(const std::shared_ptr<Peer>& connection, const Hello& hello) {
     if (const auto refusal = refusal_of(hello)) {
         log_->warn("refused worker {}: {}", cleaned(hello.name, kMaxNameBytes, Lines::one), *refusal);
-        connection->send(Refused{*refusal});
+        connection->answer(Refused{*refusal});
         return false;
     }
     welcome_worker(connection, hello);
@@ -199,7 +200,13 @@ bool Dispatcher::worker_connected(const std::shared_ptr<Peer>& connection, const
 }
 
 bool Dispatcher::worker_said(const std::string& name, const std::shared_ptr<Peer>& connection,
-                             const Message& message) {
+                             const WorkerReport& message) {
+    return take_message(name, connection, type_of(message),
+                        [&](Worker& worker) { take_report(worker, message); });
+}
+
+bool Dispatcher::take_message(const std::string& name, const std::shared_ptr<Peer>& connection,
+                              const std::string& type, const std::function<void(Worker&)>& take) {
     const auto found = workers_.find(name);
     if (found == workers_.end() || found->second.connection != connection) {
         return false;  // replaced by a newer connection, or given up
@@ -209,11 +216,7 @@ bool Dispatcher::worker_said(const std::string& name, const std::shared_ptr<Peer
         return true;
     }
     try {
-        if (const auto refusal = refusal_of(found->second, message)) {
-            refuse(found->second, message, *refusal);
-        } else {
-            on_worker_message(found->second, message);
-        }
+        take(found->second);
     } catch (const StoreUnavailable& error) {
         // It says it again when it comes back.
         pause(error.what());
@@ -222,9 +225,9 @@ bool Dispatcher::worker_said(const std::string& name, const std::shared_ptr<Peer
         if (!is_fault_of_a_change(error)) {
             throw;
         }
-        worker_failed(name, connection, "its message '" + type_of(message) + "' failed: " + error.what());
+        worker_failed(name, connection, "its message '" + type + "' failed: " + error.what());
     } catch (const std::exception& error) {
-        worker_failed(name, connection, "its message '" + type_of(message) + "' failed: " + error.what());
+        worker_failed(name, connection, "its message '" + type + "' failed: " + error.what());
     }
     return true;
 }
@@ -298,39 +301,46 @@ void Dispatcher::act() {
     }
 }
 
-void Dispatcher::on_worker_message(Worker& worker, const Message& message) {
+void Dispatcher::on_worker_message(Worker& worker, const WorkerReport& message) {
     worker.last_heard = surroundings_.now();
-    if (const auto* heartbeat = std::get_if<Heartbeat>(&message)) {
-        progress_watch_.counted(worker.record.name, heartbeat->advances, worker.last_heard);
-        if (worker.running) {
-            worker.progress.step = std::max(worker.progress.step, heartbeat->step);
-        }
-        worker.connection->send(Heartbeat{});
-    } else if (const auto* progress = std::get_if<AttemptProgress>(&message)) {
-        if (worker.running == progress->attempt) {
-            worker.progress = progress->progress;
-            worker.progress.phase = cleaned(progress->progress.phase, kMaxNameBytes, Lines::one);
-            progress_watch_.advanced(worker.record.name, worker.last_heard);
-        }
-    } else if (const auto* epoch = std::get_if<AttemptEpoch>(&message)) {
-        on_epoch(worker, *epoch);
-    } else if (const auto* written = std::get_if<CheckpointWritten>(&message)) {
-        on_checkpoint(worker, *written);
-    } else if (const auto* resumed = std::get_if<AttemptResumed>(&message)) {
-        on_resume(worker, *resumed);
-    } else if (const auto* ended = std::get_if<AttemptEnded>(&message)) {
-        on_ended(worker, *ended);
-    } else if (const auto* goodbye = std::get_if<Goodbye>(&message)) {
-        worker.farewell =
-            goodbye->reason.empty() ? "left" : cleaned(goodbye->reason, kMaxLineBytes, Lines::one);
-        worker.leaving_since = worker.last_heard;
-        scheduler_.worker_leaving(worker.record.name);
-    } else if (const auto* said = std::get_if<WorkerNote>(&message)) {
-        if (worker.notes.take(worker.last_heard)) {
-            const std::string text = cleaned(said->text, kMaxLineBytes, Lines::one);
-            log_->warn("worker {}: {}", worker.record.name, text);
-            note("worker " + worker.record.name + ": " + text);
-        }
+    match(
+        message, [&](const Heartbeat& heartbeat) { on_heartbeat(worker, heartbeat); },
+        [&](const AttemptProgress& progress) { on_progress(worker, progress); },
+        [&](const AttemptEpoch& epoch) { on_epoch(worker, epoch); },
+        [&](const CheckpointWritten& written) { on_checkpoint(worker, written); },
+        [&](const AttemptResumed& resumed) { on_resume(worker, resumed); },
+        [&](const AttemptEnded& ended) { on_ended(worker, ended); },
+        [&](const Goodbye& goodbye) { on_goodbye(worker, goodbye); },
+        [&](const WorkerNote& said) { on_note(worker, said); });
+}
+
+void Dispatcher::on_heartbeat(Worker& worker, const Heartbeat& heartbeat) {
+    progress_watch_.counted(worker.record.name, heartbeat.advances, worker.last_heard);
+    if (worker.running) {
+        worker.progress.step = std::max(worker.progress.step, heartbeat.step);
+    }
+    worker.connection->send(Heartbeat{});
+}
+
+void Dispatcher::on_progress(Worker& worker, const AttemptProgress& progress) {
+    if (worker.running == progress.attempt) {
+        worker.progress = progress.progress;
+        worker.progress.phase = cleaned(progress.progress.phase, kMaxNameBytes, Lines::one);
+        progress_watch_.advanced(worker.record.name, worker.last_heard);
+    }
+}
+
+void Dispatcher::on_goodbye(Worker& worker, const Goodbye& goodbye) {
+    worker.farewell = goodbye.reason.empty() ? "left" : cleaned(goodbye.reason, kMaxLineBytes, Lines::one);
+    worker.leaving_since = worker.last_heard;
+    scheduler_.worker_leaving(worker.record.name);
+}
+
+void Dispatcher::on_note(Worker& worker, const WorkerNote& said) {
+    if (worker.notes.take(worker.last_heard)) {
+        const std::string text = cleaned(said.text, kMaxLineBytes, Lines::one);
+        log_->warn("worker {}: {}", worker.record.name, text);
+        note("worker " + worker.record.name + ": " + text);
     }
 }
 

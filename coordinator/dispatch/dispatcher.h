@@ -19,7 +19,7 @@
 
 #include "common/base/log.h"
 #include "common/protocol/message_checks.h"
-#include "common/protocol/messages.h"
+#include "common/protocol/worker_messages.h"
 #include "coordinator/dispatch/lost_attempt.h"
 #include "coordinator/dispatch/machine_trouble.h"
 #include "coordinator/dispatch/progress_watch.h"
@@ -37,7 +37,9 @@ namespace orchestrate {
 class Peer {
   public:
     virtual ~Peer() = default;
-    virtual void send(const Message& message) = 0;
+    // Once, before anything else is sent.
+    virtual void answer(const HelloReply& reply) = 0;
+    virtual void send(const CoordinatorToWorker& message) = 0;
     virtual void close() = 0;
 };
 
@@ -150,15 +152,19 @@ class Dispatcher : private JobObserver {
     // Whether the connection is still the worker's; if not, it is of no more use. What the message holds, and what goes
     // wrong because of it, is that worker's affair alone. Throws SQLite::Exception if the database is damaged.
     bool worker_said(const std::string& name, const std::shared_ptr<Peer>& connection,
-                     const Message& message);
+                     const WorkerReport& message);
+    // The same for a message that was refused where it was decoded: it ends the attempt that it is about, if the worker
+    // holds that one.
+    bool worker_sent_invalid(const std::string& name, const std::shared_ptr<Peer>& connection,
+                             const InvalidMessage& message);
     // The worker's connection is of no more use, since it sent what cannot be read, or what failed. One of which this is
     // said again and again is cut off.
     void worker_failed(const std::string& name, const std::shared_ptr<Peer>& connection,
                        const std::string& what);
-    // Whether the worker may send or fetch files of the attempt that the message names: it is the current one of its job
-    // and leased to that worker. What is wrong with the message is refused as worker_said() does.
+    // Whether the worker may send or fetch files of the attempt that the request names: it is the current one of its job
+    // and leased to that worker. A request about another worker's attempt is refused as worker_said() does.
     bool may_transfer(const std::string& name, const std::shared_ptr<Peer>& connection,
-                      const Message& message);
+                      const TransferRequest& request);
     void worker_disconnected(const std::string& name, const std::shared_ptr<Peer>& connection);
     // The worker ends after what it runs; what it has not begun is given to others. False for one that is not there.
     bool drain(const std::string& worker, const std::string& why);
@@ -256,16 +262,25 @@ class Dispatcher : private JobObserver {
     std::optional<std::string> refusal_of(const Hello& hello) const;
     std::optional<std::string> refusal_of_stranger(const Hello& hello) const;
     std::optional<Refusal> refusal_of(const AttemptEnded& ended);
-    std::optional<Refusal> refusal_of(const Worker& worker, const Message& message);
-    std::optional<Refusal> refusal_of_report(const Message& message);
+    std::optional<Refusal> refusal_of(const Worker& worker, const WorkerReport& message);
+    std::optional<Refusal> refusal_of_report(const WorkerReport& message);
+    std::optional<Refusal> refusal_of_other(const AttemptId& attempt) const;
     const Worker* connected_holder(const AttemptId& attempt) const;
-    void refuse(Worker& worker, const Message& message, const Refusal& refusal);
+    void refuse(Worker& worker, const std::string& type, const std::optional<AttemptId>& attempt,
+                const Refusal& refusal);
+    bool take_message(const std::string& name, const std::shared_ptr<Peer>& connection,
+                      const std::string& type, const std::function<void(Worker&)>& take);
+    void take_report(Worker& worker, const WorkerReport& message);
     void cut_off(const std::string& name, const std::string& why);
     void deliver(Worker& worker, const AttemptEnded& ended);
     void report_dropped_changes();
 
     Worker& welcome_worker(const std::shared_ptr<Peer>& connection, const Hello& hello);
-    void on_worker_message(Worker& worker, const Message& message);
+    void on_worker_message(Worker& worker, const WorkerReport& message);
+    void on_heartbeat(Worker& worker, const Heartbeat& heartbeat);
+    void on_progress(Worker& worker, const AttemptProgress& progress);
+    void on_goodbye(Worker& worker, const Goodbye& goodbye);
+    void on_note(Worker& worker, const WorkerNote& said);
     void on_epoch(Worker& worker, const AttemptEpoch& epoch);
     void on_checkpoint(Worker& worker, const CheckpointWritten& written);
     void remove_needless_checkpoints(const AttemptId& current);
@@ -290,7 +305,7 @@ class Dispatcher : private JobObserver {
     std::chrono::milliseconds lost_after() const { return 3 * options_.heartbeat_interval; }
 
     // After the commit of all that was changed before.
-    void send(const Worker& worker, const Message& message);
+    void send(const Worker& worker, const CoordinatorToWorker& message);
     void note(const std::string& line);
     void note_job(JobId job, const std::string& line);
 

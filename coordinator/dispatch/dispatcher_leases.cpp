@@ -79,7 +79,7 @@ Dispatcher::Worker& Dispatcher::welcome_worker(const std::shared_ptr<Peer>& conn
     }
     log_->info("worker {} on {} (process {}, {} rank(s), {}) {}", hello.name, hello.host, hello.process_id,
                hello.ranks, hello.device, jobs.empty() ? "is ready" : "comes back with what it held");
-    connection->send(welcome);
+    connection->answer(welcome);
     if (worker.draining && !worker.running) {
         ask_to_end(worker);
     }

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "common/base/visit.h"
 #include "coordinator/artifacts/checkpoint_folders.h"
 #include "coordinator/dispatch/dispatcher.h"
 
@@ -28,9 +29,6 @@ std::optional<std::int64_t> number_of(const std::string& worker) {
 }  // namespace
 
 std::optional<std::string> Dispatcher::refusal_of(const Hello& hello) const {
-    if (const auto refusal = validate(hello)) {
-        return "its hello is refused: " + refusal->text();
-    }
     const std::string& name = hello.name;
     if (cut_off_.contains(name)) {
         return "worker " + name +
@@ -102,9 +100,6 @@ const Dispatcher::Worker* Dispatcher::connected_holder(const AttemptId& attempt)
 }
 
 std::optional<Refusal> Dispatcher::refusal_of(const AttemptEnded& ended) {
-    if (auto refusal = validate(Message(ended))) {
-        return refusal;
-    }
     if (auto refusal = store_.refusal_of(ended)) {
         return refusal;
     }
@@ -112,53 +107,83 @@ std::optional<Refusal> Dispatcher::refusal_of(const AttemptEnded& ended) {
     return has_model ? validate_model(*ended.result->model, options_.models_folder) : std::nullopt;
 }
 
-// Of a message about an attempt that the worker holds, whose fields are in their ranges.
-std::optional<Refusal> Dispatcher::refusal_of_report(const Message& message) {
+// Of a message about an attempt that the worker holds.
+std::optional<Refusal> Dispatcher::refusal_of_report(const WorkerReport& message) {
+    using Found = std::optional<Refusal>;
     const auto not_a_checkpoint = [](const std::string& file) {
         return !is_checkpoint_name(std::filesystem::path(file).filename().string());
     };
-    if (const auto* ended = std::get_if<AttemptEnded>(&message)) {
-        if (ended->cause == Cause::cancelled && connected_holder(ended->attempt) != nullptr) {
-            return Refusal{"cause", "is 'cancelled', though the attempt was not cancelled"};
-        }
-        return refusal_of(*ended);
-    }
-    if (const auto* epoch = std::get_if<AttemptEpoch>(&message)) {
-        return store_.refusal_of(*epoch);
-    }
-    if (const auto* written = std::get_if<CheckpointWritten>(&message);
-        written != nullptr && not_a_checkpoint(written->checkpoint.file)) {
-        return Refusal{"checkpoint.file", "is not a checkpoint's name"};
-    }
-    if (const auto* resumed = std::get_if<AttemptResumed>(&message);
-        resumed != nullptr && !resumed->point.file.empty() && not_a_checkpoint(resumed->point.file)) {
-        return Refusal{"point.file", "is not a checkpoint's name"};
-    }
-    return std::nullopt;
+    return match(
+        message,
+        [&](const AttemptEnded& ended) -> Found {
+            if (ended.cause == Cause::cancelled && connected_holder(ended.attempt) != nullptr) {
+                return Refusal{"cause", "is 'cancelled', though the attempt was not cancelled"};
+            }
+            return refusal_of(ended);
+        },
+        [&](const AttemptEpoch& epoch) -> Found { return store_.refusal_of(epoch); },
+        [&](const CheckpointWritten& written) -> Found {
+            return not_a_checkpoint(written.checkpoint.file)
+                       ? Found(Refusal{"checkpoint.file", "is not a checkpoint's name"})
+                       : std::nullopt;
+        },
+        [&](const AttemptResumed& resumed) -> Found {
+            return !resumed.point.file.empty() && not_a_checkpoint(resumed.point.file)
+                       ? Found(Refusal{"point.file", "is not a checkpoint's name"})
+                       : std::nullopt;
+        },
+        [](const AttemptProgress&) -> Found { return std::nullopt; },
+        [](const Heartbeat&) -> Found { return std::nullopt; },
+        [](const Goodbye&) -> Found { return std::nullopt; },
+        [](const WorkerNote&) -> Found { return std::nullopt; });
 }
 
-std::optional<Refusal> Dispatcher::refusal_of(const Worker& worker, const Message& message) {
+// Of a message about an attempt that the worker does not hold. Nothing: it is stale.
+std::optional<Refusal> Dispatcher::refusal_of_other(const AttemptId& attempt) const {
+    const Worker* holder = connected_holder(attempt);
+    if (holder == nullptr) {
+        return std::nullopt;
+    }
+    return Refusal{"attempt", fmt::format("{} of job {} was given to worker {}", attempt.number, attempt.job,
+                                          holder->record.name)};
+}
+
+std::optional<Refusal> Dispatcher::refusal_of(const Worker& worker, const WorkerReport& message) {
     const auto attempt = attempt_of(message);
-    const auto* ended = std::get_if<AttemptEnded>(&message);
-    if (ended != nullptr && holds(worker, ended->attempt)) {
-        return refusal_of_report(message);  // which validates its fields
-    }
-    // The end of an attempt that is over is acknowledged, whatever it says.
-    if (auto refusal = ended == nullptr ? validate(message) : std::nullopt) {
-        return refusal;
-    }
     if (!attempt) {
         return std::nullopt;
     }
     if (holds(worker, *attempt)) {
         return refusal_of_report(message);
     }
-    const Worker* holder = connected_holder(*attempt);
-    if (holder == nullptr || (ended != nullptr && !ended->job_identity.empty())) {
-        return std::nullopt;  // stale; or found on disk, where another worker left it
+    if (const auto* ended = std::get_if<AttemptEnded>(&message);
+        ended != nullptr && !ended->job_identity.empty()) {
+        return std::nullopt;  // it may have been found on disk, where another worker left it
     }
-    return Refusal{"attempt", fmt::format("{} of job {} was given to worker {}", attempt->number,
-                                          attempt->job, holder->record.name)};
+    return refusal_of_other(*attempt);
+}
+
+void Dispatcher::take_report(Worker& worker, const WorkerReport& message) {
+    if (const auto refusal = refusal_of(worker, message)) {
+        refuse(worker, type_of(message), attempt_of(message), *refusal);
+    } else {
+        on_worker_message(worker, message);
+    }
+}
+
+bool Dispatcher::worker_sent_invalid(const std::string& name, const std::shared_ptr<Peer>& connection,
+                                     const InvalidMessage& message) {
+    return take_message(name, connection, message.type(), [&](Worker& worker) {
+        const auto& attempt = message.attempt();
+        if (message.type() == AttemptEnded::kType && attempt && !holds(worker, *attempt)) {
+            // The end of an attempt that is over is acknowledged, whatever it says.
+            if (const AttemptEnded ended = end_by_refusal(message); !validate(ended)) {
+                take_report(worker, ended);
+                return;
+            }
+        }
+        refuse(worker, message.type(), attempt, message.refusal());
+    });
 }
 
 bool Dispatcher::accept_leftover(AttemptEnded ended) {
@@ -190,18 +215,17 @@ void Dispatcher::deliver(Worker& worker, const AttemptEnded& ended) {
     send(worker, Acknowledged{ended.attempt, !accepted});
 }
 
-void Dispatcher::refuse(Worker& worker, const Message& message, const Refusal& refusal) {
-    const std::string type = type_of(message);
+void Dispatcher::refuse(Worker& worker, const std::string& type, const std::optional<AttemptId>& attempt,
+                        const Refusal& refusal) {
     const std::string why = fmt::format("its message '{}' was refused: {}", type, refusal.text());
     const std::string name = worker.record.name;
     log_->warn("worker {}: {}", name, why);
     ++worker.refusals;
-    const auto attempt = attempt_of(message);
     if (!attempt || !holds(worker, *attempt)) {
         note("worker " + name + ": " + why);
     } else {
         end_attempt({*attempt, Cause::worker_crashed, "worker " + name + ": " + why, {}}, name);
-        if (std::holds_alternative<AttemptEnded>(message)) {
+        if (type == AttemptEnded::kType) {
             send(worker, Acknowledged{*attempt, false});
             let_go(worker, *attempt);
         } else {
@@ -215,16 +239,18 @@ void Dispatcher::refuse(Worker& worker, const Message& message, const Refusal& r
 }
 
 bool Dispatcher::may_transfer(const std::string& name, const std::shared_ptr<Peer>& connection,
-                              const Message& message) {
+                              const TransferRequest& request) {
     const auto found = workers_.find(name);
     if (found == workers_.end() || found->second.connection != connection) {
         return false;
     }
-    if (const auto refusal = refusal_of(found->second, message)) {
-        refuse(found->second, message, *refusal);
-        return false;
+    const auto attempt = attempt_of(request);
+    if (attempt && !holds(found->second, *attempt)) {
+        if (const auto refusal = refusal_of_other(*attempt)) {
+            refuse(found->second, type_of(request), attempt, *refusal);
+            return false;
+        }
     }
-    const auto attempt = attempt_of(message);
     return attempt && connected_holder(*attempt) == &found->second;
 }
 

@@ -418,7 +418,7 @@ asio::awaitable<void> Coordinator::dismiss_workers() {
 asio::awaitable<void> Coordinator::wait_for_followers() {
     const auto patience_ends = std::chrono::steady_clock::now() + kFollowersGrace;
     asio::steady_timer timer(io_);
-    while (persons_ > 0 && std::chrono::steady_clock::now() < patience_ends) {
+    while (users_ > 0 && std::chrono::steady_clock::now() < patience_ends) {
         timer.expires_after(20ms);
         co_await timer.async_wait(use_awaitable);
     }

@@ -21,6 +21,7 @@
 
 #include "common/base/log.h"
 #include "common/job/ids.h"
+#include "common/protocol/channel.h"
 #include "coordinator/artifacts/checkpoint_folders.h"
 #include "coordinator/artifacts/parcel_store.h"
 #include "coordinator/database/database_lock.h"
@@ -118,7 +119,7 @@ class Coordinator : private Surroundings, private StudyHost {
     StudyRun& begin(Study study, OldFailures old_failures);
     // Reads and checks a study's text on another thread.
     boost::asio::awaitable<Study> load_aside(std::string toml, std::filesystem::path file);
-    boost::asio::awaitable<StudyAccepted> submit(SubmitStudy submission);
+    boost::asio::awaitable<ClientReply> submit(SubmitStudy submission);
     void add_event(const std::string& study, const std::string& line);
     void note_study(const std::string& study, const std::string& line) override;
     void need_workers(const Study& study) override;
@@ -136,7 +137,7 @@ class Coordinator : private Surroundings, private StudyHost {
 
     // coordinator_commands.cpp
     class LiveControl;
-    boost::asio::awaitable<TextReply> control(ControlRequest request);
+    boost::asio::awaitable<ClientReply> control(ControlRequest request);
     void hold(StudyRun& run, bool paused);
     // A job that a paused study shares with one that runs belongs to that one; it is held only while nobody else wants it.
     // To be called when a study was paused, has begun a stage, or has ended.
@@ -162,17 +163,17 @@ class Coordinator : private Surroundings, private StudyHost {
     // coordinator_connections.cpp
     boost::asio::awaitable<void> serve(std::shared_ptr<Connection> connection, Hello hello);
     boost::asio::awaitable<void> serve_worker(std::shared_ptr<Connection> connection, Hello hello);
-    // Files that a worker sends or asks for; false for every other message.
+    // Files that a worker sends or asks for: answered by another thread, in order.
     using Transfers = std::shared_ptr<int>;  // pieces of files that wait for their answer, of one connection
-    bool carry_files(const std::string& worker, const std::shared_ptr<Peer>& peer,
-                     const std::shared_ptr<Connection>& connection, const Transfers& transfers,
-                     const Message& message);
+    void transfer(const std::string& worker, const std::shared_ptr<Peer>& peer,
+                  const ChannelToWorker& channel, const Transfers& transfers, const TransferRequest& request);
     std::string refusal_of_pilot(const Hello& hello) const;
-    void on_pilot_message(const std::string& name, PilotSite& site, const Message& message);
+    void on_pilot_message(const std::string& name, PilotSite& site, const PilotToCoordinator& message);
     boost::asio::awaitable<void> serve_pilot(std::shared_ptr<Connection> connection, Hello hello);
-    boost::asio::awaitable<void> serve_person(std::shared_ptr<Connection> connection);
+    boost::asio::awaitable<void> serve_user(std::shared_ptr<Connection> connection);
     // `request` must live until the answer is there.
-    boost::asio::awaitable<ResultReader::Frame> answer(const Message& request);
+    boost::asio::awaitable<ResultReader::Frame> answer(const ClientRequest& request);
+    boost::asio::awaitable<ResultReader::Frame> encode(boost::asio::awaitable<ClientReply> pending);
 
     // Surroundings of the dispatcher.
     std::chrono::steady_clock::time_point now() override { return std::chrono::steady_clock::now(); }
@@ -222,7 +223,7 @@ class Coordinator : private Surroundings, private StudyHost {
     std::vector<std::unique_ptr<StudyRun>> runs_;  // in the order in which they came
     std::deque<Event> events_;                     // the newest
     std::int64_t last_event_ = 0;
-    int persons_ = 0;   // connected
+    int users_ = 0;     // connected
     int controls_ = 0;  // changes that users have asked for and that are being made
     bool interrupted_ = false;
     bool ending_ = false;

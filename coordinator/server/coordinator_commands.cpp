@@ -110,22 +110,22 @@ class Coordinator::LiveControl final : public ControlHost {
     std::optional<StudyId> held_row_;
 };
 
-boost::asio::awaitable<TextReply> Coordinator::control(ControlRequest request) {
-    TextReply reply;
+boost::asio::awaitable<ClientReply> Coordinator::control(ControlRequest request) {
     if (ending_ || interrupted_) {
-        reply.refused = "the coordinator is about to end; try again when it has";
-        co_return reply;
+        co_return Refused{"the coordinator is about to end; try again when it has"};
     }
+    ClientReply reply;
     LiveControl host(*this, request.target);
     ++controls_;
     try {
-        reply.text = co_await apply_control_in_slices(host, request);
-        note(reply.text);
+        const std::string text = co_await apply_control_in_slices(host, request);
+        note(text);
+        reply = TextReply{text};
     } catch (const StoreUnavailable& error) {
         dispatcher_.pause(error.what());
-        reply.refused = std::string("the database cannot be written at the moment: ") + error.what();
+        reply = Refused{std::string("the database cannot be written at the moment: ") + error.what()};
     } catch (const std::exception& error) {
-        reply.refused = error.what();
+        reply = Refused{error.what()};
     }
     --controls_;
     try {
@@ -136,9 +136,9 @@ boost::asio::awaitable<TextReply> Coordinator::control(ControlRequest request) {
     wake();
     settle();
     if (!dispatcher_.commit()) {
-        reply.refused =
-            "not on disk yet, since the database cannot be written: " + dispatcher_.pause_reason() +
-            ". It is done as soon as it can be, if the coordinator lives until then";
+        reply =
+            Refused{"not on disk yet, since the database cannot be written: " + dispatcher_.pause_reason() +
+                    ". It is done as soon as it can be, if the coordinator lives until then"};
     }
     co_return reply;
 }

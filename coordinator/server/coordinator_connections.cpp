@@ -1,7 +1,8 @@
-// Connections of the coordinator: workers, pilots and people.
+// Connections of the coordinator: workers, pilots and users.
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "common/base/visit.h"
 #include "common/protocol/message_checks.h"
 #include "coordinator/report/job_report.h"
 #include "coordinator/server/coordinator.h"
@@ -20,13 +21,29 @@ constexpr int kMaxTransfersInFlight = 32;
 
 class ConnectedPeer final : public Peer {
   public:
-    explicit ConnectedPeer(std::shared_ptr<Connection> connection) : connection_(std::move(connection)) {}
-    void send(const Message& message) override { connection_->send(message); }
-    void close() override { connection_->close(); }
+    explicit ConnectedPeer(std::shared_ptr<Connection> connection)
+        : connection_(connection), channel_(std::move(connection)) {}
+    void answer(const HelloReply& reply) override { send_message(*connection_, reply); }
+    void send(const CoordinatorToWorker& message) override { channel_.send(message); }
+    void close() override { channel_.close(); }
+    const ChannelToWorker& channel() const { return channel_; }
 
   private:
     std::shared_ptr<Connection> connection_;
+    ChannelToWorker channel_;
 };
+
+// Nothing: a chunk of a transfer that was begun anew.
+std::optional<TransferReply> answer_transfer(ParcelStore& parcels, const TransferRequest& request) {
+    using Answer = std::optional<TransferReply>;
+    return match(
+        request, [&](const ParcelOffer& offer) -> Answer { return parcels.offer(offer); },
+        [&](const ParcelChunk& chunk) -> Answer {
+            auto progress = parcels.take(chunk);
+            return progress ? Answer(*std::move(progress)) : std::nullopt;
+        },
+        [&](const CheckpointRequest& wanted) -> Answer { return parcels.read(wanted); });
+}
 
 }  // namespace
 
@@ -39,18 +56,11 @@ asio::awaitable<void> Coordinator::serve(std::shared_ptr<Connection> connection,
         case Role::person:
             break;
     }
-    return serve_person(std::move(connection));
+    return serve_user(std::move(connection));
 }
 
 asio::awaitable<void> Coordinator::serve_worker(std::shared_ptr<Connection> connection, Hello hello) {
     const std::string name = hello.name;
-    if (sites_run_commands_ && !hello.runs_commands) {
-        connection->send(
-            Refused{"this study runs commands, which orchestrate-worker " + hello.program_version +
-                    " does not know of; use the coordinator's release, " + options_.program_version});
-        connection->finish();
-        co_return;
-    }
     connection->limit_queue(Connection::kMaximumQueuedForWorkers);
     const auto peer = std::make_shared<ConnectedPeer>(connection);
     const auto transfers = std::make_shared<int>(0);
@@ -60,19 +70,34 @@ asio::awaitable<void> Coordinator::serve_worker(std::shared_ptr<Connection> conn
             co_return;
         }
         settle();
-        while (true) {
-            const Message message = co_await connection->read(Role::worker);
-            if (carry_files(name, peer, connection, transfers, message)) {
+        bool is_ours = true;
+        while (is_ours) {
+            std::optional<WorkerToCoordinator> message;
+            std::optional<InvalidMessage> invalid;
+            try {
+                message = co_await peer->channel().read();
+            } catch (const InvalidMessage& error) {
+                invalid = error;
+            }
+            if (invalid) {
+                is_ours = dispatcher_.worker_sent_invalid(name, peer, *invalid);
+                settle();
                 continue;
             }
-            {
-                const auto hold = watch_.hold("a message of worker", name);
-                if (!dispatcher_.worker_said(name, peer, message)) {
-                    co_return;
-                }
-            }
-            settle();
+            match(
+                split<WorkerReport, TransferRequest>(*std::move(message)),
+                [&](const WorkerReport& report) {
+                    {
+                        const auto hold = watch_.hold("a message of worker", name);
+                        is_ours = dispatcher_.worker_said(name, peer, report);
+                    }
+                    settle();
+                },
+                [&](const TransferRequest& request) {
+                    transfer(name, peer, peer->channel(), transfers, request);
+                });
         }
+        co_return;
     } catch (const SQLite::Exception&) {
         fail(std::current_exception());  // the database is damaged: no fault of this worker's
         co_return;
@@ -90,66 +115,41 @@ asio::awaitable<void> Coordinator::serve_worker(std::shared_ptr<Connection> conn
     settle();
 }
 
-bool Coordinator::carry_files(const std::string& worker, const std::shared_ptr<Peer>& peer,
-                              const std::shared_ptr<Connection>& connection, const Transfers& transfers,
-                              const Message& message) {
-    const auto* offer = std::get_if<ParcelOffer>(&message);
-    const auto* chunk = std::get_if<ParcelChunk>(&message);
-    const auto* request = std::get_if<CheckpointRequest>(&message);
-    if (offer == nullptr && chunk == nullptr && request == nullptr) {
-        return false;
-    }
-    if (!dispatcher_.may_transfer(worker, peer, message)) {
-        if (offer != nullptr) {
+void Coordinator::transfer(const std::string& worker, const std::shared_ptr<Peer>& peer,
+                           const ChannelToWorker& channel, const Transfers& transfers,
+                           const TransferRequest& request) {
+    if (!dispatcher_.may_transfer(worker, peer, request)) {
+        if (const auto* offer = std::get_if<ParcelOffer>(&request)) {
             ParcelProgress refusal;
             refusal.parcel = offer->parcel;
             refusal.refused = "another attempt has taken over";
-            connection->send(refusal);
+            channel.send(refusal);
         }
-        return true;
+        return;
     }
     if (*transfers >= kMaxTransfersInFlight) {
         throw ProtocolError("more than " + std::to_string(kMaxTransfersInFlight) +
                             " pieces of files wait for their answer");
     }
     ++*transfers;
-    const auto answer = [this, connection, transfers](auto work) {
-        asio::post(parcel_thread_, [this, connection, transfers, work] {
-            const std::optional<Message> reply = work(parcels_);
-            asio::post(io_, [connection, transfers, reply] {
-                --*transfers;
-                if (reply) {
-                    connection->send(*reply);
-                }
-            });
-        });
-    };
-    if (offer != nullptr) {
-        if (workers_with_parcels_.insert(worker).second) {
-            display_.note("worker " + worker + " does not see '" + state_folder(options_.database).string() +
-                          "': its checkpoints and models come over its connection");
-        }
-        answer([offer = *offer](ParcelStore& parcels) -> std::optional<Message> {
-            return parcels.offer(offer);
-        });
-    } else if (chunk != nullptr) {
-        answer([chunk = *chunk](ParcelStore& parcels) -> std::optional<Message> {
-            const auto progress = parcels.take(chunk);
-            return progress ? std::optional<Message>(*progress) : std::nullopt;
-        });
-    } else {
-        answer([request = *request](ParcelStore& parcels) -> std::optional<Message> {
-            return parcels.read(request);
-        });
+    const bool is_offer = std::holds_alternative<ParcelOffer>(request);
+    if (is_offer && workers_with_parcels_.insert(worker).second) {
+        display_.note("worker " + worker + " does not see '" + state_folder(options_.database).string() +
+                      "': its checkpoints and models come over its connection");
     }
-    return true;
+    asio::post(parcel_thread_, [this, channel, transfers, request] {
+        const auto reply = answer_transfer(parcels_, request);
+        asio::post(io_, [channel, transfers, reply] {
+            --*transfers;
+            if (reply) {
+                channel.send(widen<CoordinatorToWorker>(*reply));
+            }
+        });
+    });
 }
 
 // Why a pilot is not taken; empty: it is.
 std::string Coordinator::refusal_of_pilot(const Hello& hello) const {
-    if (const auto refusal = validate(hello)) {
-        return "its hello is refused: " + refusal->text();
-    }
     const auto found = dispatcher_.sites().find(hello.name);
     if (found == dispatcher_.sites().end()) {
         return "";
@@ -169,7 +169,7 @@ std::string Coordinator::refusal_of_pilot(const Hello& hello) const {
 asio::awaitable<void> Coordinator::serve_pilot(std::shared_ptr<Connection> connection, Hello hello) {
     if (const std::string refusal = refusal_of_pilot(hello); !refusal.empty()) {
         log_->warn("refused pilot {}: {}", cleaned(hello.name, kMaxNameBytes, Lines::one), refusal);
-        connection->send(Refused{refusal});
+        send_message<HelloReply>(*connection, Refused{refusal});
         connection->finish();
         co_return;
     }
@@ -177,7 +177,8 @@ asio::awaitable<void> Coordinator::serve_pilot(std::shared_ptr<Connection> conne
     const std::string name = hello.name;
     log_->info("pilot {} on {} is there with {} slots", name, hello.host, hello.slots);
     note("pilot " + name + " is there with " + std::to_string(hello.slots) + " slots");
-    auto owned = std::make_unique<PilotSite>(connection, hello.host, hello.process_id);
+    const ChannelToPilot channel(connection);
+    auto owned = std::make_unique<PilotSite>(channel, hello.host, hello.process_id);
     PilotSite* const site = owned.get();
     const auto is_ours = [this, name, site] {  // a newer connection of the same pilot may have taken over
         const auto found = dispatcher_.sites().find(name);
@@ -189,7 +190,7 @@ asio::awaitable<void> Coordinator::serve_pilot(std::shared_ptr<Connection> conne
     Welcome welcome;
     welcome.program_version = options_.program_version;
     welcome.heartbeat_interval_milliseconds = options_.heartbeat_interval.count();
-    connection->send(welcome);
+    send_message<HelloReply>(*connection, welcome);
     if (const auto older = dispatcher_.sites().find(name); older != dispatcher_.sites().end()) {
         dynamic_cast<PilotSite&>(*older->second).close();
         dispatcher_.remove_site(name);
@@ -198,7 +199,7 @@ asio::awaitable<void> Coordinator::serve_pilot(std::shared_ptr<Connection> conne
     settle();
     try {
         while (true) {
-            const Message message = co_await connection->read(Role::pilot);
+            const PilotToCoordinator message = co_await channel.read();
             if (!is_ours()) {
                 break;
             }
@@ -223,103 +224,94 @@ asio::awaitable<void> Coordinator::serve_pilot(std::shared_ptr<Connection> conne
 }
 
 // Throws ProtocolError for what a pilot may not send.
-void Coordinator::on_pilot_message(const std::string& name, PilotSite& site, const Message& message) {
-    if (const auto refusal = validate(message)) {
-        throw ProtocolError("its message '" + type_of(message) + "' was refused: " + refusal->text());
-    }
-    if (const auto* exited = std::get_if<WorkerExited>(&message)) {
-        if (Dispatcher::site_of(exited->name) != name) {
-            throw ProtocolError("it speaks of worker " + exited->name + ", which is not its own");
-        }
-        site.on_exit(*exited);
-    } else if (const auto* goodbye = std::get_if<Goodbye>(&message)) {
-        if (site.leave()) {
-            const std::string reason = cleaned(goodbye->reason, kMaxLineBytes, Lines::one);
-            log_->info("pilot {} leaves: {}", name, reason);
-            note("pilot " + name + " leaves: " + reason);
-            dispatcher_.site_leaves(name, reason);
-            settle();
-        }
-    } else if (std::holds_alternative<Heartbeat>(message)) {
-        site.beat();
-    }
+void Coordinator::on_pilot_message(const std::string& name, PilotSite& site,
+                                   const PilotToCoordinator& message) {
+    match(
+        message,
+        [&](const WorkerExited& exited) {
+            if (Dispatcher::site_of(exited.name) != name) {
+                throw ProtocolError("it speaks of worker " + exited.name + ", which is not its own");
+            }
+            site.on_exit(exited);
+        },
+        [&](const Goodbye& goodbye) {
+            if (site.leave()) {
+                const std::string reason = cleaned(goodbye.reason, kMaxLineBytes, Lines::one);
+                log_->info("pilot {} leaves: {}", name, reason);
+                note("pilot " + name + " leaves: " + reason);
+                dispatcher_.site_leaves(name, reason);
+                settle();
+            }
+        },
+        [&](const Heartbeat&) { site.beat(); });
 }
 
-asio::awaitable<void> Coordinator::serve_person(std::shared_ptr<Connection> connection) {
+asio::awaitable<void> Coordinator::serve_user(std::shared_ptr<Connection> connection) {
     Welcome welcome;
     welcome.program_version = options_.program_version;
     welcome.database_id = claim_.identity.id;
-    connection->send(welcome);
-    ++persons_;
+    send_message<HelloReply>(*connection, welcome);
+    const ChannelToClient channel(connection);
+    ++users_;
     try {
         while (true) {
-            const Message request = co_await connection->read(Role::person);
-            if (const auto* unknown = std::get_if<UnknownMessage>(&request)) {
-                connection->send(Refused{"this coordinator is orchestrate " + options_.program_version +
-                                         " and does not know the request '" + type_of(*unknown) +
-                                         "'; use the release that it runs, or start it anew with yours"});
+            std::optional<ClientRequest> request;
+            std::string refusal;
+            try {
+                request = co_await channel.read();
+            } catch (const UnexpectedMessage& error) {
+                refusal = "this coordinator is orchestrate " + options_.program_version +
+                          " and does not know the request '" + error.type() +
+                          "'; use the release that it runs, or start it anew with yours";
+            } catch (const InvalidMessage& error) {
+                refusal = "the request '" + error.type() + "' is refused: " + error.refusal().text();
+            }
+            if (request) {
+                ResultReader::Frame frame = co_await answer(*request);
+                channel.send_frame(std::move(frame));
             } else {
-                ResultReader::Frame frame = co_await answer(request);
-                connection->send_frame(std::move(frame));
+                channel.send(Refused{refusal});
             }
         }
     } catch (const boost::system::system_error&) {
-        // The person has left.
+        // The user has left.
     } catch (const std::exception& error) {
-        log_->warn("a person's connection is cut off: {}", error.what());
+        log_->warn("a user's connection is cut off: {}", error.what());
         connection->close();
     }
-    --persons_;
+    --users_;
 }
 
-asio::awaitable<ResultReader::Frame> Coordinator::answer(const Message& request) {
-    if (const auto refusal = validate(request)) {
-        Message reply = Refused{"the request '" + type_of(request) + "' is refused: " + refusal->text()};
-        co_return co_await reader_.encode(std::move(reply));
-    }
+asio::awaitable<ResultReader::Frame> Coordinator::answer(const ClientRequest& request) {
+    using Answer = asio::awaitable<ResultReader::Frame>;
     if (!dispatcher_.paused()) {
         commit_now();  // what is answered here is on disk
     }
-    if (const auto* asked = std::get_if<StatusRequest>(&request)) {
-        Message reply = status(asked->events_after);
-        co_return co_await reader_.encode(std::move(reply));
-    }
-    if (const auto* submission = std::get_if<SubmitStudy>(&request)) {
-        Message reply = co_await submit(*submission);
-        co_return co_await reader_.encode(std::move(reply));
-    }
-    if (const auto* asked = std::get_if<ControlRequest>(&request)) {
-        Message reply = co_await control(*asked);
-        co_return co_await reader_.encode(std::move(reply));
-    }
-    if (const auto* asked = std::get_if<WhyRequest>(&request)) {
-        co_return co_await why_job(asked->job);
-    }
-    if (const auto* asked = std::get_if<TableRequest>(&request)) {
-        std::function<TextReply(SQLite::Database&)> find = [asked](SQLite::Database& database) {
-            return TextReply{table_text(database, *asked), ""};
-        };
-        co_return co_await read(std::move(find));
-    }
-    if (const auto* asked = std::get_if<JobsRequest>(&request)) {
-        std::function<JobsReply(SQLite::Database&)> find = [asked](SQLite::Database& database) {
-            return list_jobs(database, *asked);
-        };
-        co_return co_await read(std::move(find));
-    }
-    if (const auto* asked = std::get_if<JobRequest>(&request)) {
-        std::function<JobReply(SQLite::Database&)> find = [asked](SQLite::Database& database) {
-            return JobReply{describe_job(database, asked->job), ""};
-        };
-        co_return co_await read(std::move(find));
-    }
-    if (const auto* asked = std::get_if<LogRequest>(&request)) {
-        std::function<LogReply(SQLite::Database&)> find = [asked](SQLite::Database& database) {
-            return read_log(database, *asked);
-        };
-        co_return co_await read(std::move(find));
-    }
-    Message reply = Refused{"'" + type_of(request) + "' is not a valid client request"};
+    return match(
+        request,
+        [&](const StatusRequest& asked) -> Answer { return reader_.encode(status(asked.events_after)); },
+        [&](const SubmitStudy& submission) -> Answer { return encode(submit(submission)); },
+        [&](const ControlRequest& asked) -> Answer { return encode(control(asked)); },
+        [&](const WhyRequest& asked) -> Answer { return why_job(asked.job); },
+        [&](const TableRequest& asked) -> Answer {
+            return read<TextReply>(
+                [&asked](SQLite::Database& database) { return TextReply{table_text(database, asked)}; });
+        },
+        [&](const JobsRequest& asked) -> Answer {
+            return read<JobsReply>(
+                [&asked](SQLite::Database& database) { return list_jobs(database, asked); });
+        },
+        [&](const JobRequest& asked) -> Answer {
+            return read<JobReply>(
+                [&asked](SQLite::Database& database) { return JobReply{describe_job(database, asked.job)}; });
+        },
+        [&](const LogRequest& asked) -> Answer {
+            return read<LogReply>([&asked](SQLite::Database& database) { return read_log(database, asked); });
+        });
+}
+
+asio::awaitable<ResultReader::Frame> Coordinator::encode(asio::awaitable<ClientReply> pending) {
+    ClientReply reply = co_await std::move(pending);
     co_return co_await reader_.encode(std::move(reply));
 }
 

@@ -65,20 +65,20 @@ asio::awaitable<std::shared_ptr<Snapshot>> Coordinator::make_snapshot() {
 
 template <class Reply>
 asio::awaitable<ResultReader::Frame> Coordinator::read(std::function<Reply(SQLite::Database&)> find) {
-    Reply reply;
+    ClientReply answer;
     try {
+        Reply reply;
         std::shared_ptr<Snapshot> source = co_await snapshot();
         ResultReader::Work work = [&reply, &find](SQLite::Database& database) { reply = find(database); };
         co_await reader_.read(source, std::move(work));
         if (source) {
             reply.age_seconds = seconds_since(source->made_at);
         }
+        answer = std::move(reply);
     } catch (const std::exception& error) {
-        reply = {};
-        reply.refused = error.what();
+        answer = Refused{error.what()};
     }
-    Message message = std::move(reply);
-    co_return co_await reader_.encode(std::move(message));
+    co_return co_await reader_.encode(std::move(answer));
 }
 
 template asio::awaitable<ResultReader::Frame> Coordinator::read(std::function<TextReply(SQLite::Database&)>);
@@ -87,8 +87,9 @@ template asio::awaitable<ResultReader::Frame> Coordinator::read(std::function<Jo
 template asio::awaitable<ResultReader::Frame> Coordinator::read(std::function<LogReply(SQLite::Database&)>);
 
 asio::awaitable<ResultReader::Frame> Coordinator::why_job(std::string job) {
-    TextReply reply;
+    ClientReply answer;
     try {
+        TextReply reply;
         std::shared_ptr<Snapshot> source = co_await snapshot();
         WhyFacts facts;
         ResultReader::Work work = [&facts, &job](SQLite::Database& database) {
@@ -100,12 +101,11 @@ asio::awaitable<ResultReader::Frame> Coordinator::why_job(std::string job) {
         if (source) {
             reply.age_seconds = seconds_since(source->made_at);
         }
+        answer = std::move(reply);
     } catch (const std::exception& error) {
-        reply = {};
-        reply.refused = error.what();
+        answer = Refused{error.what()};
     }
-    Message message = std::move(reply);
-    co_return co_await reader_.encode(std::move(message));
+    co_return co_await reader_.encode(std::move(answer));
 }
 
 // What the database does not say, or no longer: it may have been read a moment ago.

@@ -140,7 +140,7 @@ std::vector<std::string> Coordinator::add_unfinished(Unfinished which) {
 }
 
 // Nothing changes between the look at what runs and the commit that holds the new study: reading it comes before.
-asio::awaitable<StudyAccepted> Coordinator::submit(SubmitStudy submission) {
+asio::awaitable<ClientReply> Coordinator::submit(SubmitStudy submission) {
     StudyAccepted reply;
     try {
         Study study = co_await load_aside(submission.toml, submission.file);
@@ -152,33 +152,33 @@ asio::awaitable<StudyAccepted> Coordinator::submit(SubmitStudy submission) {
         if (const StudyRun* active = find_run(study.name); active != nullptr && !active->has_ended()) {
             reply.known = active->study().toml == study.toml && active->study().file == study.file;
             if (!reply.known && active->study().file != study.file) {
-                reply.refused = fmt::format(
+                co_return Refused{fmt::format(
                     "study '{0}' of another file is running here: '{1}', not '{2}'; give this one another "
                     "study.name, or another database by --db",
-                    study.name, active->study().file.string(), study.file.string());
-            } else if (!reply.known) {
-                reply.refused = fmt::format(
+                    study.name, active->study().file.string(), study.file.string())};
+            }
+            if (!reply.known) {
+                co_return Refused{fmt::format(
                     "study '{0}' is running with another text (orchestrate diff {0} {1} shows the "
                     "difference); "
                     "wait until it has ended, or end it by: orchestrate cancel {0}",
-                    study.name, study.file.filename().string());
+                    study.name, study.file.filename().string())};
             }
             co_return reply;
         }
         check_cluster(study);
         if (const auto conflict =
                 store_.read([&](SQLite::Database& database) { return name_conflict(study, database); })) {
-            reply.refused = *conflict;
-            co_return reply;
+            co_return Refused{*conflict};
         }
         const auto hold = watch_.hold("the begin of study", reply.study);
         begin(std::move(study), OldFailures::ask_again);
         note_study(reply.study, "study " + reply.study + " was submitted");
         wake();
     } catch (const StoreUnavailable& error) {
-        reply.refused = std::string("the database cannot be written at the moment: ") + error.what();
+        co_return Refused{std::string("the database cannot be written at the moment: ") + error.what()};
     } catch (const std::exception& error) {
-        reply.refused = error.what();
+        co_return Refused{error.what()};
     }
     co_return reply;
 }

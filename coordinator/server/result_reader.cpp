@@ -7,6 +7,7 @@
 #include <sqlite3.h>
 
 #include "common/base/error.h"
+#include "common/protocol/message_codec.h"
 #include "coordinator/database/read_database.h"
 
 namespace orchestrate {
@@ -33,12 +34,12 @@ asio::awaitable<void> call(std::function<void()> work) {
     co_return;
 }
 
-ResultReader::Frame frame_of(const Message& message) {
+ResultReader::Frame frame_of(const ClientReply& message) {
     try {
         return encode_frame(message);
     } catch (const ProtocolError&) {
-        return encode_frame(
-            Refused{"the answer is too large to be sent; ask for less, as with a study's name or --limit"});
+        return encode_frame(ClientReply(
+            Refused{"the answer is too large to be sent; ask for less, as with a study's name or --limit"}));
     }
 }
 
@@ -86,7 +87,7 @@ asio::awaitable<void> ResultReader::read(std::shared_ptr<Snapshot> snapshot, Wor
     co_await asio::co_spawn(threads_, call(std::move(task)), asio::use_awaitable);
 }
 
-asio::awaitable<ResultReader::Frame> ResultReader::encode(Message message) {
+asio::awaitable<ResultReader::Frame> ResultReader::encode(ClientReply message) {
     Frame frame;
     std::function<void()> task = [&frame, &message] { frame = frame_of(message); };
     co_await asio::co_spawn(threads_, call(std::move(task)), asio::use_awaitable);

@@ -15,7 +15,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/thread_pool.hpp>
 
-#include "common/protocol/messages.h"
+#include "common/protocol/client_messages.h"
 
 namespace orchestrate {
 
@@ -45,8 +45,8 @@ class ResultReader {
     // what `work` throws; UserError if the database cannot be read, or if it takes longer than kLimit.
     boost::asio::awaitable<void> read(std::shared_ptr<Snapshot> snapshot, Work work);
 
-    // Encodes a message. One that is too large becomes a Refused.
-    boost::asio::awaitable<Frame> encode(Message message);
+    // Encodes an answer. One that is too large becomes a Refused.
+    boost::asio::awaitable<Frame> encode(ClientReply message);
 
     static constexpr std::chrono::seconds kLimit{240};  // shorter than a client waits
 

@@ -6,10 +6,12 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
 #include <sys/resource.h>
 
 #include "common/base/error.h"
 #include "common/base/host.h"
+#include "common/protocol/channel.h"
 #include "common/protocol/message_checks.h"
 #include "common/protocol/tls.h"
 
@@ -168,10 +170,12 @@ asio::awaitable<void> Server::greet(tcp::socket socket) {
         stream->next_layer().set_option(tcp::no_delay(true));
         co_await stream->async_handshake(asio::ssl::stream_base::server, use_awaitable);
         *connection = std::make_shared<Connection>(std::move(*stream), limits_.stall);
-        const Message first = co_await (*connection)->read(kMaximumHelloBytes);
-        if (const auto* content = std::get_if<Hello>(&first)) {
-            hello = *content;
-        }
+        const auto first = co_await read_message<HelloMessage>(**connection);
+        hello = std::get<Hello>(first);
+    } catch (const InvalidMessage& error) {
+        warn_of_stranger("refused a connection from " + peer + ": " + error.what());
+        send_message<HelloReply>(**connection, Refused{"its hello is refused: " + error.refusal().text()});
+        (*connection)->finish();
     } catch (const std::exception& error) {
         warn_of_stranger("a connection from " + peer +
                          " failed before its hello: " + cleaned(error.what(), kMaxLineBytes, Lines::one));
@@ -185,34 +189,31 @@ asio::awaitable<void> Server::greet(tcp::socket socket) {
     if (!tokens_equal(hello->token, expected)) {
         warn_of_stranger("refused a connection from " + peer + ": wrong token for role " +
                          to_string(hello->role));
-        (*connection)
-            ->send(Refused{"the token is wrong for this database; read the access "
-                           "file again"});
+        send_message<HelloReply>(**connection,
+                                 Refused{"the token is wrong for this database; read the access file again"});
         (*connection)->finish();
         co_return;
     }
     if (!hello->database_id.empty() && !database_.id.empty() && hello->database_id != database_.id) {
         log_->warn("refused a connection from {}: it looks for another database", peer);
-        (*connection)
-            ->send(
-                Refused{"this is the coordinator of the database '" + database_.place.path +
-                        "', which is not the one that the access file was written for; read the access file "
-                        "again"});
+        send_message<HelloReply>(
+            **connection,
+            Refused{"this is the coordinator of the database '" + database_.place.path +
+                    "', which is not the one that the access file was written for; read the access file "
+                    "again"});
         (*connection)->finish();
         co_return;
     }
-    if (hello->protocol_version < kOldestProtocolVersion || hello->protocol_version > kProtocolVersion) {
-        const std::string understood = kOldestProtocolVersion == kProtocolVersion
-                                           ? "version " + std::to_string(kProtocolVersion)
-                                           : "versions " + std::to_string(kOldestProtocolVersion) + " to " +
-                                                 std::to_string(kProtocolVersion);
+    if (hello->protocol_version != kProtocolVersion) {
+        const std::string version = cleaned(hello->program_version, kMaxNameBytes, Lines::one);
         log_->warn("refused {} {} of {}: it speaks protocol version {}", to_string(hello->role),
                    cleaned(hello->name, kMaxNameBytes, Lines::one), peer, hello->protocol_version);
-        (*connection)
-            ->send(Refused{"protocol version " + std::to_string(hello->protocol_version) + " (orchestrate " +
-                           cleaned(hello->program_version, kMaxNameBytes, Lines::one) +
-                           ") is not understood here, only " + understood +
-                           "; use the coordinator's release on both sides"});
+        send_message<HelloReply>(
+            **connection,
+            Refused{fmt::format(
+                "protocol version {} (orchestrate {}) is not understood here, only version {}; use "
+                "the coordinator's release on both sides",
+                hello->protocol_version, version, kProtocolVersion)});
         (*connection)->finish();
         co_return;
     }

@@ -70,11 +70,11 @@ std::vector<SiteWorkerExit> LauncherSite::take_exits() {
 }
 
 void PilotSite::start(const std::string& worker, int ranks) {
-    connection_->send(StartWorker{worker, ranks});
+    channel_.send(StartWorker{worker, ranks});
 }
 
 void PilotSite::stop(const std::string& worker, std::chrono::milliseconds grace) {
-    connection_->send(StopWorker{worker, grace.count()});
+    channel_.send(StopWorker{worker, grace.count()});
 }
 
 std::vector<SiteWorkerExit> PilotSite::take_exits() {

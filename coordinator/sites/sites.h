@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "cluster/launcher.h"
-#include "common/protocol/connection.h"
+#include "common/protocol/channel.h"
 #include "coordinator/sites/site.h"
 
 namespace orchestrate {
@@ -53,8 +53,8 @@ class LauncherSite : public Site {
 // A pilot, through its connection.
 class PilotSite : public Site {
   public:
-    PilotSite(std::shared_ptr<Connection> connection, std::string host, std::int64_t process_id)
-        : connection_(std::move(connection)), host_(std::move(host)), process_id_(process_id) {}
+    PilotSite(ChannelToPilot channel, std::string host, std::int64_t process_id)
+        : channel_(std::move(channel)), host_(std::move(host)), process_id_(process_id) {}
     const std::string& host() const { return host_; }
     std::int64_t process_id() const { return process_id_; }
     void start(const std::string& worker, int ranks) override;
@@ -65,13 +65,13 @@ class PilotSite : public Site {
     std::chrono::seconds start_limit() const override { return std::chrono::seconds(600); }
     // Throws ProtocolError if it tells of more ends of workers than it may have had since the last take_exits().
     void on_exit(const WorkerExited& message);
-    void beat() { connection_->send(Heartbeat{}); }
-    void close() { connection_->close(); }
+    void beat() { channel_.send(Heartbeat{}); }
+    void close() { channel_.close(); }
     // Its workers end: whether it had not said so before.
     bool leave() { return !std::exchange(leaves_, true); }
 
   private:
-    std::shared_ptr<Connection> connection_;
+    ChannelToPilot channel_;
     std::string host_;
     std::int64_t process_id_;
     std::vector<SiteWorkerExit> exits_;

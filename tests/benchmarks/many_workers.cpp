@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "common/base/host.h"
-#include "common/protocol/connection.h"
+#include "common/protocol/channel.h"
 
 namespace {
 
@@ -32,29 +32,30 @@ struct Crowd {
     int lost = 0;
 };
 
-asio::awaitable<void> beat(Crowd& crowd, std::shared_ptr<Connection> connection,
-                           std::chrono::milliseconds interval, int number) {
+asio::awaitable<void> beat(Crowd& crowd, WorkerChannel channel, std::chrono::milliseconds interval,
+                           int number) {
     asio::steady_timer timer(crowd.io, interval * (number % 100) / 100);  // not all at once
     while (true) {
         co_await timer.async_wait(asio::use_awaitable);
-        connection->send(Heartbeat{});
+        channel.send(Heartbeat{});
         timer.expires_after(interval);
     }
 }
 
-asio::awaitable<void> listen(std::shared_ptr<Connection> connection) {
+asio::awaitable<void> listen(WorkerChannel channel) {
     while (true) {
-        co_await connection->read();
+        co_await channel.read();
     }
 }
 
 asio::awaitable<void> stay(Crowd& crowd, Connected connected, int number) {
     using namespace asio::experimental::awaitable_operators;
+    const WorkerChannel channel(connected.connection);
     try {
-        co_await (beat(crowd, connected.connection,
+        co_await (beat(crowd, channel,
                        std::chrono::milliseconds(connected.welcome.heartbeat_interval_milliseconds),
                        number) ||
-                  listen(connected.connection));
+                  listen(channel));
     } catch (const std::exception& error) {
         if (++crowd.lost <= 3) {
             std::fprintf(stderr, "worker %d: %s\n", number, error.what());

@@ -10,24 +10,27 @@ namespace {
 
 using namespace orchestrate;
 
-// Goes through the wire once more.
-Message sent_on(const Message& message) {
-    const auto frame = encode_frame(message);
-    return decode_body(std::span(frame).subspan(4));
+// As what the peers of one direction read.
+template <class Direction>
+void read_as(std::span<const std::uint8_t> body) {
+    try {
+        const auto frame = encode_frame(decode_body<Direction>(body));
+        if (encode_frame(decode_body<Direction>(std::span(frame).subspan(4))) != frame) {
+            std::abort();
+        }
+    } catch (const ProtocolError&) {
+    }
 }
 
 void read_frame(std::span<const std::uint8_t> body) {
-    const Message message = decode_body(body);
-    if (std::holds_alternative<UnknownMessage>(message)) {
-        return;
-    }
-    try {
-        if (encode_frame(sent_on(message)) != encode_frame(message)) {
-            std::abort();
-        }
-    } catch (const nlohmann::json::exception&) {
-        // A text that is no UTF-8, or so: it cannot be sent on, which is told.
-    }
+    read_as<HelloMessage>(body);
+    read_as<HelloReply>(body);
+    read_as<WorkerToCoordinator>(body);
+    read_as<CoordinatorToWorker>(body);
+    read_as<PilotToCoordinator>(body);
+    read_as<CoordinatorToPilot>(body);
+    read_as<ClientRequest>(body);
+    read_as<ClientReply>(body);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "common/protocol/messages.h"
 
 #include <array>
+#include <limits>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,12 +9,25 @@
 namespace orchestrate {
 namespace {
 
-Message through_the_wire(const Message& message) {
-    const auto frame = encode_frame(message);
+template <class Direction, class Content>
+Content through_the_wire(const Content& content) {
+    const auto frame = encode_frame(Direction(content));
     const std::size_t size = std::size_t{frame[0]} << 24 | std::size_t{frame[1]} << 16 |
                              std::size_t{frame[2]} << 8 | std::size_t{frame[3]};
     EXPECT_EQ(size, frame.size() - 4);
-    return decode_body(std::span(frame).subspan(4));
+    return std::get<Content>(decode_body<Direction>(std::span(frame).subspan(4)));
+}
+
+template <class Direction>
+Direction decode(const Json& json) {
+    return decode_body<Direction>(Json::to_msgpack(json));
+}
+
+// An end without a result, with other fields.
+AttemptEnded decode_end(Json fields) {
+    fields["attempt"] = {{"job", 1}, {"number", 1}};
+    fields["cause"] = "preempted";
+    return std::get<AttemptEnded>(decode<WorkerToCoordinator>(Json::array({"attempt_ended", fields})));
 }
 
 TEST(MessagesTest, ALeaseArrivesAsItWasSent) {
@@ -25,7 +39,7 @@ TEST(MessagesTest, ALeaseArrivesAsItWasSent) {
     lease.config.model.head_activation = Activation::tanh;
     lease.config.seed.data_order = 1ULL << 63;
     lease.paths.data = "/data/tracks.csv";
-    const auto arrived = std::get<Lease>(through_the_wire(lease));
+    const auto arrived = through_the_wire<CoordinatorToWorker>(lease);
     EXPECT_EQ(arrived.attempt, lease.attempt);
     EXPECT_EQ(arrived.config, lease.config);
     EXPECT_EQ(arrived.paths, lease.paths);
@@ -35,11 +49,12 @@ TEST(MessagesTest, AResultArrivesWithItsPredictions) {
     AttemptEnded ended;
     ended.attempt = {JobId(1), 1};
     ended.result.emplace();
+    ended.result->classes = {"funk", "punk"};
     ended.result->test_predictions = {{2, 3}, {0, 1}, {1, 1}, {0.25F, 0.1F}};
     const std::vector<std::uint16_t> all = {65535, 0, 1, 65534};
     ended.result->test_predictions.class_probabilities = pack_probabilities(all, 2);
     ended.result->data.leaks = {{"test", "group", 4, 0.5}};
-    const auto arrived = std::get<AttemptEnded>(through_the_wire(ended));
+    const auto arrived = through_the_wire<WorkerToCoordinator>(ended);
     ASSERT_TRUE(arrived.result);
     EXPECT_EQ(arrived.result->test_predictions.probability, ended.result->test_predictions.probability);
     EXPECT_EQ(unpack_probabilities(arrived.result->test_predictions.class_probabilities), all);
@@ -47,9 +62,12 @@ TEST(MessagesTest, AResultArrivesWithItsPredictions) {
 }
 
 TEST(MessagesTest, OptionalFieldsMayBeEmpty) {
-    const auto arrived = std::get<Hello>(through_the_wire(Hello{}));
-    EXPECT_FALSE(arrived.running);
-    EXPECT_FALSE(std::get<AttemptEnded>(through_the_wire(AttemptEnded{})).result);
+    Hello hello;
+    hello.role = Role::worker;
+    hello.name = "local-1";
+    EXPECT_FALSE(through_the_wire<HelloMessage>(hello).running);
+    EXPECT_FALSE(
+        through_the_wire<WorkerToCoordinator>(AttemptEnded{{JobId(1), 1}, Cause::preempted, "", {}}).result);
 }
 
 TEST(MessagesTest, PiecesOfFilesTravelAsTheyAre) {
@@ -60,24 +78,24 @@ TEST(MessagesTest, PiecesOfFilesTravelAsTheyAre) {
     for (int value = 0; value < 256; ++value) {
         chunk.bytes.values.push_back(static_cast<std::uint8_t>(value));
     }
-    const auto arrived = std::get<ParcelChunk>(through_the_wire(chunk));
+    const auto arrived = through_the_wire<WorkerToCoordinator>(chunk);
     EXPECT_EQ(arrived.parcel, chunk.parcel);
     EXPECT_EQ(arrived.bytes, chunk.bytes);
-    EXPECT_LT(encode_frame(chunk).size(), 400U);  // not one number per byte
-    EXPECT_THROW(decode_body(Json::to_msgpack(Json::array({"parcel_chunk", {{"bytes", {1, 2}}}}))),
+    EXPECT_LT(encode_frame(WorkerToCoordinator(chunk)).size(), 400U);  // not one number per byte
+    EXPECT_THROW(decode<WorkerToCoordinator>(Json::array({"parcel_chunk", {{"bytes", {1, 2}}}})),
                  ProtocolError);
 }
 
 TEST(MessagesTest, AMissingFieldKeepsItsDefaultAndAnUnknownOneIsIgnored) {
-    const auto body = Json::to_msgpack(Json::array({"welcome", {{"invented_later", 5}}}));
-    const auto welcome = std::get<Welcome>(decode_body(body));
+    const auto welcome =
+        std::get<Welcome>(decode<HelloReply>(Json::array({"welcome", {{"invented_later", 5}}})));
     EXPECT_EQ(welcome.heartbeat_interval_milliseconds, 4000);
 }
 
 TEST(MessagesTest, NonsenseIsRefused) {
     const auto refuse = [](const Json& json) {
-        const auto body = Json::to_msgpack(json);
-        EXPECT_THROW(decode_body(body), ProtocolError) << json;
+        EXPECT_THROW(decode<CoordinatorToWorker>(json), ProtocolError) << json;
+        EXPECT_THROW(decode<HelloMessage>(json), ProtocolError) << json;
     };
     refuse(Json::array({"lease"}));
     refuse(Json::array({"lease", 5}));
@@ -85,33 +103,61 @@ TEST(MessagesTest, NonsenseIsRefused) {
     refuse(Json::array({"hello", {{"role", "emperor"}}}));
     refuse(Json::object());
     refuse(nullptr);
-    EXPECT_THROW(decode_body({}), ProtocolError);
+    EXPECT_THROW(decode_body<CoordinatorToWorker>({}), ProtocolError);
 }
 
 TEST(MessagesTest, ANumberThatIsNoIntegerOfItsFieldIsRefused) {
-    const auto decode = [](const Json& fields) {
-        return decode_body(Json::to_msgpack(Json::array({"attempt_ended", fields})));
-    };
     const auto epoch = [](const Json& number) { return Json{{"epochs", {{{"epoch", number}}}}}; };
-    EXPECT_EQ(std::get<AttemptEnded>(decode(epoch(3))).epochs.at(0).epoch, 3);
+    EXPECT_EQ(decode_end(epoch(3)).epochs.at(0).epoch, 3);
     for (const Json& number : {Json(-7.2e32), Json(1.5), Json(std::uint64_t{1} << 63), Json("3")}) {
-        EXPECT_THROW(decode(epoch(number)), ProtocolError) << number;
+        EXPECT_THROW(decode_end(epoch(number)), ProtocolError) << number;
     }
     const auto rows = [](const Json& row) {
         return Json{{"result", {{"test_predictions", {{"row", {1, row}}}}}}};
     };
-    EXPECT_EQ(std::get<AttemptEnded>(decode(rows(2))).result->test_predictions.row.at(1), 2);
-    EXPECT_THROW(decode(rows(1e30)), ProtocolError);
-    EXPECT_THROW(
-        decode_body(Json::to_msgpack(Json::array({"lease", {{"resources", {{"ranks", 1LL << 40}}}}}))),
-        ProtocolError);
+    EXPECT_EQ(decode_end(rows(2)).result->test_predictions.row.at(1), 2);
+    EXPECT_THROW(decode_end(rows(1e30)), ProtocolError);
+    EXPECT_THROW(decode<CoordinatorToWorker>(Json::array({"lease", {{"resources", {{"ranks", 1LL << 40}}}}})),
+                 ProtocolError);
 }
 
-TEST(MessagesTest, AMessageOfANewerReleaseIsToldApart) {
-    const auto arrived = decode_body(Json::to_msgpack(Json::array({"invented_later", {{"number", 5}}})));
-    EXPECT_EQ(std::get<UnknownMessage>(arrived).type, "invented_later");
-    EXPECT_EQ(std::get<UnknownMessage>(decode_body(Json::to_msgpack(Json::array({"", Json::object()})))).type,
-              "");
+TEST(MessagesTest, ATypeOfAnotherDirectionIsRefusedWithItsName) {
+    const auto type_refused = [](const Json& json) -> std::string {
+        try {
+            decode<WorkerToCoordinator>(json);
+        } catch (const UnexpectedMessage& error) {
+            return error.type();
+        }
+        return "taken";
+    };
+    EXPECT_EQ(type_refused(Json::array({"heartbeat", Json::object()})), "taken");
+    EXPECT_EQ(type_refused(Json::array({"lease", Json::object()})), "lease");
+    EXPECT_EQ(type_refused(Json::array({"control_request", Json::object()})), "control_request");
+    EXPECT_EQ(type_refused(Json::array({"invented_later", {{"number", 5}}})), "invented_later");
+    EXPECT_EQ(type_refused(Json::array({"", Json::object()})), "");
+    EXPECT_EQ(type_refused(Json::array({"two\nlines", Json::object()})), "two lines");
+}
+
+TEST(MessagesTest, AFieldThatIsNotValidIsRefusedWhereItIsDecoded) {
+    AttemptEnded ended{{JobId(7), 2}, Cause::succeeded, "", AttemptResult{}};
+    ended.job_identity = std::string(64, 'a');
+    ended.result->total_seconds = std::numeric_limits<double>::quiet_NaN();
+    try {
+        through_the_wire<WorkerToCoordinator>(ended);
+        FAIL() << "it was taken";
+    } catch (const InvalidMessage& error) {
+        EXPECT_EQ(error.type(), "attempt_ended");
+        EXPECT_EQ(error.attempt(), (AttemptId{JobId(7), 2}));
+        EXPECT_EQ(error.job_identity(), ended.job_identity);
+        EXPECT_EQ(error.refusal(), (Refusal{"total_seconds", "is nan, expected a finite number from 0"}));
+        EXPECT_THAT(error.what(), testing::HasSubstr("total_seconds is nan"));
+    }
+    EXPECT_THROW(through_the_wire<WorkerToCoordinator>(Heartbeat{-1, 0}), InvalidMessage);
+    EXPECT_THROW(through_the_wire<CoordinatorToWorker>(Acknowledged{{JobId(0), 1}, false}), InvalidMessage);
+    EXPECT_THROW(through_the_wire<PilotToCoordinator>(WorkerExited{"../x", 0, 0, ""}), InvalidMessage);
+    EXPECT_THROW(through_the_wire<CoordinatorToPilot>(StartWorker{"pilot-1", 0}), InvalidMessage);
+    EXPECT_THROW(through_the_wire<ClientRequest>(JobsRequest{"s", {}, -1}), InvalidMessage);
+    EXPECT_THROW(through_the_wire<ClientReply>(JobsReply{{}, -1}), InvalidMessage);
 }
 
 TEST(MessagesTest, AFrameIsMeasuredBeforeItIsRead) {
@@ -127,23 +173,25 @@ TEST(MessagesTest, AFrameIsMeasuredBeforeItIsRead) {
 TEST(MessagesTest, EndlessNestingIsRefused) {
     std::vector<std::uint8_t> body(1'000'000, 0x91);  // a list that holds a list that holds ...
     body.push_back(0xC0);
-    EXPECT_THROW(decode_body(body), ProtocolError);
+    EXPECT_THROW(decode_body<CoordinatorToWorker>(body), ProtocolError);
     body.assign(3'000'000, 0x81);  // the same of tables
-    EXPECT_THROW(decode_body(body), ProtocolError);
+    EXPECT_THROW(decode_body<CoordinatorToWorker>(body), ProtocolError);
 }
 
 // Announces four billion items, and has none of them.
 TEST(MessagesTest, AnnouncedSizesCostNothing) {
     for (const std::uint8_t kind : {0xDD, 0xDF, 0xDB, 0xC6}) {
-        EXPECT_THROW(decode_body(std::vector<std::uint8_t>{0x92, kind, 0xFF, 0xFF, 0xFF, 0xFF}),
-                     ProtocolError);
+        EXPECT_THROW(
+            decode_body<CoordinatorToWorker>(std::vector<std::uint8_t>{0x92, kind, 0xFF, 0xFF, 0xFF, 0xFF}),
+            ProtocolError);
     }
 }
 
 TEST(MessagesTest, EveryTruncationOfAFrameIsRefused) {
-    const auto frame = encode_frame(Lease{});
+    const auto frame = encode_frame(CoordinatorToWorker(Lease{}));
     for (std::size_t size = 0; size + 4 < frame.size(); ++size) {
-        EXPECT_THROW(decode_body(std::span(frame).subspan(4, size)), ProtocolError) << size;
+        EXPECT_THROW(decode_body<CoordinatorToWorker>(std::span(frame).subspan(4, size)), ProtocolError)
+            << size;
     }
 }
 
@@ -159,9 +207,18 @@ TEST(MessagesTest, WhatAMessageTakesInMemoryIsBoundedByItsSize) {
         body.insert(body.end(), items, item);
         return body;
     };
-    EXPECT_EQ(std::get<AttemptEnded>(decode_body(body_with(100, 0x80, "epochs"))).epochs.size(), 100U);
-    EXPECT_THROW(decode_body(body_with(5'000'000, 0x80, "epochs")), ProtocolError);  // a gigabyte of epochs
-    EXPECT_NO_THROW(decode_body(body_with(5'000'000, 0x05, "invented_later")));      // is not kept
+    // Each of so many epochs is then found to be the 0th, which there is not.
+    EXPECT_THROW(decode_body<WorkerToCoordinator>(body_with(100, 0x80, "epochs")), InvalidMessage);
+    const auto is_too_large = [](const std::vector<std::uint8_t>& body) {
+        try {
+            decode_body<WorkerToCoordinator>(body);
+        } catch (const ProtocolError& error) {
+            return std::string_view(error.what()).find("larger in memory") != std::string_view::npos;
+        }
+        return false;
+    };
+    EXPECT_TRUE(is_too_large(body_with(5'000'000, 0x80, "epochs")));           // a gigabyte of epochs
+    EXPECT_FALSE(is_too_large(body_with(5'000'000, 0x05, "invented_later")));  // is not kept
     std::vector<std::uint8_t> rows = {0x92, 0xAD};
     const std::string type = "attempt_ended";
     rows.insert(rows.end(), type.begin(), type.end());
@@ -176,17 +233,19 @@ TEST(MessagesTest, WhatAMessageTakesInMemoryIsBoundedByItsSize) {
     const std::size_t count = 1'000'000;
     rows.insert(rows.end(), {0xDD, 0x00, 0x0F, 0x42, 0x40});
     rows.insert(rows.end(), count, 0x01);
-    EXPECT_THROW(decode_body(rows), ProtocolError);
+    EXPECT_TRUE(is_too_large(rows));
 }
 
 TEST(MessagesTest, APeerMaySendOnlyWhatItsRoleNeeds) {
-    EXPECT_GE(max_body_bytes(Role::worker, AttemptEnded::kType), std::size_t{32} << 20);
-    EXPECT_GT(max_body_bytes(Role::worker, ParcelChunk::kType), kParcelChunkBytes);
-    EXPECT_LE(max_body_bytes(Role::worker, Heartbeat::kType), std::size_t{64} << 10);
-    EXPECT_LE(max_body_bytes(Role::pilot, AttemptEnded::kType), std::size_t{64} << 10);
-    EXPECT_LE(max_body_bytes(Role::person, AttemptEnded::kType), std::size_t{64} << 10);
-    EXPECT_GT(max_body_bytes(Role::person, SubmitStudy::kType), std::size_t{1} << 20);
-    const auto frame = encode_frame(AttemptEnded{});
+    EXPECT_GE(max_body_bytes<WorkerToCoordinator>(AttemptEnded::kType), std::size_t{32} << 20);
+    EXPECT_GT(max_body_bytes<WorkerToCoordinator>(ParcelChunk::kType), kParcelChunkBytes);
+    EXPECT_LE(max_body_bytes<WorkerToCoordinator>(Heartbeat::kType), std::size_t{64} << 10);
+    EXPECT_LE(max_body_bytes<WorkerToCoordinator>(SubmitStudy::kType), std::size_t{64} << 10);
+    EXPECT_LE(max_body_bytes<PilotToCoordinator>(AttemptEnded::kType), std::size_t{64} << 10);
+    EXPECT_LE(max_body_bytes<ClientRequest>(AttemptEnded::kType), std::size_t{64} << 10);
+    EXPECT_GT(max_body_bytes<ClientRequest>(SubmitStudy::kType), std::size_t{1} << 20);
+    EXPECT_EQ(max_body_bytes<HelloMessage>(Hello::kType), kMaximumHelloBytes);
+    const auto frame = encode_frame(WorkerToCoordinator(AttemptEnded{}));
     const std::span body = std::span(frame).subspan(4);
     EXPECT_EQ(peek_type(body.first(kPeekedBytes)), "attempt_ended");
     EXPECT_EQ(peek_type(body.first(kPeekedBytes - 1)), std::nullopt);
@@ -195,7 +254,7 @@ TEST(MessagesTest, APeerMaySendOnlyWhatItsRoleNeeds) {
 
 TEST(MessagesTest, AnErrorNamesTheField) {
     try {
-        decode_body(Json::to_msgpack(Json::array({"lease", {{"attempt", {{"job", "seven"}}}}})));
+        decode<CoordinatorToWorker>(Json::array({"lease", {{"attempt", {{"job", "seven"}}}}}));
         FAIL();
     } catch (const ProtocolError& error) {
         EXPECT_THAT(error.what(), testing::HasSubstr("'lease'"));
@@ -204,10 +263,8 @@ TEST(MessagesTest, AnErrorNamesTheField) {
 }
 
 TEST(MessagesTest, AnIntegerIsANumberToo) {
-    const auto ended = std::get<AttemptEnded>(
-        decode_body(Json::to_msgpack(Json::array({"attempt_ended", {{"result", {{"total_seconds", 3}}}}}))));
-    EXPECT_EQ(ended.result->total_seconds, 3.0);
-    EXPECT_THROW(decode_body(Json::to_msgpack(Json::array({"heartbeat", {{"step", 3.0}}}))), ProtocolError);
+    EXPECT_EQ(decode_end({{"result", {{"total_seconds", 3}}}}).result->total_seconds, 3.0);
+    EXPECT_THROW(decode<WorkerToCoordinator>(Json::array({"heartbeat", {{"step", 3.0}}})), ProtocolError);
 }
 
 TEST(JobIdentityTest, DependsOnEveryPartAndNothingElse) {
@@ -225,18 +282,19 @@ TEST(JobIdentityTest, DependsOnEveryPartAndNothingElse) {
     EXPECT_NE(job_identity(base), job_identity(other));
 }
 
-TEST(MessagesTest, WhatPeopleAskArrivesAsItWasSent) {
-    const auto control =
-        std::get<ControlRequest>(through_the_wire(ControlRequest{Control::drain, "local-2"}));
+TEST(MessagesTest, WhatUsersAskArrivesAsItWasSent) {
+    const auto control = through_the_wire<ClientRequest>(ControlRequest{Control::drain, "local-2"});
     EXPECT_EQ(control.control, Control::drain);
     EXPECT_EQ(control.target, "local-2");
     LogReply log;
     log.bytes.values = {0, 255, 10};  // no text of any encoding
-    EXPECT_EQ(std::get<LogReply>(through_the_wire(log)).bytes, log.bytes);
+    EXPECT_EQ(through_the_wire<ClientReply>(log).bytes, log.bytes);
     JobReply job;
+    job.job.row.job = JobId(1);
     job.job.attempts.resize(1);
+    job.job.attempts[0].number = 1;
     job.job.attempts[0].resumed_step = 40;
-    EXPECT_EQ(std::get<JobReply>(through_the_wire(job)).job.attempts.at(0).resumed_step, 40);
+    EXPECT_EQ(through_the_wire<ClientReply>(job).job.attempts.at(0).resumed_step, 40);
 }
 
 }  // namespace

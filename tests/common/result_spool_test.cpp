@@ -19,6 +19,7 @@ constexpr const char* kFolder = "/logs/unacknowledged/f00d";
 
 AttemptEnded result_of(const AttemptId& attempt) {
     AttemptResult result;
+    result.classes = {"funk", "punk"};
     result.test.accuracy = 1.0 / static_cast<double>(attempt.job.value());
     result.test_predictions = {{2, 3}, {0, 1}, {1, 1}, {0.25F, 0.1F}};
     return {attempt, Cause::succeeded, "", result, "identity"};
@@ -56,6 +57,28 @@ TEST(ResultSpool, WhatIsNotWholeIsToldAndLeft) {
     EXPECT_EQ(found.results[0].attempt.job, JobId(2));
     EXPECT_THAT(found.unreadable, ElementsAre(HasSubstr("job-1-attempt-1.result")));
     EXPECT_EQ(disk.list(kFolder).size(), 2U);
+}
+
+TEST(ResultSpool, WhatIsNotValidIsTheEndOfItsAttemptInWords) {
+    SimulatedDisk disk;
+    ResultSpool spool(disk, kFolder);
+    AttemptEnded ended = result_of({JobId(1), 1});
+    ended.job_identity = std::string(64, 'a');
+    ended.result->total_seconds = -1;
+    spool.put(ended);
+    ended.attempt = {JobId(1), 0};
+    spool.put(ended);
+    const auto found = spool.leftovers();
+    ASSERT_EQ(found.results.size(), 1U);
+    EXPECT_EQ(found.results[0].attempt, (AttemptId{JobId(1), 1}));
+    EXPECT_EQ(found.results[0].cause, Cause::worker_crashed);
+    EXPECT_EQ(
+        found.results[0].message,
+        "the result that a worker left on disk was refused: total_seconds is -1, expected a finite number "
+        "from 0");
+    EXPECT_EQ(found.results[0].job_identity, ended.job_identity);
+    EXPECT_FALSE(found.results[0].result);
+    EXPECT_THAT(found.unreadable, ElementsAre(HasSubstr("attempt.number is 0")));
 }
 
 // Puts results one after another and removes each when the next one is there. After a power cut every result that

@@ -1,5 +1,5 @@
-"""Peers of other releases, as bytes on the wire: a person's request that this coordinator does not know is answered in
-words, and a worker that knows nothing of commands is turned away from them."""
+"""Peers of other releases, as bytes on the wire: a user's request that this coordinator does not know is answered in
+words, and a worker of an older release is told why it cannot serve."""
 
 import hashlib
 import json
@@ -64,7 +64,7 @@ class ProtocolTest(ProgramTest):
         self.assertEqual(hashlib.sha256(connection.getpeercert(binary_form=True)).hexdigest(),
                          access["certificate_fingerprint"])
         self.assertEqual(connection.version(), "TLSv1.3")
-        self.say(connection, "hello", {"protocol_version": 2, "program_version": "0.0.9", "token": access["token"], **hello})
+        self.say(connection, "hello", {"protocol_version": 3, "program_version": "0.0.9", "token": access["token"], **hello})
         return connection
 
     @staticmethod
@@ -93,12 +93,20 @@ class ProtocolTest(ProgramTest):
         self.say(connection, "jobs_request", {"study": "sleeping", "invented_later": True})
         self.assertIn(b"jobs_reply", self.hear(connection))
 
-    def test_a_worker_that_knows_no_commands_is_told_to_leave(self):
-        connection = self.connect("worker-access.json", role="worker", name="old-1", host="elsewhere", process_id=1,
-                                  device="cpu", log_folder=str(self.folder))
+    def test_a_request_with_an_invalid_field_is_answered_and_the_next_one_too(self):
+        connection = self.connect("access.json", role="person")
+        self.assertIn(b"welcome", self.hear(connection))
+        self.say(connection, "jobs_request", {"limit": -1})
+        self.assertIn(b"the request 'jobs_request' is refused: limit is -1", self.hear(connection))
+        self.say(connection, "jobs_request", {"study": "sleeping"})
+        self.assertIn(b"jobs_reply", self.hear(connection))
+
+    def test_a_worker_of_an_older_release_is_told_to_leave(self):
+        connection = self.connect("worker-access.json", protocol_version=2, role="worker", name="old-1", host="elsewhere",
+                                  process_id=1, device="cpu", log_folder=str(self.folder))
         answer = self.hear(connection)
         self.assertIn(b"refused", answer)
-        self.assertIn(b"this study runs commands, which orchestrate-worker 0.0.9 does not know of", answer)
+        self.assertIn(b"protocol version 2 (orchestrate 0.0.9) is not understood here, only version 3", answer)
         self.assertEqual(self.hear(connection), b"")
         self.assertEqual(self.query("select count(*) from workers where name = 'old-1'"), [(0,)])
 

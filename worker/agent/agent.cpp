@@ -20,8 +20,8 @@
 #include "common/base/error.h"
 #include "common/base/host.h"
 #include "common/base/process_signals.h"
+#include "common/base/visit.h"
 #include "common/protocol/channel.h"
-#include "common/protocol/connection.h"
 #include "worker/agent/remote_storage.h"
 #include "worker/core/worker_core.h"
 
@@ -35,25 +35,6 @@ using asio::use_awaitable;
 // Attempts held at a time, the one that runs among them. They cost some kilobytes each.
 constexpr int kLeaseCapacity = 65;
 
-// One that may not travel in that direction: none.
-template <class Direction>
-std::optional<Direction> narrowed(const Message& message) {
-    return std::visit(
-        [](const auto& content) -> std::optional<Direction> {
-            if constexpr (std::is_constructible_v<Direction, decltype(content)>) {
-                return Direction(content);
-            } else {
-                return std::nullopt;
-            }
-        },
-        message);
-}
-
-template <class Direction>
-Message widened(const Direction& message) {
-    return std::visit([](const auto& content) { return Message(content); }, message);
-}
-
 Hello hello_of(const AgentOptions& options, int ranks) {
     Hello hello;
     hello.program_version = options.program_version;
@@ -62,7 +43,6 @@ Hello hello_of(const AgentOptions& options, int ranks) {
     hello.host = host_name();
     hello.process_id = getpid();
     hello.ranks = ranks;
-    hello.runs_commands = true;
     hello.device = to_string(options.runner.device);
     hello.log_folder = options.log_folder.string();
     hello.lease_capacity = kLeaseCapacity;
@@ -82,11 +62,11 @@ class Agent final : WorkerEnv {
             signals_.add(signal);
         }
         ignore_harmless_signals();
-        runner_.emplace(options.runner, std::move(collective), [this](const Message& message) {
+        runner_.emplace(options.runner, std::move(collective), [this](const AttemptReport& message) {
             save_before_report(message);
             asio::post(io_, [this, message] {
                 if (!runner_->usable() || !remote_.report(message)) {
-                    report(message);
+                    core_.on_report(message);
                 }
             });
         });
@@ -106,7 +86,7 @@ class Agent final : WorkerEnv {
     }
 
   private:
-    void send(const WorkerToCoordinator& message) override { channel_->send(message); }
+    void send(const WorkerReport& message) override { channel_->send(widen<WorkerToCoordinator>(message)); }
     bool sees(const SharedFolderMark& mark) override { return orchestrate::sees(mark); }
     void start(const Lease& lease) override { runner_->start(lease); }
     void start_with_transfers(const Lease& lease) override { remote_.take(lease); }
@@ -123,10 +103,8 @@ class Agent final : WorkerEnv {
     bool can_run() const override { return runner_->usable(); }
     void drop_transfers(const AttemptId& attempt) override { remote_.drop(attempt); }
     void resume_transfers() override {
-        remote_.connected([channel = *channel_](const Message& message) {
-            if (const auto outgoing = narrowed<WorkerToCoordinator>(message)) {
-                channel.send(*outgoing);
-            }
+        remote_.connected([channel = *channel_](const TransferRequest& request) {
+            channel.send(widen<WorkerToCoordinator>(request));
         });
     }
     void suspend_transfers() override { remote_.disconnected(); }
@@ -141,17 +119,11 @@ class Agent final : WorkerEnv {
     }
 
     // On the runner's thread; or, if the model must travel before, once it has.
-    void save_before_report(const Message& message) {
+    void save_before_report(const AttemptReport& message) {
         const auto* ended = std::get_if<AttemptEnded>(&message);
         if (ended != nullptr &&
             !(ended->result && ended->result->model && remote_.holds(ended->result->model->folder))) {
             core_.save_before_report(*ended);
-        }
-    }
-
-    void report(const Message& message) {
-        if (const auto report = narrowed<WorkerToCoordinator>(message)) {
-            core_.on_report(*report);
         }
     }
 
@@ -223,7 +195,9 @@ class Agent final : WorkerEnv {
         try {
             while (true) {
                 const CoordinatorToWorker message = co_await channel_->read();
-                remote_.on_message(widened(message));
+                match(
+                    split<WorkerOrder, TransferReply>(message), [](const WorkerOrder&) {},
+                    [this](const TransferReply& reply) { remote_.on_reply(reply); });
                 core_.on_message(message, std::chrono::steady_clock::now());
             }
         } catch (const std::exception& error) {
@@ -243,9 +217,9 @@ class Agent final : WorkerEnv {
     const std::unique_ptr<DurableFiles> files_ = make_system_files();
     WorkerCore core_;
     RemoteStorage remote_{options_.scratch_folder, log_,
-                          [this](const Message& message) {
+                          [this](const AttemptReport& message) {
                               save_before_report(message);
-                              report(message);
+                              core_.on_report(message);
                           },
                           [this](const Lease& lease) { runner_->start(lease); }};
     std::optional<JobRunner> runner_;

@@ -11,14 +11,14 @@
 #include "common/base/log.h"
 #include "common/base/sha256.h"
 #include "common/job/checkpoint.h"
-#include "common/protocol/messages.h"
+#include "common/protocol/worker_messages.h"
 
 namespace orchestrate {
 
 // Not thread-safe.
 class CheckpointFetcher {
   public:
-    using Send = std::function<void(const Message&)>;
+    using Send = std::function<void(const TransferRequest&)>;
     // The one that was brought, its file on this disk; none if none could be.
     using Done = std::function<void(std::vector<StoredCheckpoint>)>;
 

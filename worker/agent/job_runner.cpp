@@ -13,6 +13,7 @@
 #include "common/base/error.h"
 #include "common/base/machine_trouble.h"
 #include "common/base/printable.h"
+#include "common/protocol/message_codec.h"
 #include "worker/agent/bounded_log.h"
 #include "worker/agent/shared_parts.h"
 
@@ -249,13 +250,13 @@ namespace {
 // The coordinator takes no larger message, whoever sends it how often.
 void refuse_if_too_large(AttemptEnded& ended) {
     constexpr std::size_t kBytesPerRow = 16;  // of a prediction, in a message
-    const std::size_t limit = max_body_bytes(Role::worker, AttemptEnded::kType);
+    const std::size_t limit = max_body_bytes<WorkerToCoordinator>(AttemptEnded::kType);
     if (!ended.result || ended.result->test_predictions.row.size() * kBytesPerRow +
                                  ended.result->test_predictions.class_probabilities.data.values.size() <
                              limit / 4) {
         return;
     }
-    if (const std::size_t size = encode_frame(ended).size(); size > limit) {
+    if (const std::size_t size = encode_frame(WorkerToCoordinator(ended)).size(); size > limit) {
         ended.result.reset();
         ended.epochs.clear();
         ended.cause = Cause::user_error;

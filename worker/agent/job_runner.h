@@ -30,8 +30,8 @@ struct JobRunnerOptions {
 
 class JobRunner {
   public:
-    // Called from the runner's thread with AttemptProgress, AttemptEpoch and, last, AttemptEnded.
-    using Report = std::function<void(const Message&)>;
+    // Called from the runner's thread; the last report of an attempt is AttemptEnded.
+    using Report = std::function<void(const AttemptReport&)>;
 
     JobRunner(JobRunnerOptions options, std::unique_ptr<Collective> collective, Report report);
 

@@ -10,14 +10,14 @@
 #include <vector>
 
 #include "common/base/sha256.h"
-#include "common/protocol/messages.h"
+#include "common/protocol/worker_messages.h"
 
 namespace orchestrate {
 
 // Not thread-safe.
 class ParcelSender {
   public:
-    using Send = std::function<void(const Message&)>;
+    using Send = std::function<void(const TransferRequest&)>;
     // Whether it is stored, and where; or why not.
     using Done = std::function<void(const ParcelProgress&)>;
 

@@ -8,6 +8,8 @@
 
 #include "common/base/error.h"
 #include "common/base/host.h"
+#include "common/base/visit.h"
+#include "common/protocol/message_codec.h"
 
 namespace orchestrate {
 namespace {
@@ -26,16 +28,6 @@ Lease with_local_paths(Lease lease, const fs::path& folder, std::vector<StoredCh
     lease.checkpoints.resume_from = std::move(found);
     lease.models_folder = (folder / "models").string();
     return lease;
-}
-
-std::optional<AttemptId> attempt_of(const Message& message) {
-    if (const auto* written = std::get_if<CheckpointWritten>(&message)) {
-        return written->attempt;
-    }
-    if (const auto* ended = std::get_if<AttemptEnded>(&message)) {
-        return ended->attempt;
-    }
-    return std::nullopt;
 }
 
 void remove_quietly(const fs::path& path) {
@@ -64,7 +56,7 @@ bool sees(const SharedFolderMark& mark) {
     return content == mark.content && access(fs::path(mark.file).parent_path().c_str(), W_OK) == 0;
 }
 
-RemoteStorage::RemoteStorage(fs::path scratch, Log log, std::function<void(const Message&)> pass_on,
+RemoteStorage::RemoteStorage(fs::path scratch, Log log, std::function<void(const AttemptReport&)> pass_on,
                              std::function<void(const Lease&)> begin)
     : scratch_(fs::absolute(scratch) / (folder_prefix() + std::to_string(getpid()))),
       log_(std::move(log)),
@@ -153,38 +145,44 @@ bool RemoteStorage::cancel(AttemptId attempt) {
     return true;
 }
 
-bool RemoteStorage::report(const Message& message) {
-    const auto attempt = attempt_of(message);
-    if (!attempt || std::find(taken_.begin(), taken_.end(), *attempt) == taken_.end()) {
+bool RemoteStorage::report(const AttemptReport& message) {
+    return match(
+        message, [&](const CheckpointWritten& written) { return hold(written); },
+        [&](const AttemptEnded& ended) { return hold(ended); }, [](const AttemptProgress&) { return false; },
+        [](const AttemptEpoch&) { return false; }, [](const AttemptResumed&) { return false; });
+}
+
+bool RemoteStorage::hold(const Held& report) {
+    const AttemptId attempt = attempt_of(report).value();
+    if (std::find(taken_.begin(), taken_.end(), attempt) == taken_.end()) {
         return false;
     }
     // A newer checkpoint replaces one that is not under way yet.
-    if (std::holds_alternative<CheckpointWritten>(message) && held_.size() > 1) {
+    if (std::holds_alternative<CheckpointWritten>(report) && held_.size() > 1) {
         if (const auto* older = std::get_if<CheckpointWritten>(&held_.back());
-            older != nullptr && older->attempt == *attempt) {
+            older != nullptr && older->attempt == attempt) {
             remove_quietly(older->checkpoint.file);
             held_.pop_back();
         }
     }
-    held_.push_back(message);
+    held_.push_back(report);
     go_on();
     return true;
 }
 
 void RemoteStorage::go_on() {
     while (!held_.empty() && !sender_.busy()) {
-        const Message message = held_.front();
-        if (const auto* written = std::get_if<CheckpointWritten>(&message)) {
-            send_checkpoint(*written);
-            return;
-        }
-        const auto& ended = std::get<AttemptEnded>(message);
-        if (ended.result && ended.result->model && holds(ended.result->model->folder)) {
-            send_model(ended);
-            return;
-        }
-        held_.pop_front();
-        let_go(ended);
+        const Held report = held_.front();
+        match(
+            report, [&](const CheckpointWritten& written) { send_checkpoint(written); },
+            [&](const AttemptEnded& ended) {
+                if (ended.result && ended.result->model && holds(ended.result->model->folder)) {
+                    send_model(ended);
+                } else {
+                    held_.pop_front();
+                    let_go(ended);
+                }
+            });
     }
 }
 
@@ -235,12 +233,14 @@ void RemoteStorage::drop(AttemptId attempt) {
         sender_.drop();
     }
     std::vector<AttemptEnded> ends;
-    std::erase_if(held_, [&](const Message& message) {
-        const auto* ended = std::get_if<AttemptEnded>(&message);
-        if (ended != nullptr && ended->attempt == attempt) {
-            ends.push_back(*ended);
+    std::erase_if(held_, [&](const Held& report) {
+        if (attempt_of(report) != attempt) {
+            return false;
         }
-        return attempt_of(message) == attempt;
+        match(
+            report, [](const CheckpointWritten&) {},
+            [&](const AttemptEnded& ended) { ends.push_back(ended); });
+        return true;
     });
     std::erase(taken_, attempt);
     for (const auto& ended : ends) {
@@ -249,20 +249,15 @@ void RemoteStorage::drop(AttemptId attempt) {
     go_on();
 }
 
-bool RemoteStorage::on_message(const Message& message) {
-    if (const auto* progress = std::get_if<ParcelProgress>(&message)) {
-        ++advances_;
-        sender_.on_progress(*progress);
-        return true;
-    }
-    if (const auto* chunk = std::get_if<CheckpointChunk>(&message)) {
-        ++advances_;
-        if (fetcher_) {
-            fetcher_->on_chunk(*chunk);
-        }
-        return true;
-    }
-    return false;
+void RemoteStorage::on_reply(const TransferReply& reply) {
+    ++advances_;
+    match(
+        reply, [&](const ParcelProgress& progress) { sender_.on_progress(progress); },
+        [&](const CheckpointChunk& chunk) {
+            if (fetcher_) {
+                fetcher_->on_chunk(chunk);
+            }
+        });
 }
 
 void RemoteStorage::connected(ParcelSender::Send send) {

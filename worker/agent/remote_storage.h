@@ -9,10 +9,11 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <variant>
 #include <vector>
 
 #include "common/base/log.h"
-#include "common/protocol/messages.h"
+#include "common/protocol/worker_messages.h"
 #include "worker/agent/checkpoint_fetcher.h"
 #include "worker/agent/parcel_sender.h"
 
@@ -28,7 +29,7 @@ class RemoteStorage {
     // `pass_on` gets the reports whose files have arrived; `begin` leases with paths on this host.
     // Files lie in a folder of this process in `scratch`, which is made when it is needed and removed at the end; those of
     // processes that were killed go as well.
-    RemoteStorage(std::filesystem::path scratch, Log log, std::function<void(const Message&)> pass_on,
+    RemoteStorage(std::filesystem::path scratch, Log log, std::function<void(const AttemptReport&)> pass_on,
                   std::function<void(const Lease&)> begin);
     ~RemoteStorage();
     RemoteStorage(const RemoteStorage&) = delete;
@@ -39,11 +40,10 @@ class RemoteStorage {
     // Ends an attempt that has not begun yet; false if there is none such.
     bool cancel(AttemptId attempt);
     // A report of the runner. False if it is none of an attempt that was taken here.
-    bool report(const Message& message);
+    bool report(const AttemptReport& message);
     // Whether a file lies here, and so means nothing to others. Thread-safe.
     bool holds(const std::filesystem::path& file) const;
-    // A message of the coordinator. False if it was none of files.
-    bool on_message(const Message& message);
+    void on_reply(const TransferReply& reply);
     // The attempt holds its lease no more: what of it waits for its files is passed on without them.
     void drop(AttemptId attempt);
 
@@ -54,6 +54,9 @@ class RemoteStorage {
     std::int64_t advances() const { return advances_; }
 
   private:
+    using Held = std::variant<CheckpointWritten, AttemptEnded>;  // reports that wait for their files
+
+    bool hold(const Held& report);
     std::filesystem::path folder(const AttemptId& attempt) const;
     void make_folder(const std::filesystem::path& folder);
     void remove_folders_of_the_dead() const;
@@ -66,12 +69,12 @@ class RemoteStorage {
 
     std::filesystem::path scratch_;
     Log log_;
-    std::function<void(const Message&)> pass_on_;
+    std::function<void(const AttemptReport&)> pass_on_;
     std::function<void(const Lease&)> begin_;
     std::vector<AttemptId> taken_;  // not let go yet
     ParcelSender::Send send_;
     ParcelSender sender_;
-    std::deque<Message> held_;  // CheckpointWritten and AttemptEnded; the first one's files are under way
+    std::deque<Held> held_;  // the first one's files are under way
     std::optional<Lease> fetching_;
     std::unique_ptr<CheckpointFetcher> fetcher_;
     std::int64_t advances_ = 0;

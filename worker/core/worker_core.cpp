@@ -86,7 +86,7 @@ void WorkerCore::drop_stale(const Welcome& welcome) {
 
 void WorkerCore::resend() {
     for (const auto& message : std::exchange(state_.outbox, {})) {
-        env_.send(message);
+        env_.send(widen<WorkerReport>(message));
     }
     for (const auto& report : state_.results.own()) {
         env_.send(report.ended);
@@ -300,7 +300,7 @@ void WorkerCore::save_before_report(const AttemptEnded& ended) {
     state_.results.save_if_costly(ended);
 }
 
-void WorkerCore::on_report(const WorkerToCoordinator& message) {
+void WorkerCore::on_report(const AttemptReport& message) {
     if (const auto* ended = std::get_if<AttemptEnded>(&message)) {
         end_attempt(blame_launcher(*ended));
     } else {
@@ -327,9 +327,9 @@ void WorkerCore::end_attempt(const AttemptEnded& ended) {
     begin_next();
 }
 
-void WorkerCore::pass_on(const WorkerToCoordinator& message) {
+void WorkerCore::pass_on(const AttemptReport& message) {
     if (state_.connected) {
-        env_.send(message);
+        env_.send(widen<WorkerReport>(message));
     } else if (!std::holds_alternative<AttemptProgress>(message)) {
         state_.outbox.push_back(message);
     }

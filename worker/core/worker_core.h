@@ -26,7 +26,7 @@ class WorkerEnv {
 
     // To the coordinator, in order. Only between on_connected() and on_disconnected(). What a broken connection loses, the
     // core sends again after the next one, if it matters.
-    virtual void send(const WorkerToCoordinator& message) = 0;
+    virtual void send(const WorkerReport& message) = 0;
 
     // Whether this host sees the directory of checkpoints that the coordinator has marked.
     virtual bool sees(const SharedFolderMark& mark) = 0;
@@ -106,8 +106,7 @@ class WorkerCore {
 
     // Before on_report() of the same end, so that a result that took long is on disk before it is reported. Thread-safe.
     virtual void save_before_report(const AttemptEnded& ended);
-    // AttemptProgress, AttemptEpoch, AttemptResumed, CheckpointWritten, AttemptEnded.
-    void on_report(const WorkerToCoordinator& message);
+    void on_report(const AttemptReport& message);
     void on_signal(int signal);
 
     const std::optional<AttemptId>& running() const { return state_.running; }
@@ -123,9 +122,8 @@ class WorkerCore {
         bool connected = false;
         bool leaving = false;
         std::optional<AttemptId> running;
-        std::deque<Lease> queue;  // to begin afterwards, in order
-        std::vector<WorkerToCoordinator>
-            outbox;  // epochs and checkpoints from while there was no coordinator
+        std::deque<Lease> queue;            // to begin afterwards, in order
+        std::vector<AttemptReport> outbox;  // epochs and checkpoints from while there was no coordinator
         UnacknowledgedResults results;
     };
     State& state() { return state_; }
@@ -150,7 +148,7 @@ class WorkerCore {
     virtual void end_if_done();
     virtual void end_attempt(const AttemptEnded& ended);
     // Epochs, checkpoints and the like.
-    virtual void pass_on(const WorkerToCoordinator& message);
+    virtual void pass_on(const AttemptReport& message);
     // No acknowledgement can come for a while.
     virtual void save_results();
     // At a heartbeat.

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +11,8 @@
 #include <spdlog/sinks/null_sink.h>
 #include <sqlite3.h>
 
+#include "common/base/visit.h"
+#include "common/protocol/message_codec.h"
 #include "coordinator/dispatch/dispatcher.h"
 #include "coordinator/dispatch/idle_surroundings.h"
 #include "results/schema.h"
@@ -20,22 +23,34 @@ namespace orchestrate::test {
 // One connection, as the coordinator sees it.
 class Wire final : public Peer {
   public:
-    void send(const Message& message) override { messages.push_back(message); }
+    void answer(const HelloReply& reply) override { replies.push_back(reply); }
+    void send(const CoordinatorToWorker& message) override { messages.push_back(message); }
     void close() override { closed = true; }
 
     // The newest message of a type; null: there is none.
     template <class Content>
     const Content* last() const {
-        for (auto message = messages.rbegin(); message != messages.rend(); ++message) {
+        if constexpr (kIsAlternative<Content, HelloReply>) {
+            return last_in<Content>(replies);
+        } else {
+            return last_in<Content>(messages);
+        }
+    }
+
+    std::vector<HelloReply> replies;
+    std::vector<CoordinatorToWorker> messages;
+    bool closed = false;
+
+  private:
+    template <class Content, class Message>
+    static const Content* last_in(const std::vector<Message>& sent) {
+        for (auto message = sent.rbegin(); message != sent.rend(); ++message) {
             if (const auto* content = std::get_if<Content>(&*message)) {
                 return content;
             }
         }
         return nullptr;
     }
-
-    std::vector<Message> messages;
-    bool closed = false;
 };
 
 class IdleSite final : public Site {
@@ -118,9 +133,25 @@ class PeersWorld final : public IdleSurroundings {
         connect(wire, hello(name));
         return wire;
     }
-    void say(const std::string& worker, const std::shared_ptr<Wire>& wire, const Message& message) {
-        dispatcher_.worker_said(worker, wire, message);
+    // Through the wire, as the coordinator reads it. False for a file that the worker may not transfer.
+    bool say(const std::string& worker, const std::shared_ptr<Wire>& wire,
+             const WorkerToCoordinator& message) {
+        const auto frame = encode_frame(message);
+        bool taken = true;
+        try {
+            match(
+                split<WorkerReport, TransferRequest>(
+                    decode_body<WorkerToCoordinator>(std::span(frame).subspan(4))),
+                [&](const WorkerReport& report) { dispatcher_.worker_said(worker, wire, report); },
+                [&](const TransferRequest& request) {
+                    taken = dispatcher_.may_transfer(worker, wire, request);
+                });
+        } catch (const InvalidMessage& error) {
+            dispatcher_.worker_sent_invalid(worker, wire, error);
+            taken = false;
+        }
         dispatcher_.commit();
+        return taken;
     }
     // Lets the jobs from..to wait (positions: trainings first).
     void schedule(std::size_t from, std::size_t to) {

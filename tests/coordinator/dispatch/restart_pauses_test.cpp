@@ -51,7 +51,7 @@ class RestartingCommand : public testing::Test {
     AttemptId leased() const { return wire_->last<Lease>()->attempt; }
     std::int64_t leases() const {
         return std::count_if(wire_->messages.begin(), wire_->messages.end(),
-                             [](const Message& message) { return std::holds_alternative<Lease>(message); });
+                             [](const auto& message) { return std::holds_alternative<Lease>(message); });
     }
     void end(bool asks_again, double seconds = 0.01) {
         AttemptEnded ended{leased(), Cause::preempted, "", {}};

@@ -145,16 +145,16 @@ class Life {
         if (choices_.below(2) == 0) {
             hello.held = {attempt()};
         }
-        const auto message = as_received(hello);
-        const auto* received = message ? std::get_if<Hello>(&*message) : nullptr;
-        if (received == nullptr) {
+        const auto message = as_received<HelloMessage>(hello);
+        if (!message) {
             return;
         }
+        const Hello& received = std::get<Hello>(*message);
         auto wire = std::make_shared<Wire>();
-        if (world_.dispatcher().worker_connected(wire, *received) && received->name == kWildNames[who]) {
+        if (world_.dispatcher().worker_connected(wire, received) && received.name == kWildNames[who]) {
             wires_[who] = wire;
         } else if (wire->last<Refused>() == nullptr) {
-            world_.dispatcher().worker_disconnected(received->name, wire);
+            world_.dispatcher().worker_disconnected(received.name, wire);
         }
     }
 
@@ -196,7 +196,7 @@ class Life {
         return ended;
     }
 
-    Message any_message() {
+    WorkerToCoordinator any_message() {
         const AttemptId about = attempt();
         EpochMetrics epoch;
         epoch.epoch = 1;
@@ -223,23 +223,33 @@ class Life {
                 chunk.parcel.attempt = about;
                 return chunk;
             }
-            case 8:
-                return ControlRequest{Control::cancel, "1"};
+            case 8: {
+                CheckpointRequest request;
+                request.attempt = about;
+                return request;
+            }
             default:
                 return end_of(about);
         }
     }
 
-    // Through the wire, with some of its fields spoiled. Nothing: it cannot be read.
-    std::optional<Message> as_received(const Message& message) {
+    // The body of its frame, with some of its fields spoiled.
+    template <class Direction>
+    std::vector<std::uint8_t> spoiled(const Direction& message) {
         Json frame = std::visit(
             [](const auto& content) {
                 return Json::array({std::remove_cvref_t<decltype(content)>::kType, Json(content)});
             },
             message);
         mutate(frame[1], choices_);
+        return Json::to_msgpack(frame);
+    }
+
+    // Nothing: it cannot be read, or is not valid.
+    template <class Direction>
+    std::optional<Direction> as_received(const Direction& message) {
         try {
-            return decode_body(Json::to_msgpack(frame));
+            return decode_body<Direction>(spoiled(message));
         } catch (const ProtocolError&) {
             return std::nullopt;
         }
@@ -252,13 +262,19 @@ class Life {
         if (!wires_[who]) {
             return;
         }
-        const auto message = as_received(any_message());
-        if (!message) {
-            world_.dispatcher().worker_failed(kWildNames[who], wires_[who], "protocol error");
-        } else if (std::holds_alternative<ParcelChunk>(*message)) {
-            world_.dispatcher().may_transfer(kWildNames[who], wires_[who], *message);
-        } else {
-            world_.dispatcher().worker_said(kWildNames[who], wires_[who], *message);
+        const char* const name = kWildNames[who];
+        const auto& wire = wires_[who];
+        Dispatcher& dispatcher = world_.dispatcher();
+        try {
+            match(
+                split<WorkerReport, TransferRequest>(
+                    decode_body<WorkerToCoordinator>(spoiled(any_message()))),
+                [&](const WorkerReport& report) { dispatcher.worker_said(name, wire, report); },
+                [&](const TransferRequest& request) { dispatcher.may_transfer(name, wire, request); });
+        } catch (const InvalidMessage& error) {
+            dispatcher.worker_sent_invalid(name, wire, error);
+        } catch (const ProtocolError&) {
+            dispatcher.worker_failed(name, wire, "protocol error");
         }
         if (wires_[who]->closed) {
             wires_[who].reset();
@@ -273,9 +289,15 @@ class Life {
         if (ended.attempt == held_) {
             ended.job_identity = std::string(64, '0');  // of another database
         }
-        const auto message = as_received(ended);
-        const auto* received = message ? std::get_if<AttemptEnded>(&*message) : nullptr;
-        if (received != nullptr && received->attempt != held_) {
+        std::optional<AttemptEnded> received;
+        try {
+            received = std::get<AttemptEnded>(decode_body<SpooledMessage>(spoiled(SpooledMessage(ended))));
+        } catch (const InvalidMessage& error) {
+            received = end_by_refusal(error);
+        } catch (const ProtocolError&) {
+            return;
+        }
+        if (received->attempt != held_) {
             world_.dispatcher().accept_leftover(*received);
         }
     }

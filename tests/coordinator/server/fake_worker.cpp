@@ -20,8 +20,8 @@
 
 #include "common/base/error.h"
 #include "common/base/host.h"
+#include "common/base/visit.h"
 #include "common/protocol/channel.h"
-#include "common/protocol/connection.h"
 #include "worker/core/worker_core.h"
 
 namespace orchestrate {
@@ -53,7 +53,7 @@ class FakeWorker final : WorkerEnv {
     }
 
   private:
-    void send(const WorkerToCoordinator& message) override { channel_->send(message); }
+    void send(const WorkerReport& message) override { channel_->send(widen<WorkerToCoordinator>(message)); }
     bool sees(const SharedFolderMark&) override { return true; }
     void start(const Lease& lease) override {
         running_ = lease.attempt;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/base/temporary_folder.h"
+#include "common/protocol/channel.h"
 #include "common/protocol/tls.h"
 #include "coordinator/server/server.h"
 
@@ -31,7 +32,7 @@ class Stage {
             io_, folder_.path(), false, std::make_shared<spdlog::logger>(log_),
             [this](std::shared_ptr<Connection> connection, Hello) -> asio::awaitable<void> {
                 ++greeted_;
-                connection->send(Welcome{});
+                send_message<HelloReply>(*connection, Welcome{});
                 co_return;
             },
             ConnectionLimits{std::chrono::milliseconds(200), 1024});
@@ -70,6 +71,7 @@ class Stage {
         run([&]() -> asio::awaitable<void> {
             Hello hello;
             hello.role = Role::worker;
+            hello.name = "by-hand-1";
             const auto connected = co_await connect_to_coordinator(access_, hello, std::chrono::seconds(5));
             connected.connection->close();
         });

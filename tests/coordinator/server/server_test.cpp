@@ -13,6 +13,7 @@
 
 #include "common/base/error.h"
 #include "common/base/temporary_folder.h"
+#include "common/protocol/channel.h"
 #include "coordinator/database/database_lock.h"
 
 namespace orchestrate {
@@ -22,6 +23,9 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 using testing::AllOf;
 using testing::HasSubstr;
+
+// The server of these tests returns what it receives.
+using EchoChannel = Channel<WorkerToCoordinator, WorkerToCoordinator>;
 
 class ServerTest : public testing::Test {
   protected:
@@ -34,13 +38,15 @@ class ServerTest : public testing::Test {
             io_, folder_, false, log,
             [this](std::shared_ptr<Connection> connection, Hello hello) -> asio::awaitable<void> {
                 greeted_.push_back(to_string(hello.role));
-                connection->send(Welcome{});
+                send_message<HelloReply>(*connection, Welcome{});
                 if (after_welcome_) {
                     after_welcome_(*connection);
                 }
+                const EchoChannel channel(connection);
                 try {
                     while (true) {
-                        connection->send(co_await connection->read());  // says back what it hears
+                        const WorkerToCoordinator message = co_await channel.read();
+                        channel.send(message);
                     }
                 } catch (const boost::system::system_error&) {
                     co_return;
@@ -58,16 +64,17 @@ class ServerTest : public testing::Test {
     }
 
     // Connects with an access, sends one message and returns what comes back; throws what the client throws.
-    Message talk(const Access& access, Hello hello, const Message& message) {
-        Message answer;
+    WorkerToCoordinator talk(const Access& access, Hello hello, const WorkerToCoordinator& message) {
+        WorkerToCoordinator answer;
         std::exception_ptr failure;
         asio::co_spawn(
             io_,
             [&]() -> asio::awaitable<void> {
                 const auto connected = co_await connect_to_coordinator(access, hello, 5s);
-                connected.connection->send(message);
-                answer = co_await connected.connection->read();
-                connected.connection->close();
+                const EchoChannel channel(connected.connection);
+                channel.send(message);
+                answer = co_await channel.read();
+                channel.close();
             },
             [&](std::exception_ptr error) {
                 failure = error;
@@ -96,6 +103,8 @@ class ServerTest : public testing::Test {
     static Hello hello_as(Role role) {
         Hello hello;
         hello.role = role;
+        hello.name = role == Role::person ? "" : "by-hand-1";
+        hello.slots = 1;
         return hello;
     }
 
@@ -108,10 +117,9 @@ class ServerTest : public testing::Test {
 };
 
 TEST_F(ServerTest, CarriesMessagesBothWays) {
-    Goodbye large;
-    large.reason = std::string(3'000'000, 'x');
+    AttemptEnded large{{JobId(1), 1}, Cause::preempted, std::string(3'000'000, 'x'), {}};
     const auto answer = talk(worker(), hello_as(Role::worker), large);
-    EXPECT_EQ(std::get<Goodbye>(answer).reason, large.reason);
+    EXPECT_EQ(std::get<AttemptEnded>(answer).message, large.message);
     EXPECT_EQ(greeted_, std::vector<std::string>{"worker"});
 }
 
@@ -122,27 +130,29 @@ TEST_F(ServerTest, ASlowReaderLosesOnlyWhatALaterReportReplaces) {
         for (int i = 1; i <= kReports; ++i) {
             AttemptProgress report{{JobId(1), 1}, {}};
             report.progress.step = i;
-            connection.send(report);
+            send_message<WorkerToCoordinator>(connection, report);
             if (i % 5000 == 0) {
-                connection.send(AttemptEnded{{JobId(i), 1}, Cause::preempted, "", {}});
+                send_message<WorkerToCoordinator>(connection,
+                                                  AttemptEnded{{JobId(i), 1}, Cause::preempted, "", {}});
             }
             most_queued = std::max(most_queued, connection.queued_bytes());
         }
     };
     std::int64_t reports = 0;
     std::int64_t newest = 0;
-    std::vector<JobId> ended;
+    std::vector<std::int64_t> ended;
     asio::co_spawn(
         io_,
         [&]() -> asio::awaitable<void> {
             const auto connected = co_await connect_to_coordinator(worker(), hello_as(Role::worker), 5s);
+            const EchoChannel channel(connected.connection);
             while (ended.size() < 4 || newest < kReports) {
-                const Message message = co_await connected.connection->read();
+                const WorkerToCoordinator message = co_await channel.read();
                 if (const auto* report = std::get_if<AttemptProgress>(&message)) {
                     ++reports;
                     newest = std::max(newest, report->progress.step);
                 } else if (const auto* end = std::get_if<AttemptEnded>(&message)) {
-                    ended.push_back(end->attempt.job);
+                    ended.push_back(end->attempt.job.value());
                 }
             }
             connected.connection->close();
@@ -163,9 +173,9 @@ TEST_F(ServerTest, WhoStopsReadingIsCutOff) {
     std::shared_ptr<Connection> served;
     after_welcome_ = [&](Connection& connection) {
         served = connection.shared_from_this();
-        Goodbye large;
-        large.reason = std::string(30'000'000, 'x');  // more than sockets hold
-        connection.send(large);
+        const AttemptEnded large{
+            {JobId(1), 1}, Cause::preempted, std::string(30'000'000, 'x'), {}};  // more than sockets hold
+        send_message<WorkerToCoordinator>(connection, large);
     };
     asio::co_spawn(
         io_,
@@ -207,21 +217,60 @@ TEST_F(ServerTest, AnotherCertificateIsNotTrusted) {
     EXPECT_TRUE(greeted_.empty());
 }
 
-TEST_F(ServerTest, AnotherProtocolVersionIsToldSo) {
-    Hello hello = hello_as(Role::worker);
-    hello.protocol_version = kProtocolVersion + 1;
-    EXPECT_THAT(refusal(worker(), hello), HasSubstr("protocol version"));
+TEST_F(ServerTest, AnotherProtocolVersionIsToldSoInWords) {
+    for (const int version : {0, kProtocolVersion - 1, kProtocolVersion + 1}) {
+        Hello hello = hello_as(Role::worker);
+        hello.protocol_version = version;
+        hello.program_version = "0.0.9";
+        hello.name = "../what such a peer may be called";  // is not looked at
+        EXPECT_THAT(refusal(worker(), hello),
+                    AllOf(HasSubstr("protocol version " + std::to_string(version) +
+                                    " (orchestrate 0.0.9) is not understood here, only version 3"),
+                          HasSubstr("use the coordinator's release on both sides")));
+    }
+    EXPECT_TRUE(greeted_.empty());
 }
 
-TEST_F(ServerTest, AnOlderProtocolVersionIsToldSoInWords) {
+TEST_F(ServerTest, AHelloThatIsNotValidIsRefusedInWords) {
     Hello hello = hello_as(Role::worker);
-    hello.protocol_version = kOldestProtocolVersion - 1;
-    hello.program_version = "0.0.9";
-    EXPECT_THAT(
-        refusal(worker(), hello),
-        AllOf(HasSubstr("protocol version 1 (orchestrate 0.0.9) is not understood here, only version 2"),
-              HasSubstr("use the coordinator's release on both sides")));
+    hello.ranks = -100;
+    EXPECT_THAT(refusal(worker(), hello),
+                HasSubstr("its hello is refused: ranks is -100, expected 1 to 65536"));
+    hello = hello_as(Role::worker);
+    hello.name = "../local-1";
+    EXPECT_THAT(refusal(worker(), hello), HasSubstr("its hello is refused: name '../local-1' is not a name"));
+    hello = hello_as(Role::pilot);
+    hello.slots = 0;
+    EXPECT_THAT(refusal(worker(), hello), HasSubstr("its hello is refused: slots is 0"));
     EXPECT_TRUE(greeted_.empty());
+}
+
+// A connection from a test's worker, which sends bytes of its own.
+TEST_F(ServerTest, WhatIsNotOfTheDirectionIsRefusedAndTheNextMessageRead) {
+    std::vector<std::string> refused;
+    asio::co_spawn(
+        io_,
+        [&]() -> asio::awaitable<void> {
+            const auto connected = co_await connect_to_coordinator(worker(), hello_as(Role::worker), 5s);
+            // Sent back by the server as it is, and read here as what a worker would read.
+            send_message<WorkerToCoordinator>(*connected.connection, Goodbye{"not for a worker"});
+            send_message<WorkerToCoordinator>(*connected.connection, Heartbeat{3, 4});
+            const WorkerChannel channel(connected.connection);
+            try {
+                co_await channel.read();
+            } catch (const UnexpectedMessage& error) {
+                refused.push_back(error.type());
+            }
+            const CoordinatorToWorker next = co_await channel.read();
+            EXPECT_EQ(std::get<Heartbeat>(next).step, 3);
+            channel.close();
+        },
+        [&](std::exception_ptr error) {
+            EXPECT_FALSE(error);
+            io_.stop();
+        });
+    io_.run();
+    EXPECT_EQ(refused, std::vector<std::string>{"goodbye"});
 }
 
 TEST_F(ServerTest, ATokenMustBeWhole) {

@@ -25,7 +25,7 @@ inline constexpr const char* kSpoolFolder = "/logs/unacknowledged/simulation";
 struct Simulation::Worker final : WorkerEnv, std::enable_shared_from_this<Worker> {
     Worker(Simulation& simulation, Hello who, std::shared_ptr<Pilot> of_pilot);
 
-    void send(const WorkerToCoordinator& message) override;
+    void send(const WorkerReport& message) override;
     bool sees(const SharedFolderMark&) override { return !remote; }
     void start(const Lease& lease) override;
     void start_with_transfers(const Lease& lease) override { start(lease); }
@@ -38,7 +38,8 @@ struct Simulation::Worker final : WorkerEnv, std::enable_shared_from_this<Worker
     void end(int exit_code) override;
 
     WorkerCore::Time now() const { return WorkerCore::Time(std::chrono::milliseconds(world.now_)); }
-    void hears(const Message& message);
+    void is_answered(const HelloReply& reply);
+    void hears(const CoordinatorToWorker& message);
     void be_welcomed(const Welcome& welcome);
     // False: it closes the connection.
     bool beat();

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "common/base/visit.h"
 #include "tests/coordinator/simulation/simulation_parts.h"
 
 namespace orchestrate::test {
@@ -35,7 +36,7 @@ Simulation::Worker::Worker(Simulation& simulation, Hello who, std::shared_ptr<Pi
       heard_at(simulation.now_),
       reached_at(simulation.now_) {}
 
-void Simulation::Worker::send(const WorkerToCoordinator& message) {
+void Simulation::Worker::send(const WorkerReport& message) {
     check(is_connected(), "sends without a connection");
     if (const auto* ended = std::get_if<AttemptEnded>(&message)) {
         check_end(*ended);
@@ -50,8 +51,7 @@ void Simulation::Worker::send(const WorkerToCoordinator& message) {
         epochs_due.erase(epoch->attempt);
     }
     said_goodbye = said_goodbye || std::holds_alternative<Goodbye>(message);
-    world.to_coordinator(shared_from_this(), link,
-                         std::visit([](const auto& content) { return Message(content); }, message));
+    world.to_coordinator(shared_from_this(), link, message);
 }
 
 void Simulation::Worker::start(const Lease& lease) {
@@ -120,18 +120,19 @@ void Simulation::Worker::end(int code) {
     });
 }
 
-void Simulation::Worker::hears(const Message& message) {
+void Simulation::Worker::is_answered(const HelloReply& reply) {
     heard_at = world.now_;
-    if (const auto* welcome = std::get_if<Welcome>(&message)) {
-        be_welcomed(*welcome);
-        return;
-    }
-    if (const auto* refused = std::get_if<Refused>(&message)) {
-        was_refused = true;
-        core->on_refused(refused->reason);
-        world.worker_loses_link(shared_from_this(), std::shared_ptr(link), "");
-        return;
-    }
+    match(
+        reply, [this](const Welcome& welcome) { be_welcomed(welcome); },
+        [this](const Refused& refused) {
+            was_refused = true;
+            core->on_refused(refused.reason);
+            world.worker_loses_link(shared_from_this(), std::shared_ptr(link), "");
+        });
+}
+
+void Simulation::Worker::hears(const CoordinatorToWorker& message) {
+    heard_at = world.now_;
     if (const auto* lease = std::get_if<Lease>(&message)) {
         world.check(world.leased_.insert(lease->attempt).second,
                     name_of(lease->attempt) + " was given to two workers");
@@ -147,13 +148,7 @@ void Simulation::Worker::hears(const Message& message) {
         world.settled_ends_.insert(acknowledged->attempt);
         unacknowledged.erase(acknowledged->attempt);
     }
-    std::visit(
-        [this](const auto& content) {
-            if constexpr (std::is_constructible_v<CoordinatorToWorker, decltype(content)>) {
-                core->on_message(content, now());
-            }
-        },
-        message);
+    core->on_message(message, now());
     world.most_held_ = std::max(world.most_held_, core->queue().size() + (core->running() ? 1 : 0));
     const auto* asked = std::get_if<StopAttempt>(&message);
     check(asked == nullptr || trained != asked->attempt || stop_cause,
@@ -361,9 +356,9 @@ void Simulation::worker_loses_link(const std::shared_ptr<Worker>& worker, const 
     worker_reconnects(worker);
 }
 
-void Simulation::to_worker(const std::shared_ptr<Link>& link, const Message& message) {
+void Simulation::to_worker(const std::shared_ptr<Link>& link, const ToWorker& message) {
     // The first message on a connection comes first; later ones may overtake each other.
-    const bool first = std::holds_alternative<Welcome>(message) || std::holds_alternative<Refused>(message);
+    const bool first = std::holds_alternative<HelloReply>(message);
     at(first ? 1 : between(2, chance(0.05) ? 2000 : 20), [this, link, message, first] {
         const bool is_early = !first && !link->welcomed;
         if (link->is_cut || (link->broken && is_early)) {
@@ -374,14 +369,15 @@ void Simulation::to_worker(const std::shared_ptr<Link>& link, const Message& mes
             return;
         }
         worker_hears(link->worker, link, message);
-        if (std::holds_alternative<Acknowledged>(message) && chance(0.05)) {
+        const auto* told = std::get_if<CoordinatorToWorker>(&message);
+        if (told != nullptr && std::holds_alternative<Acknowledged>(*told) && chance(0.05)) {
             worker_hears(link->worker, link, message);
         }
     });
 }
 
 void Simulation::to_coordinator(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Link>& link,
-                                const Message& message) {
+                                const WorkerReport& message) {
     if (!link) {
         return;
     }
@@ -404,10 +400,12 @@ void Simulation::to_coordinator(const std::shared_ptr<Worker>& worker, const std
 }
 
 void Simulation::worker_hears(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Link>& link,
-                              const Message& message) {
+                              const ToWorker& message) {
     unless_stopped(worker, [worker, link, message] {
         if (worker->link == link) {
-            worker->hears(message);
+            match(
+                message, [&](const HelloReply& reply) { worker->is_answered(reply); },
+                [&](const CoordinatorToWorker& told) { worker->hears(told); });
         }
     });
 }

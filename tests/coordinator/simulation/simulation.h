@@ -107,8 +107,9 @@ class Simulation {
     void start_worker(const std::string& name, Site& site);
     void worker_connects(const std::shared_ptr<Worker>& worker);
     void worker_reconnects(const std::shared_ptr<Worker>& worker);
+    using ToWorker = std::variant<HelloReply, CoordinatorToWorker>;
     void worker_hears(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Link>& link,
-                      const Message& message);
+                      const ToWorker& message);
     void worker_beats(const std::shared_ptr<Worker>& worker);
     // `why`: empty if the worker itself has closed the connection.
     void worker_loses_link(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Link>& link,
@@ -117,8 +118,8 @@ class Simulation {
     void worker_gets_signal(const std::shared_ptr<Worker>& worker, int signal);
     void worker_exits(const std::shared_ptr<Worker>& worker, int signal, int exit_code = 0);
     void to_coordinator(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Link>& link,
-                        const Message& message);
-    void to_worker(const std::shared_ptr<Link>& link, const Message& message);
+                        const WorkerReport& message);
+    void to_worker(const std::shared_ptr<Link>& link, const ToWorker& message);
     void break_link(const std::shared_ptr<Link>& link);
     void tell_of_broken_link(const std::shared_ptr<Link>& link);
     // Runs now, or as soon as the process is continued.
@@ -150,18 +151,18 @@ class Simulation {
     std::string database_name_;
     std::unique_ptr<StoreDatabase> disk_;  // what is left of the database when no coordinator lives
     std::unique_ptr<Coordinator> coordinator_;
-    std::vector<std::shared_ptr<Pilot>> pilots_;          // that live
-    SimulatedDisk workers_disk_;                          // with the results that await an acknowledgement
+    std::vector<std::shared_ptr<Pilot>> pilots_;   // that live
+    SimulatedDisk workers_disk_;                   // with the results that await an acknowledgement
     std::map<JobId, std::string> job_identities_;  // of jobs that were leased
     std::int64_t room_since_ = -1;  // since when a job waits although there is room; -1: none does
     std::map<std::string, std::int64_t> idle_since_;  // by study: since when nothing of it is left to do
     std::set<AttemptId> of_leaving_pilots_;           // attempts that ran when a pilot was told to end
     std::map<std::int64_t, std::shared_ptr<Worker>> processes_;  // that live
     std::map<JobId, std::int64_t> accepted_;  // by job: the attempt that a worker was thanked for
-    std::set<AttemptId> leased_;                     // attempts that a worker ever got
-    std::set<AttemptId> begun_;                      // attempts that a worker ever began
-    std::map<AttemptId, Cause> ends_;                // of the attempts that a runner has ended
-    std::set<AttemptId> settled_ends_;               // that the coordinator took or acknowledged
+    std::set<AttemptId> leased_;              // attempts that a worker ever got
+    std::set<AttemptId> begun_;               // attempts that a worker ever began
+    std::map<AttemptId, Cause> ends_;         // of the attempts that a runner has ended
+    std::set<AttemptId> settled_ends_;        // that the coordinator took or acknowledged
 };
 
 }  // namespace orchestrate::test

@@ -18,7 +18,7 @@ class BuggyDispatcher final : public Dispatcher {
                     Log log)
         : Dispatcher(std::move(options), store, surroundings, std::move(log)), bug_(bug) {}
 
-    bool said(const std::string& name, const std::shared_ptr<Peer>& peer, const Message& message) {
+    bool said(const std::string& name, const std::shared_ptr<Peer>& peer, const WorkerReport& message) {
         const auto* ended = std::get_if<AttemptEnded>(&message);
         if (bug_ == DeliberateBug::takes_results_of_old_attempts && ended != nullptr) {
             AttemptEnded now = *ended;
@@ -110,7 +110,8 @@ struct Simulation::Pilot {
 struct Simulation::Link final : Peer, std::enable_shared_from_this<Link> {
     Link(Simulation& simulation, std::shared_ptr<Worker> owner, int life_of_coordinator)
         : world(simulation), worker(std::move(owner)), life(life_of_coordinator) {}
-    void send(const Message& message) override { world.to_worker(shared_from_this(), message); }
+    void answer(const HelloReply& reply) override { world.to_worker(shared_from_this(), reply); }
+    void send(const CoordinatorToWorker& message) override { world.to_worker(shared_from_this(), message); }
     void close() override { world.break_link(shared_from_this()); }
 
     Simulation& world;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/base/visit.h"
+
 namespace orchestrate::test {
 namespace {
 
@@ -19,7 +21,7 @@ class ForgetsResultsWhenItReconnects final : public WorkerCore {
   private:
     void resend() override {
         for (const auto& message : std::exchange(state().outbox, {})) {
-            env().send(message);
+            env().send(widen<WorkerReport>(message));
         }
     }
 };

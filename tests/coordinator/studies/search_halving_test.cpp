@@ -44,7 +44,8 @@ class Nowhere final : public Surroundings {
 // A worker that keeps what it is told.
 class Hands final : public Peer {
   public:
-    void send(const Message& message) override {
+    void answer(const HelloReply& /*reply*/) override {}
+    void send(const CoordinatorToWorker& message) override {
         if (const auto* lease = std::get_if<Lease>(&message)) {
             leases.push_back(*lease);
         }

@@ -80,9 +80,10 @@ class World final : public IdleSurroundings, public StudyHost {
 // What a worker is sent.
 class Inbox final : public Peer {
   public:
-    void send(const Message& message) override { messages.push_back(message); }
+    void answer(const HelloReply& /*reply*/) override {}
+    void send(const CoordinatorToWorker& message) override { messages.push_back(message); }
     void close() override {}
-    std::vector<Message> messages;
+    std::vector<CoordinatorToWorker> messages;
 };
 
 class StudyRunTest : public ::testing::Test {
@@ -108,7 +109,7 @@ class StudyRunTest : public ::testing::Test {
             if (i >= inbox->messages.size()) {
                 break;
             }
-            const Message message = inbox->messages[i];
+            const CoordinatorToWorker message = inbox->messages[i];
             if (const auto* lease = std::get_if<Lease>(&message)) {
                 AttemptEnded ended = success_of(lease->attempt);
                 ended.result->collapsed = results_collapse_;

@@ -27,7 +27,7 @@ class Runner : public ::testing::Test {
         lease_.log_file = (folder_.path() / "job.log").string();
         JobRunnerOptions options;
         options.log = open_log("worker", folder_.path() / "worker.log");
-        runner_.emplace(options, std::make_unique<SingleRank>(), [this](const Message& message) {
+        runner_.emplace(options, std::make_unique<SingleRank>(), [this](const AttemptReport& message) {
             const std::lock_guard lock(mutex_);
             if (const auto* ended = std::get_if<AttemptEnded>(&message)) {
                 ended_ = *ended;

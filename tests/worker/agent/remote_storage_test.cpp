@@ -14,6 +14,7 @@
 
 #include "common/base/host.h"
 #include "common/base/temporary_folder.h"
+#include "common/base/visit.h"
 #include "common/data/pretrained_config.h"
 #include "coordinator/artifacts/parcel_store.h"
 
@@ -60,7 +61,7 @@ class RemoteStorageTest : public testing::Test {
         storage_.emplace(
             folder_ / "scratch",
             std::make_shared<spdlog::logger>("null", std::make_shared<spdlog::sinks::null_sink_mt>()),
-            [this](const Message& message) { reported_.push_back(message); },
+            [this](const AttemptReport& message) { reported_.push_back(message); },
             [this](const Lease& lease) { begun_.push_back(lease); });
     }
 
@@ -68,7 +69,7 @@ class RemoteStorageTest : public testing::Test {
     void restart_coordinator() { store_.emplace(*checkpoints_, *files_, folder_ / "state/models"); }
 
     void connect() {
-        storage_->connected([this](const Message& message) { to_coordinator_.push_back(message); });
+        storage_->connected([this](const TransferRequest& message) { to_coordinator_.push_back(message); });
     }
     void disconnect() {
         storage_->disconnected();
@@ -79,24 +80,26 @@ class RemoteStorageTest : public testing::Test {
     int deliver(int at_most = 1 << 30) {
         int delivered = 0;
         while (!to_coordinator_.empty() && delivered < at_most) {
-            Message message = std::move(to_coordinator_.front());
+            TransferRequest message = std::move(to_coordinator_.front());
             to_coordinator_.pop_front();
             ++delivered;
-            if (auto* chunk = std::get_if<ParcelChunk>(&message)) {
-                bytes_sent_ += chunk->bytes.values.size();
-                if (spoil_) {
-                    chunk->bytes.values.front() ^= 1U;
-                }
-                if (const auto answer = store_->take(*chunk)) {
-                    storage_->on_message(*answer);
-                }
-            } else if (const auto* offer = std::get_if<ParcelOffer>(&message)) {
-                storage_->on_message(store_->offer(*offer));
-            } else if (const auto* request = std::get_if<CheckpointRequest>(&message)) {
-                const CheckpointChunk chunk_read = store_->read(*request);
-                bytes_fetched_ += chunk_read.bytes.values.size();
-                storage_->on_message(chunk_read);
-            }
+            match(
+                std::move(message),
+                [&](ParcelChunk chunk) {
+                    bytes_sent_ += chunk.bytes.values.size();
+                    if (spoil_) {
+                        chunk.bytes.values.front() ^= 1U;
+                    }
+                    if (const auto answer = store_->take(chunk)) {
+                        storage_->on_reply(*answer);
+                    }
+                },
+                [&](const ParcelOffer& offer) { storage_->on_reply(store_->offer(offer)); },
+                [&](const CheckpointRequest& request) {
+                    const CheckpointChunk chunk_read = store_->read(request);
+                    bytes_fetched_ += chunk_read.bytes.values.size();
+                    storage_->on_reply(chunk_read);
+                });
         }
         return delivered;
     }
@@ -148,8 +151,8 @@ class RemoteStorageTest : public testing::Test {
     std::unique_ptr<DurableFiles> files_ = make_system_files();
     std::optional<CheckpointFolders> checkpoints_;
     std::optional<ParcelStore> store_;
-    std::deque<Message> to_coordinator_;
-    std::vector<Message> reported_;
+    std::deque<TransferRequest> to_coordinator_;
+    std::vector<AttemptReport> reported_;
     std::vector<Lease> begun_;
     std::size_t bytes_sent_ = 0;
     std::size_t bytes_fetched_ = 0;

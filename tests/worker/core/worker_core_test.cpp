@@ -45,10 +45,12 @@ class WorkerCoreTest : public testing::Test, protected WorkerEnv {
   protected:
     WorkerCoreTest() { core_.open_results(kFolder); }
 
-    void send(const WorkerToCoordinator& message) override { sent_.push_back(message); }
+    void send(const WorkerReport& message) override { sent_.push_back(message); }
     bool sees(const SharedFolderMark&) override { return sees_; }
     void start(const Lease& lease) override { started_.push_back(lease); }
-    void start_with_transfers(const Lease& lease) override { transferred_.push_back(lease.attempt.job.value()); }
+    void start_with_transfers(const Lease& lease) override {
+        transferred_.push_back(lease.attempt.job.value());
+    }
     bool stop(const AttemptId& attempt, Cause cause) override {
         stopped_.emplace_back(attempt.job.value(), cause);
         return !is_fetching_;
@@ -145,7 +147,7 @@ class WorkerCoreTest : public testing::Test, protected WorkerEnv {
         std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_st>(log_)),
         now_};
 
-    std::vector<WorkerToCoordinator> sent_;
+    std::vector<WorkerReport> sent_;
     std::vector<Lease> started_;
     std::vector<std::int64_t> transferred_;
     std::vector<std::pair<std::int64_t, Cause>> stopped_;
@@ -280,7 +282,8 @@ TEST_F(WorkerCoreTest, TheHelloNamesAllThatItHoldsInOrder) {
     take({1, 2, 3});
     report(success_of(1));
     const Hello hello = core_.hello();
-    EXPECT_THAT(hello.held, ElementsAre(AttemptId{JobId(1), 1}, AttemptId{JobId(2), 1}, AttemptId{JobId(3), 1}));
+    EXPECT_THAT(hello.held,
+                ElementsAre(AttemptId{JobId(1), 1}, AttemptId{JobId(2), 1}, AttemptId{JobId(3), 1}));
     EXPECT_EQ(hello.running, (AttemptId{JobId(2), 1}));
 }
 
