@@ -10,6 +10,7 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
 
 #include "common/base/error.h"
 #include "common/base/visit.h"
@@ -260,8 +261,7 @@ asio::awaitable<Connected> connect_to_coordinator(const Access& access, Hello he
         } catch (const std::exception& error) {
             problem = error.what();
         }
-        problems +=
-            (problems.empty() ? "" : "; ") + address + ":" + std::to_string(access.port) + ": " + problem;
+        problems += fmt::format("{}{}:{}: {}", problems.empty() ? "" : "; ", address, access.port, problem);
     }
     if (silent) {
         throw NoAnswer("the coordinator does not answer (" + problems + ")");

@@ -17,7 +17,7 @@
 namespace orchestrate {
 namespace {
 
-constexpr std::int64_t kMaxIntervalMilliseconds = 7 * 24 * 3'600'000;
+constexpr std::int64_t kMaxIntervalMilliseconds = std::int64_t{7} * 24 * 3'600'000;
 constexpr double kRatioTolerance = 1e-9;              // of sums in floating point
 constexpr std::int64_t kMaxInflatedValues = 1 << 22;  // checked at once; beyond, when an ensemble reads them
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";

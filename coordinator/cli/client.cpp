@@ -93,7 +93,7 @@ std::optional<Client> Client::reach(const Place& place) {
             client.channel_.emplace(connected.connection);
         },
         [&](std::exception_ptr error) {
-            failure = error;
+            failure = std::move(error);
             client.io_->stop();  // the connection has timers of its own
         });
     client.io_->run();
@@ -127,7 +127,7 @@ ClientReply Client::ask_any(const ClientRequest& request, const WhileWaiting& wh
             answered = true;
         },
         [&](std::exception_ptr error) {
-            failure = error;
+            failure = std::move(error);
             io_->stop();
         });
     io_->restart();

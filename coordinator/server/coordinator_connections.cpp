@@ -80,7 +80,10 @@ asio::awaitable<void> Coordinator::serve_worker(std::shared_ptr<Connection> conn
                 invalid = error;
             }
             if (invalid) {
-                is_ours = dispatcher_.worker_sent_invalid(name, peer, *invalid);
+                {
+                    const auto hold = watch_.hold("a message of worker", name);
+                    is_ours = dispatcher_.worker_sent_invalid(name, peer, *invalid);
+                }
                 settle();
                 continue;
             }

@@ -56,7 +56,8 @@ bool sees(const SharedFolderMark& mark) {
     return content == mark.content && access(fs::path(mark.file).parent_path().c_str(), W_OK) == 0;
 }
 
-RemoteStorage::RemoteStorage(fs::path scratch, Log log, std::function<void(const AttemptReport&)> pass_on,
+RemoteStorage::RemoteStorage(const fs::path& scratch, Log log,
+                             std::function<void(const AttemptReport&)> pass_on,
                              std::function<void(const Lease&)> begin)
     : scratch_(fs::absolute(scratch) / (folder_prefix() + std::to_string(getpid()))),
       log_(std::move(log)),

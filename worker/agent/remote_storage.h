@@ -29,8 +29,8 @@ class RemoteStorage {
     // `pass_on` gets the reports whose files have arrived; `begin` leases with paths on this host.
     // Files lie in a folder of this process in `scratch`, which is made when it is needed and removed at the end; those of
     // processes that were killed go as well.
-    RemoteStorage(std::filesystem::path scratch, Log log, std::function<void(const AttemptReport&)> pass_on,
-                  std::function<void(const Lease&)> begin);
+    RemoteStorage(const std::filesystem::path& scratch, Log log,
+                  std::function<void(const AttemptReport&)> pass_on, std::function<void(const Lease&)> begin);
     ~RemoteStorage();
     RemoteStorage(const RemoteStorage&) = delete;
     RemoteStorage& operator=(const RemoteStorage&) = delete;
