@@ -272,32 +272,35 @@ void Dispatcher::dismiss() {
     }
 }
 
+void Dispatcher::start_worker(const StartWorkerAt& start) {
+    log_->info("starting worker {} with {} rank(s)", start.worker, start.ranks);
+    launched_[start.worker] = start.ranks;
+    Site& site = *sites_.at(start.site);
+    site.start(start.worker, start.ranks);
+    const auto now = surroundings_.now();
+    starting_[start.worker] = {now + kUsualStart, now + site.start_limit()};
+    children_.insert(start.worker);
+}
+
 void Dispatcher::act() {
     if (dismissing_ || paused_) {
         return;
     }
     for (const auto& action : scheduler_.next_actions()) {
-        if (const auto* assignment = std::get_if<AssignJob>(&action)) {
-            assign(assignment->job, assignment->worker);
-        } else if (const auto* start = std::get_if<StartWorkerAt>(&action)) {
-            log_->info("starting worker {} with {} rank(s)", start->worker, start->ranks);
-            launched_[start->worker] = start->ranks;
-            Site& site = *sites_.at(start->site);
-            site.start(start->worker, start->ranks);
-            const auto now = surroundings_.now();
-            starting_[start->worker] = {now + kUsualStart, now + site.start_limit()};
-            children_.insert(start->worker);
-        } else if (const auto* retire = std::get_if<RetireWorker>(&action)) {
-            log_->info("retiring worker {}", retire->worker);
-            if (const auto found = workers_.find(retire->worker); found != workers_.end()) {
-                ask_to_end(found->second);
-            }
-        } else if (const auto* back = std::get_if<HandBackJobs>(&action)) {
-            hand_back(*back);
-        } else if (const auto* site = std::get_if<SiteBroken>(&action)) {
-            log_->error("no worker comes up at {}", site->site);
-            broken_sites_[site->site] = surroundings_.now();
-        }
+        match(
+            action, [this](const AssignJob& assignment) { assign(assignment.job, assignment.worker); },
+            [this](const StartWorkerAt& start) { start_worker(start); },
+            [this](const RetireWorker& retire) {
+                log_->info("retiring worker {}", retire.worker);
+                if (const auto found = workers_.find(retire.worker); found != workers_.end()) {
+                    ask_to_end(found->second);
+                }
+            },
+            [this](const HandBackJobs& back) { hand_back(back); },
+            [this](const SiteBroken& broken) {
+                log_->error("no worker comes up at {}", broken.site);
+                broken_sites_[broken.site] = surroundings_.now();
+            });
     }
 }
 

@@ -234,6 +234,7 @@ class Dispatcher : private JobObserver {
 
     // dispatcher_leases.cpp: which worker holds which attempts.
     void assign(JobId job, const std::string& worker);
+    void start_worker(const StartWorkerAt& start);
     void hand_back(const HandBackJobs& action);
     void ask_back(Worker& worker, std::vector<AttemptId> attempts);
     // The worker holds the attempt no longer; it goes on with the next it holds.
