@@ -267,6 +267,7 @@ void Simulation::start_worker(const std::string& name, Site& site) {
     hello.lease_capacity = chance(0.2) ? 1 : 6;
     hello.log_folder = "/logs";
     auto worker = std::make_shared<Worker>(*this, std::move(hello), site.pilot);
+    made_workers_.push_back(worker);
     worker->sick = trouble_ && chance(0.05);
     worker->remote = chance(0.1);
     worker->life_that_started_it = coordinator_->life;

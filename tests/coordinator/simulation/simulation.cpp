@@ -74,7 +74,12 @@ Simulation::Simulation(std::uint64_t seed, DeliberateBug bug, const WorkerMutant
     SQLite::Backup(*disk_, template_database()).executeStep(-1);
 }
 
+// Workers, their links and what waits for a stopped one refer to each other.
 Simulation::~Simulation() {
+    for (const auto& worker : made_workers_) {
+        worker->waiting.clear();
+        worker->link.reset();
+    }
     processes_.clear();
     future_.clear();
     coordinator_.reset();

@@ -151,9 +151,10 @@ class Simulation {
     std::string database_name_;
     std::unique_ptr<StoreDatabase> disk_;  // what is left of the database when no coordinator lives
     std::unique_ptr<Coordinator> coordinator_;
-    std::vector<std::shared_ptr<Pilot>> pilots_;   // that live
-    SimulatedDisk workers_disk_;                   // with the results that await an acknowledgement
-    std::map<JobId, std::string> job_identities_;  // of jobs that were leased
+    std::vector<std::shared_ptr<Pilot>> pilots_;         // that live
+    SimulatedDisk workers_disk_;                         // with the results that await an acknowledgement
+    std::map<JobId, std::string> job_identities_;        // of jobs that were leased
+    std::vector<std::shared_ptr<Worker>> made_workers_;  // living and dead
     std::int64_t room_since_ = -1;  // since when a job waits although there is room; -1: none does
     std::map<std::string, std::int64_t> idle_since_;  // by study: since when nothing of it is left to do
     std::set<AttemptId> of_leaving_pilots_;           // attempts that ran when a pilot was told to end
