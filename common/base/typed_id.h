@@ -18,7 +18,7 @@ class TypedId {
     constexpr explicit TypedId(std::int64_t value) : value_(value) {}
 
     constexpr std::int64_t value() const { return value_; }
-    auto operator<=>(const TypedId&) const = default;
+    auto operator<=>(const TypedId&) const = default;  // NOLINT(modernize-use-nullptr)
 
   private:
     std::int64_t value_ = 0;

@@ -18,7 +18,7 @@ using StudyId = TypedId<struct StudyKind>;  // studies.id
 struct AttemptId {
     JobId job;
     std::int64_t number = 0;  // 1, 2, ... of the job
-    auto operator<=>(const AttemptId&) const = default;
+    auto operator<=>(const AttemptId&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 BOOST_DESCRIBE_STRUCT(AttemptId, (), (job, number))
 
