@@ -17,7 +17,7 @@ using StudyId = TypedId<struct StudyKind>;  // studies.id
 // Names one execution of one job.
 struct AttemptId {
     JobId job;
-    std::int64_t number = 0;  // 1, 2, ... of the job
+    std::int64_t number = 0;                             // 1, 2, ... of the job
     auto operator<=>(const AttemptId&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 BOOST_DESCRIBE_STRUCT(AttemptId, (), (job, number))

@@ -171,7 +171,7 @@ fs::path ParcelStore::finish_model(const Parcel& parcel) {
     if (found != parcel.name) {
         throw UserError("the model has arrived with the SHA-256 " + found + "; expected " + parcel.name);
     }
-    const fs::path folder = models_folder_ / parcel.name;
+    fs::path folder = models_folder_ / parcel.name;
     if (!files_.list(folder).empty()) {
         remove_quietly(place);  // equal models share a folder
         return folder;
