@@ -72,7 +72,7 @@ std::string control_offline(const std::filesystem::path& database, const Control
     const DatabaseLock lock(database);
     JobStore store(database, {.grouped = true, .vfs = {}, .network_file_system = {}, .sync = true});
     OfflineControl host(store);
-    const std::string done = apply_control(host, request);
+    std::string done = apply_control(host, request);
     store.commit();
     return done;
 }
