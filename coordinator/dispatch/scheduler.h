@@ -159,7 +159,7 @@ class Scheduler {
     struct Bucket {
         int priority = 0;
         int negative_ranks = -1;
-        auto operator<=>(const Bucket&) const = default;
+        auto operator<=>(const Bucket&) const = default;  // NOLINT(modernize-use-nullptr)
     };
     struct Queue {  // of one study
         std::map<Bucket, std::set<JobId>> waiting;

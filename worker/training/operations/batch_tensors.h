@@ -23,7 +23,7 @@ struct BatchShape {
     std::int64_t examples = 0;
     std::int64_t longest = 0;  // rows of the longest text, or more
     bool has_types = false;
-    auto operator<=>(const BatchShape&) const = default;
+    auto operator<=>(const BatchShape&) const = default;  // NOLINT(modernize-use-nullptr)
 
     static BatchShape of(const PackedBatch& batch);
     // 32-bit numbers of the buffer.

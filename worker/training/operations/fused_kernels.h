@@ -12,7 +12,7 @@ namespace orchestrate {
 struct KernelVariant {
     bool bf16 = false;
     std::int64_t columns = 64;  // of a normed row
-    auto operator<=>(const KernelVariant&) const = default;
+    auto operator<=>(const KernelVariant&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 struct LaunchShape {
