@@ -53,7 +53,7 @@ class Controls {
             throw UserError(
                 fmt::format("study '{}' has ended as {} already", study.name, to_string(study.state)));
         }
-        std::size_t cancelled = 0;
+        std::int64_t cancelled = 0;
         bool goes_on = true;
         for (std::size_t i = 0; i < jobs.own.size(); ++i) {
             if (i % kRowsAtATime == 0) {
@@ -70,8 +70,8 @@ class Controls {
         std::string text = fmt::format("cancelled study {}: {}", study.name, counted(cancelled, "job"));
         if (!goes_on) {
             text += "; it was begun anew meanwhile";
-        } else if (jobs.own.size() < jobs.all) {
-            const std::size_t others = jobs.all - jobs.own.size();
+        } else if (std::ssize(jobs.own) < jobs.all) {
+            const std::int64_t others = jobs.all - std::ssize(jobs.own);
             text += fmt::format("; {} go{} on for other studies", others, others == 1 ? "es" : "");
         }
         co_return text;
@@ -119,7 +119,7 @@ class Controls {
         }
         host_.set_paused(study, true);
         const Jobs jobs = co_await jobs_in(study, [](JobState state) { return state == JobState::running; });
-        const std::size_t running = jobs.all;
+        const std::int64_t running = jobs.all;
         if (running > 0 && !host_.is_active(study.name)) {
             co_return fmt::format(
                 "paused study {}: no coordinator is running; {} that ran when it ended {} again with "
@@ -183,7 +183,7 @@ class Controls {
     struct Jobs {
         std::vector<JobId> own;
         std::vector<JobId> shared;  // with another study that has not ended
-        std::size_t all = 0;
+        std::int64_t all = 0;
     };
     asio::awaitable<Jobs> jobs_in(const StoredStudy& study, bool (*is_wanted)(JobState)) {
         Jobs found;
@@ -201,7 +201,7 @@ class Controls {
                 co_await host_.others_go_first(study);
             }
         }
-        found.all = found.own.size() + found.shared.size();
+        found.all = std::ssize(found.own) + std::ssize(found.shared);
         co_return found;
     }
 

@@ -106,7 +106,7 @@ void Coordinator::run() {
     try {
         asio::co_spawn(io_, tick(), asio::detached);
         asio::co_spawn(io_, watch_signals(), asio::detached);
-        asio::co_spawn(io_, drive(), [this](std::exception_ptr error) { fail(error); });
+        asio::co_spawn(io_, drive(), [this](std::exception_ptr error) { fail(std::move(error)); });
         io_.run();
         if (failure_) {
             name_lost_database();
@@ -189,7 +189,7 @@ bool Coordinator::studies_may_go_on() const {
 bool Coordinator::advance_studies() {
     try {
         // By place: while one goes on, another may be submitted.
-        for (std::size_t i = 0; i < runs_.size(); ++i) {
+        for (std::size_t i = 0; i < runs_.size(); ++i) {  // NOLINT(modernize-loop-convert)
             StudyRun& run = *runs_[i];
             if (run.has_ended()) {
                 continue;

@@ -36,7 +36,7 @@ void Coordinator::open_server(bool all_addresses) {
         server_ = std::make_unique<Server>(
             io_, state_folder(options_.database), all_addresses, log_,
             [this](std::shared_ptr<Connection> connection, Hello hello) {
-                return serve(connection, std::move(hello));
+                return serve(std::move(connection), std::move(hello));
             },
             ConnectionLimits{}, ServedDatabase{claim_.identity.id, claim_.identity.place});
         listens_on_all_addresses_ = all_addresses;

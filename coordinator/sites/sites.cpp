@@ -10,7 +10,7 @@ namespace orchestrate {
 namespace {
 
 constexpr std::size_t kMaxExitsAtOnce =
-    2 * kMaxRanks;  // of a pilot's workers: all, and those started in their place
+    std::size_t{2} * kMaxRanks;  // of a pilot's workers: all, and those started in their place
 
 }  // namespace
 

@@ -47,7 +47,7 @@ std::optional<JobTransition> JobTable::apply(JobId id, JobEvent event) {
 
 // What an observer does may end another one's observation, or begin one.
 void JobTable::tell(JobId job, JobState before, JobState now) const {
-    for (std::size_t i = 0; i < observers_.size(); ++i) {
+    for (std::size_t i = 0; i < observers_.size(); ++i) {  // NOLINT(modernize-loop-convert)
         observers_[i]->job_changed(job, before, now);
     }
 }

@@ -72,6 +72,7 @@ std::vector<std::optional<MeasuredDifference>> differences(SQLite::Database& dat
         }
     }
     std::vector<std::optional<MeasuredDifference>> result;
+    result.reserve(values.size());
     for (const auto& of_variant : values) {
         result.push_back(measured_difference(of_variant));
     }

@@ -11,7 +11,7 @@ namespace orchestrate {
 // What the kernels are compiled for.
 struct KernelVariant {
     bool bf16 = false;
-    std::int64_t columns = 64;  // of a normed row
+    std::int64_t columns = 64;                               // of a normed row
     auto operator<=>(const KernelVariant&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
