@@ -113,7 +113,7 @@ void collect_differences(const Json& baseline, const Json& job, const std::strin
     }
     for (const auto& key : keys) {
         collect_differences(baseline.value(key, Json()), job.value(key, Json()),
-                            field.empty() ? key : field + "." + key, differences);
+                            field.empty() ? key : fmt::format("{}.{}", field, key), differences);
     }
 }
 

@@ -95,7 +95,7 @@ int main(int argc, char** argv) {
     crowd.access = read_access_file(argv[1]);
     crowd.wanted = std::stoi(argv[2]);
     for (int i = 0; i < 64; ++i) {
-        asio::co_spawn(crowd.io, connect_one_after_the_other(crowd), [](std::exception_ptr failure) {
+        asio::co_spawn(crowd.io, connect_one_after_the_other(crowd), [](const std::exception_ptr& failure) {
             if (failure) {
                 std::rethrow_exception(failure);
             }

@@ -99,9 +99,10 @@ class SlurmFaultsTest(ProgramTest):
         with self.run_study("--set", "cluster.nodes=1", "--set", "cluster.slots=2") as run:
             self.wait_until(lambda: sum(log.read_text().count("starting worker")
                                         for log in (self.folder / "results.db.d/logs").glob("slurm-*.log")) == 2)
-            pilots = processes_with(f"orchestrate pilot --access {self.folder}")
-            self.assertEqual(len(pilots), 1)
-            os.kill(pilots[0], signal.SIGKILL)
+            # Between fork and exec a child of the pilot looks like it.
+            pilot = f"orchestrate pilot --access {self.folder}"
+            self.wait_until(lambda: len(processes_with(pilot)) == 1, "one pilot")
+            os.kill(processes_with(pilot)[0], signal.SIGKILL)
             output = self.finish(run)
         self.assertEqual(output.count("submitted pilot"), 2, output)
 

@@ -59,7 +59,7 @@ class ModelRetentionTest : public testing::Test {
         fs::create_directories(unnamed);
         std::ofstream(unnamed / "config.json") << "{}";
         std::ofstream(unnamed / "model.safetensors") << content;
-        const std::string sha256 = sha256_hex_of_pretrained(unnamed);
+        std::string sha256 = sha256_hex_of_pretrained(unnamed);
         fs::rename(unnamed, directory / sha256);
         return sha256;
     }
