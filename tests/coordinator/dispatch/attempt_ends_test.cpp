@@ -12,7 +12,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using test::PeersWorld;
-using test::Wire;
 using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;

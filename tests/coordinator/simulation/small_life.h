@@ -25,7 +25,7 @@ inline AttemptEnded success_of(const AttemptId& attempt) {
 }
 
 inline Variant variant_of(const std::string& name, std::int64_t head_width,
-                          std::vector<std::uint64_t> seeds) {
+                          const std::vector<std::uint64_t>& seeds) {
     Variant variant;
     variant.name = name;
     variant.change = name;
