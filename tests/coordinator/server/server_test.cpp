@@ -77,7 +77,7 @@ class ServerTest : public testing::Test {
                 channel.close();
             },
             [&](std::exception_ptr error) {
-                failure = error;
+                failure = std::move(error);
                 io_.stop();
             });
         io_.restart();
@@ -157,7 +157,7 @@ TEST_F(ServerTest, ASlowReaderLosesOnlyWhatALaterReportReplaces) {
             }
             connected.connection->close();
         },
-        [&](std::exception_ptr) { io_.stop(); });
+        [&](const std::exception_ptr&) { io_.stop(); });
     io_.run();
     EXPECT_EQ(ended, (std::vector<std::int64_t>{5000, 10'000, 15'000, 20'000}));
     EXPECT_EQ(newest, kReports);
@@ -173,8 +173,9 @@ TEST_F(ServerTest, WhoStopsReadingIsCutOff) {
     std::shared_ptr<Connection> served;
     after_welcome_ = [&](Connection& connection) {
         served = connection.shared_from_this();
-        const AttemptEnded large{
-            {JobId(1), 1}, Cause::preempted, std::string(30'000'000, 'x'), {}};  // more than sockets hold
+        std::string more_than_sockets_hold;
+        more_than_sockets_hold.resize(30'000'000, 'x');
+        const AttemptEnded large{{JobId(1), 1}, Cause::preempted, more_than_sockets_hold, {}};
         send_message<WorkerToCoordinator>(connection, large);
     };
     asio::co_spawn(
@@ -190,7 +191,7 @@ TEST_F(ServerTest, WhoStopsReadingIsCutOff) {
             EXPECT_TRUE(served && served->closed());
             connected.connection->close();
         },
-        [&](std::exception_ptr) { io_.stop(); });
+        [&](const std::exception_ptr&) { io_.stop(); });
     io_.run();
     EXPECT_GT(served->queued_bytes(), 0U);
 }
@@ -265,7 +266,7 @@ TEST_F(ServerTest, WhatIsNotOfTheDirectionIsRefusedAndTheNextMessageRead) {
             EXPECT_EQ(std::get<Heartbeat>(next).step, 3);
             channel.close();
         },
-        [&](std::exception_ptr error) {
+        [&](const std::exception_ptr& error) {
             EXPECT_FALSE(error);
             io_.stop();
         });
@@ -316,7 +317,7 @@ Silence stay_silent(asio::io_context& io, std::uint16_t port, int connections) {
                     }
                 }
             },
-            [&](std::exception_ptr) {
+            [&](const std::exception_ptr&) {
                 silence.took = std::chrono::duration_cast<std::chrono::milliseconds>(
                     std::chrono::steady_clock::now() - begin);
                 if (++silence.closed == connections) {
@@ -378,7 +379,7 @@ TEST_F(ServerTest, PlainTextGetsNowhere) {
                 closed = true;
             }
         },
-        [&](std::exception_ptr) { io_.stop(); });
+        [&](const std::exception_ptr&) { io_.stop(); });
     io_.restart();
     io_.run_for(8s);
     EXPECT_TRUE(closed);
