@@ -13,7 +13,6 @@
 namespace orchestrate {
 namespace {
 
-using test::success_of;
 using test::variant_of;
 using testing::ElementsAre;
 using testing::HasSubstr;
