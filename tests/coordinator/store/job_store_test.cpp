@@ -18,7 +18,7 @@ class JobStoreTest : public testing::Test {
     std::filesystem::path file() const { return folder_ / "results.db"; }
 
     static Variant variant(const std::string& name, std::int64_t head_width,
-                           std::vector<std::uint64_t> seeds) {
+                           const std::vector<std::uint64_t>& seeds) {
         Variant variant;
         variant.name = name;
         variant.change = name;
