@@ -144,7 +144,7 @@ TEST_F(SchemaTest, ChecksAReadOnlyDatabaseWithoutWriting) {
 }
 
 TEST_F(SchemaTest, RefusesAnEmptyReadOnlyDatabase) {
-    std::ofstream{path()};
+    const std::ofstream empty(path());
     SQLite::Database database(path(), SQLite::OPEN_READONLY);
     EXPECT_THROW(prepare_schema(database), UserError);
 }
