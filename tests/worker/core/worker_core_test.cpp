@@ -19,7 +19,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Pair;
-using testing::UnorderedElementsAre;
 
 constexpr const char* kFolder = "/logs/unacknowledged/f00d";
 constexpr auto kHeartbeat = 4000ms;
