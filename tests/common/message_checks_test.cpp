@@ -226,7 +226,8 @@ TEST(MessageChecksTest, WordsOfPeersAreCleaned) {
 }
 
 TEST(MessageChecksTest, AMessageSaysOfWhichAttemptItIs) {
-    EXPECT_EQ(attempt_of(WorkerToCoordinator(AttemptEnded{{JobId(7), 2}, {}, "", {}})), (AttemptId{JobId(7), 2}));
+    EXPECT_EQ(attempt_of(WorkerToCoordinator(AttemptEnded{{JobId(7), 2}, {}, "", {}})),
+              (AttemptId{JobId(7), 2}));
     ParcelOffer offer;
     offer.parcel.attempt = {JobId(8), 1};
     EXPECT_EQ(attempt_of(WorkerToCoordinator(offer)), (AttemptId{JobId(8), 1}));
