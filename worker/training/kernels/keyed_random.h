@@ -62,7 +62,9 @@ inline Dropout make_dropout(std::uint64_t seed, std::int64_t step, std::uint32_t
     Dropout dropout;
     dropout.key = {static_cast<std::uint32_t>(mixed), static_cast<std::uint32_t>(mixed >> 32)};
     dropout.site = site;
-    dropout.threshold = static_cast<std::uint32_t>(probability * 65536.0 + 0.5);
+    // Of a positive number; its bits are those of trained results.
+    dropout.threshold =
+        static_cast<std::uint32_t>(probability * 65536.0 + 0.5);  // NOLINT(bugprone-incorrect-roundings)
     dropout.scale = static_cast<float>(65536.0 / (65536.0 - dropout.threshold));
     return dropout;
 }
