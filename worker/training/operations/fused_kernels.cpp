@@ -58,7 +58,7 @@ class FusedKernels {
     Tensor keep(const RowDropout& dropout, std::int64_t columns) const {
         DropoutArguments drop(dropout);
         std::int64_t rows = dropout.rows.example.size(0);
-        const Tensor kept = at::empty({rows, columns}, dropout.rows.example.options().dtype(at::kBool));
+        Tensor kept = at::empty({rows, columns}, dropout.rows.example.options().dtype(at::kBool));
         auto int_columns = static_cast<std::int32_t>(columns);
         void* out = data_of(kept);
         void* arguments[] = {at(drop.example), at(drop.position),  at(drop.key),
@@ -77,8 +77,8 @@ class FusedKernels {
         }
         DropoutArguments drop(dropout);
         std::int64_t rows = values.size(0);
-        const AddNormResult result{at::empty_like(values), at::empty_like(values),
-                                   at::empty({rows}, values.options().dtype(at::kFloat))};
+        AddNormResult result{at::empty_like(values), at::empty_like(values),
+                             at::empty({rows}, values.options().dtype(at::kFloat))};
         void* in_values = data_of(values);
         void* in_bias = data_of(bias);
         void* in_residual = data_of(residual);
@@ -133,7 +133,7 @@ class FusedKernels {
             return plain_.bias_gelu(values, bias);
         }
         std::int64_t rows = values.size(0);
-        const Tensor result = at::empty_like(values);
+        Tensor result = at::empty_like(values);
         auto columns = static_cast<std::int32_t>(values.size(1));
         void* in_values = data_of(values);
         void* in_bias = data_of(bias);
