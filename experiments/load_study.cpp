@@ -137,18 +137,16 @@ class StudyLoader {
     void settle_selection() {
         auto& all = settings();
         for (const auto& metric : all.command.metrics) {
-            all.command.required.push_back("test " + metric.name);
+            all.command.required.push_back(to_string(MetricKey{MetricPart::test, metric.name}));
         }
-        if (all.command.metrics.empty()) {
-            return;  // reported
-        }
-        if (all.search.select_name.empty()) {
-            all.search.select_name = all.command.metrics.front().name;
+        MetricKey& select_by = all.search.select_by;
+        if (select_by.name.empty()) {
+            select_by.name = default_selection(all);
         } else {
-            is_declared(all, all.search.select_name, place_of_first({"search.select_by"}), mistakes_);
+            is_declared(all, select_by.name, place_of_first({"search.select_by"}), mistakes_);
         }
-        if (section("search") && all.search.select_part == SelectionPart::validation) {
-            all.command.required.push_back("validation " + all.search.select_name);
+        if (section("search") && !all.command.metrics.empty() && select_by.part == MetricPart::validation) {
+            all.command.required.push_back(to_string(select_by));
         }
     }
 
@@ -354,15 +352,14 @@ class StudyLoader {
         Stage stage;
         stage.name = name;
         stage.select_by = search.select_by;
-        stage.select_part = search.select_part;
-        stage.select_name = nameable_.is_of_command() ? search.select_name : std::string();
-        stage.metrics = settings().command.metrics;
+        stage.metrics = reported_metrics(settings());
+        stage.primary_metric = default_selection(settings());
         return stage;
     }
 
     void make_stages() {
         const auto& search = settings().search;
-        if (plan_->has_search && search.select_part == SelectionPart::test) {
+        if (plan_->has_search && search.select_by.part == MetricPart::test) {
             mistakes_.warning(place_of_first({"search.select_by"}), selection_warning("the best trial"));
         }
         if (plan_->has_search) {

@@ -277,15 +277,15 @@ std::string command_text(const Study& study) {
 std::string start_text(const Stage& stage, const PlannedStage& planned) {
     std::string text;
     if (!stage.baseline_stage.empty()) {
-        const bool is_least = stage.goal_of(stage.select_name) == MetricGoal::min;
+        const bool is_least = stage.goal_of(stage.select_by.name) == MetricGoal::min;
         text += fmt::format("; starts from the best of {}\n  ({} {}, mean over seeds)", stage.baseline_stage,
-                            is_least ? "lowest" : "highest", stage.selection());
+                            is_least ? "lowest" : "highest", to_string(stage.select_by));
     }
     if (!stage.rows_stage.empty()) {
         text += fmt::format("\n  goes on with the {} rows of {} by {}",
                             stage.rows_rule == RowRule::top ? fmt::format("top {}", stage.most_rows)
                                                             : std::string("significant"),
-                            stage.rows_stage, stage.rows_selection());
+                            stage.rows_stage, to_string(stage.rows_by));
         text += planned.start.empty() ? "; shown: the first that these could be" : "";
     }
     for (const auto& choice : planned.start) {

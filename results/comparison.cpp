@@ -12,9 +12,11 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/counted.h"
+#include "common/metrics/training_metrics.h"
 #include "results/comparison_notes.h"
 #include "results/display_width.h"
-#include "results/metric_comparison.h"
+#include "results/metric_title.h"
+#include "results/number_text.h"
 #include "results/query_result.h"
 #include "results/spread_column.h"
 #include "results/stage_rows.h"
@@ -24,8 +26,6 @@
 namespace orchestrate {
 namespace {
 
-constexpr std::size_t kMacroF1 = 3;  // place among the metrics of a training
-
 // "51.8"; with a sign, "+0.3", "-1.2" and "0.0".
 std::string percent(double fraction, bool with_sign) {
     const double rounded = std::round(fraction * 1000) / 10;
@@ -33,42 +33,69 @@ std::string percent(double fraction, bool with_sign) {
                                      : fmt::format("{:.1f}", std::abs(rounded));
 }
 
+// How a metric's values are written: in percent, or with decimals by the means of its column.
+NumberText text_of(const MetricDeclaration& metric, const std::vector<Spread>& column) {
+    if (metric.unit == MetricUnit::fraction) {
+        return percent;
+    }
+    std::vector<double> means;
+    for (const Spread& spread : column) {
+        if (spread.mean) {
+            means.push_back(*spread.mean);
+        }
+    }
+    return [format = format_of(means)](double value, bool with_sign) {
+        return number_text(value, format, with_sign);
+    };
+}
+
+std::vector<Spread> column_of(const StageRows& stage, std::size_t metric) {
+    std::vector<Spread> column;
+    for (const VariantRow& variant : stage.variants) {
+        column.push_back(summary_of(variant, metric).spread);
+    }
+    return column;
+}
+
 std::string table_text(const StageRows& stage, bool compact, std::size_t max_width) {
     const auto& variants = stage.variants;
-    const bool has_baseline =
-        std::any_of(variants.begin(), variants.end(), [](const VariantRow& row) { return row.is_baseline; });
-    std::vector<std::string> header = {"variant", "accuracy", "macro P", "macro R", "macro F1"};
+    std::vector<std::string> header = {"variant"};
     std::vector<std::vector<std::string>> rows;
     for (const VariantRow& variant : variants) {
         rows.push_back({variant.name});
     }
-    const auto add_column = [&](const std::vector<std::string>& cells) {
+    const auto add_column = [&](std::string name, const std::vector<std::string>& cells) {
+        header.push_back(std::move(name));
         for (std::size_t i = 0; i < rows.size(); ++i) {
             rows[i].push_back(cells[i]);
         }
     };
-    std::vector<Spread> spreads(variants.size());
     std::vector<bool> blank(variants.size(), false);
-    for (std::size_t metric = 0; metric < stage.metrics.size(); ++metric) {
-        std::transform(variants.begin(), variants.end(), spreads.begin(),
-                       [&](const VariantRow& row) { return summary_of(row, metric).spread; });
-        add_column(spread_column(spreads, blank, percent, false, compact));
+    NumberText primary_text = percent;
+    for (std::size_t place = 0; place < stage.metrics.size(); ++place) {
+        const auto column = column_of(stage, place);
+        const NumberText text = text_of(stage.metrics[place], column);
+        if (place == stage.primary_metric) {
+            primary_text = text;
+        }
+        add_column(metric_title(stage.metrics[place].name),
+                   spread_column(column, blank, text, false, compact));
     }
-    if (has_baseline) {
-        header.emplace_back(compact ? "diff. F1" : "difference");
-        const auto differences = differences_to_baseline(stage, kMacroF1);
+    if (std::ranges::any_of(variants, &VariantRow::is_baseline) && !stage.metrics.empty()) {
+        const auto differences = differences_to_baseline(stage, stage.primary_metric);
+        std::vector<Spread> spreads(variants.size());
         for (std::size_t i = 0; i < variants.size(); ++i) {
             spreads[i] = differences[i].spread;
             blank[i] = variants[i].is_baseline;
         }
-        add_column(spread_column(spreads, blank, percent, true, compact));
+        add_column(compact ? "diff." : "difference",
+                   spread_column(spreads, blank, primary_text, true, compact));
     }
-    header.emplace_back("jobs");
     std::vector<std::string> jobs;
     for (const VariantRow& variant : variants) {
         jobs.push_back(fmt::format("{}/{}", variant.succeeded(), variant.seeds.size()));
     }
-    add_column(jobs);
+    add_column("jobs", jobs);
     return render_text_table(header, rows, max_width);
 }
 
@@ -119,16 +146,29 @@ Repetition repetition_of(SQLite::Database& database, std::int64_t stage_id, cons
     return {other + "s", other};
 }
 
+// "In %, on the test part", "On the test part; accuracy and macro F1 in %".
+std::string legend_of_units(const StageRows& stage) {
+    std::vector<std::string> fractions;
+    for (const MetricDeclaration& metric : stage.metrics) {
+        if (metric.unit == MetricUnit::fraction) {
+            fractions.push_back(metric_title(metric.name));
+        }
+    }
+    if (fractions.empty()) {
+        return "As reported for the test part; ";
+    }
+    return fractions.size() == stage.metrics.size()
+               ? "In %, on the test part; "
+               : fmt::format("On the test part ({} in %); ", fmt::join(fractions, ", "));
+}
+
 // What the numbers are.
 std::string legend(const StageRows& stage, const Repetition& repetition) {
-    bool has_difference = false;
+    const std::size_t primary = stage.primary_metric;
     std::int64_t fewest = std::numeric_limits<std::int64_t>::max();
     std::int64_t most = 0;
-    for (const Summary& difference : differences_to_baseline(stage, kMacroF1)) {
-        has_difference = has_difference || difference.spread.mean.has_value();
-    }
     for (const VariantRow& row : stage.variants) {
-        const std::int64_t measured = summary_of(row, kMacroF1).count;
+        const std::int64_t measured = stage.metrics.empty() ? 0 : summary_of(row, primary).count;
         most = std::max(most, measured);
         if (!row.is_ensemble && measured > 0) {  // of all seeds together there is one result
             fewest = std::min(fewest, measured);
@@ -137,13 +177,25 @@ std::string legend(const StageRows& stage, const Repetition& repetition) {
     if (most == 0) {
         return "No job has a result yet.";
     }
-    std::string text =
-        "In %, on the test part; " + spread_legend(fewest, most, repetition.one, repetition.many);
-    if (has_difference) {
-        text += " Difference: macro F1 minus the baseline's with the same " + repetition.one +
-                ", in percentage points.";
+    std::string text = legend_of_units(stage) + spread_legend(fewest, most, repetition.one, repetition.many);
+    const auto differences = differences_to_baseline(stage, primary);
+    if (std::ranges::any_of(differences, [](const Summary& one) { return one.spread.mean.has_value(); })) {
+        const MetricDeclaration& metric = stage.metrics[primary];
+        text += fmt::format(" Difference: {} minus the baseline's with the same {}{}.",
+                            metric_title(metric.name), repetition.one,
+                            metric.unit == MetricUnit::fraction ? ", in percentage points"
+                            : metric.goal == MetricGoal::max    ? "; higher is better"
+                                                                : "; lower is better");
     }
     return text;
+}
+
+// Whether the view `comparison` has all columns of the table.
+bool is_in_comparison_view(const StageRows& stage) {
+    return std::ranges::all_of(stage.metrics, [](const MetricDeclaration& metric) {
+        const auto known = enum_from_name<TrainingMetric>(metric.name);
+        return known && declaration_of(*known) == metric;
+    });
 }
 
 std::string comparison_json(const StageReference& stage, const QueryResult& result,
@@ -170,7 +222,7 @@ std::string render_comparison(SQLite::Database& database, const std::string& stu
     if (format != OutputFormat::table) {
         SQLite::Statement query(
             database,
-            rows.of_commands
+            !is_in_comparison_view(rows)
                 ? "SELECT study, stage, variant, part, metric, goal, seeds, value, value_sd, pairs, "
                   "difference, difference_sd FROM metric_comparison WHERE study = ? AND stage = ?"
                 : "SELECT * FROM comparison WHERE study = ? AND stage = ?");
@@ -188,16 +240,12 @@ std::string render_comparison(SQLite::Database& database, const std::string& stu
                wrapped_note("This stage has no variants yet: it begins when the stage before it is done.",
                             max_width);
     }
-    if (rows.of_commands) {
-        text += metric_table(rows, max_width);
-    } else {
-        std::string table = table_text(rows, false, 0);
-        if (max_width > 0 && first_line_width(table) > max_width) {
-            table = table_text(rows, true, max_width);
-        }
-        text += table + "\n" +
-                wrapped_note(legend(rows, repetition_of(database, found.stage_id, rows)), max_width);
+    std::string table = table_text(rows, false, 0);
+    if (max_width > 0 && first_line_width(table) > max_width) {
+        table = table_text(rows, true, max_width);
     }
+    text +=
+        table + "\n" + wrapped_note(legend(rows, repetition_of(database, found.stage_id, rows)), max_width);
     for (const std::string& note : notes) {
         text += wrapped_note(escaped(note), max_width);
     }

@@ -59,20 +59,22 @@ constexpr const char* kRowColumns =
     "SELECT jobs.id, jobs.identity, studies.name, stages.name, jobs.state, "
     "(SELECT count(*) FROM attempts AS counted WHERE counted.job_id = jobs.id), coalesce(attempts.cause, "
     "''), "
-    "coalesce(attempts.worker, ''), results.total_seconds, test.accuracy, test.macro_f1, variants.name, "
+    "coalesce(attempts.worker, ''), results.total_seconds, "
+    "(SELECT value FROM job_metrics WHERE job_id = results.job_id AND part = 'test' AND name = 'accuracy'), "
+    "(SELECT value FROM job_metrics WHERE job_id = results.job_id AND part = 'test' AND name = 'macro_f1'), "
+    "variants.name, "
     "variant_jobs.initialization_seed, variant_jobs.data_order_seed, "
     "coalesce(json_extract(jobs.config, '$.data.split.folds'), 0), "
     "coalesce(json_extract(jobs.config, '$.data.split.fold'), 0), variants.change, "
-    "coalesce(declared.name, ''), named.value "
+    "stages.primary_metric, (SELECT value FROM job_metrics WHERE job_id = results.job_id AND part = 'test' "
+    "AND name = stages.primary_metric), coalesce((SELECT unit FROM stage_metrics WHERE "
+    "stage_metrics.stage_id = "
+    "stages.id AND stage_metrics.name = stages.primary_metric), 'number') "
     "FROM studies JOIN stages ON stages.study_id = studies.id JOIN variants ON variants.stage_id = stages.id "
     "JOIN variant_jobs ON variant_jobs.variant_id = variants.id JOIN jobs ON jobs.id = variant_jobs.job_id "
     "LEFT JOIN attempts ON attempts.job_id = jobs.id AND attempts.number = "
     "(SELECT max(number) FROM attempts AS newest WHERE newest.job_id = jobs.id) "
-    "LEFT JOIN results ON results.job_id = jobs.id AND jobs.state = 'succeeded' "
-    "LEFT JOIN part_metrics AS test ON test.job_id = results.job_id AND test.part = 'test' "
-    "LEFT JOIN stage_metrics AS declared ON declared.stage_id = stages.id AND declared.position = 0 "
-    "LEFT JOIN named_metrics AS named ON named.job_id = results.job_id AND named.part = 'test' "
-    "AND named.name = declared.name ";
+    "LEFT JOIN results ON results.job_id = jobs.id AND jobs.state = 'succeeded' ";
 constexpr const char* kRowOrder =
     "ORDER BY studies.id, stages.position, variants.position, variants.id, variant_jobs.seed_index";
 
@@ -92,6 +94,7 @@ JobRow row_of(SQLite::Statement& query) {
     row.title = title_of(query, 11);
     row.metric = query.getColumn(17).getString();
     row.value = optional_column<double>(query, 18);
+    row.unit = enum_from_name<MetricUnit>(query.getColumn(19).getString()).value_or(MetricUnit::number);
     return row;
 }
 
@@ -171,29 +174,19 @@ std::vector<AttemptDetails> attempts_of(SQLite::Database& database, JobId job) {
     return attempts;
 }
 
-std::vector<NamedMetric> metrics_of(SQLite::Database& database, JobId job) {
+std::vector<MetricValue> metrics_of(SQLite::Database& database, JobId job) {
     SQLite::Statement query(
         database,
-        "SELECT part, accuracy, macro_precision, macro_recall, macro_f1 FROM part_metrics WHERE job_id = ? "
-        "ORDER BY part DESC");
+        "SELECT part, name, value FROM job_metrics WHERE job_id = ? ORDER BY part DESC, "
+        "(SELECT min(stage_metrics.position) FROM variant_jobs JOIN variants ON variants.id = "
+        "variant_jobs.variant_id "
+        "JOIN stage_metrics ON stage_metrics.stage_id = variants.stage_id WHERE variant_jobs.job_id = "
+        "job_metrics.job_id AND stage_metrics.name = job_metrics.name) NULLS LAST, name");
     query.bind(1, job.value());
-    std::vector<NamedMetric> metrics;
+    std::vector<MetricValue> metrics;
     while (query.executeStep()) {
-        const std::string part = query.getColumn(0).getString();
-        int column = 0;
-        for (const char* name : {"accuracy", "macro_precision", "macro_recall", "macro_f1"}) {
-            metrics.push_back({part, name, query.getColumn(++column).getDouble()});
-        }
-    }
-    SQLite::Statement named(
-        database,
-        "SELECT part, name, value FROM named_metrics WHERE job_id = ? ORDER BY part DESC, "
-        "(SELECT min(position) FROM stage_metrics WHERE stage_metrics.name = "
-        "named_metrics.name) NULLS LAST, name");
-    named.bind(1, job.value());
-    while (named.executeStep()) {
-        metrics.push_back(
-            {named.getColumn(0).getString(), named.getColumn(1).getString(), named.getColumn(2).getDouble()});
+        const auto part = enum_from_name<MetricPart>(query.getColumn(0).getString());
+        metrics.push_back({part.value(), query.getColumn(1).getString(), query.getColumn(2).getDouble()});
     }
     return metrics;
 }

@@ -13,6 +13,7 @@
 
 #include "common/base/error.h"
 #include "common/job/job_config.h"
+#include "common/metrics/training_metrics.h"
 #include "results/embedded_sql.h"
 #include "results/schema.h"
 
@@ -28,10 +29,28 @@ struct NewColumn {
     const char* table;
     const char* column;
     const char* value;
+    const char*
+        needs;  // the table or column that the value is read from; rows of versions without it get the default
 };
 constexpr NewColumn kNewColumns[] = {
-    {2, "jobs", "resources", "json_object('ranks', ranks)"},
+    {2, "jobs", "resources", "json_object('ranks', ranks)", "ranks"},
+    {8, "jobs", "cancelled_by_user", "by_person", "by_person"},
+    {8, "results", "validation_rows",
+     "(SELECT rows FROM part_metrics AS p WHERE p.job_id = before_migration_results.job_id AND part = "
+     "'validation')",
+     "part_metrics"},
+    {8, "results", "test_rows",
+     "(SELECT rows FROM part_metrics AS p WHERE p.job_id = before_migration_results.job_id AND part = "
+     "'test')",
+     "part_metrics"},
 };
+
+// Metrics of trainings that versions before 8 had as columns of their own; those of other names are new.
+constexpr const char* kOldMetrics[] = {
+    "accuracy",        "macro_precision", "macro_recall",        "macro_f1", "loss", "weighted_precision",
+    "weighted_recall", "weighted_f1",     "f1_of_macro_averages"};
+constexpr const char* kOldEpochMetrics[] = {"loss", "accuracy", "macro_precision", "macro_recall",
+                                            "macro_f1"};
 
 std::vector<std::string> texts_of(SQLite::Database& database, const std::string& sql) {
     std::vector<std::string> texts;
@@ -40,6 +59,12 @@ std::vector<std::string> texts_of(SQLite::Database& database, const std::string&
         texts.push_back(query.getColumn(0).getString());
     }
     return texts;
+}
+
+bool has_table(SQLite::Database& database, const std::string& table) {
+    return !texts_of(database,
+                     "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = '" + table + "'")
+                .empty();
 }
 
 std::vector<std::string> columns_of(SQLite::Database& database, const std::string& table) {
@@ -129,7 +154,8 @@ void copy_rows(SQLite::Database& database, const std::string& table,
             continue;
         }
         for (const auto& added : kNewColumns) {
-            if (table == added.table && column == added.column && from_version < added.since_version) {
+            if (table == added.table && column == added.column && from_version < added.since_version &&
+                (old_names.contains(added.needs) || has_table(database, added.needs))) {
                 add(column, added.value);
             }
         }
@@ -138,13 +164,60 @@ void copy_rows(SQLite::Database& database, const std::string& table,
                   table);
 }
 
+// Before version 8 metrics of trainings were columns, and those of commands stood in tables of their own.
+void unite_metrics(SQLite::Database& database) {
+    for (const char* metric : kOldMetrics) {
+        const std::string name = metric;
+        database.exec("INSERT INTO job_metrics SELECT job_id, part, '" + name + "', " + name +
+                      " FROM part_metrics WHERE " + name + " IS NOT NULL AND rows > 0");
+    }
+    for (const char* metric : kOldEpochMetrics) {
+        const std::string name = metric;
+        database.exec("INSERT INTO epoch_metrics SELECT job_id, epoch, 'validation', '" + name +
+                      "', validation_" + name + " FROM " + kOldPrefix + "epochs");
+    }
+    database.exec("DROP TABLE part_metrics");
+    if (has_table(database, "named_metrics")) {
+        database.exec(
+            "INSERT INTO job_metrics SELECT job_id, part, name, value FROM named_metrics;"
+            "INSERT INTO epochs (job_id, epoch, attempt) "
+            "SELECT job_id, epoch, max(attempt) FROM named_epochs GROUP BY job_id, epoch;"
+            "INSERT INTO epoch_metrics SELECT job_id, epoch, part, name, value FROM named_epochs;"
+            "DROP TABLE named_metrics; DROP TABLE named_epochs");
+    }
+    // Stages of commands have declared theirs, the first of which their tables compare.
+    database.exec(
+        "UPDATE stages SET primary_metric = (SELECT name FROM stage_metrics WHERE stage_id = stages.id "
+        "ORDER BY position LIMIT 1) WHERE EXISTS (SELECT 1 FROM stage_metrics WHERE stage_id = stages.id)");
+    std::string of_trainings = "0";
+    for (const auto& id :
+         texts_of(database,
+                  "SELECT id FROM stages WHERE NOT EXISTS (SELECT 1 FROM stage_metrics WHERE "
+                  "stage_id = stages.id)")) {
+        of_trainings += ", " + id;
+    }
+    std::int64_t position = 0;
+    for (const auto& metric : training_metrics()) {
+        SQLite::Statement insert(database,
+                                 "INSERT INTO stage_metrics SELECT id, ?, ?, ?, ?, ? FROM stages WHERE "
+                                 "id IN (" +
+                                     of_trainings + ")");
+        insert.bind(1, position++);
+        insert.bind(2, metric.name);
+        insert.bind(3, to_string(metric.goal));
+        insert.bind(4, to_string(metric.unit));
+        insert.bind(5, metric.in_table ? 1 : 0);
+        insert.exec();
+    }
+}
+
 void rebuild_tables(SQLite::Database& database, int from_version) {
     const Shipped shipped = shipped_schema();
     std::vector<std::string> indexes_of_people;
     std::vector<std::string> old_tables;
     for (const auto& table : shipped.tables) {
         const std::string of_table = " FROM sqlite_schema WHERE tbl_name = '" + table + "' AND ";
-        if (texts_of(database, "SELECT name" + of_table + "type = 'table'").empty()) {
+        if (!has_table(database, table)) {
             continue;  // this version did not have it
         }
         for (const auto& index :
@@ -162,6 +235,9 @@ void rebuild_tables(SQLite::Database& database, int from_version) {
     database.exec(kSchemaSql);
     for (const auto& table : old_tables) {
         copy_rows(database, table, shipped.columns.at(table), from_version);
+    }
+    if (from_version < 8) {
+        unite_metrics(database);
     }
     for (const auto& table : old_tables) {
         database.exec("DROP TABLE " + (kOldPrefix + table));

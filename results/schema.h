@@ -6,7 +6,7 @@
 
 namespace orchestrate {
 
-inline constexpr int kSchemaVersion = 7;           // PRAGMA user_version
+inline constexpr int kSchemaVersion = 8;           // PRAGMA user_version
 inline constexpr int kApplicationId = 0x4F524348;  // PRAGMA application_id: "ORCH"
 
 // Whether it is a results database; false: it is empty. Reads only. Throws UserError if it is another program's, or was

@@ -43,7 +43,10 @@ CREATE TABLE stages (
     position        INTEGER NOT NULL,          -- order in the study
     name            TEXT NOT NULL,
     kind            TEXT NOT NULL CHECK (kind IN ('search', 'ablation')),
-    select_by       TEXT NOT NULL,             -- validation metric that picks this stage's baseline
+    select_by       TEXT NOT NULL,             -- metric that the best of this stage's variants are selected by
+    select_part     TEXT NOT NULL DEFAULT 'validation' CHECK (select_part IN ('validation', 'test')),
+    primary_metric  TEXT NOT NULL DEFAULT 'macro_f1',  -- whose difference to the baseline its table shows
+    statistics      TEXT NOT NULL DEFAULT '{}',  -- JSON: how the stage's differences are tested
     UNIQUE (study_id, name)
 );
 
@@ -74,7 +77,7 @@ CREATE TABLE jobs (
     state         TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'succeeded', 'failed', 'cancelled', 'paused',
                                                   'quarantined')),
     failures      INTEGER NOT NULL DEFAULT 0,  -- attempts that count against the limit
-    by_person     INTEGER NOT NULL DEFAULT 0,  -- 1: cancelled by a command; 0: if cancelled, as no study names it
+    cancelled_by_user INTEGER NOT NULL DEFAULT 0,  -- 1: cancelled by a command; 0: if cancelled, as no study names it
     created_at    TEXT NOT NULL,
     finished_at   TEXT
 );
@@ -107,6 +110,7 @@ CREATE TABLE attempts (
     log_file      TEXT NOT NULL DEFAULT '',
     resumed_attempt INTEGER,                   -- whose checkpoint it went on from; NULL: from the first step
     resumed_step  INTEGER,
+    provenance    TEXT NOT NULL DEFAULT '{}',  -- JSON: what it ran with: program, libraries, machine
     PRIMARY KEY (job_id, number)
 ) WITHOUT ROWID;
 
@@ -122,21 +126,27 @@ CREATE TABLE checkpoints (
     PRIMARY KEY (job_id, attempt, step)
 ) WITHOUT ROWID;
 
--- Metrics after each epoch; those after the step that a later attempt goes on from are replaced by its own.
+-- What is known of each epoch but its metrics; those after the step that a later attempt resumes from are replaced by its own.
+-- Commands report metrics alone.
 CREATE TABLE epochs (
     job_id               INTEGER NOT NULL REFERENCES jobs (id),
     epoch                INTEGER NOT NULL,     -- 1-based
     attempt              INTEGER NOT NULL,
-    train_loss           REAL NOT NULL,
-    learning_rate        REAL NOT NULL,
-    seconds              REAL NOT NULL,
-    tokens_per_second    REAL NOT NULL,
-    validation_loss      REAL NOT NULL,
-    validation_accuracy  REAL NOT NULL,
-    validation_macro_precision REAL NOT NULL,
-    validation_macro_recall    REAL NOT NULL,
-    validation_macro_f1  REAL NOT NULL,
+    train_loss           REAL,
+    learning_rate        REAL,
+    seconds              REAL,
+    tokens_per_second    REAL,
     PRIMARY KEY (job_id, epoch)
+) WITHOUT ROWID;
+
+-- Metrics after each epoch, of jobs of both kinds.
+CREATE TABLE epoch_metrics (
+    job_id        INTEGER NOT NULL REFERENCES jobs (id),
+    epoch         INTEGER NOT NULL,            -- 1-based
+    part          TEXT NOT NULL CHECK (part IN ('validation', 'test')),
+    name          TEXT NOT NULL,
+    value         REAL NOT NULL,
+    PRIMARY KEY (job_id, epoch, part, name)
 ) WITHOUT ROWID;
 
 CREATE TABLE results (
@@ -152,24 +162,18 @@ CREATE TABLE results (
     collapsed          INTEGER NOT NULL CHECK (collapsed IN (0, 1)),
     data_sha256        TEXT NOT NULL,
     data_report        TEXT NOT NULL,          -- JSON (DataReport)
-    classes            TEXT NOT NULL           -- JSON array of names, in order of their index
+    classes            TEXT NOT NULL,          -- JSON array of names, in order of their index
+    validation_rows    INTEGER,                -- NULL: of a command
+    test_rows          INTEGER
 );
 
--- Metrics of the selected epoch's weights, on the validation and on the test part.
-CREATE TABLE part_metrics (
-    job_id              INTEGER NOT NULL REFERENCES jobs (id),
-    part                TEXT NOT NULL CHECK (part IN ('validation', 'test')),
-    rows                INTEGER NOT NULL,
-    loss                REAL,                  -- NULL: of a vote, which gives no probabilities
-    accuracy            REAL NOT NULL,
-    macro_precision     REAL NOT NULL,
-    macro_recall        REAL NOT NULL,
-    macro_f1            REAL NOT NULL,
-    weighted_precision  REAL NOT NULL,
-    weighted_recall     REAL NOT NULL,
-    weighted_f1         REAL NOT NULL,
-    f1_of_macro_averages REAL NOT NULL,        -- harmonic mean of macro precision and macro recall; not macro_f1
-    PRIMARY KEY (job_id, part)
+-- Metrics of succeeded jobs of both kinds; of a training: at the selected epoch's weights.
+CREATE TABLE job_metrics (
+    job_id        INTEGER NOT NULL REFERENCES jobs (id),
+    part          TEXT NOT NULL CHECK (part IN ('validation', 'test')),
+    name          TEXT NOT NULL,
+    value         REAL NOT NULL,
+    PRIMARY KEY (job_id, part, name)
 ) WITHOUT ROWID;
 
 CREATE TABLE class_metrics (
@@ -231,6 +235,7 @@ CREATE TABLE models (
 CREATE TABLE workers (
     id            INTEGER PRIMARY KEY,
     name          TEXT NOT NULL,
+    site          TEXT NOT NULL DEFAULT '',    -- where it runs; '': it was started by hand
     host          TEXT NOT NULL,
     process_id    INTEGER NOT NULL,
     ranks         INTEGER NOT NULL,
@@ -241,31 +246,13 @@ CREATE TABLE workers (
     left_why      TEXT NOT NULL DEFAULT ''
 );
 
--- Command jobs: what a stage's jobs are to report, in the order of its table.
+-- The metrics that a stage's jobs report, in the order of its table.
 CREATE TABLE stage_metrics (
     stage_id      INTEGER NOT NULL REFERENCES stages (id),
     position      INTEGER NOT NULL,
     name          TEXT NOT NULL,
     goal          TEXT NOT NULL CHECK (goal IN ('max', 'min')),
+    unit          TEXT NOT NULL DEFAULT 'number' CHECK (unit IN ('number', 'fraction')),  -- fraction: shown in percent
+    in_table      INTEGER NOT NULL DEFAULT 1 CHECK (in_table IN (0, 1)),  -- 1: a column of the comparison table
     PRIMARY KEY (stage_id, name)
-) WITHOUT ROWID;
-
--- What succeeded command jobs have reported at their end, under names of their own.
-CREATE TABLE named_metrics (
-    job_id        INTEGER NOT NULL REFERENCES jobs (id),
-    part          TEXT NOT NULL CHECK (part IN ('validation', 'test')),
-    name          TEXT NOT NULL,
-    value         REAL NOT NULL,
-    PRIMARY KEY (job_id, part, name)
-) WITHOUT ROWID;
-
--- The same after each epoch; those of an epoch that a later attempt has run again, and of later ones, are replaced.
-CREATE TABLE named_epochs (
-    job_id        INTEGER NOT NULL REFERENCES jobs (id),
-    epoch         INTEGER NOT NULL,            -- 1-based
-    attempt       INTEGER NOT NULL,
-    part          TEXT NOT NULL CHECK (part IN ('validation', 'test')),
-    name          TEXT NOT NULL,
-    value         REAL NOT NULL,
-    PRIMARY KEY (job_id, epoch, part, name)
 ) WITHOUT ROWID;

@@ -22,34 +22,41 @@ constexpr const char* kColumns =
     "jobs.state, EXISTS (SELECT 1 FROM variant_jobs AS users WHERE users.job_id = seeds.job_id AND "
     "(users.variant_id <> "
     "seeds.variant_id OR users.seed_index <> seeds.seed_index)), "
-    "results.device_class";
-constexpr const char* kTrainingColumns =
-    ", results.collapsed, results.data_sha256, results.data_report, test.accuracy, test.macro_precision, "
-    "test.macro_recall, test.macro_f1";
-constexpr int kFirstTestColumn = 11;
+    "results.device_class, results.collapsed, results.data_sha256, results.data_report";
+constexpr int kFirstMetricColumn = 11;
 // CROSS JOIN keeps SQLite from beginning with another table than that of the stage's variants.
 constexpr const char* kFrom =
     " FROM variants CROSS JOIN variant_jobs AS seeds ON seeds.variant_id = variants.id "
     "CROSS JOIN jobs ON jobs.id = seeds.job_id "
     "LEFT JOIN results ON results.job_id = jobs.id AND jobs.state = 'succeeded'";
-constexpr const char* kFromTest =
-    " LEFT JOIN part_metrics AS test ON test.job_id = jobs.id AND test.part = 'test' AND jobs.state = "
-    "'succeeded'";
 constexpr const char* kWhere =
     " WHERE variants.stage_id = ?1 AND variants.is_baseline = ?2 AND variants.hidden = 0";
-// So many of a command's metrics are read with the other columns: SQLite joins no more than 64 tables.
-constexpr std::size_t kMostJoined = 16;
-constexpr int kFirstNamedColumn = 8;
+// Metrics that are read with the other columns: SQLite joins at most 64 tables.
+constexpr std::size_t kMaxJoined = 16;
 
-std::vector<StageMetric> declared_metrics(SQLite::Database& database, std::int64_t stage_id) {
+std::vector<MetricDeclaration> table_metrics(SQLite::Database& database, std::int64_t stage_id) {
     SQLite::Statement query(database,
-                            "SELECT name, goal FROM stage_metrics WHERE stage_id = ? ORDER BY position");
+                            "SELECT name, goal, unit FROM stage_metrics WHERE stage_id = ? AND in_table = 1 "
+                            "ORDER BY position");
     query.bind(1, stage_id);
-    std::vector<StageMetric> metrics;
+    std::vector<MetricDeclaration> metrics;
     while (query.executeStep()) {
-        metrics.push_back({query.getColumn(0).getString(), query.getColumn(1).getString() == "max"});
+        metrics.push_back(
+            {query.getColumn(0).getString(),
+             enum_from_name<MetricGoal>(query.getColumn(1).getString()).value_or(MetricGoal::max),
+             enum_from_name<MetricUnit>(query.getColumn(2).getString()).value_or(MetricUnit::number), true});
     }
     return metrics;
+}
+
+// The place of the stage's primary metric; the first if the table does not show it.
+std::size_t primary_place(SQLite::Database& database, std::int64_t stage_id,
+                          const std::vector<MetricDeclaration>& metrics) {
+    SQLite::Statement query(database, "SELECT primary_metric FROM stages WHERE id = ?");
+    query.bind(1, stage_id);
+    const auto* const found =
+        query.executeStep() ? find_declaration(metrics, query.getColumn(0).getString()) : nullptr;
+    return found == nullptr ? 0 : static_cast<std::size_t>(found - metrics.data());
 }
 
 // Texts that many rows share, by their places.
@@ -75,15 +82,12 @@ class Places {
 class Reader {
   public:
     Reader(SQLite::Database& database, std::int64_t stage_id) : database_(database) {
-        rows_.metrics = declared_metrics(database, stage_id);
-        rows_.of_commands = !rows_.metrics.empty();
-        if (!rows_.of_commands) {
-            rows_.metrics = {{"accuracy"}, {"macro precision"}, {"macro recall"}, {"macro F1"}};
-        }
+        rows_.metrics = table_metrics(database, stage_id);
+        rows_.primary_metric = primary_place(database, stage_id, rows_.metrics);
         read_variants(stage_id);
         read_seeds(stage_id);
-        if (rows_.of_commands && rows_.metrics.size() > kMostJoined) {
-            read_named();
+        if (rows_.metrics.size() > kMaxJoined) {
+            read_all_metrics();
         }
         put_in_order();
     }
@@ -105,18 +109,14 @@ class Reader {
     }
 
     void read_seeds(std::int64_t stage_id) {
-        const std::size_t joined = rows_.of_commands ? std::min(kMostJoined, rows_.metrics.size()) : 0;
+        const std::size_t joined = std::min(kMaxJoined, rows_.metrics.size());
         std::string columns = kColumns;
         std::string from = kFrom;
-        if (!rows_.of_commands) {
-            columns += kTrainingColumns;
-            from += kFromTest;
-        }
         for (std::size_t i = 0; i < joined; ++i) {
-            const std::string table = "named" + std::to_string(i);
+            const std::string table = "metric" + std::to_string(i);
             columns += ", " + table + ".value";
-            from += " LEFT JOIN named_metrics AS " + table + " ON " + table + ".job_id = jobs.id AND " +
-                    table + ".part = 'test' AND " + table + ".name = ?" + std::to_string(3 + i) +
+            from += " LEFT JOIN job_metrics AS " + table + " ON " + table + ".job_id = jobs.id AND " + table +
+                    ".part = 'test' AND " + table + ".name = ?" + std::to_string(3 + i) +
                     " AND jobs.state = 'succeeded'";
         }
         SQLite::Statement query(database_, columns + from + kWhere);
@@ -124,17 +124,15 @@ class Reader {
         for (std::size_t i = 0; i < joined; ++i) {
             query.bind(3 + static_cast<int>(i), rows_.metrics[i].name);
         }
-        const int first_value = rows_.of_commands ? kFirstNamedColumn : kFirstTestColumn;
-        const std::size_t values = rows_.of_commands ? joined : rows_.metrics.size();
         // The baseline's were mostly written first: then the jobs come in order.
         for (const int is_baseline : {1, 0}) {
             query.reset();
             query.bind(2, is_baseline);
-            read_seeds(query, first_value, values);
+            read_seeds(query, joined);
         }
     }
 
-    void read_seeds(SQLite::Statement& query, int first_value, std::size_t values) {
+    void read_seeds(SQLite::Statement& query, std::size_t metrics) {
         while (query.executeStep()) {
             VariantRow& variant = rows_.variants[places_.at(query.getColumn(0).getInt64())];
             SeedRow& seed = variant.seeds.emplace_back();
@@ -145,8 +143,8 @@ class Reader {
             const std::string state = query.getColumn(5).getString();
             seed.succeeded = state == "succeeded";
             seed.values.assign(rows_.metrics.size(), kMissing);
-            for (std::size_t i = 0; i < values; ++i) {
-                const auto value = query.getColumn(first_value + static_cast<int>(i));
+            for (std::size_t i = 0; i < metrics; ++i) {
+                const auto value = query.getColumn(kFirstMetricColumn + static_cast<int>(i));
                 seed.values[i] = value.isNull() ? kMissing : value.getDouble();
             }
             add_job(query, variant, seed, state);
@@ -170,8 +168,9 @@ class Reader {
         job.is_ensemble = variant.is_ensemble;
         job.is_shared = query.getColumn(6).getInt() != 0;
         job.device_class = device_classes_.of(query.getColumn(7));
-        if (!rows_.of_commands) {
-            job.collapsed = query.getColumn(8).getInt() != 0;
+        job.collapsed = query.getColumn(8).getInt() != 0;
+        if (!query.getColumn(9).isNull() &&
+            !query.getColumn(9).getString().empty()) {  // a command's is empty
             job.data = data_.of(query.getColumn(9));
             job.data_report = data_reports_.of(query.getColumn(10));
         }
@@ -199,13 +198,13 @@ class Reader {
         return is_new ? std::nullopt : std::optional(found->second);
     }
 
-    void read_named() {
+    void read_all_metrics() {
         std::unordered_map<std::string, std::size_t> places;
         for (std::size_t i = 0; i < rows_.metrics.size(); ++i) {
             places[rows_.metrics[i].name] = i;
         }
         SQLite::Statement query(database_,
-                                "SELECT name, value FROM named_metrics WHERE job_id = ? AND part = 'test'");
+                                "SELECT name, value FROM job_metrics WHERE job_id = ? AND part = 'test'");
         for (auto& variant : rows_.variants) {
             for (auto& seed : variant.seeds) {
                 if (!seed.succeeded) {

@@ -8,6 +8,7 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
+#include "common/metrics/metric.h"
 #include "results/spread_column.h"
 
 namespace orchestrate {
@@ -47,16 +48,11 @@ struct StageJob {
     int data_report = -1;
 };
 
-struct StageMetric {
-    std::string name;
-    bool is_better_high = true;
-};
-
 struct StageRows {
-    bool of_commands = false;          // its metrics have names of their own
-    std::vector<StageMetric> metrics;  // of a training: accuracy, macro precision, macro recall, macro F1
-    std::vector<VariantRow> variants;  // in the order of the table, the baseline first
-    std::vector<StageJob> jobs;        // by number
+    std::vector<MetricDeclaration> metrics;  // the columns of the table
+    std::size_t primary_metric = 0;          // the place of that whose differences to the baseline are shown
+    std::vector<VariantRow> variants;        // in the order of the table, the baseline first
+    std::vector<StageJob> jobs;              // by number
     std::vector<std::string> device_classes;
     std::vector<std::string> data_hashes;
     std::vector<std::string> data_reports;  // JSON

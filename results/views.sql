@@ -1,4 +1,4 @@
--- The documented, stable interface of the results database: what people and programs read. See README.md.
+-- The documented, stable interface of the results database: what users and programs read. See README.md.
 --
 -- Variants with hidden = 1 (no longer in the study's file) are left out. Only results of succeeded jobs count.
 -- `comparison` and `class_comparison` are in percent, rounded for reading; everything else holds fractions from 0 to 1
@@ -30,31 +30,59 @@ SELECT visible.study_id, visible.study, visible.stage_id, visible.stage_position
        visible.variant_id, visible.variant_position, visible.variant, visible.is_baseline,
        variant_jobs.seed_index, variant_jobs.initialization_seed, variant_jobs.data_order_seed,
        jobs.id AS job, jobs.state,
-       test.rows AS test_rows, test.loss, test.accuracy, test.macro_precision, test.macro_recall, test.macro_f1,
-       test.weighted_precision, test.weighted_recall, test.weighted_f1, test.f1_of_macro_averages,
-       validation.accuracy AS validation_accuracy, validation.macro_f1 AS validation_macro_f1,
+       results.test_rows,
+       (SELECT value FROM job_metrics
+        WHERE job_id = results.job_id AND part = 'test' AND name = 'loss') AS loss,
+       (SELECT value FROM job_metrics
+        WHERE job_id = results.job_id AND part = 'test' AND name = 'accuracy') AS accuracy,
+       (SELECT value FROM job_metrics
+        WHERE job_id = results.job_id AND part = 'test' AND name = 'macro_precision') AS macro_precision,
+       (SELECT value FROM job_metrics
+        WHERE job_id = results.job_id AND part = 'test' AND name = 'macro_recall') AS macro_recall,
+       (SELECT value FROM job_metrics
+        WHERE job_id = results.job_id AND part = 'test' AND name = 'macro_f1') AS macro_f1,
+       (SELECT value FROM job_metrics
+        WHERE job_id = results.job_id AND part = 'test' AND name = 'weighted_precision') AS weighted_precision,
+       (SELECT value FROM job_metrics
+        WHERE job_id = results.job_id AND part = 'test' AND name = 'weighted_recall') AS weighted_recall,
+       (SELECT value FROM job_metrics
+        WHERE job_id = results.job_id AND part = 'test' AND name = 'weighted_f1') AS weighted_f1,
+       (SELECT value FROM job_metrics
+        WHERE job_id = results.job_id AND part = 'test' AND name = 'f1_of_macro_averages') AS f1_of_macro_averages,
+       (SELECT value FROM job_metrics
+        WHERE job_id = results.job_id AND part = 'validation' AND name = 'accuracy') AS validation_accuracy,
+       (SELECT value FROM job_metrics
+        WHERE job_id = results.job_id AND part = 'validation' AND name = 'macro_f1') AS validation_macro_f1,
        baseline_jobs.id AS baseline_job,
-       CASE WHEN visible.is_baseline = 0 THEN test.accuracy - baseline_test.accuracy END AS accuracy_difference,
-       CASE WHEN visible.is_baseline = 1 THEN NULL
-            WHEN variant_jobs.seed_index >= 0 THEN test.macro_f1 - baseline_test.macro_f1
-            ELSE test.macro_f1 - (SELECT avg(every.macro_f1)
-                                  FROM variant_jobs AS others
-                                  JOIN jobs AS done ON done.id = others.job_id AND done.state = 'succeeded'
-                                  JOIN part_metrics AS every ON every.job_id = done.id AND every.part = 'test'
-                                  WHERE others.variant_id = visible.baseline_id) END AS difference,
-       visible.is_ensemble
+       CASE WHEN visible.is_baseline = 0 THEN
+           (SELECT value FROM job_metrics WHERE job_id = results.job_id AND part = 'test' AND name = 'accuracy')
+           - (SELECT value FROM job_metrics
+              WHERE job_id = baseline_results.job_id AND part = 'test' AND name = 'accuracy')
+       END AS accuracy_difference,
+       CASE WHEN visible.is_baseline = 0 THEN
+           (SELECT value FROM job_metrics WHERE job_id = results.job_id AND part = 'test' AND name = 'macro_f1')
+           - CASE WHEN variant_jobs.seed_index >= 0 THEN
+                 (SELECT value FROM job_metrics
+                  WHERE job_id = baseline_results.job_id AND part = 'test' AND name = 'macro_f1')
+             ELSE
+                 (SELECT avg(every.value)
+                  FROM variant_jobs AS others
+                  JOIN jobs AS done ON done.id = others.job_id AND done.state = 'succeeded'
+                  JOIN job_metrics AS every
+                      ON every.job_id = done.id AND every.part = 'test' AND every.name = 'macro_f1'
+                  WHERE others.variant_id = visible.baseline_id)
+             END
+       END AS difference,
+       visible.is_ensemble, visible.baseline_id
 FROM visible
 JOIN variant_jobs ON variant_jobs.variant_id = visible.variant_id
 JOIN jobs ON jobs.id = variant_jobs.job_id
-LEFT JOIN part_metrics AS test
-    ON test.job_id = jobs.id AND test.part = 'test' AND jobs.state = 'succeeded'
-LEFT JOIN part_metrics AS validation
-    ON validation.job_id = jobs.id AND validation.part = 'validation' AND jobs.state = 'succeeded'
+LEFT JOIN results ON results.job_id = jobs.id AND jobs.state = 'succeeded'
 LEFT JOIN variant_jobs AS baseline_seeds
     ON baseline_seeds.variant_id = visible.baseline_id AND baseline_seeds.seed_index = variant_jobs.seed_index
 LEFT JOIN jobs AS baseline_jobs ON baseline_jobs.id = baseline_seeds.job_id
-LEFT JOIN part_metrics AS baseline_test
-    ON baseline_test.job_id = baseline_jobs.id AND baseline_test.part = 'test' AND baseline_jobs.state = 'succeeded';
+LEFT JOIN results AS baseline_results
+    ON baseline_results.job_id = baseline_jobs.id AND baseline_jobs.state = 'succeeded';
 
 -- One row per variant, unrounded: counts of its jobs by state, means and standard deviations over its seeds.
 CREATE VIEW variant_summary AS
@@ -108,17 +136,28 @@ WHERE variants.hidden = 0
 ORDER BY studies.id, stages.position, variants.is_baseline DESC, variants.position, variants.id;
 
 -- The table of a study, for reading: one row per variant, the baseline first; test part, in percent.
--- difference: of macro F1 to the baseline, in percentage points, mean over the seeds that both have.
+-- difference: of macro F1 to the baseline, in percentage points, mean over the seeds that both have. Metrics that a command
+-- reports under these names are in percent if its study says that they are fractions, else as they are.
 CREATE VIEW comparison AS
+WITH scaled AS (
+    SELECT variant_summary.*,
+           CASE WHEN (SELECT unit FROM stage_metrics
+                      WHERE stage_metrics.stage_id = variant_summary.stage_id AND name = 'accuracy') = 'number'
+                THEN 1 ELSE 100 END AS accuracy_scale,
+           CASE WHEN (SELECT unit FROM stage_metrics
+                      WHERE stage_metrics.stage_id = variant_summary.stage_id AND name = 'macro_f1') = 'number'
+                THEN 1 ELSE 100 END AS scale
+    FROM variant_summary
+)
 SELECT study, stage, variant,
        succeeded || '/' || jobs AS jobs,
-       round(100 * accuracy, 2) AS accuracy, round(100 * accuracy_sd, 2) AS accuracy_sd,
-       round(100 * macro_precision, 2) AS macro_precision, round(100 * macro_precision_sd, 2) AS macro_precision_sd,
-       round(100 * macro_recall, 2) AS macro_recall, round(100 * macro_recall_sd, 2) AS macro_recall_sd,
-       round(100 * macro_f1, 2) AS macro_f1, round(100 * macro_f1_sd, 2) AS macro_f1_sd,
-       round(100 * difference, 2) AS difference, round(100 * difference_sd, 2) AS difference_sd,
+       round(accuracy_scale * accuracy, 2) AS accuracy, round(accuracy_scale * accuracy_sd, 2) AS accuracy_sd,
+       round(scale * macro_precision, 2) AS macro_precision, round(scale * macro_precision_sd, 2) AS macro_precision_sd,
+       round(scale * macro_recall, 2) AS macro_recall, round(scale * macro_recall_sd, 2) AS macro_recall_sd,
+       round(scale * macro_f1, 2) AS macro_f1, round(scale * macro_f1_sd, 2) AS macro_f1_sd,
+       round(scale * difference, 2) AS difference, round(scale * difference_sd, 2) AS difference_sd,
        change
-FROM variant_summary
+FROM scaled
 ORDER BY study_id, stage_position, is_baseline DESC, variant_position, variant_id;
 
 -- One row per variant and seed: where its job stands, its newest attempt, and its metrics on the test part. A job that
@@ -158,11 +197,20 @@ SELECT attempts.job_id AS job, attempts.number AS attempt,
 FROM attempts
 ORDER BY attempts.started_at, attempts.job_id, attempts.number;
 
--- One row per variant, seed and epoch; selected = 1 marks the epoch whose weights were tested.
+-- One row per variant, seed and epoch; selected = 1 marks the epoch whose weights were tested. More metrics: metric_curve.
 CREATE VIEW learning_curve AS
 SELECT seeds.study, seeds.stage, seeds.variant, seeds.seed_index, seeds.job, epochs.epoch, epochs.attempt,
-       epochs.train_loss, epochs.validation_loss, epochs.validation_accuracy,
-       epochs.validation_macro_precision, epochs.validation_macro_recall, epochs.validation_macro_f1,
+       epochs.train_loss,
+       (SELECT value FROM epoch_metrics WHERE job_id = epochs.job_id AND epoch = epochs.epoch
+        AND part = 'validation' AND name = 'loss') AS validation_loss,
+       (SELECT value FROM epoch_metrics WHERE job_id = epochs.job_id AND epoch = epochs.epoch
+        AND part = 'validation' AND name = 'accuracy') AS validation_accuracy,
+       (SELECT value FROM epoch_metrics WHERE job_id = epochs.job_id AND epoch = epochs.epoch
+        AND part = 'validation' AND name = 'macro_precision') AS validation_macro_precision,
+       (SELECT value FROM epoch_metrics WHERE job_id = epochs.job_id AND epoch = epochs.epoch
+        AND part = 'validation' AND name = 'macro_recall') AS validation_macro_recall,
+       (SELECT value FROM epoch_metrics WHERE job_id = epochs.job_id AND epoch = epochs.epoch
+        AND part = 'validation' AND name = 'macro_f1') AS validation_macro_f1,
        epochs.learning_rate, epochs.seconds, epochs.tokens_per_second,
        coalesce(epochs.epoch = results.selected_epoch, 0) AS selected
 FROM seed_result AS seeds
@@ -252,26 +300,43 @@ LEFT JOIN stage_jobs ON stage_jobs.stage_id = stages.id
 GROUP BY stages.id
 ORDER BY studies.id, stages.position;
 
--- Command jobs: one row per variant, seed, part and metric, and the difference to the baseline's with the same seed.
--- goal and metric_position: of metrics that the study declares; NULL for others.
+-- One row per variant, seed, part and metric of a succeeded job, and the difference to the baseline's with the same seed.
+-- goal, unit and metric_position: of metrics that the stage declares; NULL for others. collapsed: 1 if the run, or the
+-- baseline's, predicts nearly one class; such runs are not selected. Stages select by this view.
 CREATE VIEW metric_result AS
 SELECT seeds.study_id, seeds.study, seeds.stage_id, seeds.stage_position, seeds.stage, seeds.variant_id,
        seeds.variant_position, seeds.variant, seeds.is_baseline, seeds.seed_index, seeds.job,
        own.part, own.name AS metric, stage_metrics.position AS metric_position, stage_metrics.goal, own.value,
-       CASE WHEN seeds.is_baseline = 0 THEN own.value - theirs.value END AS difference
+       CASE WHEN seeds.is_baseline = 0 THEN
+           own.value
+           - CASE WHEN seeds.seed_index >= 0 THEN
+                 (SELECT theirs.value
+                  FROM job_metrics AS theirs
+                  JOIN jobs AS done ON done.id = theirs.job_id AND done.state = 'succeeded'
+                  WHERE theirs.job_id = seeds.baseline_job AND theirs.part = own.part AND theirs.name = own.name)
+             ELSE
+                 (SELECT avg(every.value)
+                  FROM variant_jobs AS others
+                  JOIN jobs AS done ON done.id = others.job_id AND done.state = 'succeeded'
+                  JOIN job_metrics AS every
+                      ON every.job_id = done.id AND every.part = own.part AND every.name = own.name
+                  WHERE others.variant_id = seeds.baseline_id)
+             END
+       END AS difference,
+       stage_metrics.unit, seeds.is_ensemble,
+       coalesce((SELECT collapsed FROM results WHERE results.job_id = seeds.job), 0) AS collapsed,
+       coalesce((SELECT collapsed FROM results WHERE results.job_id = seeds.baseline_job), 0) AS baseline_collapsed
 FROM seed_result AS seeds
-JOIN named_metrics AS own ON own.job_id = seeds.job AND +seeds.state = 'succeeded'
+JOIN job_metrics AS own ON own.job_id = seeds.job AND +seeds.state = 'succeeded'
 LEFT JOIN stage_metrics ON stage_metrics.stage_id = seeds.stage_id AND stage_metrics.name = own.name
-LEFT JOIN jobs AS baseline_jobs ON baseline_jobs.id = seeds.baseline_job AND baseline_jobs.state = 'succeeded'
-LEFT JOIN named_metrics AS theirs
-    ON theirs.job_id = baseline_jobs.id AND theirs.part = own.part AND theirs.name = own.name
 ORDER BY seeds.study_id, seeds.stage_position, seeds.is_baseline DESC, seeds.variant_position, seeds.variant_id,
          own.part, stage_metrics.position IS NULL, stage_metrics.position, own.name, seeds.seed_index;
 
 -- One row per variant, part and metric: means over seeds, as they were reported.
 CREATE VIEW metric_comparison AS
 WITH means AS (
-    SELECT *, count(*) AS seeds, count(difference) AS pairs, avg(value) AS mean, avg(difference) AS mean_difference
+    SELECT *, count(*) AS seeds, count(CASE WHEN seed_index >= 0 THEN difference END) AS pairs,
+           avg(value) AS mean, avg(difference) AS mean_difference
     FROM metric_result
     GROUP BY variant_id, part, metric
 )
@@ -279,9 +344,10 @@ SELECT means.study, means.stage, means.variant, means.part, means.metric, means.
        means.mean AS value,
        sqrt(sum((own.value - means.mean) * (own.value - means.mean)) / nullif(means.seeds - 1, 0)) AS value_sd,
        means.pairs, means.mean_difference AS difference,
-       sqrt(sum((own.difference - means.mean_difference) * (own.difference - means.mean_difference))
+       sqrt(sum(CASE WHEN own.seed_index >= 0
+                     THEN (own.difference - means.mean_difference) * (own.difference - means.mean_difference) END)
             / nullif(means.pairs - 1, 0)) AS difference_sd,
-       means.stage_id, means.variant_id, means.metric_position
+       means.stage_id, means.variant_id, means.metric_position, means.unit
 FROM means
 JOIN metric_result AS own
     ON own.variant_id = means.variant_id AND own.part = means.part AND own.metric = means.metric
@@ -289,11 +355,12 @@ GROUP BY means.variant_id, means.part, means.metric
 ORDER BY means.study_id, means.stage_position, means.is_baseline DESC, means.variant_position, means.variant_id,
          means.part, means.metric_position IS NULL, means.metric_position, means.metric;
 
--- Command jobs: one row per variant, seed, epoch, part and metric.
+-- One row per variant, seed, epoch, part and metric.
 CREATE VIEW metric_curve AS
-SELECT seeds.study, seeds.stage, seeds.variant, seeds.seed_index, seeds.job, named_epochs.epoch, named_epochs.attempt,
-       named_epochs.part, named_epochs.name AS metric, named_epochs.value
+SELECT seeds.study, seeds.stage, seeds.variant, seeds.seed_index, seeds.job, epochs.epoch, epochs.attempt,
+       epoch_metrics.part, epoch_metrics.name AS metric, epoch_metrics.value
 FROM seed_result AS seeds
-JOIN named_epochs ON named_epochs.job_id = seeds.job
+JOIN epochs ON epochs.job_id = seeds.job
+JOIN epoch_metrics ON epoch_metrics.job_id = epochs.job_id AND epoch_metrics.epoch = epochs.epoch
 ORDER BY seeds.study_id, seeds.stage_position, seeds.is_baseline DESC, seeds.variant_position, seeds.variant_id,
-         seeds.seed_index, named_epochs.epoch, named_epochs.part, named_epochs.name;
+         seeds.seed_index, epochs.epoch, epoch_metrics.part, epoch_metrics.name;

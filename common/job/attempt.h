@@ -10,7 +10,8 @@
 #include <boost/describe.hpp>
 
 #include "common/base/json.h"
-#include "common/job/packed_probabilities.h"
+#include "common/metrics/classification_metrics.h"
+#include "common/metrics/packed_probabilities.h"
 
 namespace orchestrate {
 
@@ -41,61 +42,18 @@ struct TrainingProgress {
 };
 BOOST_DESCRIBE_STRUCT(TrainingProgress, (), (epoch, epochs, step, steps, loss, tokens_per_second, phase))
 
-// Classification metrics of one part of the data, as scikit-learn computes them over all classes of the study
-// (an absent class counts as 0, undefined ratios are 0).
-struct PartMetrics {
-    double loss = 0;  // mean cross-entropy
-    double accuracy = 0;
-    double macro_precision = 0;
-    double macro_recall = 0;
-    double macro_f1 = 0;
-    double weighted_precision = 0;
-    double weighted_recall = 0;
-    double weighted_f1 = 0;
-    // Harmonic mean of macro precision and macro recall: not the macro F1, but what some papers print as F1.
-    double f1_of_macro_averages = 0;
-    std::int64_t rows = 0;
-};
-BOOST_DESCRIBE_STRUCT(PartMetrics, (),
-                      (loss, accuracy, macro_precision, macro_recall, macro_f1, weighted_precision,
-                       weighted_recall, weighted_f1, f1_of_macro_averages, rows))
-
-// A metric of a command job, under the name that the command gives it.
-struct NamedMetric {
-    std::string part;  // "validation" or "test"
-    std::string name;
-    double value = 0;
-    bool operator==(const NamedMetric&) const = default;
-};
-BOOST_DESCRIBE_STRUCT(NamedMetric, (), (part, name, value))
-
+// What is known after each epoch.
 struct EpochMetrics {
-    std::int64_t epoch = 0;  // 1-based
-    double train_loss = 0;   // mean over the epoch's examples of what was trained on, dropout on
+    std::int64_t epoch = 0;   // 1-based
+    bool of_command = false;  // it has the epoch and metrics alone
+    double train_loss = 0;    // mean over the epoch's examples of what was trained on, dropout on
     double learning_rate = 0;
     double seconds = 0;
     double tokens_per_second = 0;
-    PartMetrics validation;
-    std::vector<NamedMetric> named = {};  // of a command job, which has none of those above but the epoch
+    std::vector<MetricValue> metrics;  // of a training: of the validation part; empty if it has no rows
 };
 BOOST_DESCRIBE_STRUCT(EpochMetrics, (),
-                      (epoch, train_loss, learning_rate, seconds, tokens_per_second, validation, named))
-
-struct ClassMetrics {
-    std::string name;
-    double precision = 0;
-    double recall = 0;
-    double f1 = 0;
-    std::int64_t support = 0;
-};
-BOOST_DESCRIBE_STRUCT(ClassMetrics, (), (name, precision, recall, f1, support))
-
-struct ConfusionCount {
-    std::int64_t true_class = 0;
-    std::int64_t predicted_class = 0;
-    std::int64_t count = 0;
-};
-BOOST_DESCRIBE_STRUCT(ConfusionCount, (), (true_class, predicted_class, count))
+                      (epoch, of_command, train_loss, learning_rate, seconds, tokens_per_second, metrics))
 
 // Predictions of one part, one entry per row in each vector; classes are indices into AttemptResult::classes.
 struct Predictions {
@@ -159,19 +117,18 @@ struct AttemptResult {
     int ranks = 1;
     bool collapsed = false;  // ConfusionMatrix::is_collapsed, or a loss no better than guessing
     std::vector<std::string> classes;
-    PartMetrics validation;
-    PartMetrics test;
+    std::vector<MetricValue>
+        metrics;  // of a training: of each part that has rows, at the selected epoch's weights
     std::vector<ClassMetrics> test_classes;
     std::vector<ConfusionCount> test_confusion;  // only counts above 0
     Predictions test_predictions;
     DataReport data;
     std::optional<SavedModel> model;  // if it was to be saved
-    bool of_command = false;          // it has times, device, ranks and these metrics alone
-    std::vector<NamedMetric> named = {};
+    bool of_command = false;          // it has times, device, ranks and metrics alone
 };
 BOOST_DESCRIBE_STRUCT(AttemptResult, (),
                       (selected_epoch, parameters, train_seconds, total_seconds, peak_memory_bytes,
-                       device_class, ranks, collapsed, classes, validation, test, test_classes,
-                       test_confusion, test_predictions, data, model, of_command, named))
+                       device_class, ranks, collapsed, classes, metrics, test_classes, test_confusion,
+                       test_predictions, data, model, of_command))
 
 }  // namespace orchestrate

@@ -30,16 +30,4 @@ struct CommandConfig {
 };
 BOOST_DESCRIBE_STRUCT(CommandConfig, (), (run, parameters, files))
 
-// Which way a metric is better.
-enum class MetricGoal { max, min };
-BOOST_DESCRIBE_ENUM(MetricGoal, max, min)
-
-// A metric that a command reports under a name of its own.
-struct MetricDeclaration {
-    std::string name;
-    MetricGoal goal = MetricGoal::max;
-    bool operator==(const MetricDeclaration&) const = default;
-};
-BOOST_DESCRIBE_STRUCT(MetricDeclaration, (), (name, goal))
-
 }  // namespace orchestrate

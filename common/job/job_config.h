@@ -12,6 +12,7 @@
 
 #include "common/base/json.h"
 #include "common/job/command_config.h"
+#include "common/metrics/training_metrics.h"
 
 namespace orchestrate {
 
@@ -215,9 +216,44 @@ BOOST_DESCRIBE_ENUM(LearningRateSchedule, constant, linear, cosine)
 enum class Precision { fp32, bf16 };
 BOOST_DESCRIBE_ENUM(Precision, fp32, bf16)
 
-// Which epoch's weights are evaluated on the test part.
-enum class EpochSelection { last, best_validation_macro_f1, best_validation_loss };
-BOOST_DESCRIBE_ENUM(EpochSelection, last, best_validation_macro_f1, best_validation_loss)
+// Which epoch's weights are evaluated on the test part: the last, or the best by a TrainingMetric of the validation part.
+enum class EpochSelection {
+    last,
+    best_validation_macro_f1,
+    best_validation_loss,
+    best_validation_accuracy,
+    best_validation_macro_precision,
+    best_validation_macro_recall,
+    best_validation_balanced_accuracy,
+    best_validation_weighted_precision,
+    best_validation_weighted_recall,
+    best_validation_weighted_f1,
+    best_validation_micro_precision,
+    best_validation_micro_recall,
+    best_validation_micro_f1,
+    best_validation_f1_of_macro_averages,
+    best_validation_matthews_correlation,
+    best_validation_cohen_kappa,
+    best_validation_top_3_accuracy,
+    best_validation_top_5_accuracy,
+    best_validation_mean_reciprocal_rank,
+    best_validation_macro_roc_auc,
+    best_validation_expected_calibration_error,
+    best_validation_brier_score,
+};
+BOOST_DESCRIBE_ENUM(EpochSelection, last, best_validation_macro_f1, best_validation_loss,
+                    best_validation_accuracy, best_validation_macro_precision, best_validation_macro_recall,
+                    best_validation_balanced_accuracy, best_validation_weighted_precision,
+                    best_validation_weighted_recall, best_validation_weighted_f1,
+                    best_validation_micro_precision, best_validation_micro_recall, best_validation_micro_f1,
+                    best_validation_f1_of_macro_averages, best_validation_matthews_correlation,
+                    best_validation_cohen_kappa, best_validation_top_3_accuracy,
+                    best_validation_top_5_accuracy, best_validation_mean_reciprocal_rank,
+                    best_validation_macro_roc_auc, best_validation_expected_calibration_error,
+                    best_validation_brier_score)
+
+// The metric that the best epoch is chosen by; nothing: the last epoch is kept.
+std::optional<TrainingMetric> selection_metric(EpochSelection selection);
 
 enum class Optimizer {
     adamw,  // decay apart from the gradient (Loshchilov and Hutter 2019)
@@ -303,7 +339,7 @@ struct JobResources {
     bool save_model = false;           // the trained weights are kept
     // The attempt ends after that epoch with a checkpoint, as a part of the whole training (Cause::paused); 0: at the end.
     std::int64_t pause_after_epoch = 0;
-    std::vector<std::string> metrics = {};  // that a command must report, as "test accuracy"
+    std::vector<std::string> metrics = {};  // that a command must report: MetricKeys as "test accuracy"
     bool operator==(const JobResources&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(JobResources, (),

@@ -142,12 +142,13 @@ struct JobRow {
     std::optional<double> seconds;
     std::optional<double> accuracy;  // of the test part, fractions
     std::optional<double> macro_f1;
-    std::string metric;           // of a command job: the first that its stage declares
+    std::string metric;           // the primary metric of its stage
     std::optional<double> value;  // of that metric, of the test part
+    MetricUnit unit = MetricUnit::number;
 };
 BOOST_DESCRIBE_STRUCT(JobRow, (),
                       (job, identity, study, stage, title, state, attempts, cause, worker, seconds, accuracy,
-                       macro_f1, metric, value))
+                       macro_f1, metric, value, unit))
 
 struct JobsReply {
     static constexpr const char* kType = "jobs_reply";
@@ -198,7 +199,7 @@ struct JobDetails {
     std::string change;                // what the variant says that it changes
     std::vector<FieldDifference> differences;
     std::vector<AttemptDetails> attempts;
-    std::vector<NamedMetric> metrics;  // of the selected epoch; fractions, unless the job is a command
+    std::vector<MetricValue> metrics;  // of the selected epoch
     std::int64_t failures = 0;
     std::string created_at;
     std::string finished_at;

@@ -22,7 +22,7 @@
 
 namespace orchestrate {
 
-inline constexpr int kProtocolVersion = 3;
+inline constexpr int kProtocolVersion = 4;
 
 enum class Role { worker, pilot, person };
 BOOST_DESCRIBE_ENUM(Role, worker, pilot, person)

@@ -107,22 +107,33 @@ class Checks {
     std::optional<Refusal> first_;
 };
 
-void check_named(Checks& checks, const std::vector<NamedMetric>& metrics) {
-    if (metrics.size() > kMaxNamedMetrics) {
-        checks.refuse("named",
-                      fmt::format("has {} metrics, expected at most {}", metrics.size(), kMaxNamedMetrics));
+void check_metric(Checks& checks, const MetricValue& metric, bool of_command) {
+    checks.utf8("metrics.name", metric.name, kMaxMetricNameBytes, 1);
+    if (checks.failed()) {
+        return;
     }
-    std::vector<std::pair<std::string_view, std::string_view>> keys;
+    const std::string what = "the metric '" + metric.name + "'";
+    const auto* const declaration = of_command ? nullptr : find_declaration(training_metrics(), metric.name);
+    if (!of_command && declaration == nullptr) {
+        checks.refuse(what, "is none of a training");
+    } else if (declaration != nullptr && declaration->unit == MetricUnit::fraction) {
+        checks.ratio(what, metric.value);
+    } else {
+        checks.finite(what, metric.value);
+    }
+}
+
+void check_metrics(Checks& checks, const std::vector<MetricValue>& metrics, bool of_command) {
+    if (metrics.size() > kMaxMetrics) {
+        checks.refuse("metrics",
+                      fmt::format("has {} metrics, expected at most {}", metrics.size(), kMaxMetrics));
+    }
+    std::vector<std::pair<MetricPart, std::string_view>> keys;
     for (const auto& metric : metrics) {
-        if (metric.part != "validation" && metric.part != "test") {
-            checks.refuse("named.part", fmt::format("is '{}', expected 'validation' or 'test'",
-                                                    cleaned(metric.part, 64, Lines::one)));
-        }
-        checks.utf8("named.name", metric.name, kMaxMetricNameBytes, 1);
+        check_metric(checks, metric, of_command);
         if (checks.failed()) {
             return;
         }
-        checks.finite("the metric '" + metric.name + "'", metric.value);
         keys.emplace_back(metric.part, metric.name);
     }
     std::sort(keys.begin(), keys.end());
@@ -131,26 +142,13 @@ void check_named(Checks& checks, const std::vector<NamedMetric>& metrics) {
     }
 }
 
-void check_ratios(Checks& checks, const std::string& part, const PartMetrics& metrics) {
-    checks.ratio(part + ".accuracy", metrics.accuracy);
-    checks.ratio(part + ".macro_precision", metrics.macro_precision);
-    checks.ratio(part + ".macro_recall", metrics.macro_recall);
-    checks.ratio(part + ".macro_f1", metrics.macro_f1);
-    checks.ratio(part + ".weighted_precision", metrics.weighted_precision);
-    checks.ratio(part + ".weighted_recall", metrics.weighted_recall);
-    checks.ratio(part + ".weighted_f1", metrics.weighted_f1);
-    checks.ratio(part + ".f1_of_macro_averages", metrics.f1_of_macro_averages);
-    checks.count(part + ".rows", metrics.rows);
-}
-
 void check_epoch(Checks& checks, const EpochMetrics& metrics) {
     checks.count("epoch", metrics.epoch, 1);
     // The losses of a training that diverges may be anything.
     checks.amount("learning_rate", metrics.learning_rate);
     checks.amount("seconds", metrics.seconds);
     checks.amount("tokens_per_second", metrics.tokens_per_second);
-    check_ratios(checks, "validation", metrics.validation);
-    check_named(checks, metrics.named);
+    check_metrics(checks, metrics.metrics, metrics.of_command);
 }
 
 void check_classes(Checks& checks, const AttemptResult& result) {
@@ -275,17 +273,13 @@ void check_result(Checks& checks, const AttemptResult& result) {
     checks.count("peak_memory_bytes", result.peak_memory_bytes);
     checks.line("device_class", result.device_class, kMaxNameBytes);
     checks.count("ranks", result.ranks, 1, kMaxRanks);
-    check_ratios(checks, "validation", result.validation);
-    check_ratios(checks, "test", result.test);
-    checks.amount("validation.loss", result.validation.loss);
-    checks.amount("test.loss", result.test.loss);
     check_classes(checks, result);
     check_predictions(checks, result);
     check_data_report(checks, result.data);
     if (result.model) {
         check_model(checks, *result.model);
     }
-    check_named(checks, result.named);
+    check_metrics(checks, result.metrics, result.of_command);
 }
 
 void check_checkpoint(Checks& checks, const StoredCheckpoint& checkpoint) {
@@ -448,7 +442,7 @@ std::optional<Refusal> validate(const AttemptEnded& message) {
     std::int64_t last = 0;
     for (const auto& metrics : message.epochs) {
         check_epoch(checks, metrics);
-        if (metrics.named.empty() && metrics.epoch <= last) {  // a command reports an epoch in any order
+        if (!metrics.of_command && metrics.epoch <= last) {  // a command reports an epoch in any order
             checks.refuse("epochs", fmt::format("has epoch {} after epoch {}", metrics.epoch, last));
         }
         last = metrics.epoch;

@@ -18,7 +18,7 @@ inline constexpr std::size_t kMaxNameBytes = 128;
 inline constexpr std::size_t kMaxPathBytes = 4096;
 inline constexpr std::size_t kMaxMessageBytes = 16'384;  // of words about an attempt
 inline constexpr std::size_t kMaxLineBytes = 1024;       // of words that users see as one line
-inline constexpr std::size_t kMaxNamedMetrics = 10'000;  // in one message
+inline constexpr std::size_t kMaxMetrics = 10'000;       // in one message
 inline constexpr std::size_t kMaxMetricNameBytes = 1024;
 inline constexpr std::int64_t kMaxCount = std::int64_t{1} << 62;  // of steps, epochs, bytes
 

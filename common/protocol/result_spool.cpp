@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "common/base/sha256.h"
+#include "common/job/older_metrics.h"
 #include "common/protocol/message_checks.h"
 
 namespace orchestrate {
@@ -14,6 +15,15 @@ constexpr std::size_t kChecksumBytes = 64;  // hexadecimal, before the frame
 constexpr std::size_t kLengthBytes = 4;     // of a frame, before its body
 constexpr std::size_t kFingerprintDigits = 16;
 
+AttemptEnded decode_message(std::span<const std::uint8_t> body) {
+    Json message = Json::from_msgpack(body.begin(), body.end(), true, false);
+    if (!message.is_discarded() && upgrade_metrics(message)) {
+        const auto upgraded = Json::to_msgpack(message);
+        return std::get<AttemptEnded>(decode_body<SpooledMessage>(upgraded));
+    }
+    return std::get<AttemptEnded>(decode_body<SpooledMessage>(body));
+}
+
 // Throws std::runtime_error.
 AttemptEnded decode(const std::vector<std::byte>& bytes) {
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -23,9 +33,7 @@ AttemptEnded decode(const std::vector<std::byte>& bytes) {
     }
     const std::string_view body = text.substr(kChecksumBytes + kLengthBytes);
     try {
-        const auto message =
-            decode_body<SpooledMessage>({reinterpret_cast<const std::uint8_t*>(body.data()), body.size()});
-        return std::get<AttemptEnded>(message);
+        return decode_message({reinterpret_cast<const std::uint8_t*>(body.data()), body.size()});
     } catch (const InvalidMessage& error) {
         AttemptEnded ended = end_by_refusal(error);
         if (validate(ended)) {

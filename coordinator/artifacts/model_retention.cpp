@@ -23,6 +23,7 @@ struct Stage {
     StudyId study;
     std::string name;
     std::string select_by;
+    MetricGoal goal = MetricGoal::max;
     std::int64_t best = 0;
 };
 
@@ -54,14 +55,13 @@ std::set<std::int64_t> kept_variants(SQLite::Database& database, const Stage& st
     if (!is_over(database, stage)) {
         return {variants.begin(), variants.end()};
     }
-    const auto metric = enum_from_name<SelectionMetric>(stage.select_by).value_or(SelectionMetric::macro_f1);
-    auto means = mean_metric(database, stage.study, stage.name, metric, SelectionPart::validation, "");
+    auto means = mean_metric(database, stage.study, stage.name, {MetricPart::validation, stage.select_by});
     for (std::size_t i = 0; i < means.size(); ++i) {
         if (kept.contains(variants.at(i))) {
             means[i].reset();  // kept anyway
         }
     }
-    for (const std::size_t place : best_variants(means, static_cast<std::size_t>(stage.best))) {
+    for (const std::size_t place : best_variants(means, static_cast<std::size_t>(stage.best), stage.goal)) {
         kept.insert(variants[place]);
     }
     return kept;
@@ -84,12 +84,16 @@ std::set<JobId> kept_jobs(SQLite::Database& database) {
     std::vector<Stage> stages;
     SQLite::Statement query(
         database,
-        "SELECT s.id, st.id, s.name, s.select_by, st.best_models FROM stages s JOIN studies st "
-        "ON st.id = s.study_id WHERE st.save_models = 'best'");
+        "SELECT s.id, st.id, s.name, s.select_by, coalesce(m.goal, 'max'), st.best_models FROM stages s "
+        "JOIN studies st ON st.id = s.study_id "
+        "LEFT JOIN stage_metrics m ON m.stage_id = s.id AND m.name = s.select_by WHERE st.save_models = "
+        "'best'");
     while (query.executeStep()) {
-        stages.push_back({query.getColumn(0).getInt64(), StudyId(query.getColumn(1).getInt64()),
-                          query.getColumn(2).getString(), query.getColumn(3).getString(),
-                          query.getColumn(4).getInt64()});
+        stages.push_back(
+            {query.getColumn(0).getInt64(), StudyId(query.getColumn(1).getInt64()),
+             query.getColumn(2).getString(), query.getColumn(3).getString(),
+             enum_from_name<MetricGoal>(query.getColumn(4).getString()).value_or(MetricGoal::max),
+             query.getColumn(5).getInt64()});
     }
     for (const Stage& stage : stages) {
         for (const std::int64_t variant : kept_variants(database, stage)) {

@@ -23,6 +23,7 @@
 #include "coordinator/studies/study_owner.h"
 #include "results/cost_estimate.h"
 #include "results/display_width.h"
+#include "results/metric_title.h"
 #include "results/number_text.h"
 #include "results/power.h"
 #include "results/schema.h"
@@ -228,15 +229,18 @@ class PlanReport {
         if (!has_ablations_) {
             return;
         }
-        // Macro F1 in points; what a command reports, as it does.
-        const bool of_command = study_.is_of_command();
-        const double unit = of_command ? 1 : 100;
-        const std::string metric = of_command ? study_.stages.back().metrics.front().name : "macro F1";
+        // Fractions in points, other metrics as they are reported.
+        const Stage& stage = study_.stages.back();
+        const auto* const declaration = find_declaration(stage.metrics, stage.primary_metric);
+        const bool in_points = declaration != nullptr && declaration->unit == MetricUnit::fraction;
+        const double unit = in_points ? 100 : 1;
+        const std::string points = in_points ? " points" : "";
+        const std::string metric = metric_title(stage.primary_metric);
         const auto size = [&](double difference) {
             return fmt::format("{}{} of {}",
-                               of_command || difference < 0.05 ? short_number(difference)
+                               !in_points || difference < 0.05 ? short_number(difference)
                                                                : fmt::format("{:.1f}", difference),
-                               of_command ? "" : " points", metric);
+                               points, metric);
         };
         const auto spread = arguments_.spread
                                 ? std::optional(DifferenceSpread{*arguments_.spread / unit, "given", 0})
@@ -253,7 +257,7 @@ class PlanReport {
                 fmt::format(
                     "differences: those measured so far do not vary from seed to seed ({}), which says "
                     "nothing about how small ones can be found; give their spread: --spread {}",
-                    spread->basis, of_command ? "0.01" : "1.5"),
+                    spread->basis, in_points ? "1.5" : "0.01"),
                 0);
             return;
         } else {
@@ -262,14 +266,13 @@ class PlanReport {
                             "spread of a difference {}{} ({})",
                             counted(static_cast<std::size_t>(pairs_), "pair"),
                             size(unit * spread->deviation * *smallest_effect(pairs_)),
-                            short_number(unit * spread->deviation), of_command ? "" : " points",
-                            spread->basis),
+                            short_number(unit * spread->deviation), points, spread->basis),
                 0);
         }
         if (arguments_.difference && spread) {
             const auto needed = pairs_needed(*arguments_.difference / unit / spread->deviation);
             text_ += fmt::format(
-                "  for {}{}: {} needed\n", short_number(*arguments_.difference), of_command ? "" : " points",
+                "  for {}{}: {} needed\n", short_number(*arguments_.difference), points,
                 needed ? counted(static_cast<std::size_t>(*needed), "pair") : "over a million pairs");
         }
     }

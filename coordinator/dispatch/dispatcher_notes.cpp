@@ -23,17 +23,21 @@ constexpr int kMuchLonger = 3;           // times what was expected
 // `declared`: "test accuracy"; they are said before others.
 std::string found_by(const AttemptResult& result, const std::vector<std::string>& declared) {
     if (!result.of_command) {
-        return fmt::format("accuracy {:.2f} %, macro F1 {:.2f} %", 100 * result.test.accuracy,
-                           100 * result.test.macro_f1);
+        const auto percent = [&](TrainingMetric metric) {
+            return 100 * find_metric(result.metrics, key_of(MetricPart::test, metric)).value_or(0);
+        };
+        return fmt::format("accuracy {:.2f} %, macro F1 {:.2f} %", percent(TrainingMetric::accuracy),
+                           percent(TrainingMetric::macro_f1));
     }
-    const auto is_declared = [&](const NamedMetric& metric) {
-        return std::find(declared.begin(), declared.end(), metric.part + " " + metric.name) != declared.end();
+    const auto is_declared = [&](const MetricValue& metric) {
+        return std::ranges::find(declared, to_string(MetricKey{metric.part, metric.name})) != declared.end();
     };
     std::string text;
     std::size_t said = 0;
     for (const bool of_declared : {true, false}) {
-        for (const auto& metric : result.named) {
-            if (metric.part == "test" && said < kMetricsSaid && is_declared(metric) == of_declared) {
+        for (const auto& metric : result.metrics) {
+            if (metric.part == MetricPart::test && said < kMetricsSaid &&
+                is_declared(metric) == of_declared) {
                 ++said;
                 text +=
                     fmt::format("{}{} {}", text.empty() ? "" : ", ", metric.name, short_number(metric.value));

@@ -8,6 +8,7 @@
 #include "common/base/printable.h"
 #include "common/base/time_text.h"
 #include "results/display_width.h"
+#include "results/metric_title.h"
 #include "results/number_text.h"
 
 namespace orchestrate {
@@ -23,19 +24,19 @@ std::string seconds_text(const std::optional<double>& seconds) {
     return seconds ? duration_text(std::chrono::duration<double>(*seconds)) : "";
 }
 
-// The metric that all jobs of the list have in common, or nothing if they are of several kinds.
+// The metric that all jobs of the list have in common, or nothing if they have several.
 std::string common_metric(const std::vector<JobRow>& jobs) {
     const std::string& first = jobs.front().metric;
-    const bool common =
-        std::all_of(jobs.begin(), jobs.end(), [&](const JobRow& job) { return job.metric == first; });
-    return !common ? "" : first.empty() ? "macro F1" : first;
+    return std::ranges::all_of(jobs, [&](const JobRow& job) { return job.metric == first; })
+               ? metric_title(first)
+               : "";
 }
 
 std::string result_text(const JobRow& job, bool with_name) {
-    const std::string value = job.metric.empty() ? percent(job.macro_f1)
-                              : job.value        ? short_number(*job.value)
-                                                 : "";
-    return value.empty() || !with_name ? value : (job.metric.empty() ? "macro F1" : job.metric) + " " + value;
+    const std::string value = job.unit == MetricUnit::fraction ? percent(job.value)
+                              : job.value                      ? short_number(*job.value)
+                                                               : "";
+    return value.empty() || !with_name ? value : metric_title(job.metric) + " " + value;
 }
 
 // Of two lists, what one has and the other lacks: the rest is the same.
@@ -174,7 +175,7 @@ std::string render_job(const JobDetails& job, std::size_t max_width) {
     if (!job.metrics.empty()) {
         text += "\nmetrics\n";
         for (const auto& metric : job.metrics) {
-            text += fmt::format("  {:<28} {:>8}\n", metric.part + " " + printable(metric.name),
+            text += fmt::format("  {:<28} {:>8}\n", to_string(metric.part) + " " + printable(metric.name),
                                 fixed_number(metric.value, 4));
         }
     }

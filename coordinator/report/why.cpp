@@ -62,9 +62,9 @@ std::string why_waiting(const WhyFacts& facts) {
 WhyFacts stored_facts(SQLite::Database& database, const std::string& typed) {
     WhyFacts facts;
     facts.job = describe_job(database, typed);
-    SQLite::Statement person(database, "SELECT by_person FROM jobs WHERE id = ?");
-    person.bind(1, facts.job.row.job.value());
-    facts.cancelled_by_person = person.executeStep() && person.getColumn(0).getInt() != 0;
+    SQLite::Statement by_user(database, "SELECT cancelled_by_user FROM jobs WHERE id = ?");
+    by_user.bind(1, facts.job.row.job.value());
+    facts.cancelled_by_user = by_user.executeStep() && by_user.getColumn(0).getInt() != 0;
     // The study that would run it: one that runs, else one that is unfinished, else the first.
     for (const auto& name : studies_of_job(database, facts.job.row.job)) {
         SQLite::Statement query(database, "SELECT state, paused FROM studies WHERE name = ?");
@@ -108,8 +108,8 @@ std::string why(const WhyFacts& facts) {
                            last_message(facts.job), retry);
     }
     if (row.state == "cancelled") {
-        return facts.cancelled_by_person ? "it was cancelled by a person; " + retry
-                                         : "it was cancelled when no study named it any more";
+        return facts.cancelled_by_user ? "it was cancelled by a user; " + retry
+                                       : "it was cancelled when no study named it any more";
     }
     if (row.state == "paused") {
         return "it is trained as far as its search has asked for; it goes on if it is among the best";

@@ -14,7 +14,7 @@ namespace orchestrate {
 // What the sentence depends on.
 struct WhyFacts {
     JobDetails job;
-    bool cancelled_by_person = false;
+    bool cancelled_by_user = false;
     bool coordinator_lives = false;
     std::string study;        // that would run it; empty: none shows it
     std::string study_state;  // "running", "interrupted", ...

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <iterator>
 
 #include "common/base/error.h"
-#include "common/job/metrics.h"
+#include "common/metrics/classification_metrics.h"
 
 namespace orchestrate {
 namespace {
@@ -42,7 +42,9 @@ void check(EnsembleRule rule, std::span<const MemberPredictions> members) {
     }
 }
 
-RowPrediction mean_of(std::span<const MemberPredictions> members, std::size_t row) {
+// Appends the mean probabilities of the row.
+RowPrediction mean_of(std::span<const MemberPredictions> members, std::size_t row,
+                      std::vector<float>& class_probability) {
     const std::size_t classes = members.front().classes.size();
     std::vector<std::int64_t> sums(classes, 0);  // integers: the order of members does not matter
     for (const auto& member : members) {
@@ -53,6 +55,9 @@ RowPrediction mean_of(std::span<const MemberPredictions> members, std::size_t ro
     const auto to_probability = [&](std::int64_t sum) {
         return static_cast<double>(sum) / (65535.0 * static_cast<double>(members.size()));
     };
+    for (const std::int64_t sum : sums) {
+        class_probability.push_back(static_cast<float>(to_probability(sum)));
+    }
     const auto best = std::max_element(sums.begin(), sums.end());
     const auto true_class = static_cast<std::size_t>(members.front().true_class[row]);
     return {static_cast<std::int32_t>(best - sums.begin()), to_probability(*best),
@@ -82,17 +87,23 @@ AttemptResult combine_predictions(EnsembleRule rule, std::span<const MemberPredi
     predictions.row = first.line;
     predictions.true_class = first.true_class;
     double loss = 0;
+    std::vector<float> class_probability;  // of a mean: row-major [rows, classes]
     for (std::size_t row = 0; row < first.line.size(); ++row) {
-        const RowPrediction made = rule == EnsembleRule::mean ? mean_of(members, row) : vote_of(members, row);
+        const RowPrediction made =
+            rule == EnsembleRule::mean ? mean_of(members, row, class_probability) : vote_of(members, row);
         predictions.predicted_class.push_back(made.predicted_class);
         predictions.probability.push_back(static_cast<float>(made.probability));
         loss += made.loss;
     }
     ConfusionMatrix confusion(first.classes.size());
     confusion.add(first.true_class, predictions.predicted_class);
-    const double mean_loss = rule == EnsembleRule::vote ? std::numeric_limits<double>::quiet_NaN()
-                                                        : loss / static_cast<double>(first.line.size());
-    result.test = part_metrics(confusion, mean_loss);
+    result.metrics = metrics_of_predictions(MetricPart::test, confusion);
+    if (rule == EnsembleRule::mean) {
+        std::ranges::copy(
+            metrics_of_probabilities(MetricPart::test, loss / static_cast<double>(first.line.size()),
+                                     {class_probability, first.true_class, first.classes.size()}),
+            std::back_inserter(result.metrics));
+    }
     result.test_classes = class_metrics(confusion, first.classes);
     result.test_confusion = confusion.sparse();
     result.collapsed = confusion.is_collapsed();

@@ -1,5 +1,4 @@
-// One prediction made of several: the mean of probabilities, or a vote. Pure; the metrics are those of common/job/metrics.h,
-// as for trained models.
+// One prediction made of several: the mean of probabilities, or a vote. Pure; the metrics are those of trained models.
 #pragma once
 
 #include <cstdint>
@@ -22,9 +21,9 @@ struct MemberPredictions {
     std::vector<std::uint16_t> class_probability;  // row-major [lines, classes], in 65535ths; empty: not kept
 };
 
-// Fills test, test_classes, test_confusion, test_predictions, classes and collapsed. By EnsembleRule::mean the loss is that of
-// the mean probabilities, of which each is taken as at least 1/131070; a vote has none (not a number), and its
-// probabilities are shares of the votes. Throws UserError if members predict other rows or classes, or lack
+// Fills metrics, test_classes, test_confusion, test_predictions, classes and collapsed. By EnsembleRule::mean the loss is that
+// of the mean probabilities, of which each is taken as at least 1/131070. A vote has only the metrics that need no
+// probabilities, and its probabilities are shares of the votes. Throws UserError if members predict other rows or classes, or lack
 // the probabilities that a mean needs.
 AttemptResult combine_predictions(EnsembleRule rule, std::span<const MemberPredictions> members);
 

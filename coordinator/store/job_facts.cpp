@@ -20,17 +20,32 @@ std::optional<Refusal> validate_kind(const char* what, bool of_command, const Jo
                    fmt::format("is of {}, the job is {}", kind_of(of_command), kind_of(facts.is_command))};
 }
 
-std::optional<Refusal> validate_metrics(const std::vector<NamedMetric>& named, const JobFacts& facts) {
-    for (const auto& wanted : facts.metrics) {
-        const bool found = std::any_of(named.begin(), named.end(), [&](const NamedMetric& metric) {
-            return metric.part + " " + metric.name == wanted;
+// `expected`: as "test accuracy".
+std::optional<Refusal> validate_metrics(const std::vector<MetricValue>& metrics,
+                                        const std::vector<std::string>& expected) {
+    for (const auto& wanted : expected) {
+        const bool found = std::any_of(metrics.begin(), metrics.end(), [&](const MetricValue& metric) {
+            return to_string(MetricKey{metric.part, metric.name}) == wanted;
         });
         if (!found) {
-            return Refusal{"result.named",
-                           fmt::format("does not hold '{}', which the study declares", wanted)};
+            return Refusal{"result.metrics", fmt::format("does not hold '{}', which is expected", wanted)};
         }
     }
     return std::nullopt;
+}
+
+// What a training reports of the parts of its data that have rows. Results of older workers lack what was not measured then.
+std::vector<std::string> expected_of_training(const AttemptResult& result) {
+    std::vector<std::string> expected;
+    for (const auto& [part, rows] : {std::pair(MetricPart::validation, result.data.validation_rows),
+                                     std::pair(MetricPart::test, result.data.test_rows)}) {
+        for (const auto& metric : training_metrics()) {
+            if (rows > 0 && metric.in_table) {
+                expected.push_back(to_string(MetricKey{part, metric.name}));
+            }
+        }
+    }
+    return expected;
 }
 
 std::optional<Refusal> validate_result(const AttemptResult& result, const JobFacts& facts) {
@@ -42,7 +57,7 @@ std::optional<Refusal> validate_result(const AttemptResult& result, const JobFac
                        fmt::format("is {}, the attempt's worker has {}", result.ranks, facts.ranks)};
     }
     if (facts.is_command) {
-        return validate_metrics(result.named, facts);
+        return validate_metrics(result.metrics, facts.metrics);
     }
     const std::string& data = result.data.data_sha256;
     if (!data.empty() && data != facts.data_sha256) {
@@ -54,7 +69,7 @@ std::optional<Refusal> validate_result(const AttemptResult& result, const JobFac
         return Refusal{"result.selected_epoch",
                        fmt::format("is {}, the job has {} epochs", result.selected_epoch, facts.epochs)};
     }
-    return std::nullopt;
+    return validate_metrics(result.metrics, expected_of_training(result));
 }
 
 }  // namespace
@@ -80,7 +95,7 @@ JobFacts read_job_facts(StoreDatabase& database, JobId job) {
 }
 
 std::optional<Refusal> validate_for_job(const EpochMetrics& metrics, const JobFacts& facts) {
-    if (auto refusal = validate_kind("metrics", !metrics.named.empty(), facts)) {
+    if (auto refusal = validate_kind("metrics", metrics.of_command, facts)) {
         return refusal;
     }
     if (!facts.is_command && metrics.epoch > facts.epochs) {

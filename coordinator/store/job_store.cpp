@@ -49,7 +49,7 @@ void write_end(StoreDatabase& database, const EndedRows& rows) {
     const bool final = rows.state != JobState::waiting;
     execute(database,
             "UPDATE jobs SET state = ?1, failures = ?2, finished_at = CASE WHEN ?3 THEN ?4 END, "
-            "by_person = ?6 "
+            "cancelled_by_user = ?6 "
             "WHERE id = ?5",
             to_string(rows.state), rows.failures, final ? 1 : 0, rows.at, job,
             rows.cause == Cause::cancelled ? 1 : 0);
@@ -225,7 +225,7 @@ bool JobStore::cancel(JobId job) {
         return false;
     }
     change([job, state = transition->to, at = utc_now_text()](StoreDatabase& database) {
-        execute(database, "UPDATE jobs SET state = ?, by_person = 1, finished_at = ? WHERE id = ?",
+        execute(database, "UPDATE jobs SET state = ?, cancelled_by_user = 1, finished_at = ? WHERE id = ?",
                 to_string(state), at, job);
     });
     return true;
@@ -371,8 +371,7 @@ std::optional<Refusal> JobStore::refusal_of(const AttemptEnded& ended) {
 
 bool JobStore::replaces_earlier(AttemptRecord& record, const AttemptId& attempt,
                                 const EpochMetrics& metrics) {
-    if (metrics.named.empty() || attempt.number == 1 ||
-        (record.replaced_from && *record.replaced_from <= metrics.epoch)) {
+    if (attempt.number == 1 || (record.replaced_from && *record.replaced_from <= metrics.epoch)) {
         return false;
     }
     record.replaced_from = metrics.epoch;
@@ -390,7 +389,7 @@ bool JobStore::add_epoch(const AttemptId& attempt, const EpochMetrics& metrics, 
     const bool replaces = replaces_earlier(*record, attempt, metrics);
     change([attempt, metrics, replaces](StoreDatabase& database) {
         if (replaces) {
-            forget_named_epochs(database, attempt, metrics.epoch);
+            forget_later_epochs(database, attempt, metrics.epoch);
         }
         store_epoch(database, attempt, metrics);
     });
@@ -479,7 +478,7 @@ bool JobStore::resume_attempt(const AttemptId& attempt, const ResumePoint& point
         execute(database,
                 "UPDATE attempts SET resumed_attempt = ?, resumed_step = ? WHERE job_id = ? AND number = ?",
                 point.attempt, point.step, attempt.job, attempt.number);
-        execute(database, "DELETE FROM epochs WHERE job_id = ? AND epoch > ?", attempt.job, point.epochs);
+        forget_epochs_after(database, attempt.job, point.epochs);
     });
     return true;
 }
@@ -542,7 +541,7 @@ std::optional<JobTransition> JobStore::end_attempt(AttemptEnded ended, const Ret
     pending.apply = [shared, rows, succeeded, had_checkpoints, replaced_from](StoreDatabase& database) {
         write_end(database, rows);
         if (replaced_from) {
-            forget_named_epochs(database, shared->attempt, *replaced_from);
+            forget_later_epochs(database, shared->attempt, *replaced_from);
         }
         for (const auto& metrics : shared->epochs) {
             store_epoch(database, shared->attempt, metrics);
@@ -569,9 +568,10 @@ bool JobStore::ask_again(JobId job) {
     }
     const JobTransition transition = jobs_.apply(job, JobEvent::asked_for).value();
     change([job, state = transition.to](StoreDatabase& database) {
-        execute(database,
-                "UPDATE jobs SET state = ?, failures = 0, by_person = 0, finished_at = NULL WHERE id = ?",
-                to_string(state), job);
+        execute(
+            database,
+            "UPDATE jobs SET state = ?, failures = 0, cancelled_by_user = 0, finished_at = NULL WHERE id = ?",
+            to_string(state), job);
     });
     return true;
 }

@@ -124,18 +124,15 @@ class JobStore {
     // In the order in which they first came.
     std::vector<StoredStudy> studies();
 
-    // The mean over seeds of a metric, per variant of a stage in order; nothing where no job succeeded. `name`: of a
-    // command's own metric, in place of `metric`.
+    // The mean over seeds of a metric, per variant of a stage in order; nothing where no job succeeded. Runs that
+    // collapsed onto one class do not count.
     std::vector<std::optional<double>> mean_metric(StudyId study, const std::string& stage,
-                                                   SelectionMetric metric,
-                                                   SelectionPart part = SelectionPart::validation,
-                                                   const std::string& name = {});
+                                                   const MetricKey& metric);
 
     // The differences of a metric to the stage's baseline, in pairs of runs, per variant in order; nothing for the
     // baseline and where there is no pair of results.
     std::vector<std::optional<MeasuredDifference>> differences(StudyId study, const std::string& stage,
-                                                               SelectionMetric metric, SelectionPart part,
-                                                               const std::string& name = {});
+                                                               const MetricKey& metric);
 
     // Of the variants of a stage, in order, their jobs.
     std::vector<std::vector<JobId>> jobs_of_variants(StudyId study, const std::string& stage);

@@ -93,22 +93,17 @@ std::vector<StoredStudy> JobStore::studies() {
 }
 
 std::vector<std::optional<double>> JobStore::mean_metric(StudyId study, const std::string& stage,
-                                                         SelectionMetric metric, SelectionPart part,
-                                                         const std::string& name) {
+                                                         const MetricKey& metric) {
     commit();
-    return file_.read([&](StoreDatabase& database) {
-        return orchestrate::mean_metric(database, study, stage, metric, part, name);
-    });
+    return file_.read(
+        [&](StoreDatabase& database) { return orchestrate::mean_metric(database, study, stage, metric); });
 }
 
 std::vector<std::optional<MeasuredDifference>> JobStore::differences(StudyId study, const std::string& stage,
-                                                                     SelectionMetric metric,
-                                                                     SelectionPart part,
-                                                                     const std::string& name) {
+                                                                     const MetricKey& metric) {
     commit();
-    return file_.read([&](StoreDatabase& database) {
-        return orchestrate::differences(database, study, stage, metric, part, name);
-    });
+    return file_.read(
+        [&](StoreDatabase& database) { return orchestrate::differences(database, study, stage, metric); });
 }
 
 std::vector<std::vector<JobId>> JobStore::jobs_of_variants(StudyId study, const std::string& stage) {

@@ -84,10 +84,11 @@ JobId find_or_compute(StoreDatabase& database, EnsembleRule rule, const Ensemble
             "ON member_id = results.job_id WHERE ensemble_members.job_id = ?1), 0, 0, 0, "
             "(SELECT CASE WHEN count(DISTINCT device_class) = 1 THEN min(device_class) ELSE 'mixed' END "
             "FROM results JOIN ensemble_members ON member_id = results.job_id "
-            "WHERE ensemble_members.job_id = ?1), 1, ?2, data_sha256, data_report, classes "
+            "WHERE ensemble_members.job_id = ?1), 1, ?2, data_sha256, data_report, classes, validation_rows, "
+            "test_rows "
             "FROM results WHERE job_id = ?3",
             job, result.collapsed ? 1 : 0, jobs.front());
-    store_test_part(database, job, result);
+    store_measurements(database, job, result);
     return job;
 }
 

@@ -42,11 +42,11 @@ WrittenJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
     Job& job = written.job;
     JobId& id = written.id;
     job.resources = surroundings.resources;
-    BoundStatement known(
-        database,
-        "SELECT id, state, failures, resources, paths, by_person, CASE WHEN ?2 THEN config END FROM jobs "
-        "WHERE identity = ?1",
-        identity, may_have_moved ? 1 : 0);
+    BoundStatement known(database,
+                         "SELECT id, state, failures, resources, paths, cancelled_by_user, CASE WHEN ?2 THEN "
+                         "config END FROM jobs "
+                         "WHERE identity = ?1",
+                         identity, may_have_moved ? 1 : 0);
     if (!known->executeStep()) {
         execute(database,
                 "INSERT INTO jobs (identity, config, paths, ranks, resources, state, created_at) VALUES (?, "
@@ -58,11 +58,11 @@ WrittenJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
     }
     id = id_in<JobId>(*known, 0);
     const auto state = enum_from_name<JobState>(known->getColumn(1).getString()).value();
-    const bool cancelled_by_person = known->getColumn(5).getInt() != 0;
+    const bool cancelled_by_user = known->getColumn(5).getInt() != 0;
     const bool stays =
         failed_before.old_failures == OldFailures::keep ||
         (failed_before.failed_meanwhile != nullptr && failed_before.failed_meanwhile->contains(id));
-    if (stays && is_over_without_result(state) && (state != JobState::cancelled || cancelled_by_person)) {
+    if (stays && is_over_without_result(state) && (state != JobState::cancelled || cancelled_by_user)) {
         job.state = state;
         job.failures = known->getColumn(2).getInt();
         return written;
@@ -93,7 +93,7 @@ WrittenJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
         // Tried where its data and its program are now.
         execute(database,
                 "UPDATE jobs SET config = ?, paths = ?, ranks = ?, resources = ?, finished_at = NULL, "
-                "by_person = 0, "
+                "cancelled_by_user = 0, "
                 "state = ?, failures = ? WHERE id = ?",
                 config_text, surroundings.paths, surroundings.resources.ranks, resources_text,
                 to_string(transition.to), job.failures, id);
@@ -171,17 +171,21 @@ StageWriter::StageWriter(StudyId study, int position, const Stage& stage,
 
 void StageWriter::begin(StoreDatabase& database) {
     execute(database,
-            "INSERT INTO stages (study_id, position, name, kind, select_by) VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT (study_id, name) DO UPDATE SET position = excluded.position, kind = excluded.kind, "
-            "select_by = excluded.select_by",
-            study_, position_, stage_.name, to_string(stage_.kind),
-            stage_.select_name.empty() ? to_string(stage_.select_by) : stage_.select_name);
+            "INSERT INTO stages (study_id, position, name, kind, select_by, select_part, primary_metric) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (study_id, name) DO UPDATE SET position = "
+            "excluded.position, "
+            "kind = excluded.kind, select_by = excluded.select_by, select_part = excluded.select_part, "
+            "primary_metric = excluded.primary_metric",
+            study_, position_, stage_.name, to_string(stage_.kind), stage_.select_by.name,
+            to_string(stage_.select_by.part), stage_.primary_metric);
     stage_id_ =
         number_of(database, "SELECT id FROM stages WHERE study_id = ? AND name = ?", study_, stage_.name);
     execute(database, "DELETE FROM stage_metrics WHERE stage_id = ?", stage_id_);
     for (std::size_t i = 0; i < stage_.metrics.size(); ++i) {
-        execute(database, "INSERT INTO stage_metrics VALUES (?, ?, ?, ?)", stage_id_,
-                static_cast<std::int64_t>(i), stage_.metrics[i].name, to_string(stage_.metrics[i].goal));
+        const MetricDeclaration& metric = stage_.metrics[i];
+        execute(database, "INSERT INTO stage_metrics VALUES (?, ?, ?, ?, ?, ?)", stage_id_,
+                static_cast<std::int64_t>(i), metric.name, to_string(metric.goal), to_string(metric.unit),
+                metric.in_table ? 1 : 0);
     }
 }
 

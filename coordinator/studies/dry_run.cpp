@@ -76,8 +76,8 @@ SQLite::Database copy_in_memory(SQLite::Database& database, const Study& study) 
     copy.exec("PRAGMA foreign_keys = OFF");
     SQLite::Transaction moment(database);  // all tables of one moment
     SQLite::Transaction transaction(copy);
-    for (const char* table : {"studies", "stages", "variants", "variant_jobs", "stage_metrics",
-                              "part_metrics", "named_metrics"}) {
+    for (const char* table :
+         {"studies", "stages", "variants", "variant_jobs", "stage_metrics", "job_metrics"}) {
         copy_table(database, copy, table);
     }
     copy_table(database, copy, "jobs", {"config"});
@@ -85,6 +85,7 @@ SQLite::Database copy_in_memory(SQLite::Database& database, const Study& study) 
     if (std::any_of(study.stages.begin(), study.stages.end(),
                     [](const Stage& stage) { return !stage.halving.rungs.empty(); })) {
         copy_table(database, copy, "epochs");
+        copy_table(database, copy, "epoch_metrics");
     }
     transaction.commit();
     return copy;

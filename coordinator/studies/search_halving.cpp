@@ -51,7 +51,8 @@ TrialAtRungs SearchHalving::look_at(const Trial& trial) {
             const bool reached = static_cast<std::int64_t>(epochs.size()) >= rungs[rung];
             all_there[rung] = all_there[rung] && (reached || ended);
             const bool counts = reached || job.state == JobState::succeeded;
-            const auto value = value_at_rung(epochs, rungs[rung], trial.selection, stage_.select_by);
+            const auto value = value_at_rung(epochs, rungs[rung], trial.selection, stage_.select_by,
+                                             stage_.goal_of(stage_.select_by.name));
             if (counts && value) {
                 sums[rung] += *value;
                 ++values[rung];

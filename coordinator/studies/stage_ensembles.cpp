@@ -27,11 +27,11 @@ class MemberFinder {
     std::vector<const Variant*> best(const Ensemble& ensemble, std::vector<std::string>& notes,
                                      std::string& why) {
         const auto& rows = variants_of_.at(ensemble.best_stage);
-        const auto means =
-            store_.mean_metric(study_row_, ensemble.best_stage, ensemble.select_by, ensemble.select_part);
+        const auto means = store_.mean_metric(study_row_, ensemble.best_stage, ensemble.select_by);
+        const auto* const metric = find_declaration(training_metrics(), ensemble.select_by.name);
         std::vector<const Variant*> members;
         std::vector<std::string> names;
-        for (const std::size_t place : best_variants(means, ensemble.best)) {
+        for (const std::size_t place : best_variants(means, ensemble.best, metric->goal)) {
             members.push_back(&rows.at(place));
             names.push_back(rows[place].name);
         }

@@ -14,7 +14,8 @@ namespace orchestrate {
 namespace {
 
 // Why no variant of an earlier stage can be the baseline: none has a result, or none that may be chosen.
-std::string why_no_best(const Stage& stage, StudyId study_row, SQLite::Database& database) {
+std::string why_no_best(const Stage& stage, bool is_of_command, StudyId study_row,
+                        SQLite::Database& database) {
     SQLite::Statement query(database,
                             "SELECT count(DISTINCT jobs.id) FROM stages JOIN variants ON variants.stage_id = "
                             "stages.id AND variants.hidden = 0 AND variants.is_ensemble = 0 "
@@ -30,8 +31,8 @@ std::string why_no_best(const Stage& stage, StudyId study_row, SQLite::Database&
         return "no run of stage '" + stage.baseline_stage + "' succeeded" + consequence;
     }
     return fmt::format("none of the {} of stage '{}' that succeeded has a usable {}{}{}",
-                       counted(succeeded, "run"), stage.baseline_stage, stage.selection(),
-                       stage.select_name.empty() ? " (all collapsed, see the table)" : "", consequence);
+                       counted(succeeded, "run"), stage.baseline_stage, to_string(stage.select_by),
+                       is_of_command ? "" : " (all collapsed, see the table)", consequence);
 }
 
 // Nothing (noted) if no run of that earlier stage can be chosen.
@@ -42,15 +43,15 @@ std::optional<JobConfig> baseline_of(const Study& study, const Stage& stage, Stu
         return study.base;
     }
     const auto& variants = earlier.at(stage.baseline_stage);
-    const auto metrics = mean_metric(database, study_row, stage.baseline_stage, stage.select_by,
-                                     stage.select_part, stage.select_name);
-    const auto best = best_variant(metrics, stage.goal_of(stage.select_name));
+    const auto metrics = mean_metric(database, study_row, stage.baseline_stage, stage.select_by);
+    const auto best = best_variant(metrics, stage.goal_of(stage.select_by.name));
     if (!best) {
-        notes.push_back(why_no_best(stage, study_row, database));
+        notes.push_back(why_no_best(stage, study.is_of_command(), study_row, database));
         return std::nullopt;
     }
     notes.push_back(fmt::format("best of {}: {} ({}), {} {}", stage.baseline_stage, variants.at(*best).name,
-                                variants[*best].change, stage.selection(), fixed_number(*metrics[*best], 4)));
+                                variants[*best].change, to_string(stage.select_by),
+                                fixed_number(*metrics[*best], 4)));
     return variants[*best].config;
 }
 
@@ -59,8 +60,7 @@ std::vector<Variant> rows_of(const Stage& stage, StudyId study_row, const Varian
     const auto& variants = earlier.at(stage.rows_stage);
     std::vector<Variant> rows;
     std::vector<std::string> names;
-    const auto measured =
-        differences(database, study_row, stage.rows_stage, stage.rows_by, stage.rows_part, stage.rows_name);
+    const auto measured = differences(database, study_row, stage.rows_stage, stage.rows_by);
     for (const std::size_t place : choose_rows(stage, measured)) {
         rows.push_back(variants.at(place));
         names.push_back(variants[place].name);

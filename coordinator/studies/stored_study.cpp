@@ -68,10 +68,18 @@ PooledVariance pooled(SQLite::Statement& query) {
     return variance;
 }
 
-// Of seed_result: what a run that learned nothing differs by is no spread of what is compared.
-constexpr const char* kNoneCollapsed =
-    " AND NOT EXISTS (SELECT 1 FROM results AS one WHERE one.collapsed = 1 "
-    "AND one.job_id IN (seed_result.job, seed_result.baseline_job))";
+// The values or differences of a metric on the test part. What a run that learned nothing differs by is no spread of what is
+// compared.
+SQLite::Statement measured(SQLite::Database& database, const std::string& column, const std::string& metric,
+                           const std::string& condition, const std::string& parameter) {
+    SQLite::Statement query(database, "SELECT variant_id, " + column +
+                                          " FROM metric_result WHERE metric = ? AND part = 'test' AND "
+                                          "is_ensemble = 0 AND collapsed = 0 AND " +
+                                          condition + " AND " + column + " IS NOT NULL");
+    query.bind(1, metric);
+    query.bind(2, parameter);
+    return query;
+}
 
 // Of rows (variant, difference); nothing if no variant has two.
 std::optional<DifferenceSpread> spread_of_differences(SQLite::Statement& query, const char* whose) {
@@ -172,38 +180,20 @@ std::unordered_map<std::string, JobState> job_states(SQLite::Database& database)
 }
 
 std::optional<DifferenceSpread> difference_spread(SQLite::Database& database, const Study& study) {
-    if (study.is_of_command()) {
-        SQLite::Statement of_metric(
-            database,
-            "SELECT variant_id, difference FROM metric_result WHERE study = ? AND part = 'test' "
-            "AND metric = ? AND difference IS NOT NULL");
-        of_metric.bind(1, study.name);
-        of_metric.bind(2, study.stages.back().metrics.front().name);
-        return spread_of_differences(of_metric, "of this study");
-    }
-    SQLite::Statement of_study(database,
-                               std::string("SELECT variant_id, difference FROM seed_result "
-                                           "WHERE study = ? AND is_ensemble = 0 AND difference IS NOT NULL") +
-                                   kNoneCollapsed);
-    of_study.bind(1, study.name);
-    if (auto found = spread_of_differences(of_study, "of this study")) {
+    const std::string& metric = study.stages.back().primary_metric;
+    auto of_study =
+        measured(database, "difference", metric, "baseline_collapsed = 0 AND study = ?", study.name);
+    if (auto found = spread_of_differences(of_study, "of this study"); found || study.is_of_command()) {
         return found;
     }
-    SQLite::Statement of_data(
-        database, std::string("SELECT seed_result.variant_id, difference FROM seed_result ") +
-                      "JOIN results ON results.job_id = seed_result.job "
-                      "WHERE results.data_sha256 = ? AND is_ensemble = 0 AND difference IS NOT NULL" +
-                      kNoneCollapsed);
-    of_data.bind(1, study.base.data.sha256);
+    const std::string same_data =
+        "EXISTS (SELECT 1 FROM results WHERE results.job_id = metric_result.job AND data_sha256 = ?)";
+    auto of_data = measured(database, "difference", metric, "baseline_collapsed = 0 AND " + same_data,
+                            study.base.data.sha256);
     if (auto found = spread_of_differences(of_data, "on the same data")) {
         return found;
     }
-    SQLite::Statement of_jobs(database,
-                              "SELECT variant_id, macro_f1 FROM seed_result "
-                              "JOIN results ON results.job_id = seed_result.job "
-                              "WHERE results.data_sha256 = ? AND is_ensemble = 0 AND macro_f1 IS NOT NULL "
-                              "AND results.collapsed = 0");
-    of_jobs.bind(1, study.base.data.sha256);
+    auto of_jobs = measured(database, "value", metric, same_data, study.base.data.sha256);
     if (const auto found = pooled(of_jobs); found.deviation()) {
         return DifferenceSpread{
             *found.deviation() * std::sqrt(2.0),

@@ -7,30 +7,19 @@
 namespace orchestrate {
 namespace {
 
-double metric_of(const PartMetrics& part, SelectionMetric metric) {
-    switch (metric) {
-        case SelectionMetric::accuracy:
-            return part.accuracy;
-        case SelectionMetric::macro_f1:
-            return part.macro_f1;
-        case SelectionMetric::macro_precision:
-            return part.macro_precision;
-        case SelectionMetric::macro_recall:
-            return part.macro_recall;
+// Whether `one` is kept instead of an earlier epoch; a missing value is worse than any.
+bool is_better(const EpochMetrics& one, const EpochMetrics& other, EpochSelection selection) {
+    const auto metric = selection_metric(selection);
+    if (!metric) {
+        return true;
     }
-    return 0;
-}
-
-bool is_better(const PartMetrics& one, const PartMetrics& other, EpochSelection selection) {
-    switch (selection) {
-        case EpochSelection::last:
-            return true;
-        case EpochSelection::best_validation_macro_f1:
-            return one.macro_f1 > other.macro_f1;
-        case EpochSelection::best_validation_loss:
-            return one.loss < other.loss;
+    const MetricKey key = key_of(MetricPart::validation, *metric);
+    const auto value = find_metric(one.metrics, key);
+    const auto best = find_metric(other.metrics, key);
+    if (!value || !best) {
+        return value.has_value() && !best.has_value();
     }
-    return false;
+    return declaration_of(*metric).goal == MetricGoal::max ? *value > *best : *value < *best;
 }
 
 // Trials that have arrived at a rung, the best first.
@@ -94,14 +83,15 @@ std::vector<std::size_t> promotions(const Halving& rules, const std::vector<Tria
 }
 
 std::optional<double> value_at_rung(const std::vector<EpochMetrics>& epochs, std::int64_t rung,
-                                    EpochSelection selection, SelectionMetric metric) {
-    const PartMetrics* kept = nullptr;
+                                    EpochSelection selection, const MetricKey& metric, MetricGoal goal) {
+    const EpochMetrics* kept = nullptr;
     for (const auto& epoch : epochs) {
-        if (epoch.epoch <= rung && (!kept || is_better(epoch.validation, *kept, selection))) {
-            kept = &epoch.validation;
+        if (epoch.epoch <= rung && (!kept || is_better(epoch, *kept, selection))) {
+            kept = &epoch;
         }
     }
-    return kept ? std::optional(metric_of(*kept, metric)) : std::nullopt;
+    const auto value = kept ? find_metric(kept->metrics, metric) : std::nullopt;
+    return value && goal == MetricGoal::min ? std::optional(-*value) : value;
 }
 
 }  // namespace orchestrate

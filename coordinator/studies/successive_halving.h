@@ -30,9 +30,9 @@ struct TrialAtRungs {
 // ever reach a rung at least one with a value goes on.
 std::vector<std::size_t> promotions(const Halving& rules, const std::vector<TrialAtRungs>& trials);
 
-// What a rung compares: of the epochs up to it, the metric of the one that `selection` keeps; nothing without epochs.
-// `epochs`: of one job, in order from the first.
+// What a rung compares: of the epochs up to it, the metric of the one that `selection` keeps, negated if lower is better;
+// nothing without epochs or without that metric. `epochs`: of one job, in order from the first.
 std::optional<double> value_at_rung(const std::vector<EpochMetrics>& epochs, std::int64_t rung,
-                                    EpochSelection selection, SelectionMetric metric);
+                                    EpochSelection selection, const MetricKey& metric, MetricGoal goal);
 
 }  // namespace orchestrate

@@ -306,15 +306,17 @@ void settle_command(Settings& settings, const GivenFields& given, const std::vec
 bool is_declared(const Settings& settings, const std::string& metric, const SourceSpan& where,
                  Mistakes& mistakes) {
     std::vector<std::string> names;
-    for (const auto& declared : settings.command.metrics) {
+    for (const auto& declared : reported_metrics(settings)) {
         names.push_back(declared.name);
     }
     if (std::find(names.begin(), names.end(), metric) != names.end()) {
         return true;
     }
-    mistakes.unknown_name(
-        where, "there is no metric '" + metric + "' in command.metrics; expected " + join_alternatives(names),
-        metric, names);
+    mistakes.unknown_name(where,
+                          "there is no metric '" + metric + "'" +
+                              (settings.command.metrics.empty() ? "" : " in command.metrics") +
+                              "; expected " + join_alternatives(names),
+                          metric, names);
     return false;
 }
 

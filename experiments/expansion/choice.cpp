@@ -26,7 +26,7 @@ std::optional<Choice> parse_choice(const std::string& text) {
     choice.count = parts[2].matched ? std::stoul(parts[2].str()) : choice.rule == "best" ? 1 : kMostRows;
     choice.stage = parts[3].str();
     if (parts[4].matched) {
-        choice.part = *enum_from_name<SelectionPart>(parts[5].str());
+        choice.part = *enum_from_name<MetricPart>(parts[5].str());
         choice.metric = parts[6].str();
     }
     return choice;

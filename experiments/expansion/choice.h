@@ -13,7 +13,7 @@ struct Choice {
     std::string rule;       // "best", "top" or "significant"
     std::size_t count = 0;  // of best (1 unless said) and top
     std::string stage;
-    SelectionPart part = SelectionPart::validation;
+    MetricPart part = MetricPart::validation;
     std::string metric;  // as it is written: one of training's, or of a command's; empty: not said
 };
 

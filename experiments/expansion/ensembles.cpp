@@ -25,8 +25,8 @@ void read_members(const Value& value, EnsembleEntry& entry, Mistakes& mistakes) 
         return;
     }
     const auto choice = value.as_text() ? parse_choice(*value.as_text()) : std::nullopt;
-    const auto metric = !choice || choice->metric.empty() ? SelectionMetric::macro_f1
-                                                          : enum_from_name<SelectionMetric>(choice->metric);
+    const auto metric = !choice || choice->metric.empty() ? kDefaultSelectionMetric
+                                                          : enum_from_name<TrainingMetric>(choice->metric);
     if (!choice || choice->rule != "best" || !metric) {
         report_unfit(value, "members",
                      "a list of variants, or, e.g., \"best 5 of search by validation macro_f1\"", mistakes);
@@ -35,9 +35,8 @@ void read_members(const Value& value, EnsembleEntry& entry, Mistakes& mistakes) 
     auto& ensemble = entry.ensemble;
     ensemble.best = choice->count;
     ensemble.best_stage = choice->stage;
-    ensemble.select_by = *metric;
-    ensemble.select_part = choice->part;
-    if (choice->part == SelectionPart::test) {
+    ensemble.select_by = key_of(choice->part, *metric);
+    if (choice->part == MetricPart::test) {
         mistakes.warning(value.where, selection_warning("the members of an ensemble"));
     }
 }

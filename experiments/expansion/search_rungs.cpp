@@ -45,7 +45,7 @@ void settle_rungs(Settings& settings, const GivenFields& given, const std::vecto
                 "epochs of trainings that are equally long; expected train.epochs in [train] alone");
         }
     }
-    if (search.select_part == SelectionPart::test) {
+    if (search.select_by.part == MetricPart::test) {
         mistakes.error(
             where,
             "successive halving compares trials that are not tested yet; expected search.select_by "

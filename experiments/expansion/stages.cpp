@@ -50,13 +50,13 @@ class StageReader {
     void read_stage(const ValueEntry& entry, const ValueTable& keys) {
         Stage stage;
         stage.name = entry.key;
-        stage.metrics = settings_.command.metrics;
+        stage.metrics = reported_metrics(settings_);
+        stage.primary_metric = default_selection(settings_);
+        stage.select_by = {MetricPart::validation, default_selection(settings_)};
         const Stage* search = find("search");
         if (search) {
             stage.baseline_stage = search->name;
             stage.select_by = search->select_by;
-            stage.select_part = search->select_part;
-            stage.select_name = search->select_name;
         }
         for (const auto& [key, key_where, value] : keys.entries) {
             if (key == "baseline") {
@@ -84,8 +84,7 @@ class StageReader {
                          "\"the file\" or, e.g., \"best of search by validation macro_f1\"", mistakes_);
         } else if (is_earlier(choice->stage, value)) {
             stage.baseline_stage = choice->stage;
-            choose_metric(choice->metric, value, stage.select_by, stage.select_name);
-            stage.select_part = choice->part;
+            stage.select_by = chosen_metric(*choice, value);
             warn_of_test(choice->part, value, "the baseline of stage '" + stage.name + "'");
         }
     }
@@ -107,28 +106,17 @@ class StageReader {
             stage.rows_stage = choice->stage;
             stage.rows_rule = choice->rule == "top" ? RowRule::top : RowRule::significant;
             stage.most_rows = choice->count;
-            choose_metric(choice->metric, value, stage.rows_by, stage.rows_name);
-            stage.rows_part = choice->part;
+            stage.rows_by = chosen_metric(*choice, value);
             warn_of_test(choice->part, value, "the rows of stage '" + stage.name + "'");
         }
     }
 
-    void choose_metric(const std::string& metric, const Value& value, SelectionMetric& by,
-                       std::string& name) {
-        const auto& declared = settings_.command.metrics;
-        if (!declared.empty()) {
-            name = metric.empty() ? declared.front().name : metric;
-            is_declared(settings_, name, value.where, mistakes_);
-        } else if (const auto known = enum_from_name<SelectionMetric>(metric)) {
-            by = *known;
-        } else if (!metric.empty()) {
-            mistakes_.unknown_name(value.where,
-                                   "there is no metric '" + metric + "'; expected " +
-                                       join_alternatives(enum_names<SelectionMetric>()),
-                                   metric, enum_names<SelectionMetric>());
-        } else {
-            by = SelectionMetric::macro_f1;
+    MetricKey chosen_metric(const Choice& choice, const Value& value) {
+        if (choice.metric.empty()) {
+            return {choice.part, default_selection(settings_)};
         }
+        is_declared(settings_, choice.metric, value.where, mistakes_);
+        return {choice.part, choice.metric};
     }
 
     std::vector<const Stage*> stages_so_far() const {
@@ -166,8 +154,8 @@ class StageReader {
         return false;
     }
 
-    void warn_of_test(SelectionPart part, const Value& value, const std::string& what) {
-        if (part == SelectionPart::test) {
+    void warn_of_test(MetricPart part, const Value& value, const std::string& what) {
+        if (part == MetricPart::test) {
             mistakes_.warning(value.where, selection_warning(what));
         }
     }
@@ -182,18 +170,8 @@ class StageReader {
 }  // namespace
 
 MetricGoal Stage::goal_of(const std::string& metric) const {
-    const auto found = std::find_if(metrics.begin(), metrics.end(), [&](const MetricDeclaration& declared) {
-        return declared.name == metric;
-    });
-    return found == metrics.end() ? MetricGoal::max : found->goal;
-}
-
-std::string Stage::selection() const {
-    return to_string(select_part) + " " + (select_name.empty() ? to_string(select_by) : select_name);
-}
-
-std::string Stage::rows_selection() const {
-    return to_string(rows_part) + " " + (rows_name.empty() ? to_string(rows_by) : rows_name);
+    const auto* const declaration = find_declaration(metrics, metric);
+    return declaration == nullptr ? MetricGoal::max : declaration->goal;
 }
 
 std::string selection_warning(const std::string& what) {

@@ -301,26 +301,22 @@ std::int64_t data_classes(const Study& study) {
 
 std::optional<std::size_t> best_variant(const std::vector<std::optional<double>>& mean_metric,
                                         MetricGoal goal) {
-    auto values = mean_metric;
-    for (auto& value : values) {
-        if (value && goal == MetricGoal::min) {
-            value = -*value;
-        }
-    }
-    const auto best = best_variants(values, 1);
+    const auto best = best_variants(mean_metric, 1, goal);
     return best.empty() ? std::nullopt : std::optional(best.front());
 }
 
 std::vector<std::size_t> best_variants(const std::vector<std::optional<double>>& mean_metric,
-                                       std::size_t count) {
+                                       std::size_t count, MetricGoal goal) {
     std::vector<std::size_t> places;
     for (std::size_t i = 0; i < mean_metric.size(); ++i) {
         if (mean_metric[i] && !std::isnan(*mean_metric[i])) {
             places.push_back(i);
         }
     }
-    std::stable_sort(places.begin(), places.end(),
-                     [&](std::size_t a, std::size_t b) { return *mean_metric[a] > *mean_metric[b]; });
+    std::stable_sort(places.begin(), places.end(), [&](std::size_t a, std::size_t b) {
+        return goal == MetricGoal::max ? *mean_metric[a] > *mean_metric[b]
+                                       : *mean_metric[a] < *mean_metric[b];
+    });
     places.resize(std::min(count, places.size()));
     return places;
 }

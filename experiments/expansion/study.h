@@ -68,25 +68,17 @@ struct Stage {
     StageKind kind = StageKind::ablation;
     std::string baseline_stage;  // name of the earlier stage whose best variant is the baseline; empty: the
                                  // file's base
-    SelectionMetric select_by = SelectionMetric::macro_f1;
-    SelectionPart select_part = SelectionPart::validation;
+    MetricKey select_by;         // by whose mean over seeds the best variant of `baseline_stage` is chosen
     std::string
         rows_stage;  // name of the earlier stage whose rows are crossed with this one's ablations; empty: none
     RowRule rows_rule = RowRule::top;
     std::size_t most_rows = 0;  // of top
-    SelectionMetric rows_by = SelectionMetric::macro_f1;
-    SelectionPart rows_part = SelectionPart::validation;
-    // Of a command study: what its jobs report, and in place of select_by and rows_by the names of two of these.
-    std::vector<MetricDeclaration> metrics = {};
-    std::string select_name = "";
-    std::string rows_name = "";
+    MetricKey rows_by;
+    std::vector<MetricDeclaration> metrics = {};  // what its jobs report, in the order of its table
+    std::string primary_metric;                   // whose difference to the baseline its table shows
 
     // The goal of a metric of that name; max if there is none.
     MetricGoal goal_of(const std::string& metric) const;
-
-    // "validation macro_f1", "validation loss": what the baseline and the rows are chosen by.
-    std::string selection() const;
-    std::string rows_selection() const;
     Halving halving;  // of a search
 };
 
@@ -103,8 +95,7 @@ struct Ensemble {
     std::vector<EnsembleMember> members;
     std::size_t best = 0;  // above 0: the members are so many of `best_stage`, as best_variants chooses
     std::string best_stage;
-    SelectionMetric select_by = SelectionMetric::macro_f1;
-    SelectionPart select_part = SelectionPart::validation;
+    MetricKey select_by;
     EnsembleRule combine = EnsembleRule::mean;
     bool across_seeds = false;  // all seeds together make one prediction; else each seed makes its own
 };
@@ -156,7 +147,7 @@ std::optional<std::size_t> best_variant(const std::vector<std::optional<double>>
 
 // The same for the best `count`, the best first; of equal ones the earlier first. Fewer if fewer have a value.
 std::vector<std::size_t> best_variants(const std::vector<std::optional<double>>& mean_metric,
-                                       std::size_t count);
+                                       std::size_t count, MetricGoal goal = MetricGoal::max);
 
 // Rows of the data file that the study uses, before `max_rows`.
 std::int64_t data_rows(const Study& study);

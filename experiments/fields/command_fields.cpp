@@ -49,16 +49,24 @@ std::optional<MetricDeclaration> read_metric(const Value& item, Mistakes& mistak
     } else if (const auto* table = item.as_table()) {
         for (const auto& [key, key_where, value] : table->entries) {
             const auto* text = value.as_text();
-            if (key != "name" && key != "goal") {
+            const auto goal = text ? enum_from_name<MetricGoal>(*text) : std::nullopt;
+            const auto unit = text ? enum_from_name<MetricUnit>(*text) : std::nullopt;
+            if (key != "name" && key != "goal" && key != "unit") {
                 mistakes.unknown_name(key_where,
-                                      "unknown key '" + key + "' of a metric; expected name or goal", key,
-                                      std::vector<std::string>{"name", "goal"});
+                                      "unknown key '" + key + "' of a metric; expected name, goal or unit",
+                                      key, std::vector<std::string>{"name", "goal", "unit"});
             } else if (key == "name" && text) {
                 metric.name = *text;
-            } else if (const auto goal = text ? enum_from_name<MetricGoal>(*text) : std::nullopt; goal) {
+            } else if (key == "goal" && goal) {
                 metric.goal = *goal;
+            } else if (key == "unit" && unit) {
+                metric.unit = *unit;
             } else {
-                report_unfit(value, key, key == "name" ? "a text" : R"("max" or "min")", mistakes);
+                report_unfit(value, key,
+                             key == "name"   ? "a text"
+                             : key == "goal" ? R"("max" or "min")"
+                                             : R"("number" or "fraction")",
+                             mistakes);
             }
         }
     }
@@ -70,11 +78,15 @@ std::optional<MetricDeclaration> read_metric(const Value& item, Mistakes& mistak
 
 Field metrics() {
     Field field =
-        named_field("command.metrics", "list of names, or tables with name and goal", "",
+        named_field("command.metrics", "list of names, or tables with name, goal and unit", "",
                     "What every job reports of the test part, in the order of the table; the first one's "
-                    "differences are shown. `goal`: `\"max\"` or `\"min\"`.");
+                    "differences are shown. `goal`: `\"max\"` or `\"min\"`. `unit`: `\"number\"`, or "
+                    "`\"fraction\"` for one that tables show in percent.");
     const Json table = {{"type", "object"},
-                        {"properties", {{"name", kText}, {"goal", {{"enum", enum_names<MetricGoal>()}}}}},
+                        {"properties",
+                         {{"name", kText},
+                          {"goal", {{"enum", enum_names<MetricGoal>()}}},
+                          {"unit", {{"enum", enum_names<MetricUnit>()}}}}},
                         {"required", {"name"}},
                         {"additionalProperties", false}};
     field.schema = list_schema(any_of({kText, table}));

@@ -9,41 +9,32 @@ namespace {
 using namespace field_kinds;
 
 Field select_by() {
-    std::vector<std::string> choices;
-    for (const auto& part : enum_names<SelectionPart>()) {
-        for (const auto& metric : enum_names<SelectionMetric>()) {
-            choices.push_back(part + " " + metric);
-        }
-    }
     Field field =
-        named_field("search.select_by", quoted_alternatives(choices), "",
+        named_field("search.select_by", "\"validation METRIC\" or \"test METRIC\"", "",
                     "The best by the mean over seeds becomes the ablations' baseline; of equal ones the "
-                    "earlier. With [command]: one of its metrics, the first one unless said otherwise.");
+                    "earlier. Any metric that the jobs report; with [command] one of its metrics, the first "
+                    "one unless said otherwise.");
     field.schema = {{"type", "string"}, {"pattern", "^(validation|test) .+$"}};
-    field.write = [choices](Settings& settings, const Value& value, Mistakes& mistakes) {
+    // Whether there is such a metric is checked once all of [command] is known.
+    field.write = [](Settings& settings, const Value& value, Mistakes& mistakes) {
         const auto* found = value.as_text();
         const std::size_t space = found ? found->find(' ') : std::string::npos;
-        const auto part = space == std::string::npos ? std::nullopt
-                                                     : enum_from_name<SelectionPart>(found->substr(0, space));
-        const auto metric = part ? enum_from_name<SelectionMetric>(found->substr(space + 1)) : std::nullopt;
-        const bool is_of_command =
-            part && !settings.command.metrics.empty();  // checked with all of [command]
-        if (!metric && !is_of_command) {
-            mistakes.unknown_name(value.where,
-                                  "search.select_by cannot be " + value.describe() + "; expected " +
-                                      quoted_alternatives(choices) +
-                                      ", or with [command] one of command.metrics",
-                                  found ? *found : "", choices);
+        const auto part =
+            space == std::string::npos ? std::nullopt : enum_from_name<MetricPart>(found->substr(0, space));
+        if (!part || space + 1 == found->size()) {
+            mistakes.error(value.where,
+                           "search.select_by cannot be " + value.describe() +
+                               "; expected a part of the data and a metric, e.g. \"validation macro_f1\"");
             return;
         }
-        settings.search.select_part = *part;
-        settings.search.select_by = metric.value_or(SelectionMetric{});
-        settings.search.select_name = found->substr(space + 1);
+        settings.search.select_by = {*part, found->substr(space + 1)};
     };
     field.show = [](const Settings& settings) {
-        const auto& search = settings.search;
-        return to_string(search.select_part) + " " +
-               (search.select_name.empty() ? to_string(search.select_by) : search.select_name);
+        MetricKey key = settings.search.select_by;
+        if (key.name.empty()) {
+            key.name = default_selection(settings);
+        }
+        return to_string(key);
     };
     return finished(std::move(field));
 }

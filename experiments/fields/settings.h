@@ -40,9 +40,7 @@ struct SearchSettings {
     SearchMethod method = SearchMethod::random;
     std::int64_t trials = 10;
     std::uint64_t seed = 0;
-    SelectionMetric select_by = SelectionMetric::macro_f1;
-    SelectionPart select_part = SelectionPart::validation;
-    std::string select_name = "";   // as the file says it; of a command, one of its metrics; empty: not said
+    MetricKey select_by;  // its name is empty until load_study has settled it, unless the file says it
     std::vector<SeedConfig> seeds;  // empty: the study's
     int ranks = 0;                  // 0: the study's
     // Successive halving; settle_rungs makes `rungs` of min_epochs.
@@ -94,5 +92,17 @@ struct Settings {
     bool pretrained_is_settled = false;               // paths.pretrained is the study's, and changes no more
     Precision automatic_precision = Precision::fp32;  // what train.precision = "auto" stands for
 };
+
+// What the study's jobs report: of a command, what command.metrics declares; else what every training reports.
+inline const std::vector<MetricDeclaration>& reported_metrics(const Settings& settings) {
+    return settings.command.metrics.empty() ? training_metrics() : settings.command.metrics;
+}
+
+// The metric that selections go by, and whose differences tables show, unless the file says otherwise: of a command, the
+// first that it declares.
+inline std::string default_selection(const Settings& settings) {
+    return settings.command.metrics.empty() ? to_string(kDefaultSelectionMetric)
+                                            : settings.command.metrics.front().name;
+}
 
 }  // namespace orchestrate

@@ -16,7 +16,7 @@ int main(int argc, char** argv) {
         database,
         "select variants.id, variants.name, seeds.seed_index, jobs.state, test.value "
         "from variants join variant_jobs as seeds on seeds.variant_id = variants.id "
-        "join jobs on jobs.id = seeds.job_id join named_metrics as test on test.job_id = jobs.id "
+        "join jobs on jobs.id = seeds.job_id join job_metrics as test on test.job_id = jobs.id "
         "where variants.stage_id = (select stages.id from stages join studies on studies.id = study_id "
         "where studies.name = ?)");
     query.bind(1, argv[2]);

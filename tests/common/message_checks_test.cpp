@@ -37,7 +37,9 @@ AttemptResult good_result() {
     result.data.data_sha256 = kHash;
     result.data.leaks = {{"test", "group", 4, 0.5}};
     result.model = SavedModel{"/models/" + kHash, kHash, 5};
-    result.named = {{"test", "f1", -2.5}, {"validation", "f1", 3}};
+    result.metrics = {{MetricPart::test, "accuracy", 0.5},
+                      {MetricPart::test, "loss", 2.5},
+                      {MetricPart::validation, "accuracy", 1}};
     return result;
 }
 
@@ -123,10 +125,11 @@ TEST(MessageChecksTest, ResultsThatCannotBeAreRefused) {
              }},
             {"test_classes.precision", [](E& e) { e.result->test_classes[0].precision = kNan; }},
             {"test_classes.support", [](E& e) { e.result->test_classes[0].support = -4; }},
-            {"test.accuracy is 1.5", [](E& e) { e.result->test.accuracy = 1.5; }},
-            {"test.macro_f1", [](E& e) { e.result->test.macro_f1 = kNan; }},
-            {"test.loss", [](E& e) { e.result->test.loss = kInfinite; }},
-            {"validation.rows", [](E& e) { e.result->validation.rows = -1; }},
+            {"the metric 'accuracy' is 1.5", [](E& e) { e.result->metrics[0].value = 1.5; }},
+            {"the metric 'accuracy' is nan", [](E& e) { e.result->metrics[2].value = kNan; }},
+            {"the metric 'loss' is inf", [](E& e) { e.result->metrics[1].value = kInfinite; }},
+            {"the metric 'f1' is none of a training", [](E& e) { e.result->metrics[1].name = "f1"; }},
+            {"data.validation_rows", [](E& e) { e.result->data.validation_rows = -1; }},
             {"test_confusion.true_class is 2", [](E& e) { e.result->test_confusion[0].true_class = 2; }},
             {"test_confusion.count", [](E& e) { e.result->test_confusion[0].count = -3; }},
             {"a cell twice",
@@ -156,17 +159,33 @@ TEST(MessageChecksTest, ResultsThatCannotBeAreRefused) {
             {"data.leaks.share", [](E& e) { e.result->data.leaks[0].share = 2; }},
             {"model.sha256", [](E& e) { e.result->model->sha256 = "../../etc"; }},
             {"model.bytes", [](E& e) { e.result->model->bytes = -5; }},
-            {"named.part is 'xyz'", [](E& e) { e.result->named[1].part = "xyz"; }},
-            {"named.name", [](E& e) { e.result->named[0].name = ""; }},
-            {"named.name", [](E& e) { e.result->named[0].name = "a\xff"; }},
-            {"the metric 'f1' is nan", [](E& e) { e.result->named[0].value = kNan; }},
-            {"the metric 'f1' is inf", [](E& e) { e.result->named[0].value = kInfinite; }},
-            {"the metric 'f1' is there twice", [](E& e) { e.result->named[1].part = "test"; }},
+            {"metrics.name", [](E& e) { e.result->metrics[0].name = ""; }},
+            {"metrics.name", [](E& e) { e.result->metrics[0].name = "a\xff"; }},
+            {"the metric 'accuracy' is there twice",
+             [](E& e) { e.result->metrics[2].part = MetricPart::test; }},
             {"epoch 1 after epoch 1", [](E& e) { e.epochs[1].epoch = 1; }},
             {"epoch is 0", [](E& e) { e.epochs[0].epoch = 0; }},
             {"learning_rate", [](E& e) { e.epochs[0].learning_rate = kNan; }},
             {"seconds", [](E& e) { e.epochs[0].seconds = -1; }},
-            {"validation.accuracy", [](E& e) { e.epochs[0].validation.accuracy = -1; }},
+            {"the metric 'accuracy' is -1",
+             [](E& e) {
+                 e.epochs[0].metrics = {{MetricPart::validation, "accuracy", -1}};
+             }},
+        });
+}
+
+// A command may report any number under any name.
+TEST(MessageChecksTest, MetricsOfCommandsAreFiniteAndNamedOnce) {
+    using E = AttemptEnded;
+    AttemptEnded good = good_end();
+    good.result->of_command = true;
+    good.result->metrics = {{MetricPart::test, "f1", -2.5}, {MetricPart::validation, "f1", 3}};
+    each_is_refused<E>(
+        good,
+        {
+            {"the metric 'f1' is nan", [](E& e) { e.result->metrics[0].value = kNan; }},
+            {"the metric 'f1' is inf", [](E& e) { e.result->metrics[1].value = kInfinite; }},
+            {"the metric 'f1' is there twice", [](E& e) { e.result->metrics[1].part = MetricPart::test; }},
         });
 }
 

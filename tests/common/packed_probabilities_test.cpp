@@ -1,5 +1,5 @@
 // Probabilities come back as they were packed, also of extreme shapes, and damage is noticed.
-#include "common/job/packed_probabilities.h"
+#include "common/metrics/packed_probabilities.h"
 
 #include <random>
 

@@ -1,11 +1,13 @@
 // Results that wait on disk for the coordinator: none is lost by a power cut, none is read that is not whole.
 #include "common/protocol/result_spool.h"
 
+#include <array>
 #include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/base/sha256.h"
 #include "tests/common/simulated_disk.h"
 
 namespace orchestrate::test {
@@ -20,14 +22,15 @@ constexpr const char* kFolder = "/logs/unacknowledged/f00d";
 AttemptEnded result_of(const AttemptId& attempt) {
     AttemptResult result;
     result.classes = {"funk", "punk"};
-    result.test.accuracy = 1.0 / static_cast<double>(attempt.job.value());
+    result.metrics = {{MetricPart::test, "accuracy", 1.0 / static_cast<double>(attempt.job.value())}};
     result.test_predictions = {{2, 3}, {0, 1}, {1, 1}, {0.25F, 0.1F}};
     return {attempt, Cause::succeeded, "", result, "identity"};
 }
 
 bool is_whole(const AttemptEnded& ended) {
     return ended.result &&
-           ended.result->test.accuracy == 1.0 / static_cast<double>(ended.attempt.job.value()) &&
+           find_metric(ended.result->metrics, {MetricPart::test, "accuracy"}) ==
+               1.0 / static_cast<double>(ended.attempt.job.value()) &&
            ended.result->test_predictions.probability == std::vector<float>{0.25F, 0.1F};
 }
 
@@ -44,6 +47,38 @@ TEST(ResultSpool, GivesBackWhatWasPutAndNotRemoved) {
     EXPECT_EQ(found.results[0].job_identity, "identity");
     EXPECT_TRUE(is_whole(found.results[0]));
     EXPECT_THAT(found.unreadable, IsEmpty());
+}
+
+// As a program before protocol version 4 wrote it: metrics in fields of their own.
+TEST(ResultSpool, ReadsTheMetricsOfOlderPrograms) {
+    const auto part = [](double accuracy) {
+        return Json{{"loss", 0.5}, {"accuracy", accuracy}, {"macro_f1", 0.25}, {"rows", 4}};
+    };
+    Json message = Json(result_of({JobId(4), 1}));
+    message["epochs"] = {{{"epoch", 1}, {"validation", part(0.125)}, {"named", Json::array()}}};
+    Json& result = message["result"];
+    result.erase("metrics");
+    result["validation"] = part(0.75);
+    result["test"] = part(0.5);
+    result["named"] = Json::array();
+    const auto body = Json::to_msgpack(Json::array({"attempt_ended", message}));
+    std::string frame(4, '\0');
+    frame.append(body.begin(), body.end());
+    const std::string text = sha256_hex(frame) + frame;
+    SimulatedDisk disk;
+    ResultSpool spool(disk, kFolder);
+    const std::array pieces{std::as_bytes(std::span(text))};
+    write_durably(disk, std::filesystem::path(kFolder) / "job-4-attempt-1.result", pieces);
+    const auto found = spool.leftovers();
+    ASSERT_THAT(found.unreadable, IsEmpty());
+    ASSERT_EQ(found.results.size(), 1U);
+    const auto& metrics = found.results[0].result->metrics;
+    EXPECT_EQ(find_metric(metrics, {MetricPart::test, "accuracy"}), 0.5);
+    EXPECT_EQ(find_metric(metrics, {MetricPart::validation, "accuracy"}), 0.75);
+    EXPECT_EQ(metrics.size(), 6U);
+    ASSERT_EQ(found.results[0].epochs.size(), 1U);
+    EXPECT_FALSE(found.results[0].epochs[0].of_command);
+    EXPECT_EQ(find_metric(found.results[0].epochs[0].metrics, {MetricPart::validation, "accuracy"}), 0.125);
 }
 
 TEST(ResultSpool, WhatIsNotWholeIsToldAndLeft) {

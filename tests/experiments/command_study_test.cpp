@@ -112,7 +112,7 @@ optimizer.steps = { integer = [1, 9] }
 set = { fast = false }
 )");
     ASSERT_THAT(study.stages, SizeIs(2));
-    EXPECT_EQ(study.stages[1].selection(), "validation loss");
+    EXPECT_EQ(to_string(study.stages[1].select_by), "validation loss");
     EXPECT_EQ(study.stages[1].goal_of("loss"), MetricGoal::min);
     const auto trials = study.expand(study.stages[0], study.base);
     EXPECT_THAT(trials, SizeIs(3));
@@ -131,7 +131,7 @@ rows = "top 1 of ablation by validation loss"
 stage = "deeper"
 set = { fast = false }
 )");
-    EXPECT_EQ(study.stages[1].rows_selection(), "validation loss");
+    EXPECT_EQ(to_string(study.stages[1].rows_by), "validation loss");
 }
 
 TEST_F(CommandStudy, TheCommandLineChangesParameters) {

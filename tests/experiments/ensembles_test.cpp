@@ -56,7 +56,7 @@ TEST(Ensembles, TakeTheBestOfASearch) {
     ASSERT_THAT(study.ensembles, SizeIs(1));
     EXPECT_EQ(study.ensembles[0].stage, "search");
     EXPECT_EQ(study.ensembles[0].best, 3U);
-    EXPECT_EQ(study.ensembles[0].select_by, SelectionMetric::accuracy);
+    EXPECT_EQ(study.ensembles[0].select_by.name, "accuracy");
     EXPECT_EQ(study.ensembles[0].change, "vote of the best 3 of search");
     EXPECT_THAT(study.warnings, IsEmpty());
 }

@@ -32,7 +32,7 @@ TEST(Search, ComesFirstAndTheAblationsStartFromItsBest) {
     EXPECT_EQ(study.stages[0].kind, StageKind::search);
     EXPECT_EQ(study.stages[0].name, "search");
     EXPECT_EQ(study.stages[1].baseline_stage, "search");
-    EXPECT_EQ(study.stages[1].select_by, SelectionMetric::accuracy);
+    EXPECT_EQ(study.stages[1].select_by.name, "accuracy");
     const auto search = study.expand(study.stages[0], study.base);
     EXPECT_THAT(names_of(search), ElementsAre("trial 1", "trial 2"));
     EXPECT_THAT(seeds_of(search[0]), ElementsAre(SeedConfig{7, 7}));

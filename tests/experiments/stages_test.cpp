@@ -32,7 +32,7 @@ TEST(Stages, GoOnWithRowsOfAnEarlierOne) {
     EXPECT_EQ(widths.name, "widths");
     EXPECT_EQ(widths.baseline_stage, "search");
     EXPECT_EQ(widths.rows_stage, "ablation");
-    EXPECT_EQ(widths.rows_part, SelectionPart::validation);
+    EXPECT_EQ(widths.rows_by.part, MetricPart::validation);
     EXPECT_THAT(names_of(study.expand(study.stages[1], study.base)),
                 ElementsAre("baseline", "without energy", "without tempo", "without valence"));
     const auto ablations = study.expand(study.stages[1], study.base);
@@ -66,7 +66,7 @@ add = "duration_ms"
     ASSERT_THAT(study.stages, SizeIs(3)) << "no stage without ablations";
     EXPECT_EQ(study.stages[1].baseline_stage, "");
     EXPECT_EQ(study.stages[2].baseline_stage, "plain");
-    EXPECT_EQ(study.stages[2].select_by, SelectionMetric::accuracy);
+    EXPECT_EQ(study.stages[2].select_by.name, "accuracy");
     EXPECT_THAT(names_of(study.expand(study.stages[2], study.base)),
                 ElementsAre("baseline", "with duration"));
 }
@@ -78,7 +78,7 @@ TEST(Stages, ChoosingByWhatIsReportedIsWarnedOf) {
     EXPECT_THAT(by_test.warnings[0].message,
                 AllOf(HasSubstr("the best trial would be chosen by the test part"),
                       HasSubstr("chance was chosen too")));
-    EXPECT_EQ(by_test.stages[0].select_part, SelectionPart::test);
+    EXPECT_EQ(by_test.stages[0].select_by.part, MetricPart::test);
     std::string rows = kRows;
     rows.replace(rows.find("of ablation\""), 11, "of ablation by test accuracy");
     const auto rows_by_test = folder.load(kDataSection + rows);

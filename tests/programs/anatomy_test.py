@@ -16,11 +16,10 @@ class AnatomyTest(ProgramTest):
         jobs = dict(self.query("select variant, job from seed_result"))
         self.assertEqual(len(jobs), 21)
         self.assertEqual(self.query("select count(*) from jobs where state = 'succeeded'"), [(21,)])
-        self.assertEqual(self.query("select count(distinct macro_f1 || ' ' || loss) from part_metrics "
-                                    "where part = 'test'"), [(21,)])  # no two ablations are the same model
+        self.assertEqual(self.query("select count(distinct macro_f1 || ' ' || loss) from seed_result"), [(21,)])  # no two ablations are the same model
         self.check_parameters(jobs)
         self.check_masks(jobs)
-        rows = self.query("select min(rows), max(rows) from part_metrics where part = 'test'")[0]
+        rows = self.query("select min(test_rows), max(test_rows) from results")[0]
         self.assertEqual(rows[0], rows[1])  # a text in windows is one text
         again = self.run_program("run", ANATOMY, *SMALL)
         self.assertIn("21 already done", again.stdout)

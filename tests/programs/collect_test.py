@@ -15,9 +15,9 @@ class CollectTest(ProgramTest):
         self.run_program(*RUN, timeout=200)
         models = dict(self.query("select job_id, sha256 from models"))
         self.assertEqual(self.folders(), sorted(models.values()))
-        scores = self.query("""select j.job_id, v.is_baseline, r.collapsed, m.macro_f1 from variants v
+        scores = self.query("""select j.job_id, v.is_baseline, r.collapsed, m.value from variants v
             join variant_jobs j on j.variant_id = v.id join results r on r.job_id = j.job_id
-            join part_metrics m on m.job_id = j.job_id and m.part = 'validation' order by v.position""")
+            join job_metrics m on m.job_id = j.job_id and m.part = 'validation' and m.name = 'macro_f1' order by v.position""")
         [baseline] = [job for job, is_baseline, _, _ in scores if is_baseline]
         others = [(macro_f1, -place, job) for place, (job, is_baseline, collapsed, macro_f1) in enumerate(scores)
                   if not is_baseline and not collapsed]

@@ -185,8 +185,8 @@ class CommandStudyTest(ProgramTest):
         notes = self.run_program("table", "any-command").stdout.rpartition("─")[2].partition("\n\n")[2]
         self.assertIn("higher is better", notes)
         self.assertLessEqual(max(map(len, notes.splitlines())), 80)
-        job, accuracy = self.query("select job_id, value from named_metrics join variant_jobs using (job_id) join variants "
-                                   "on variants.id = variant_id where part = 'test' and named_metrics.name = 'accuracy' "
+        job, accuracy = self.query("select job_id, value from job_metrics join variant_jobs using (job_id) join variants "
+                                   "on variants.id = variant_id where part = 'test' and job_metrics.name = 'accuracy' "
                                    "and variants.name = 'without energy' limit 1")[0]
         told = self.run_program("job", str(job)).stdout
         self.assertRegex(told, rf"test accuracy +{accuracy:.4f}\n")

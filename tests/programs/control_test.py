@@ -155,7 +155,7 @@ class ControlTest(ProgramTest):
         # A job that waits, and one that runs.
         self.do("cancel", str(waiting[-1]))
         self.assertEqual(self.query(f"select state from jobs where id = {waiting[-1]}"), [("cancelled",)])
-        self.assertIn("cancelled by a person", self.do("why", str(waiting[-1])).stdout)
+        self.assertIn("cancelled by a user", self.do("why", str(waiting[-1])).stdout)
         running = self.in_state("running", "b")[0]
         self.assertIn("it was running", self.do("cancel", str(running)).stdout)
         self.assertEqual(self.query(f"select state from jobs where id = {running}"), [("cancelled",)])
@@ -260,7 +260,7 @@ class ControlTest(ProgramTest):
         self.assertEqual(self.query("select name, state, paused from studies order by name"),
                          [("a", "running", 0), ("b", "running", 1)])
         # Nobody has the database: it is read and changed itself.
-        self.assertIn("was cancelled by a person", self.do("why", str(cancelled)).stdout)
+        self.assertIn("was cancelled by a user", self.do("why", str(cancelled)).stdout)
         self.assertIn("its study is paused", self.do("why", str(self.in_state("waiting", "b")[0])).stdout)
         self.assertIn("no workers to drain", self.do("drain", "local-1", expect=2).stderr)
         self.assertIn("no coordinator has the database", self.do("retry", str(cancelled)).stdout)

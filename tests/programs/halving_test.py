@@ -96,12 +96,11 @@ class HalvingTest(ProgramTest):
         best = ("select variant from seed_result where validation_macro_f1 is not null "
                 "order by validation_macro_f1 desc, variant limit 1")
         self.assertEqual(self.query(best), self.rows("whole.db", best))
-        epochs = ("select identity, epoch, train_loss, validation_loss, validation_macro_f1 from epochs "
-                  "join jobs on id = job_id order by identity, epoch")
+        epochs = ("select identity, epoch, train_loss, validation_loss, validation_macro_f1 from learning_curve "
+                  "join jobs on id = job order by identity, epoch")
         self.assertLess(set(self.query(epochs)), set(self.rows("whole.db", epochs)))
-        results = ("select identity, part, loss, accuracy, macro_f1, weighted_recall from part_metrics "
-                   "join jobs on id = job_id")
-        self.assertEqual(len(self.query(results)), 2)
+        results = ("select identity, part, name, value from job_metrics join jobs on id = job_id")
+        self.assertEqual(len(self.query(results)), 2 * 21)  # of one job's parts
         self.assertLess(set(self.query(results)), set(self.rows("whole.db", results)))
         checkpoints = [path for path in (self.folder / "results.db.d").rglob("*.safetensors")]
         self.assertEqual(len(checkpoints), len(self.query("select * from checkpoints")))

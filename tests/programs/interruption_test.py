@@ -56,9 +56,9 @@ class InterruptionTest(ProgramTest):
         # What is done needs no checkpoint.
         self.assertEqual(self.query("select count(*) from checkpoints"), [(0,)])
         self.assertEqual(list((self.folder / "results.db.d/checkpoints").glob("job-*")), [])
-        epochs = self.query("select job_id, epoch, train_loss, validation_loss from epochs order by job_id, epoch")
+        epochs = self.query("select job, epoch, train_loss, validation_loss from learning_curve order by job, epoch")
         self.assertEqual(len(epochs), self.epochs * JOBS)
-        return epochs + self.query("select job_id, loss, accuracy, macro_f1 from part_metrics order by job_id, part")
+        return epochs + self.query("select job_id, part, name, value from job_metrics order by 1, 2, 3")
 
     def check_disturbances(self, *disturbances):
         undisturbed = self.finish()

@@ -49,7 +49,7 @@ class LostRanksTest(ProgramTest):
         return False
 
     def numbers(self, database):
-        return self.ask(database, "select job_id, part, loss, accuracy, macro_f1 from part_metrics order by 1, 2")
+        return self.ask(database, "select job_id, part, name, value from job_metrics order by 1, 2, 3")
 
     def disturb_each(self, mpirun, ranks):
         if shutil.which(mpirun) is None:

@@ -148,7 +148,7 @@ with open(os.environ["ORCHESTRATE_METRICS"], "a") as metrics:
 
     def test_numbers_are_exact(self):
         for option in ("--csv", "--json"):
-            text = self.run_program("query", option, "select value from named_metrics order by 1").stdout
+            text = self.run_program("query", option, "select value from job_metrics order by 1").stdout
             self.assertIn("5e-324", text)
             self.assertIn("1.7976931348623157e+308", text)
 

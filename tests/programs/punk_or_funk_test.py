@@ -31,8 +31,8 @@ class PunkOrFunkTest(ProgramTest):
         best = self.query("""
             select v.config from variants v join stages s on s.id = v.stage_id and s.name = 'search'
             join variant_jobs j on j.variant_id = v.id
-            join part_metrics m on m.job_id = j.job_id and m.part = 'validation'
-            group by v.id order by avg(m.macro_f1) desc, v.position limit 1""")
+            join job_metrics m on m.job_id = j.job_id and m.part = 'validation' and m.name = 'macro_f1'
+            group by v.id order by avg(m.value) desc, v.position limit 1""")
         baseline = self.query("select config from variants v join stages s on s.id = v.stage_id "
                               "where s.name = 'ablation' and is_baseline = 1")
         self.assertEqual(best, baseline)

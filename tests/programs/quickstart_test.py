@@ -32,11 +32,11 @@ class QuickstartTest(ProgramTest):
                                     "(select count(*) n from epochs group by job_id)"), [(1,)])
         # Predictions, confusion and metrics tell the same story.
         wrong = self.query("""
-            select r.job_id from results r join part_metrics m on m.job_id = r.job_id and m.part = 'test'
-            where m.rows <> (select count(*) from predictions p where p.job_id = r.job_id)
+            select r.job_id from results r join seed_result m on m.job = r.job_id
+            where m.test_rows <> (select count(*) from predictions p where p.job_id = r.job_id)
                or abs(m.accuracy - (select avg(true_class = predicted_class) from predictions p
                                     where p.job_id = r.job_id)) > 1e-12
-               or m.rows <> (select sum(count) from confusion c where c.job_id = r.job_id)
+               or m.test_rows <> (select sum(count) from confusion c where c.job_id = r.job_id)
                or abs(m.macro_f1 - (select avg(f1) from class_metrics k where k.job_id = r.job_id)) > 1e-12""")
         self.assertEqual(wrong, [])
         shell = subprocess.run(["sqlite3", self.database, "select * from comparison"], check=True, capture_output=True,

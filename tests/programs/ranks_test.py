@@ -14,7 +14,7 @@ class RanksTest(ProgramTest):
         self.assertEqual(self.query("select distinct ranks from results"), [(ranks,)])
         # Dropout is on, or the comparison would show less than it says.
         self.assertEqual(self.query("select min(config ->> '$.model.hidden_dropout_prob') > 0 from jobs"), [(1,)])
-        return self.query("select job_id, epoch, train_loss, validation_loss from epochs order by job_id, epoch")
+        return self.query("select job, epoch, train_loss, validation_loss from learning_curve order by job, epoch")
 
     def test_one_and_two_ranks_give_the_same_losses(self):
         one, two = self.losses(1), self.losses(2)

@@ -89,7 +89,7 @@ class SlurmStudyTest(ProgramTest):
             output, _ = run.communicate(timeout=300)
         self.assertEqual(run.returncode, 0, output + self.logs())
         self.assertEqual(output.count("submitted pilot"), 2, output)
-        self.assertEqual(self.query("select value from named_metrics where part = 'test' order by value"),
+        self.assertEqual(self.query("select value from job_metrics where part = 'test' order by value"),
                          [(0.26,), (0.27,), (0.51,), (0.52,)])
         interrupted = self.query("select job_id, cause from attempts where number = 1 and cause <> 'succeeded'")
         self.assertEqual(len(interrupted), 2, interrupted)

@@ -107,8 +107,8 @@ class StaleWorkerTest(ProgramTest):
     def numbers(self):
         self.assertEqual(self.query("select count(*) from jobs where state = 'succeeded'"), [(2,)])
         self.assertEqual(self.query("select count(*) from results"), [(2,)])
-        return self.query("select job_id, epoch, train_loss, validation_loss from epochs order by job_id, epoch") + \
-            self.query("select job_id, part, loss, accuracy, macro_f1 from part_metrics order by job_id, part")
+        return self.query("select job, epoch, train_loss, validation_loss from learning_curve order by job, epoch") + \
+            self.query("select job_id, part, name, value from job_metrics order by 1, 2, 3")
 
     def begin(self, access_file=None):
         """A study with its own worker, and a stranger that holds a job with a checkpoint. Gives that job."""

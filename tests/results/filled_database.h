@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "common/metrics/training_metrics.h"
 #include "results/schema.h"
 
 namespace orchestrate {
@@ -44,10 +46,28 @@ class FilledDatabase {
             name);
     }
 
+    // Of trainings, until declare() says otherwise.
     std::int64_t add_stage(std::int64_t study, int position, const std::string& name) {
-        return insert(
+        const auto stage = insert(
             "stages (study_id, position, name, kind, select_by) VALUES (?, ?, ?, 'ablation', 'macro_f1')",
             study, position, name);
+        declare(stage, training_metrics(), "macro_f1");
+        return stage;
+    }
+
+    // What the stage's jobs report; `primary`: the first of these unless it is given.
+    void declare(std::int64_t stage, const std::vector<MetricDeclaration>& metrics,
+                 const std::string& primary = "") {
+        database_.exec("DELETE FROM stage_metrics WHERE stage_id = " + std::to_string(stage));
+        int position = 0;
+        for (const auto& metric : metrics) {
+            insert("stage_metrics VALUES (?, ?, ?, ?, ?, ?)", stage, position++, metric.name,
+                   to_string(metric.goal), to_string(metric.unit), metric.in_table ? 1 : 0);
+        }
+        SQLite::Statement update(database_, "UPDATE stages SET primary_metric = ? WHERE id = ?");
+        update.bind(1, primary.empty() ? metrics.front().name : primary);
+        update.bind(2, stage);
+        update.exec();
     }
 
     std::int64_t add_variant(std::int64_t stage, int position, const std::string& name,
@@ -107,13 +127,23 @@ class FilledDatabase {
         add_attempt(job, attempt, "succeeded");
         insert(
             "results VALUES (?, ?, 2, 1000, 20.5, 25.0, 100, ?, 1, ?, 'abc', ?, '[\"funk\", \"punk \\u0026 "
-            "ska\"]')",
+            "ska\"]', 4, 4)",
             job, attempt, device_class, collapsed ? 1 : 0, data_report);
         insert("models VALUES (?, ?, 'abc', 4000, '2026-11-23T02:30:00.000Z')", job,
                "/lab/results.db.d/models/abc");
         for (const char* part : {"validation", "test"}) {
-            insert("part_metrics VALUES (?, ?, 4, 0.7, ?, ?, ?, ?, 0.5, 0.5, 0.5, 0.5)", job, part,
-                   test.accuracy, test.macro_precision, test.macro_recall, test.macro_f1);
+            const std::map<std::string, double> metrics = {{"loss", 0.7},
+                                                           {"accuracy", test.accuracy},
+                                                           {"macro_precision", test.macro_precision},
+                                                           {"macro_recall", test.macro_recall},
+                                                           {"macro_f1", test.macro_f1},
+                                                           {"weighted_precision", 0.5},
+                                                           {"weighted_recall", 0.5},
+                                                           {"weighted_f1", 0.5},
+                                                           {"f1_of_macro_averages", 0.5}};
+            for (const auto& [name, value] : metrics) {
+                insert("job_metrics VALUES (?, ?, ?, ?)", job, part, name, value);
+            }
         }
         insert("class_metrics VALUES (?, 0, 'funk', 0.5, 0.5, ?, 2)", job, test.macro_f1 - 0.1);
         insert("class_metrics VALUES (?, 1, 'punk & ska', 0.5, 0.5, ?, 2)", job, test.macro_f1 + 0.1);
@@ -122,8 +152,11 @@ class FilledDatabase {
             "predictions VALUES (?, 5, 0, 0, 0.9), (?, 7, 0, 1, 0.6), (?, 8, 1, 1, 0.8), (?, 9, 1, 1, 0.7)",
             job, job, job, job);
         for (int epoch = 1; epoch <= 3; ++epoch) {
-            insert("epochs VALUES (?, ?, ?, ?, 0.001, 6.5, 900.0, 0.8, 0.5, 0.5, 0.5, 0.5)", job, epoch,
-                   attempt, 1.0 / epoch);
+            insert("epochs VALUES (?, ?, ?, ?, 0.001, 6.5, 900.0)", job, epoch, attempt, 1.0 / epoch);
+            for (const char* name : {"accuracy", "macro_precision", "macro_recall", "macro_f1"}) {
+                insert("epoch_metrics VALUES (?, ?, 'validation', ?, 0.5)", job, epoch, name);
+            }
+            insert("epoch_metrics VALUES (?, ?, 'validation', 'loss', 0.8)", job, epoch);
         }
     }
 

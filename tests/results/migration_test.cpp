@@ -6,7 +6,9 @@
 #include <iterator>
 #include <map>
 #include <set>
+#include <sstream>
 #include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,12 +18,14 @@
 #include "common/base/sha256.h"
 #include "common/base/temporary_folder.h"
 #include "common/job/job_config.h"
+#include "common/metrics/training_metrics.h"
 #include "results/embedded_sql.h"
 #include "results/schema.h"
 
 namespace orchestrate {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 const int kReadWrite = SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE;
@@ -94,18 +98,29 @@ TEST_F(MigrationTest, TheSchemaIsThatOfANewDatabase) {
 }
 
 TEST_F(MigrationTest, EveryRowIsStillThere) {
-    const std::set<std::string> of_today = {"is_ensemble", "paused", "save_models", "best_models"};
+    const std::set<std::string> of_today = {"is_ensemble", "paused",          "save_models", "best_models",
+                                            "select_part", "primary_metric",  "statistics",  "provenance",
+                                            "site",        "validation_rows", "test_rows"};
+    // Metrics were columns then.
+    const std::set<std::string> of_then = {"validation_loss", "validation_accuracy",
+                                           "validation_macro_precision", "validation_macro_recall",
+                                           "validation_macro_f1"};
+    const std::set<std::string> other_tables = {"jobs", "part_metrics", "job_metrics", "epoch_metrics",
+                                                "stage_metrics"};
     const auto contents = [&](SQLite::Database& database) {
         std::map<std::string, std::string> rows;
-        SQLite::Statement tables(database,
-                                 "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'jobs'");
+        SQLite::Statement tables(database, "SELECT name FROM sqlite_schema WHERE type = 'table'");
         while (tables.executeStep()) {
             const std::string table = tables.getColumn(0).getString();
+            if (other_tables.contains(table)) {
+                continue;
+            }
             SQLite::Statement query(database, "SELECT * FROM " + table);
             while (query.executeStep()) {
                 for (int i = 0; i < query.getColumnCount(); ++i) {
                     const auto column = query.getColumn(i);
-                    if (!column.isNull() && !of_today.contains(column.getName())) {
+                    if (!column.isNull() && !of_today.contains(column.getName()) &&
+                        !of_then.contains(column.getName())) {
                         rows[table] += std::string(column.getName()) + "=" + column.getString() + ";";
                     }
                 }
@@ -115,7 +130,7 @@ TEST_F(MigrationTest, EveryRowIsStillThere) {
     };
     SQLite::Database database(path(), kReadWrite);
     const auto before = contents(database);
-    ASSERT_EQ(before.size(), 13U);
+    ASSERT_EQ(before.size(), 12U);
     prepare_schema(database);
     EXPECT_EQ(contents(database), before);
     EXPECT_EQ(database
@@ -125,6 +140,75 @@ TEST_F(MigrationTest, EveryRowIsStillThere) {
                   .getString(),
               "abc{\"seed\": 1}2succeeded1t2t8");
     EXPECT_EQ(database.execAndGet("SELECT resources FROM jobs").getString(), "{\"ranks\":2}");
+}
+
+// "a|b" of each row of a query.
+std::vector<std::string> rows_of(SQLite::Database& database, const std::string& sql) {
+    std::vector<std::string> rows;
+    SQLite::Statement query(database, sql);
+    while (query.executeStep()) {
+        std::string row;
+        for (int i = 0; i < query.getColumnCount(); ++i) {
+            row += (i == 0 ? "" : "|") + (query.isColumnNull(i) ? "NULL" : query.getColumn(i).getString());
+        }
+        rows.push_back(row);
+    }
+    return rows;
+}
+
+TEST_F(MigrationTest, MetricsThatWereColumnsAreRows) {
+    SQLite::Database database(path(), kReadWrite);
+    prepare_schema(database);
+    EXPECT_THAT(rows_of(database, "SELECT part, name, value FROM job_metrics ORDER BY name LIMIT 4"),
+                ElementsAre("test|accuracy|0.75", "test|f1_of_macro_averages|0.5", "test|loss|0.5",
+                            "test|macro_f1|0.625"));
+    EXPECT_THAT(rows_of(database, "SELECT epoch, part, name, value FROM epoch_metrics ORDER BY name LIMIT 2"),
+                ElementsAre("1|validation|accuracy|0.75", "1|validation|loss|0.25"));
+    EXPECT_THAT(rows_of(database, "SELECT test_rows, validation_rows FROM results"), ElementsAre("10|NULL"));
+    EXPECT_THAT(rows_of(database,
+                        "SELECT count(*), sum(in_table), max(name = 'loss' AND goal = 'min' AND unit = "
+                        "'number') FROM stage_metrics"),
+                ElementsAre(std::to_string(training_metrics().size()) + "|4|1"));
+    EXPECT_THAT(rows_of(database, "SELECT test_rows, accuracy, macro_f1, loss FROM seed_result"),
+                ElementsAre("10|0.75|0.625|0.5"));
+}
+
+// Version 7 had its metrics in two sets of tables. What the views said of them, they say still.
+TEST(MigrationOfVersion7, TheViewsSayWhatTheySaid) {
+    const std::string folder = std::string(ORCHESTRATE_SOURCE_DIR) + "/tests/results/";
+    SQLite::Database database(":memory:", kReadWrite);
+    database.exec("PRAGMA foreign_keys = OFF");
+    database.exec(file_text(folder + "version_7.sql"));
+    database.exec("PRAGMA application_id = " + std::to_string(kApplicationId));
+    database.exec("PRAGMA user_version = 7");
+    prepare_schema(database);
+    std::istringstream lines(file_text(folder + "version_7_views.txt"));
+    std::string query;
+    std::vector<std::string> expected;
+    int queries = 0;
+    const auto compare = [&] {
+        if (!query.empty()) {
+            EXPECT_EQ(rows_of(database, query), expected) << query;
+            ++queries;
+        }
+        expected.clear();
+    };
+    for (std::string line; std::getline(lines, line);) {
+        if (line.starts_with("SELECT ")) {
+            compare();
+            query = line;
+        } else if (!line.empty()) {
+            expected.push_back(line);
+        }
+    }
+    compare();
+    EXPECT_EQ(queries, 5);
+    EXPECT_THAT(rows_of(database, "SELECT DISTINCT name, primary_metric FROM stages"),
+                ElementsAre("ablation|macro_f1", "ablation|score"));
+    EXPECT_THAT(rows_of(database,
+                        "SELECT name FROM sqlite_schema WHERE name LIKE 'named_%' OR name = "
+                        "'part_metrics' OR name LIKE 'before_%'"),
+                testing::IsEmpty());
 }
 
 // Until version 5 the whole path of a command's program was a part of what a job is.

@@ -121,7 +121,7 @@ class CommandRun {
         outcome.result.peak_memory_bytes = end_.exit.peak_memory_bytes;
         outcome.result.device_class = to_string(options_.device);
         outcome.result.ranks = lease_.resources.ranks;
-        outcome.result.named = metrics_.values();
+        outcome.result.metrics = metrics_.values();
         end_.stop_grace = options_.stop_grace;
         end_.has_new_checkpoint = has_new_checkpoint(lease_.checkpoints.folder, resume_directory());
         end_.kernel_killed_for_memory = processes_killed_for_memory() > killed_before;

@@ -70,14 +70,18 @@ class ReportingObserver : public AttemptObserver {
         }
     }
     void on_epoch(const EpochMetrics& metrics) override {
-        if (metrics.named.empty()) {
-            log_.add(fmt::format(
-                "epoch {}: train loss {:.4f}, validation loss {:.4f}, accuracy {:.4f}, macro F1 "
-                "{:.4f}, {:.1f} s, {:.0f} tokens/s",
-                metrics.epoch, metrics.train_loss, metrics.validation.loss, metrics.validation.accuracy,
-                metrics.validation.macro_f1, metrics.seconds, metrics.tokens_per_second));
+        if (metrics.of_command) {
+            log_metrics(metrics);
         } else {
-            log_named(metrics);
+            const auto validation = [&](TrainingMetric metric) {
+                return find_metric(metrics.metrics, key_of(MetricPart::validation, metric)).value_or(0);
+            };
+            log_.add(
+                fmt::format("epoch {}: train loss {:.4f}, validation loss {:.4f}, accuracy {:.4f}, macro F1 "
+                            "{:.4f}, {:.1f} s, {:.0f} tokens/s",
+                            metrics.epoch, metrics.train_loss, validation(TrainingMetric::loss),
+                            validation(TrainingMetric::accuracy), validation(TrainingMetric::macro_f1),
+                            metrics.seconds, metrics.tokens_per_second));
         }
         report_epoch(metrics);
     }
@@ -109,11 +113,11 @@ class ReportingObserver : public AttemptObserver {
         report_(AttemptEpoch{attempt_, metrics, epochs_reported()});
     }
 
-    void log_named(const EpochMetrics& metrics) {
+    void log_metrics(const EpochMetrics& metrics) {
         std::string text;
-        for (const auto& metric : metrics.named) {
-            text +=
-                fmt::format("{} {} {} {}", text.empty() ? "" : ",", metric.part, metric.name, metric.value);
+        for (const auto& metric : metrics.metrics) {
+            text += fmt::format("{} {} {} {}", text.empty() ? "" : ",", to_string(metric.part), metric.name,
+                                metric.value);
         }
         log_.add(fmt::format("epoch {}:{}", metrics.epoch, text));
     }

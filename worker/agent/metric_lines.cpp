@@ -123,21 +123,22 @@ std::string string_of(const Json& line, const std::string& key) {
     return found->get<std::string>();
 }
 
-std::string part_of(const Json& line, bool is_epoch) {
-    const std::string part = line.contains("part") ? string_of(line, "part")
-                             : is_epoch            ? "validation"
-                                                   : "test";
-    const std::vector<std::string> valid = {"validation", "test"};
-    if (std::find(valid.begin(), valid.end(), part) == valid.end()) {
+MetricPart part_of(const Json& line, bool is_epoch) {
+    if (!line.contains("part")) {
+        return is_epoch ? MetricPart::validation : MetricPart::test;
+    }
+    const std::string name = string_of(line, "part");
+    const auto part = enum_from_name<MetricPart>(name);
+    if (!part) {
         refuse(with_suggestion(
-                   fmt::format("{}: part is '{}', expected validation or test", kName, printable(part)), part,
-                   valid),
+                   fmt::format("{}: part is '{}', expected validation or test", kName, printable(name)), name,
+                   enum_names<MetricPart>()),
                true);
     }
-    return part;
+    return *part;
 }
 
-void add_metrics(const Json& line, const std::string& part, std::vector<NamedMetric>& metrics,
+void add_metrics(const Json& line, MetricPart part, std::vector<MetricValue>& metrics,
                  std::vector<RefusedMetric>& refused) {
     const Json& found = line.at("metrics");
     if (!found.is_object() || found.empty()) {
@@ -212,14 +213,15 @@ MetricLine read_metric_line(std::string_view text) {
     MetricLine result;
     result.is_of_epoch = line.contains("epoch");
     if (line.contains("metrics")) {
-        std::vector<NamedMetric> metrics;
+        std::vector<MetricValue> metrics;
         add_metrics(line, part_of(line, result.is_of_epoch), metrics, result.refused);
         if (!result.is_of_epoch) {
             result.result = std::move(metrics);
         } else if (const std::int64_t number = count_of(line, "epoch", 1); !metrics.empty()) {
             result.epoch.emplace();
             result.epoch->epoch = number;
-            result.epoch->named = std::move(metrics);
+            result.epoch->of_command = true;
+            result.epoch->metrics = std::move(metrics);
         }
     } else if (line.contains("part")) {
         refuse(std::string(kName) + " has 'part' without 'metrics'", true);

@@ -14,7 +14,7 @@ namespace orchestrate {
 
 // A metric that a line names with a value that cannot be taken.
 struct RefusedMetric {
-    std::string part;
+    MetricPart part = MetricPart::test;
     std::string name;
     std::string found;           // as it was written, e.g. "NaN" or "\"high\""
     bool is_not_finite = false;  // NaN or infinity; else of another type
@@ -24,7 +24,7 @@ struct RefusedMetric {
 struct MetricLine {
     std::optional<TrainingProgress> progress;
     std::optional<EpochMetrics> epoch;   // metrics after an epoch
-    std::vector<NamedMetric> result;     // metrics at the end
+    std::vector<MetricValue> result;     // metrics at the end
     std::vector<RefusedMetric> refused;  // of those
     bool is_of_epoch = false;            // what was refused, too
 };

@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::size_t kMaxNamesSaid = 20;
 
-std::string key_of(const std::string& part, const std::string& name) {
-    return part + " " + name;
+std::string key_of(MetricPart part, const std::string& name) {
+    return to_string(MetricKey{part, name});
 }
 
 }  // namespace
@@ -52,7 +52,7 @@ void ReportedMetrics::take_epoch(EpochMetrics epoch) {
                         lines_, epoch.epoch, newest_epoch_));
         return;
     }
-    if (epoch_values_ + epoch.named.size() > kMaxEpochValues) {
+    if (epoch_values_ + epoch.metrics.size() > kMaxEpochValues) {
         if (!std::exchange(said_too_many_, true)) {
             observer_.on_log(
                 fmt::format("not taken: line {} of the metrics and all later epochs; an attempt may "
@@ -61,7 +61,7 @@ void ReportedMetrics::take_epoch(EpochMetrics epoch) {
         }
         return;
     }
-    epoch_values_ += epoch.named.size();
+    epoch_values_ += epoch.metrics.size();
     newest_epoch_ = epoch.epoch;
     observer_.on_epoch(epoch);
 }
@@ -92,7 +92,7 @@ void ReportedMetrics::take_result(const MetricLine& line) {
         const std::string key = key_of(metric.part, metric.name);
         if (has_room_for(key)) {
             reports_[key] = {lines_, metric.value, std::nullopt};
-            names_[key] = {metric.part, metric.name};
+            keys_[key] = {metric.part, metric.name};
             observer_.on_log(fmt::format("{}: {}", key, metric.value));
         }
     }
@@ -106,22 +106,22 @@ void ReportedMetrics::take_refused(const MetricLine& line) {
                         line.is_of_epoch ? "epoch's " : "", key, metric.found));
         if (!line.is_of_epoch && has_room_for(key)) {
             reports_[key] = {lines_, 0, metric};
-            names_[key] = {metric.part, metric.name};
+            keys_[key] = {metric.part, metric.name};
         }
     }
 }
 
-std::vector<NamedMetric> ReportedMetrics::values() const {
-    std::vector<std::pair<std::pair<std::size_t, std::int64_t>, NamedMetric>> found;
+std::vector<MetricValue> ReportedMetrics::values() const {
+    std::vector<std::pair<std::pair<std::size_t, std::int64_t>, MetricValue>> found;
     for (const auto& [key, report] : reports_) {
         if (holds(report)) {
-            const auto& [part, name] = names_.at(key);
+            const auto& [part, name] = keys_.at(key);
             found.push_back({{place_of(key), report.line}, {part, name, report.value}});
         }
     }
     std::stable_sort(found.begin(), found.end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
-    std::vector<NamedMetric> values;
+    std::vector<MetricValue> values;
     for (auto& [place, metric] : found) {
         values.push_back(std::move(metric));
     }

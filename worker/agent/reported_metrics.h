@@ -30,7 +30,7 @@ class ReportedMetrics {
     void take(std::string_view line);
 
     // The values that hold: the declared ones in their order, then others in the order of the lines that reported them last.
-    std::vector<NamedMetric> values() const;
+    std::vector<MetricValue> values() const;
 
     // What keeps the attempt from succeeding, given that `expected` ("test accuracy") must be reported: `diverged` if one
     // of them is NaN or infinite, else `user_error`. Nothing: all of them hold.
@@ -65,8 +65,8 @@ class ReportedMetrics {
     std::size_t undeclared_ = 0;  // of reports_
     bool said_no_room_ = false;
     std::int64_t lines_ = 0;
-    std::map<std::string, Report> reports_;                             // by "part name"
-    std::map<std::string, std::pair<std::string, std::string>> names_;  // part and name of each
+    std::map<std::string, Report> reports_;  // by "part name"
+    std::map<std::string, MetricKey> keys_;  // of each
     std::int64_t doubtful_line_ = 0;  // the last that was not understood and may have held metrics; 0: none
     std::string doubt_;               // why
     std::string first_error_;

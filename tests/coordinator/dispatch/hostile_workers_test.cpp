@@ -24,7 +24,7 @@ AttemptEnded command_result(const AttemptId& attempt) {
     AttemptEnded ended{attempt, Cause::succeeded, "", AttemptResult{}};
     ended.result->of_command = true;
     ended.result->device_class = "cpu";
-    ended.result->named = {{"test", "v", 6}};
+    ended.result->metrics = {{MetricPart::test, "v", 6}};
     return ended;
 }
 
@@ -60,11 +60,15 @@ class HostileWorkersTest : public testing::Test {
 TEST_F(HostileWorkersTest, AResultThatIsRefusedEndsItsOwnAttemptInWords) {
     const BadEnd cases[] = {
         {"total_seconds is nan", [](AttemptEnded& ended) { ended.result->total_seconds = kNan; }},
-        {"part is 'xyz'", [](AttemptEnded& ended) { ended.result->named[0].part = "xyz"; }},
-        {"does not hold 'test v'", [](AttemptEnded& ended) { ended.result->named.clear(); }},
-        {"does not hold 'test v'", [](AttemptEnded& ended) { ended.result->named[0].part = "validation"; }},
+        {"does not hold 'test v'", [](AttemptEnded& ended) { ended.result->metrics.clear(); }},
+        {"does not hold 'test v'",
+         [](AttemptEnded& ended) { ended.result->metrics[0].part = MetricPart::validation; }},
         {"is of a training, the job is a command",
-         [](AttemptEnded& ended) { ended.result->of_command = false; }},
+         [](AttemptEnded& ended) {
+             ended.result->of_command = false;
+             ended.result->metrics.clear();
+         }},
+        {"'v' is none of a training", [](AttemptEnded& ended) { ended.result->of_command = false; }},
         {"ranks is 3", [](AttemptEnded& ended) { ended.result->ranks = 3; }},
         {"epoch is -5",
          [](AttemptEnded& ended) {
@@ -128,9 +132,10 @@ TEST_F(HostileWorkersTest, OnlyTheWorkerThatHoldsAnAttemptSpeaksForIt) {
     EXPECT_TRUE(world_.said("was given to worker first-1"));
     EpochMetrics metrics;
     metrics.epoch = 1;
-    metrics.named = {{"test", "v", 1}};
+    metrics.of_command = true;
+    metrics.metrics = {{MetricPart::test, "v", 1}};
     world_.say("odd-1", odd, AttemptEpoch{others, metrics});
-    EXPECT_EQ(world_.text("SELECT count(*) FROM named_epochs"), "0");
+    EXPECT_EQ(world_.text("SELECT count(*) FROM epoch_metrics"), "0");
     EXPECT_EQ(world_.end_of(leased(odd)), "open: ");  // its own is no worse for it
     world_.say("first-1", first, ended);
     EXPECT_EQ(world_.state(others.job), "succeeded");
@@ -334,7 +339,7 @@ TEST_F(HostileWorkersTest, ADamagedDatabaseIsNoWorkersFault) {
     world_.schedule(4, 5);
     const auto first = with_lease("first-1");
     world_.dispatcher().worker_said("first-1", first, command_result(leased(first)));
-    world_.database().exec("DROP TABLE named_metrics");
+    world_.database().exec("DROP TABLE job_metrics");
     EXPECT_THROW(world_.dispatcher().commit(), SQLite::Exception);
 }
 

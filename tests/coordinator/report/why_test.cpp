@@ -80,8 +80,8 @@ TEST(WhyTest, AJobThatHasEndedSaysHowAndWhatTriesItAgain) {
     EXPECT_THAT(why(facts), StartsWith("it is quarantined: it took down 3 workers"));
     facts.job.row.state = "cancelled";
     EXPECT_THAT(why(facts), HasSubstr("no study named it"));
-    facts.cancelled_by_person = true;
-    EXPECT_THAT(why(facts), HasSubstr("by a person"));
+    facts.cancelled_by_user = true;
+    EXPECT_THAT(why(facts), HasSubstr("by a user"));
     facts.job.row.state = "succeeded";
     facts.job.row.worker = "local-2";
     EXPECT_EQ(why(facts), "it is done: attempt 3 succeeded on local-2");

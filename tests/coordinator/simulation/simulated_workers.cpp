@@ -210,7 +210,8 @@ std::optional<std::int64_t> Simulation::Worker::reconnect_after() {
 void Simulation::Worker::report_epoch(std::int64_t number) {
     EpochMetrics epoch;
     epoch.epoch = number;
-    epoch.named = {{"validation", "a", 0.5}};
+    epoch.of_command = true;
+    epoch.metrics = {{MetricPart::validation, "a", 0.5}};
     if (!is_connected()) {
         epochs_due.insert(*trained);
     }
@@ -445,7 +446,8 @@ void Simulation::worker_ends_attempt(const std::shared_ptr<Worker>& worker, cons
     ended.job_identity = job_identities_.at(attempt.job);
     ended.result->of_command = true;
     ended.result->total_seconds = static_cast<double>(now_ - worker->began_at) / 1000;
-    ended.result->named = {{"validation", "a", static_cast<double>(attempt.job.value())}, {"test", "a", 1}};
+    ended.result->metrics = {{MetricPart::validation, "a", static_cast<double>(attempt.job.value())},
+                             {MetricPart::test, "a", 1}};
     ended.result->parameters = attempt.number;  // so that the database shows whose result it is
     if (!worker->lost_rank.empty()) {
         ended.cause = Cause::node_lost;

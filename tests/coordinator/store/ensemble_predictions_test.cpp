@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "common/base/error.h"
-#include "common/job/packed_probabilities.h"
+#include "common/metrics/packed_probabilities.h"
 
 namespace orchestrate {
 namespace {
@@ -32,6 +32,10 @@ MemberPredictions member(const std::vector<std::vector<double>>& rows) {
     return made;
 }
 
+std::optional<double> metric(const AttemptResult& result, const std::string& name) {
+    return find_metric(result.metrics, {MetricPart::test, name});
+}
+
 std::string refusal(EnsembleRule rule, const std::vector<MemberPredictions>& members) {
     try {
         combine_predictions(rule, members);
@@ -50,11 +54,13 @@ TEST(EnsemblePredictionsTest, TheMeanOfProbabilitiesDecides) {
     const auto result = combine_predictions(EnsembleRule::mean, members);
     EXPECT_THAT(result.test_predictions.predicted_class, ElementsAre(0, 1, 0));
     EXPECT_NEAR(result.test_predictions.probability[0], 1.7 / 3, 1e-5);
-    EXPECT_NEAR(result.test.loss, -(std::log(1.7 / 3) + std::log(1.8 / 3) + std::log(1.2 / 3)) / 3, 1e-4);
-    EXPECT_NEAR(result.test.accuracy, 2.0 / 3, 1e-12);
+    EXPECT_NEAR(metric(result, "loss").value(),
+                -(std::log(1.7 / 3) + std::log(1.8 / 3) + std::log(1.2 / 3)) / 3, 1e-4);
+    EXPECT_NEAR(metric(result, "accuracy").value(), 2.0 / 3, 1e-12);
     // By hand: F1 is 2/3 for a (precision 1/2, recall 1), 1 for b, 0 for c.
-    EXPECT_NEAR(result.test.macro_f1, (2.0 / 3 + 1 + 0) / 3, 1e-12);
-    EXPECT_EQ(result.test.rows, 3);
+    EXPECT_NEAR(metric(result, "macro_f1").value(), (2.0 / 3 + 1 + 0) / 3, 1e-12);
+    // The label of the third row is the third most probable class; the others' are the most probable.
+    EXPECT_NEAR(metric(result, "mean_reciprocal_rank").value(), (1 + 1 + 1.0 / 2) / 3, 1e-12);
     ASSERT_EQ(result.test_confusion.size(), 3U);
     EXPECT_EQ(result.test_classes[2].support, 1);
 }
@@ -66,7 +72,10 @@ TEST(EnsemblePredictionsTest, AVoteIsBrokenByTheProbabilitiesOfTheVotesThenByThe
                                        member({{0.1, 0.0, 0.9}, {0.0, 0.5, 0.5}, {0, 0.1, 0.9}})});
     EXPECT_THAT(two.test_predictions.predicted_class, ElementsAre(2, 0, 2));
     EXPECT_EQ(two.test_predictions.probability[0], 0.5F);
-    EXPECT_TRUE(std::isnan(two.test.loss));
+    for (const char* name : {"loss", "macro_roc_auc", "expected_calibration_error", "brier_score"}) {
+        EXPECT_FALSE(metric(two, name)) << name << " needs probabilities";
+    }
+    EXPECT_TRUE(metric(two, "matthews_correlation"));
     const auto three = combine_predictions(
         EnsembleRule::vote, std::vector<MemberPredictions>{member({{0.99, 0.01, 0}}), member({{0.4, 0.6, 0}}),
                                                            member({{0.4, 0.6, 0}})});

@@ -47,8 +47,8 @@ class JobStoreTest : public testing::Test {
                                 bool collapsed = false) {
         AttemptResult result;
         result.classes = {"funk", "punk"};
-        result.validation.macro_f1 = validation_macro_f1;
-        result.test.accuracy = 0.5;
+        result.metrics = {{MetricPart::validation, "macro_f1", validation_macro_f1},
+                          {MetricPart::test, "accuracy", 0.5}};
         result.test_classes = {{"funk", 0.1, 0.2, 0.3, 4}, {"punk", 0.5, 0.6, 0.7, 8}};
         result.test_confusion = {{0, 1, 3}};
         result.test_predictions = {{2, 5}, {0, 1}, {1, 1}, {0.75F, 0.5F}};
@@ -112,7 +112,7 @@ TEST_F(JobStoreTest, AResultIsAcceptedOnceAndOnlyFromTheCurrentAttempt) {
     EXPECT_EQ(count("SELECT count(*) FROM results"), 1);
     EXPECT_EQ(count("SELECT count(*) FROM predictions"), 2);
     EXPECT_EQ(count("SELECT count(*) FROM class_metrics"), 2);
-    EXPECT_THAT(store.mean_metric(row, "ablation", SelectionMetric::macro_f1),
+    EXPECT_THAT(store.mean_metric(row, "ablation", {MetricPart::validation, "macro_f1"}),
                 testing::ElementsAre(std::optional(0.5)));
 }
 
@@ -405,7 +405,7 @@ TEST_F(JobStoreTest, WhatEpochsCostGrowsInProportion) {
         for (int epoch = 1; epoch <= epochs; ++epoch) {
             EpochMetrics& metrics = all.emplace_back();
             metrics.epoch = epoch;
-            metrics.named = {{"validation", "v", 0.5}};
+            metrics.metrics = {{MetricPart::validation, "v", 0.5}};
         }
         for (int attempt = 0; attempt < 2; ++attempt) {
             const auto begun = store.begin_attempt(jobs[0], worker_, "/logs");
@@ -427,7 +427,8 @@ TEST_F(JobStoreTest, CommandEpochsOfALaterAttemptReplaceThoseOfAnEarlierOneFromW
     const auto epoch = [](std::int64_t number, double value) {
         EpochMetrics metrics;
         metrics.epoch = number;
-        metrics.named = {{"validation", "v", value}};
+        metrics.of_command = true;
+        metrics.metrics = {{MetricPart::validation, "v", value}};
         return metrics;
     };
     const auto first = store.begin_attempt(jobs[0], worker_, "/logs");
@@ -437,11 +438,11 @@ TEST_F(JobStoreTest, CommandEpochsOfALaterAttemptReplaceThoseOfAnEarlierOneFromW
     store.end_attempt({first.id, Cause::preempted, "", {}});
     const auto second = store.begin_attempt(jobs[0], worker_, "/logs");
     store.add_epoch(second.id, epoch(4, 2));
-    EXPECT_EQ(count("SELECT count(*) FROM named_epochs"), 4);
+    EXPECT_EQ(count("SELECT count(*) FROM epoch_metrics"), 4);
     store.add_epoch(second.id, epoch(5, 2));
     store.add_epoch(second.id, epoch(3, 2));  // it has gone back by itself
-    EXPECT_EQ(count("SELECT count(*) FROM named_epochs WHERE attempt = 1"), 2);
-    EXPECT_EQ(count("SELECT count(*) FROM named_epochs WHERE attempt = 2"), 3);
+    EXPECT_EQ(count("SELECT count(*) FROM epochs WHERE attempt = 1"), 2);
+    EXPECT_EQ(count("SELECT count(*) FROM epochs WHERE attempt = 2"), 3);
 }
 
 TEST_F(JobStoreTest, CountsTheEpochsThatCameWithoutAGap) {
@@ -506,8 +507,7 @@ TEST_F(JobStoreTest, DifferencesArePairedByRun) {
     for (std::size_t i = 0; i < 5; ++i) {
         store.end_attempt(success(store.begin_attempt(jobs[i], worker_, "/logs").id, f1[i]));
     }
-    const auto found =
-        store.differences(row, "ablation", SelectionMetric::macro_f1, SelectionPart::validation);
+    const auto found = store.differences(row, "ablation", {MetricPart::validation, "macro_f1"});
     ASSERT_EQ(found.size(), 3U);
     EXPECT_FALSE(found[0]);
     ASSERT_TRUE(found[1]);
@@ -525,7 +525,7 @@ TEST_F(JobStoreTest, CollapsedRunsDoNotCountForTheBestVariant) {
         const bool is_a = store.jobs().at(job).title == "a, seed 1";
         store.end_attempt(success(begun.id, is_a ? 0.9 : 0.4, is_a));
     }
-    EXPECT_THAT(store.mean_metric(row, "ablation", SelectionMetric::macro_f1),
+    EXPECT_THAT(store.mean_metric(row, "ablation", {MetricPart::validation, "macro_f1"}),
                 testing::ElementsAre(std::nullopt, std::optional(0.4)));
 }
 

@@ -70,7 +70,7 @@ class StoredEnsemblesTest : public testing::Test {
             probabilities.push_back(predicted == 0 ? high : static_cast<std::uint16_t>(65535 - high));
             probabilities.push_back(predicted == 1 ? high : static_cast<std::uint16_t>(65535 - high));
         }
-        result.test.macro_f1 = right / 4.0;
+        result.metrics = {{MetricPart::test, "macro_f1", right / 4.0}};
         if (with_probabilities) {
             result.test_predictions.class_probabilities = pack_probabilities(probabilities, 2);
         }
@@ -156,12 +156,11 @@ TEST_F(StoredEnsemblesTest, AreHiddenWhenTheyAreGone) {
     compute(ensemble({"baseline", "a"}));
     sync();
     EXPECT_EQ(value("SELECT count(*) FROM comparison"), "3");
-    EXPECT_THAT(store_.mean_metric(study_, "ablation", SelectionMetric::macro_f1), SizeIs(3));
+    EXPECT_THAT(store_.mean_metric(study_, "ablation", {MetricPart::validation, "macro_f1"}), SizeIs(3));
     compute(ensemble({"baseline", "a"}));
     EXPECT_EQ(value("SELECT count(*) FROM comparison"), "4");
-    EXPECT_THAT(store_.mean_metric(study_, "ablation", SelectionMetric::macro_f1), SizeIs(3));
-    EXPECT_THAT(store_.differences(study_, "ablation", SelectionMetric::macro_f1, SelectionPart::test),
-                SizeIs(3));
+    EXPECT_THAT(store_.mean_metric(study_, "ablation", {MetricPart::validation, "macro_f1"}), SizeIs(3));
+    EXPECT_THAT(store_.differences(study_, "ablation", {MetricPart::test, "macro_f1"}), SizeIs(3));
 }
 
 TEST_F(StoredEnsemblesTest, WhatIsMissingIsSaid) {

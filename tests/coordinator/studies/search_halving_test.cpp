@@ -145,13 +145,13 @@ class SearchHalvingTest : public testing::Test, private JobObserver {
         for (std::int64_t epoch = 1; epoch <= (pauses ? pause : kEpochs); ++epoch) {
             EpochMetrics metrics;
             metrics.epoch = epoch;
-            metrics.validation.macro_f1 = value_of(trial, epoch);
+            metrics.metrics = {{MetricPart::validation, "macro_f1", value_of(trial, epoch)}};
             ended.epochs.push_back(metrics);
         }
         ended.cause = pauses ? Cause::paused : Cause::succeeded;
         if (!pauses) {
             ended.result.emplace();
-            ended.result->validation.macro_f1 = value_of(trial, kEpochs);
+            ended.result->metrics = {{MetricPart::validation, "macro_f1", value_of(trial, kEpochs)}};
         }
         worked_.push_back("trial " + std::to_string(trial + 1) + " to " +
                           std::to_string(ended.epochs.size()));
@@ -214,7 +214,7 @@ TEST_F(SearchHalvingTest, RungByRungTheBestGoOn) {
                             "trial 6 to 1", "trial 6 to 3", "trial 5 to 3", "trial 5 to 9"));
     EXPECT_EQ(value("SELECT group_concat(state) FROM (SELECT state FROM jobs ORDER BY id)"),
               "paused,paused,paused,paused,succeeded,paused");
-    EXPECT_EQ(best_variant(store_->mean_metric(study_, "search", SelectionMetric::macro_f1)), 4U);
+    EXPECT_EQ(best_variant(store_->mean_metric(study_, "search", {MetricPart::validation, "macro_f1"})), 4U);
     EXPECT_EQ(value("SELECT group_concat(cause) FROM attempts WHERE job_id = 5"), "paused,paused,succeeded");
     SQLite::Database database(kMemory, kOpen);
     // Wide enough for the note to stand in one line.

@@ -52,11 +52,9 @@ class StoredStudy : public ::testing::Test {
                 ended.result.emplace();
                 ended.result->classes = {"funk", "punk"};
                 ended.result->of_command = study.is_of_command();
-                if (study.is_of_command()) {
-                    ended.result->named = {{"validation", "a", f1}, {"test", "a", f1}};
-                }
-                ended.result->test.macro_f1 = f1;
-                ended.result->validation.macro_f1 = f1;
+                const std::string metric = study.is_of_command() ? "a" : "macro_f1";
+                ended.result->metrics = {{MetricPart::validation, metric, f1},
+                                         {MetricPart::test, metric, f1}};
                 ended.result->total_seconds = seconds;
                 ended.result->ranks = 1;
                 ended.result->device_class = "cpu avx2";
@@ -175,7 +173,7 @@ train.learning_rate = [1e-3, 1e-4]
             for (std::int64_t epoch = from; epoch <= to; ++epoch) {
                 EpochMetrics metrics;
                 metrics.epoch = epoch;
-                metrics.validation.macro_f1 = f1;
+                metrics.metrics = {{MetricPart::validation, "macro_f1", f1}};
                 store.add_epoch(ended.attempt, metrics);
                 ended.epochs.push_back(metrics);
             }
@@ -262,7 +260,7 @@ TEST_F(StoredStudy, AResultOfAnOlderWorkerIsTheJobs) {
     ended.cause = Cause::succeeded;
     ended.result.emplace();
     ended.result->of_command = true;
-    ended.result->named = {{"test", "a", 0.5}};
+    ended.result->metrics = {{MetricPart::test, "a", 0.5}};
     ended.job_identity = sha256_hex("another job");
     EXPECT_FALSE(store.end_attempt(ended));
     ended.job_identity = sha256_hex(canonical_json(store.terms(jobs[0]).config));

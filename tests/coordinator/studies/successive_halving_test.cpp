@@ -165,17 +165,23 @@ TEST(SuccessiveHalvingTest, ARungComparesTheEpochThatWouldBeKept) {
     const double scores[][3] = {{0.4, 0.9, 0.5}, {0.6, 0.8, 0.7}, {0.5, 0.7, 0.9}};  // F1, loss, accuracy
     for (int i = 0; i < 3; ++i) {
         epochs[static_cast<std::size_t>(i)].epoch = i + 1;
-        auto& validation = epochs[static_cast<std::size_t>(i)].validation;
-        validation.macro_f1 = scores[i][0];
-        validation.loss = scores[i][1];
-        validation.accuracy = scores[i][2];
+        epochs[static_cast<std::size_t>(i)].metrics = {{MetricPart::validation, "macro_f1", scores[i][0]},
+                                                       {MetricPart::validation, "loss", scores[i][1]},
+                                                       {MetricPart::validation, "accuracy", scores[i][2]}};
     }
     using enum EpochSelection;
-    EXPECT_EQ(value_at_rung(epochs, 3, best_validation_macro_f1, SelectionMetric::accuracy), 0.7);
-    EXPECT_EQ(value_at_rung(epochs, 3, best_validation_loss, SelectionMetric::accuracy), 0.9);
-    EXPECT_EQ(value_at_rung(epochs, 3, last, SelectionMetric::macro_f1), 0.5);
-    EXPECT_EQ(value_at_rung(epochs, 1, last, SelectionMetric::macro_f1), 0.4);
-    EXPECT_EQ(value_at_rung({}, 1, last, SelectionMetric::macro_f1), std::nullopt);
+    const auto value = [&](std::int64_t rung, EpochSelection selection, const std::string& metric,
+                           MetricGoal goal = MetricGoal::max) {
+        return value_at_rung(epochs, rung, selection, {MetricPart::validation, metric}, goal);
+    };
+    EXPECT_EQ(value(3, best_validation_macro_f1, "accuracy"), 0.7);
+    EXPECT_EQ(value(3, best_validation_loss, "accuracy"), 0.9);
+    EXPECT_EQ(value(3, last, "macro_f1"), 0.5);
+    EXPECT_EQ(value(1, last, "macro_f1"), 0.4);
+    EXPECT_EQ(value(3, best_validation_macro_f1, "loss", MetricGoal::min), -0.8);  // the higher the better
+    EXPECT_EQ(value(3, last, "not reported"), std::nullopt);
+    EXPECT_EQ(value_at_rung({}, 1, last, {MetricPart::validation, "macro_f1"}, MetricGoal::max),
+              std::nullopt);
 }
 
 }  // namespace

@@ -123,14 +123,14 @@ TEST_F(CommandJob, SucceedsWithWhatItHasReported) {
         printf '{"metrics": {"accuracy": 0.7}, "part": "validation"}' > $ORCHESTRATE_METRICS)");
     EXPECT_EQ(outcome.cause, Cause::succeeded) << outcome.message;
     EXPECT_TRUE(outcome.result.of_command);
-    EXPECT_THAT(
-        outcome.result.named,
-        ::testing::UnorderedElementsAre(NamedMetric{"test", "accuracy", 0.75}, NamedMetric{"test", "loss", 2},
-                                        NamedMetric{"validation", "accuracy", 0.7}));
+    EXPECT_THAT(outcome.result.metrics,
+                ::testing::UnorderedElementsAre(MetricValue{MetricPart::test, "accuracy", 0.75},
+                                                MetricValue{MetricPart::test, "loss", 2},
+                                                MetricValue{MetricPart::validation, "accuracy", 0.7}));
     ASSERT_EQ(seen_.progress.size(), 1U);
     EXPECT_EQ(seen_.progress[0].steps, 4);
     ASSERT_EQ(seen_.epochs.size(), 1U);
-    EXPECT_THAT(seen_.epochs[0].named, ElementsAre(NamedMetric{"validation", "loss", 0.8}));
+    EXPECT_THAT(seen_.epochs[0].metrics, ElementsAre(MetricValue{MetricPart::validation, "loss", 0.8}));
     EXPECT_GT(outcome.result.peak_memory_bytes, 0);
 }
 

@@ -25,16 +25,16 @@ TEST(MetricLines, Progress) {
 TEST(MetricLines, AnEpochIsOfTheValidationPartAndTheEndOfTheTestPart) {
     const auto epoch = read_metric_line(R"({"epoch": 2, "metrics": {"f1": 1}})");
     ASSERT_TRUE(epoch.epoch);
-    EXPECT_THAT(epoch.epoch->named, ElementsAre(NamedMetric{"validation", "f1", 1.0}));
+    EXPECT_THAT(epoch.epoch->metrics, ElementsAre(MetricValue{MetricPart::validation, "f1", 1.0}));
     EXPECT_THAT(read_metric_line(R"({"metrics": {"f1": 1}})").result,
-                ElementsAre(NamedMetric{"test", "f1", 1.0}));
+                ElementsAre(MetricValue{MetricPart::test, "f1", 1.0}));
     EXPECT_THAT(read_metric_line(R"({"metrics": {"f1": 1}, "part": "validation"})").result,
-                ElementsAre(NamedMetric{"validation", "f1", 1.0}));
+                ElementsAre(MetricValue{MetricPart::validation, "f1", 1.0}));
 }
 
 TEST(MetricLines, NumbersThatJsonCannotWriteAreRefusedByName) {
     const auto line = read_metric_line(R"({"metrics": {"a": NaN, "b": 1, "c": "x", "d NaN": -Infinity}})");
-    EXPECT_THAT(line.result, ElementsAre(NamedMetric{"test", "b", 1.0}));
+    EXPECT_THAT(line.result, ElementsAre(MetricValue{MetricPart::test, "b", 1.0}));
     ASSERT_EQ(line.refused.size(), 3U);
     EXPECT_EQ(line.refused[0].found, "NaN");
     EXPECT_TRUE(line.refused[0].is_not_finite);

@@ -42,8 +42,8 @@ class Reports : public ::testing::Test {
 
 TEST_F(Reports, TheLastValueHolds) {
     take({R"({"metrics": {"loss": 2, "f1": 0.1}})", R"({"metrics": {"loss": 1}})"});
-    EXPECT_THAT(metrics_.values(),
-                ElementsAre(NamedMetric{"test", "f1", 0.1}, NamedMetric{"test", "loss", 1}));
+    EXPECT_THAT(metrics_.values(), ElementsAre(MetricValue{MetricPart::test, "f1", 0.1},
+                                               MetricValue{MetricPart::test, "loss", 1}));
     EXPECT_EQ(fault(), "");
 }
 
@@ -113,7 +113,7 @@ TEST_F(Reports, DivergenceIsFoundBeforeAnotherFault) {
 TEST_F(Reports, AMetricThatNobodyAskedForMayBeNotFinite) {
     take({R"({"metrics": {"loss": 0.5, "norm": 3}})", R"({"metrics": {"norm": NaN}})"});
     EXPECT_EQ(fault(), "");
-    EXPECT_THAT(metrics_.values(), ElementsAre(NamedMetric{"test", "loss", 0.5}));
+    EXPECT_THAT(metrics_.values(), ElementsAre(MetricValue{MetricPart::test, "loss", 0.5}));
     EXPECT_THAT(seen_.log, HasSubstr("not taken: line 2 of the metrics: test norm is NaN"));
 }
 
@@ -129,8 +129,8 @@ TEST_F(Reports, EpochsComeInAscendingOrder) {
           R"({"epoch": 2, "metrics": {"f1": 0.5}, "part": "test"})",
           R"({"epoch": 1, "metrics": {"f1": 0.9}})", R"({"epoch": 3, "metrics": {"f1": NaN, "loss": 1}})"});
     ASSERT_THAT(seen_.epochs, SizeIs(3));
-    EXPECT_EQ(seen_.epochs[1].named, (std::vector<NamedMetric>{{"test", "f1", 0.5}}));
-    EXPECT_EQ(seen_.epochs[2].named, (std::vector<NamedMetric>{{"validation", "loss", 1}}));
+    EXPECT_EQ(seen_.epochs[1].metrics, (std::vector<MetricValue>{{MetricPart::test, "f1", 0.5}}));
+    EXPECT_EQ(seen_.epochs[2].metrics, (std::vector<MetricValue>{{MetricPart::validation, "loss", 1}}));
     EXPECT_THAT(seen_.log, AllOf(HasSubstr("of epoch 1, after epoch 2"),
                                  HasSubstr("epoch's validation f1 is NaN, expected a finite number")));
 }
@@ -145,9 +145,9 @@ TEST_F(Reports, DeclaredOnesHaveRoomAndComeFirst) {
     EXPECT_FALSE(metrics.fault({"test v", "validation w"}));
     const auto values = metrics.values();
     ASSERT_THAT(values, SizeIs(kMaxReportedMetrics));
-    EXPECT_EQ(values[0], (NamedMetric{"test", "v", 2}));
-    EXPECT_EQ(values[1], (NamedMetric{"validation", "w", 3}));
-    EXPECT_EQ(values[2], (NamedMetric{"test", "u0", 1}));
+    EXPECT_EQ(values[0], (MetricValue{MetricPart::test, "v", 2}));
+    EXPECT_EQ(values[1], (MetricValue{MetricPart::validation, "w", 3}));
+    EXPECT_EQ(values[2], (MetricValue{MetricPart::test, "u0", 1}));
     EXPECT_THAT(seen_.log, HasSubstr("not taken: 'test u9998' and all later ones"));
 }
 

@@ -1,7 +1,7 @@
 // When predictions count as collapsed onto one class: judged by what the labels are like.
 #include <gtest/gtest.h>
 
-#include "common/job/metrics.h"
+#include "common/metrics/classification_metrics.h"
 
 namespace orchestrate {
 namespace {

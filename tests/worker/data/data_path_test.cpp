@@ -14,7 +14,7 @@
 #include "common/data/csv.h"
 #include "common/data/split.h"
 #include "common/data/vocabulary.h"
-#include "common/job/metrics.h"
+#include "common/metrics/classification_metrics.h"
 #include "golden.h"
 #include "worker/data/bpe_trainer.h"
 #include "worker/data/leaks.h"
@@ -234,12 +234,14 @@ TEST(Metrics, HarmonicMeanOfMacroAveragesIsNotMacroF1) {
     confusion.add(0, 1, 2);
     confusion.add(1, 1, 1);
     confusion.add(2, 0, 4);
-    const auto part = part_metrics(confusion, 0.5);
-    EXPECT_EQ(part.rows, 15);
-    EXPECT_NEAR(part.macro_precision, (8.0 / 12 + 1.0 / 3) / 3, 1e-15);
-    EXPECT_NEAR(part.macro_recall, (0.8 + 1) / 3, 1e-15);
-    EXPECT_NEAR(part.macro_f1, (16.0 / 22 + 0.5) / 3, 1e-15);
-    EXPECT_NEAR(part.f1_of_macro_averages, 2 * (1.0 / 3) * 0.6 / (1.0 / 3 + 0.6), 1e-15);
+    const auto metrics = metrics_of_predictions(MetricPart::test, confusion);
+    const auto value = [&](TrainingMetric metric) {
+        return find_metric(metrics, key_of(MetricPart::test, metric)).value();
+    };
+    EXPECT_NEAR(value(TrainingMetric::macro_precision), (8.0 / 12 + 1.0 / 3) / 3, 1e-15);
+    EXPECT_NEAR(value(TrainingMetric::macro_recall), (0.8 + 1) / 3, 1e-15);
+    EXPECT_NEAR(value(TrainingMetric::macro_f1), (16.0 / 22 + 0.5) / 3, 1e-15);
+    EXPECT_NEAR(value(TrainingMetric::f1_of_macro_averages), 2 * (1.0 / 3) * 0.6 / (1.0 / 3 + 0.6), 1e-15);
     EXPECT_THAT(confusion.sparse(), SizeIs(4));
     EXPECT_FALSE(confusion.is_collapsed());
     confusion.add(1, 0, 1000);

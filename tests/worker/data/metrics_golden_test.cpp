@@ -6,7 +6,8 @@
 
 #include "common/base/temporary_folder.h"
 #include "common/data/dataset.h"
-#include "common/job/metrics.h"
+#include "common/job/job_config.h"
+#include "common/metrics/classification_metrics.h"
 #include "golden.h"
 #include "worker/data/scaler.h"
 
@@ -48,6 +49,64 @@ TEST(MetricsGolden, EqualScikitLearn) {
             }
         }
     }
+}
+
+// What scikit-learn says of random labels and probabilities (make_scikit_learn_metrics.py).
+TEST(ProbabilityMetrics, EqualScikitLearn) {
+    const auto cases =
+        read_json(std::string(ORCHESTRATE_SOURCE_DIR) + "/tests/worker/data/scikit_learn_metrics.json")
+            .at("cases");
+    ASSERT_FALSE(cases.empty());
+    for (const auto& one : cases) {
+        SCOPED_TRACE(one.at("name").get<std::string>());
+        const auto classes = one.at("classes").get<std::size_t>();
+        const auto labels = one.at("labels").get<std::vector<std::int32_t>>();
+        const auto probabilities = one.at("probabilities").get<std::vector<float>>();
+        ConfusionMatrix confusion(classes);
+        for (std::size_t row = 0; row < labels.size(); ++row) {
+            const auto begin = probabilities.begin() + static_cast<std::ptrdiff_t>(row * classes);
+            const auto most = std::max_element(begin, begin + static_cast<std::ptrdiff_t>(classes));
+            confusion.add(labels[row], static_cast<std::int32_t>(most - begin));
+        }
+        auto found = metrics_of_predictions(MetricPart::test, confusion);
+        for (auto& metric :
+             metrics_of_probabilities(MetricPart::test, 0.5, {probabilities, labels, classes})) {
+            found.push_back(std::move(metric));
+        }
+        EXPECT_EQ(found.size(), training_metrics().size());
+        for (const auto& [name, expected] : one.at("expected").items()) {
+            EXPECT_NEAR(find_metric(found, {MetricPart::test, name}).value(), expected.get<double>(), 1e-12)
+                << name;
+        }
+    }
+}
+
+TEST(ProbabilityMetrics, AreDefinedWithoutRows) {
+    const ProbabilityMetrics none = probability_metrics({{}, {}, 3});
+    EXPECT_EQ(none.brier_score, 0);
+    EXPECT_EQ(none.macro_roc_auc, 0.5);
+    EXPECT_EQ(ConfusionMatrix(3).cohen_kappa(), 0);
+    EXPECT_EQ(ConfusionMatrix(3).matthews_correlation(), 0);
+    EXPECT_EQ(ConfusionMatrix(3).balanced_accuracy(), 0);
+}
+
+TEST(ProbabilityMetrics, RefuseSizesThatDoNotFit) {
+    const std::vector<float> probabilities = {0.5F, 0.5F};
+    const std::vector<std::int32_t> labels = {0};
+    const std::vector<std::int32_t> unknown = {2};
+    EXPECT_THROW(probability_metrics({probabilities, labels, 3}), std::invalid_argument);
+    EXPECT_THROW(probability_metrics({probabilities, unknown, 2}), std::invalid_argument);
+}
+
+// Any metric that a training reports can choose its epoch.
+TEST(TrainingMetrics, AllChooseEpochs) {
+    for (const auto& metric : training_metrics()) {
+        const auto selection = enum_from_name<EpochSelection>("best_validation_" + metric.name);
+        ASSERT_TRUE(selection) << metric.name;
+        EXPECT_EQ(selection_metric(*selection), enum_from_name<TrainingMetric>(metric.name));
+    }
+    EXPECT_EQ(enum_names<EpochSelection>().size(), training_metrics().size() + 1);
+    EXPECT_EQ(selection_metric(EpochSelection::last), std::nullopt);
 }
 
 TEST(SplitGolden, StandardizationEqualsScikitLearn) {

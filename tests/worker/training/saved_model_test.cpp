@@ -11,6 +11,7 @@
 
 #include "common/base/error.h"
 #include "common/base/temporary_folder.h"
+#include "losses.h"
 #include "tests/worker/training/model_folder.h"
 #include "tests/worker/training/synthetic_data.h"
 
@@ -60,7 +61,7 @@ class SavedModelTest : public testing::TestWithParam<ModelType> {
         config.train.weight_decay = 0;
         RunOptions options;
         options.pretrained = weights.get();
-        return run_job(config, data_, collective_, options).outcome.result.test.loss;
+        return test_loss(run_job(config, data_, collective_, options).outcome.result);
     }
 
     // What transformers is to predict, beside the model.
@@ -104,7 +105,7 @@ TEST_P(SavedModelTest, AFolderIsNamedByItsContentAndHoldsEverything) {
 TEST_P(SavedModelTest, EveryAblationIsSavedSoThatItGivesTheSame) {
     const auto check = [&](const std::string& what) {
         const AttemptResult result = train_and_save();
-        EXPECT_NEAR(loss_of_saved(result), result.test.loss, 1e-6) << what;
+        EXPECT_NEAR(loss_of_saved(result), test_loss(result), 1e-6) << what;
     };
     const ModelConfig plain = config_.model;
     check("plain");
@@ -179,7 +180,7 @@ TEST_P(SavedModelTest, RowsOfPretrainedWeightsAreKept) {
     options.pretrained = weights.get();
     const AttemptResult result = train_and_save(options);
     const auto saved = load(result);
-    EXPECT_NEAR(loss_of_saved(result), result.test.loss, 1e-6);
+    EXPECT_NEAR(loss_of_saved(result), test_loss(result), 1e-6);
     const std::string name = ParameterNames::of(GetParam()).word_embeddings();
     constexpr std::size_t kUnusedWord = 59;
     for (std::size_t i = kUnusedWord * 32; i < (kUnusedWord + 1) * 32; ++i) {

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "common/base/error.h"
+#include "losses.h"
 #include "tests/worker/training/synthetic_data.h"
 
 namespace orchestrate::test {
@@ -33,7 +34,7 @@ TEST_F(TrainerTest, LearnsAndReportsEverything) {
     EXPECT_LT(result.epochs.back().train_loss, 0.6 * result.epochs.front().train_loss);
     const AttemptResult& report = result.outcome.result;
     EXPECT_EQ(report.classes, data_.classes);
-    EXPECT_EQ(report.test.rows, data_.test.rows());
+    EXPECT_EQ(report.metrics.size(), 2 * training_metrics().size());
     EXPECT_EQ(report.test_predictions.row, data_.test.line);
     EXPECT_EQ(report.test_predictions.true_class, data_.test.label);
     std::int64_t counted = 0;
@@ -43,7 +44,8 @@ TEST_F(TrainerTest, LearnsAndReportsEverything) {
         right += cell.true_class == cell.predicted_class ? cell.count : 0;
     }
     EXPECT_EQ(counted, data_.test.rows());
-    EXPECT_DOUBLE_EQ(report.test.accuracy, static_cast<double>(right) / static_cast<double>(counted));
+    EXPECT_DOUBLE_EQ(find_metric(report.metrics, {MetricPart::test, "accuracy"}).value(),
+                     static_cast<double>(right) / static_cast<double>(counted));
     // Embeddings (60 words, 40 positions, 1 type) and their norm, 2 layers, head: as transformers counts
     // them.
     const std::int64_t layer = 4 * (32 * 32 + 32) + 2 * 64 + (32 * 48 + 48) + (48 * 32 + 32);
@@ -53,16 +55,16 @@ TEST_F(TrainerTest, LearnsAndReportsEverything) {
 TEST_F(TrainerTest, TheSelectedEpochIsTheFirstBestOneAndItsWeightsAreEvaluated) {
     config_.train.epoch_selection = EpochSelection::best_validation_loss;
     const TrainingRun best = run();
-    const auto lowest =
-        std::min_element(best.epochs.begin(), best.epochs.end(),
-                         [](const auto& a, const auto& b) { return a.validation.loss < b.validation.loss; });
+    const auto lowest = std::min_element(
+        best.epochs.begin(), best.epochs.end(),
+        [](const auto& a, const auto& b) { return validation_loss(a) < validation_loss(b); });
     EXPECT_EQ(best.outcome.result.selected_epoch, lowest->epoch);
-    EXPECT_EQ(best.outcome.result.validation.loss, lowest->validation.loss);
+    EXPECT_EQ(validation_loss(best.outcome.result), validation_loss(*lowest));
     // The same job with validation in the place of the test part: its test result is then the validation
     // result.
     data_.test = data_.validation;
     const TrainingRun swapped = run();
-    EXPECT_DOUBLE_EQ(swapped.outcome.result.test.loss, lowest->validation.loss);
+    EXPECT_DOUBLE_EQ(test_loss(swapped.outcome.result), validation_loss(*lowest));
 }
 
 TEST_F(TrainerTest, TheSameJobGivesTheSameBits) {

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "common/base/error.h"
+#include "losses.h"
 #include "tests/worker/training/synthetic_data.h"
 #include "worker/training/loop/divergence.h"
 #include "worker/training/runtime/out_of_memory.h"
@@ -37,7 +38,7 @@ TEST_F(TrainingEndsTest, EarlyStoppingEndsAfterEpochsWithoutABetterOne) {
     EXPECT_EQ(result.outcome.cause, Cause::succeeded);
     EXPECT_EQ(result.epochs.size(), 3U);
     EXPECT_EQ(result.outcome.result.selected_epoch, 1);
-    EXPECT_EQ(result.outcome.result.validation.loss, result.epochs.front().validation.loss);
+    EXPECT_EQ(validation_loss(result.outcome.result), validation_loss(result.epochs.front()));
 }
 
 TEST_F(TrainingEndsTest, EarlyStoppingNeedsValidation) {
@@ -66,7 +67,7 @@ TEST_F(TrainingEndsTest, AnOverfittedRunHasNotCollapsedThoughItsTestLossIsThatOf
         data_.test.label[row] = static_cast<std::int32_t>(row % 3);
     }
     const TrainingRun result = run();
-    EXPECT_GT(result.outcome.result.test.loss, std::log(3.0));
+    EXPECT_GT(test_loss(result.outcome.result), std::log(3.0));
     EXPECT_FALSE(result.outcome.result.collapsed);
 }
 

@@ -57,34 +57,33 @@ TEST(TrainingPlan, SchedulesAreThoseOfTransformers) {
                       0.3887395330218429, 0.18825509907063337, 0.04951556604879048}));
 }
 
-PartMetrics validation(double macro_f1, double loss) {
-    PartMetrics metrics;
-    metrics.macro_f1 = macro_f1;
-    metrics.loss = loss;
-    return metrics;
+std::vector<MetricValue> validation(double macro_f1, double loss) {
+    return {{MetricPart::validation, "macro_f1", macro_f1},
+            {MetricPart::validation, "loss", loss},
+            {MetricPart::validation, "brier_score", 1 - macro_f1}};
 }
 
 class EpochChoiceTest : public testing::Test {
   protected:
     // The epoch that was kept, and the last one trained.
-    std::pair<std::int64_t, std::int64_t> train(const std::vector<PartMetrics>& epochs,
+    std::pair<std::int64_t, std::int64_t> train(const std::vector<std::vector<MetricValue>>& epochs,
                                                 bool has_validation = true) {
         EpochChoice choice(config_, has_validation);
         std::int64_t epoch = 0;
-        for (const PartMetrics& metrics : epochs) {
+        for (const auto& metrics : epochs) {
             ++epoch;
             if (choice.after_epoch(epoch, metrics).stop) {
                 break;
             }
         }
-        EXPECT_EQ(choice.kept_validation().loss,
-                  epochs[static_cast<std::size_t>(choice.kept_epoch()) - 1].loss);
+        EXPECT_EQ(choice.kept_validation(), epochs[static_cast<std::size_t>(choice.kept_epoch()) - 1]);
         return {choice.kept_epoch(), epoch};
     }
 
     TrainConfig config_;
-    const std::vector<PartMetrics> epochs_{validation(0.1, 5), validation(0.4, 6), validation(0.4, 4),
-                                           validation(0.3, 7), validation(0.2, 8), validation(0.5, 9)};
+    const std::vector<std::vector<MetricValue>> epochs_{validation(0.1, 5), validation(0.4, 6),
+                                                        validation(0.4, 4), validation(0.3, 7),
+                                                        validation(0.2, 8), validation(0.5, 9)};
 };
 
 TEST_F(EpochChoiceTest, TheFirstBestEpochIsKept) {
@@ -92,6 +91,8 @@ TEST_F(EpochChoiceTest, TheFirstBestEpochIsKept) {
     EXPECT_EQ(train(epochs_), std::pair(6L, 6L));
     config_.epoch_selection = EpochSelection::best_validation_loss;
     EXPECT_EQ(train(epochs_), std::pair(3L, 6L));
+    config_.epoch_selection = EpochSelection::best_validation_brier_score;  // the lower the better
+    EXPECT_EQ(train(epochs_), std::pair(6L, 6L));
     config_.epoch_selection = EpochSelection::last;
     EXPECT_EQ(train(epochs_), std::pair(6L, 6L));
 }

@@ -7,6 +7,7 @@
 #include <ATen/ATen.h>
 
 #include "common/base/error.h"
+#include "common/job/older_metrics.h"
 #include "worker/training/support/checkpoint_file.h"
 
 namespace orchestrate {
@@ -127,7 +128,9 @@ TrainingState Checkpoints::take(const CheckpointContent& content, const at::Tens
                                 at::Tensor& kept_values) {
     TrainingState state;
     try {
-        content.state().get_to(state);
+        Json stored = content.state();
+        upgrade_metrics(stored);
+        stored.get_to(state);
     } catch (const std::exception& error) {
         throw UserError("checkpoint '" + content.path().string() +
                         "' has a state that cannot be read: " + error.what());

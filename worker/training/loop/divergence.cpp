@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "common/job/metrics.h"
+#include "common/metrics/classification_metrics.h"
 
 namespace orchestrate {
 

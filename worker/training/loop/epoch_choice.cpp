@@ -3,32 +3,26 @@
 namespace orchestrate {
 
 EpochChoice::EpochChoice(const TrainConfig& config, bool has_validation)
-    : selection_(has_validation ? config.epoch_selection : EpochSelection::last),
+    : selection_(has_validation ? selection_metric(config.epoch_selection) : std::nullopt),
       patience_(has_validation ? config.early_stopping_patience : 0) {}
 
-EpochChoice::Decision EpochChoice::after_epoch(std::int64_t epoch, const PartMetrics& validation) {
-    if (is_better(validation)) {
+EpochChoice::Decision EpochChoice::after_epoch(std::int64_t epoch,
+                                               const std::vector<MetricValue>& validation) {
+    const TrainingMetric metric = selection_.value_or(TrainingMetric::loss);
+    const auto value = find_metric(validation, key_of(MetricPart::validation, metric));
+    const bool is_min = declaration_of(metric).goal == MetricGoal::min;
+    if (best_epoch_ == 0 || (value && (is_min ? *value < best_value_ : *value > best_value_))) {
         best_epoch_ = epoch;
-        best_validation_ = validation;
+        best_value_ = value.value_or(0);
     }
     Decision decision;
-    decision.keep = selection_ == EpochSelection::last || best_epoch_ == epoch;
+    decision.keep = !selection_ || best_epoch_ == epoch;
     decision.stop = patience_ > 0 && epoch - best_epoch_ >= patience_;
     if (decision.keep) {
         kept_epoch_ = epoch;
         kept_validation_ = validation;
     }
     return decision;
-}
-
-bool EpochChoice::is_better(const PartMetrics& validation) const {
-    if (best_epoch_ == 0) {
-        return true;
-    }
-    if (selection_ == EpochSelection::best_validation_macro_f1) {
-        return validation.macro_f1 > best_validation_.macro_f1;
-    }
-    return validation.loss < best_validation_.loss;
 }
 
 }  // namespace orchestrate

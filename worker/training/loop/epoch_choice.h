@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <vector>
 
 #include "common/job/attempt.h"
 #include "common/job/job_config.h"
@@ -20,20 +22,18 @@ class EpochChoice {
 
     // After each epoch (1-based) with its validation metrics. Better means by epoch_selection, and with
     // EpochSelection::last, which compares nothing, a lower validation loss.
-    Decision after_epoch(std::int64_t epoch, const PartMetrics& validation);
+    Decision after_epoch(std::int64_t epoch, const std::vector<MetricValue>& validation);
 
     std::int64_t kept_epoch() const { return kept_epoch_; }  // 0: none yet
-    const PartMetrics& kept_validation() const { return kept_validation_; }
+    const std::vector<MetricValue>& kept_validation() const { return kept_validation_; }
 
   private:
-    bool is_better(const PartMetrics& validation) const;
-
-    EpochSelection selection_;
+    std::optional<TrainingMetric> selection_;  // nothing: the last epoch is kept
     std::int64_t patience_;
     std::int64_t kept_epoch_ = 0;
-    PartMetrics kept_validation_;
+    std::vector<MetricValue> kept_validation_;
     std::int64_t best_epoch_ = 0;
-    PartMetrics best_validation_;
+    double best_value_ = 0;  // of the metric that epochs are compared by
 };
 
 }  // namespace orchestrate

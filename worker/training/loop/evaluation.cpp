@@ -27,13 +27,13 @@ struct RowResult {
 // What one rank found for its rows.
 struct ShareResults {
     std::vector<RowResult> rows;
-    std::vector<std::uint16_t> class_probability;  // as in Evaluation
+    std::vector<float> class_probability;  // as in Evaluation
 };
 
 // Appends the results of the rows [begin, end) of a part.
 void append_results(const EncoderClassifier& model, const PreparedPart& part,
                     const CompactVocabulary& vocabulary, const TextWindows& windows, RowRange range,
-                    bool keep_probabilities, ShareResults& results) {
+                    ShareResults& results) {
     std::vector<std::int64_t> rows(static_cast<std::size_t>(range.end - range.begin));
     std::iota(rows.begin(), rows.end(), range.begin);
     const auto layout = std::make_shared<BatchLayout>(pack(part, rows, 0, vocabulary, windows));
@@ -50,8 +50,8 @@ void append_results(const EncoderClassifier& model, const PreparedPart& part,
         result.probability = static_cast<float>(std::exp(values[text][result.predicted_class]));
         result.loss = -values[text][layout->batch.label[static_cast<std::size_t>(text)]];
         results.rows.push_back(result);
-        for (std::int64_t c = 0; keep_probabilities && c < values.size(1); ++c) {
-            results.class_probability.push_back(fixed_point(std::exp(values[text][c])));
+        for (std::int64_t c = 0; c < values.size(1); ++c) {
+            results.class_probability.push_back(static_cast<float>(std::exp(values[text][c])));
         }
     }
 }
@@ -59,14 +59,14 @@ void append_results(const EncoderClassifier& model, const PreparedPart& part,
 // In passes that become smaller where memory is short: how many texts one takes is this function's own choice.
 ShareResults results_of_share(const EncoderClassifier& model, const PreparedPart& part,
                               const CompactVocabulary& vocabulary, const TextWindows& windows, RowRange share,
-                              bool keep_probabilities, const std::function<void()>& on_advance) {
+                              const std::function<void()>& on_advance) {
     ShareResults results;
     results.rows.reserve(static_cast<std::size_t>(share.end - share.begin));
     std::int64_t texts = kTextsPerPass;
     for (std::int64_t begin = share.begin; begin < share.end;) {
         const RowRange range{begin, std::min(share.end, begin + texts)};
-        const auto shortage = memory_shortage_in(
-            [&] { append_results(model, part, vocabulary, windows, range, keep_probabilities, results); });
+        const auto shortage =
+            memory_shortage_in([&] { append_results(model, part, vocabulary, windows, range, results); });
         if (!shortage) {
             begin = range.end;
             on_advance();
@@ -79,40 +79,38 @@ ShareResults results_of_share(const EncoderClassifier& model, const PreparedPart
     return results;
 }
 
+// The values of all ranks in their order, on rank 0; empty on the others.
+template <class Value>
+std::vector<Value> gathered(std::span<const Value> mine, Collective& collective) {
+    std::vector<Value> all;
+    for (const auto& bytes : collective.gather(std::as_bytes(mine), kGatherDeadline)) {
+        const std::size_t before = all.size();
+        all.resize(before + bytes.size() / sizeof(Value));
+        if (!bytes.empty()) {
+            std::memcpy(all.data() + before, bytes.data(), bytes.size());
+        }
+    }
+    return all;
+}
+
 }  // namespace
 
 Evaluation evaluate(const EncoderClassifier& model, const PreparedPart& part,
                     const CompactVocabulary& vocabulary, const TextWindows& windows, Collective& collective,
-                    const std::function<void()>& on_advance, bool keep_probabilities) {
+                    const std::function<void()>& on_advance) {
     const at::NoGradGuard no_gradients;
     const RowRange share = share_of(part.rows(), collective.rank(), collective.size());
     ShareResults mine;
-    run_on_all_ranks(collective, kGatherDeadline, [&] {
-        mine = results_of_share(model, part, vocabulary, windows, share, keep_probabilities, on_advance);
-    });
+    run_on_all_ranks(collective, kGatherDeadline,
+                     [&] { mine = results_of_share(model, part, vocabulary, windows, share, on_advance); });
     Evaluation evaluation;
     double loss = 0;
-    for (const auto& bytes : collective.gather(std::as_bytes(std::span(mine.rows)), kGatherDeadline)) {
-        std::vector<RowResult> theirs(bytes.size() / sizeof(RowResult));
-        if (!theirs.empty()) {
-            std::memcpy(theirs.data(), bytes.data(), bytes.size());
-        }
-        for (const RowResult& result : theirs) {
-            evaluation.predicted_class.push_back(result.predicted_class);
-            evaluation.probability.push_back(result.probability);
-            loss += result.loss;
-        }
+    for (const RowResult& result : gathered(std::span<const RowResult>(mine.rows), collective)) {
+        evaluation.predicted_class.push_back(result.predicted_class);
+        evaluation.probability.push_back(result.probability);
+        loss += result.loss;
     }
-    if (keep_probabilities) {
-        const auto bytes_of_mine = std::as_bytes(std::span(mine.class_probability));
-        for (const auto& bytes : collective.gather(bytes_of_mine, kGatherDeadline)) {
-            const std::size_t before = evaluation.class_probability.size();
-            evaluation.class_probability.resize(before + bytes.size() / sizeof(std::uint16_t));
-            if (!bytes.empty()) {
-                std::memcpy(evaluation.class_probability.data() + before, bytes.data(), bytes.size());
-            }
-        }
-    }
+    evaluation.class_probability = gathered(std::span<const float>(mine.class_probability), collective);
     if (!evaluation.predicted_class.empty()) {
         evaluation.loss = loss / static_cast<double>(evaluation.predicted_class.size());
     }

@@ -5,7 +5,7 @@
 #include <functional>
 #include <vector>
 
-#include "common/job/metrics.h"
+#include "common/metrics/classification_metrics.h"
 #include "worker/collective.h"
 #include "worker/training/model/model.h"
 
@@ -14,15 +14,15 @@ namespace orchestrate {
 // One entry per row of the part, in its order; on rank 0, empty on the others.
 struct Evaluation {
     std::vector<std::int32_t> predicted_class;
-    std::vector<float> probability;                // of the predicted class
-    std::vector<std::uint16_t> class_probability;  // row-major [rows, classes], in 65535ths; empty: not kept
-    double loss = 0;                               // mean cross-entropy
+    std::vector<float> probability;        // of the predicted class
+    std::vector<float> class_probability;  // of all classes: row-major [rows, classes]
+    double loss = 0;                       // mean cross-entropy
 };
 
 // Every rank calls it. OutOfMemory on every rank if one has no memory for a single text.
 Evaluation evaluate(const EncoderClassifier& model, const PreparedPart& part,
                     const CompactVocabulary& vocabulary, const TextWindows& windows, Collective& collective,
-                    const std::function<void()>& on_advance, bool keep_probabilities = false);
+                    const std::function<void()>& on_advance);
 
 ConfusionMatrix confusion_of(const Evaluation& evaluation, const PreparedPart& part, std::size_t classes);
 

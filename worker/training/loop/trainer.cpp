@@ -1,6 +1,8 @@
 #include "worker/training/loop/trainer.h"
 
 #include <algorithm>
+#include <cmath>
+#include <iterator>
 #include <optional>
 
 #include <ATen/ATen.h>
@@ -143,7 +145,7 @@ class Trainer {
         }
         if (is_first_rank()) {
             for (const EpochMetrics& metrics : state_.epochs) {
-                choice_.after_epoch(metrics.epoch, metrics.validation);
+                choice_.after_epoch(metrics.epoch, metrics.metrics);
                 in_.observer.on_epoch(metrics);
             }
             progress_.at_step(std::min(epochs_done() + 1, plan_.epochs), state_.step);
@@ -222,20 +224,23 @@ class Trainer {
         return std::nullopt;
     }
 
-    PartMetrics measure(const PreparedPart& part, Evaluation& evaluation, bool keep_probabilities = false) {
+    // The part's metrics, on rank 0; empty on the others, and if it has no rows.
+    std::vector<MetricValue> measure(MetricPart name, const PreparedPart& part, Evaluation& evaluation) {
         const auto on_advance = [this] {
             if (is_first_rank()) {
                 in_.observer.on_advance();
             }
         };
         evaluation = evaluate(model_, part, vocabulary_, TextWindows::of(in_.config.tokenizer),
-                              in_.collective, on_advance, keep_probabilities);
-        if (!is_first_rank() || part.rows() == 0) {
+                              in_.collective, on_advance);
+        if (!is_first_rank() || part.rows() == 0 || !std::isfinite(evaluation.loss)) {
             return {};
         }
-        PartMetrics metrics =
-            part_metrics(confusion_of(evaluation, part, in_.data.classes.size()), evaluation.loss);
-        metrics.rows = part.rows();
+        const std::size_t classes = in_.data.classes.size();
+        auto metrics = metrics_of_predictions(name, confusion_of(evaluation, part, classes));
+        std::ranges::copy(metrics_of_probabilities(name, evaluation.loss,
+                                                   {evaluation.class_probability, part.label, classes}),
+                          std::back_inserter(metrics));
         return metrics;
     }
 
@@ -249,7 +254,7 @@ class Trainer {
         metrics.seconds = state_.seconds_of_epoch;
         metrics.tokens_per_second = tokens_per_epoch_ / std::max(1e-9, metrics.seconds);
         Evaluation evaluation;
-        metrics.validation = measure(in_.data.validation, evaluation);
+        metrics.metrics = measure(MetricPart::validation, in_.data.validation, evaluation);
         std::vector<double> decisions(3, 0.0);
         if (is_first_rank()) {
             if (auto found = divergence_.after_evaluation(state_.step, evaluation.loss)) {
@@ -257,7 +262,7 @@ class Trainer {
                 decisions[2] = 1;
             } else {
                 in_.observer.on_epoch(metrics);
-                const auto decision = choice_.after_epoch(epoch, metrics.validation);
+                const auto decision = choice_.after_epoch(epoch, metrics.metrics);
                 decisions = {decision.keep ? 1.0 : 0.0, decision.stop ? 1.0 : 0.0, 0.0};
             }
         }
@@ -287,7 +292,7 @@ class Trainer {
         Evaluation evaluation;
         const PreparedPart& part = in_.data.test;
         AttemptResult& result = outcome.result;
-        result.test = measure(part, evaluation, true);
+        const auto test_metrics = measure(MetricPart::test, part, evaluation);
         if (!is_first_rank()) {
             return;
         }
@@ -302,7 +307,8 @@ class Trainer {
         result.device_class = in_.device.device_class;
         result.ranks = in_.collective.size();
         result.classes = in_.data.classes;
-        result.validation = choice_.kept_validation();
+        result.metrics = choice_.kept_validation();
+        std::ranges::copy(test_metrics, std::back_inserter(result.metrics));
         result.data = in_.data.report;
         if (part.rows() > 0) {
             const ConfusionMatrix confusion = confusion_of(evaluation, part, in_.data.classes.size());
@@ -310,16 +316,18 @@ class Trainer {
             // A loss can be that of guessing by coincidence, or since overconfident predictions cost much.
             const bool guesses =
                 !confusion.agrees_beyond_chance() &&
-                has_learned_nothing({kept.train_loss, training_step_.loss().of_guessing(), result.test.loss,
+                has_learned_nothing({kept.train_loss, training_step_.loss().of_guessing(), evaluation.loss,
                                      training_step_.loss().label_entropy()});
             result.collapsed = confusion.is_collapsed() || guesses;
             result.test_classes = class_metrics(confusion, in_.data.classes);
             result.test_confusion = confusion.sparse();
         }
-        result.test_predictions = {part.line, part.label, std::move(evaluation.predicted_class),
-                                   std::move(evaluation.probability),
-                                   pack_probabilities(evaluation.class_probability,
-                                                      static_cast<std::int64_t>(in_.data.classes.size()))};
+        std::vector<std::uint16_t> class_probability(evaluation.class_probability.size());
+        std::ranges::transform(evaluation.class_probability, class_probability.begin(),
+                               [](float probability) { return fixed_point(probability); });
+        result.test_predictions = {
+            part.line, part.label, std::move(evaluation.predicted_class), std::move(evaluation.probability),
+            pack_probabilities(class_probability, static_cast<std::int64_t>(in_.data.classes.size()))};
         if (!in_.models_folder.empty()) {
             result.model = save_model(*make_system_files(), in_.models_folder,
                                       {in_.config, in_.data, in_.pretrained, parameters_, masked_,

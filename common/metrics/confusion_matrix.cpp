@@ -1,24 +1,18 @@
-#include "common/job/metrics.h"
+#include "common/metrics/confusion_matrix.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <stdexcept>
+#include <string>
 
 namespace orchestrate {
 namespace {
 
 constexpr double kCollapsedShare = 0.9;
-constexpr double kShareOfGuessing = 0.99;
 
 double ratio(double part, double whole) {
     return whole > 0 ? part / whole : 0;
-}
-
-Averages averages_of_counts(std::int64_t hits, std::int64_t predicted, std::int64_t actual) {
-    const auto correct = static_cast<double>(hits);
-    return {ratio(correct, static_cast<double>(predicted)), ratio(correct, static_cast<double>(actual)),
-            ratio(2 * correct, static_cast<double>(predicted + actual))};
 }
 
 }  // namespace
@@ -70,8 +64,7 @@ ConfusionMatrix::Totals ConfusionMatrix::totals() const {
     return totals;
 }
 
-// Over the classes that have rows (balanced accuracy).
-double ConfusionMatrix::mean_recall(const Totals& totals) const {
+double ConfusionMatrix::balanced_accuracy(const Totals& totals) const {
     double sum = 0;
     double present = 0;
     for (std::size_t i = 0; i < classes_; ++i) {
@@ -100,7 +93,7 @@ bool ConfusionMatrix::is_collapsed() const {
     const double others_predicted = 1 - *most / all.rows;
     const double others_actual = 1 - all.actual[chosen] / all.rows;
     const bool is_nearly_one = others_predicted < (1 - kCollapsedShare) * others_actual / (1 - chance);
-    return is_nearly_one || mean_recall(all) <= chance;
+    return is_nearly_one || balanced_accuracy(all) <= chance;
 }
 
 bool ConfusionMatrix::agrees_beyond_chance() const {
@@ -110,10 +103,7 @@ bool ConfusionMatrix::agrees_beyond_chance() const {
     if (all.rows == 0) {
         return false;
     }
-    double expected = 0;
-    for (std::size_t i = 0; i < classes_; ++i) {
-        expected += all.actual[i] / all.rows * all.predicted[i] / all.rows;
-    }
+    const double expected = chance_agreement(all);
     if (expected >= 1) {
         return false;
     }
@@ -122,67 +112,41 @@ bool ConfusionMatrix::agrees_beyond_chance() const {
     return kappa >= std::max(kFairAgreement, kErrors * error);
 }
 
-bool is_no_better_than(double loss_of_guessing, double loss) {
-    return loss >= kShareOfGuessing * loss_of_guessing;
+double ConfusionMatrix::chance_agreement(const Totals& totals) {
+    double expected = 0;
+    for (std::size_t i = 0; i < totals.actual.size(); ++i) {
+        expected += totals.actual[i] / totals.rows * totals.predicted[i] / totals.rows;
+    }
+    return expected;
 }
 
-ClassificationMetrics classification_metrics(const ConfusionMatrix& confusion) {
-    const std::size_t classes = confusion.classes();
-    ClassificationMetrics result;
-    result.support.assign(classes, 0);
-    std::vector<std::int64_t> predicted(classes, 0);
-    std::int64_t hits = 0;
-    for (std::size_t i = 0; i < classes; ++i) {
-        hits += confusion.count(i, i);
-        for (std::size_t j = 0; j < classes; ++j) {
-            result.support[i] += confusion.count(i, j);
-            predicted[j] += confusion.count(i, j);
-        }
-    }
-    const std::int64_t rows = confusion.rows();
-    result.accuracy = ratio(static_cast<double>(hits), static_cast<double>(rows));
-    result.micro = averages_of_counts(hits, rows, rows);
-    for (std::size_t i = 0; i < classes; ++i) {
-        const Averages one = averages_of_counts(confusion.count(i, i), predicted[i], result.support[i]);
-        result.per_class.push_back(one);
-        const double share = ratio(static_cast<double>(result.support[i]), static_cast<double>(rows));
-        const double equal_share = 1 / static_cast<double>(classes);
-        result.macro.precision += equal_share * one.precision;
-        result.macro.recall += equal_share * one.recall;
-        result.macro.f1 += equal_share * one.f1;
-        result.weighted.precision += share * one.precision;
-        result.weighted.recall += share * one.recall;
-        result.weighted.f1 += share * one.f1;
-    }
-    return result;
+double ConfusionMatrix::balanced_accuracy() const {
+    return balanced_accuracy(totals());
 }
 
-PartMetrics part_metrics(const ConfusionMatrix& confusion, double loss) {
-    const auto all = classification_metrics(confusion);
-    PartMetrics part;
-    part.loss = loss;
-    part.accuracy = all.accuracy;
-    part.macro_precision = all.macro.precision;
-    part.macro_recall = all.macro.recall;
-    part.macro_f1 = all.macro.f1;
-    part.weighted_precision = all.weighted.precision;
-    part.weighted_recall = all.weighted.recall;
-    part.weighted_f1 = all.weighted.f1;
-    part.f1_of_macro_averages =
-        ratio(2 * all.macro.precision * all.macro.recall, all.macro.precision + all.macro.recall);
-    part.rows = confusion.rows();
-    return part;
+double ConfusionMatrix::cohen_kappa() const {
+    const Totals all = totals();
+    double by_chance = 0;  // sums of integers: exact
+    for (std::size_t i = 0; i < classes_; ++i) {
+        by_chance += all.actual[i] * all.predicted[i];
+    }
+    const double squared_rows = all.rows * all.rows;
+    return ratio(all.hits * all.rows - by_chance, squared_rows - by_chance);
 }
 
-std::vector<ClassMetrics> class_metrics(const ConfusionMatrix& confusion,
-                                        const std::vector<std::string>& names) {
-    const auto all = classification_metrics(confusion);
-    std::vector<ClassMetrics> result;
-    for (std::size_t i = 0; i < names.size(); ++i) {
-        const Averages& one = all.per_class.at(i);
-        result.push_back({names[i], one.precision, one.recall, one.f1, all.support[i]});
+double ConfusionMatrix::matthews_correlation() const {
+    const Totals all = totals();
+    double by_chance = 0;
+    double actual_squares = 0;
+    double predicted_squares = 0;
+    for (std::size_t i = 0; i < classes_; ++i) {
+        by_chance += all.actual[i] * all.predicted[i];
+        actual_squares += all.actual[i] * all.actual[i];
+        predicted_squares += all.predicted[i] * all.predicted[i];
     }
-    return result;
+    const double squared_rows = all.rows * all.rows;
+    const double variances = (squared_rows - actual_squares) * (squared_rows - predicted_squares);
+    return ratio(all.hits * all.rows - by_chance, std::sqrt(variances));
 }
 
 }  // namespace orchestrate

@@ -1,4 +1,4 @@
-#include "common/job/packed_probabilities.h"
+#include "common/metrics/packed_probabilities.h"
 
 #include <algorithm>
 #include <cmath>

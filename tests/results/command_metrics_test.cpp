@@ -16,13 +16,12 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class NamedMetrics : public ::testing::Test {
+class MetricValues : public ::testing::Test {
   protected:
-    NamedMetrics() {
+    MetricValues() {
         const auto study = filled_.add_study("tuned");
         stage_ = filled_.add_stage(study, 0, "ablation");
-        filled_.insert("stage_metrics VALUES (?, 0, 'accuracy', 'max'), (?, 1, 'loss', 'min')", stage_,
-                       stage_);
+        filled_.declare(stage_, {{"accuracy", MetricGoal::max}, {"loss", MetricGoal::min}});
         baseline_ = filled_.add_variant(stage_, 0, "baseline", true);
         other_ = filled_.add_variant(stage_, 1, "without energy");
         add(baseline_, 0, 0.5, 12.5);
@@ -35,9 +34,9 @@ class NamedMetrics : public ::testing::Test {
     std::int64_t add(std::int64_t variant, int seed, double accuracy, double loss) {
         const auto job = filled_.add_job(variant, seed);
         filled_.set_state(job, "succeeded");
-        filled_.insert("named_metrics VALUES (?, 'test', 'accuracy', ?)", job, accuracy);
-        filled_.insert("named_metrics VALUES (?, 'test', 'loss', ?)", job, loss);
-        filled_.insert("named_metrics VALUES (?, 'validation', 'accuracy', ?)", job, accuracy - 0.1);
+        filled_.insert("job_metrics VALUES (?, 'test', 'accuracy', ?)", job, accuracy);
+        filled_.insert("job_metrics VALUES (?, 'test', 'loss', ?)", job, loss);
+        filled_.insert("job_metrics VALUES (?, 'validation', 'accuracy', ?)", job, accuracy - 0.1);
         return job;
     }
 
@@ -51,7 +50,7 @@ class NamedMetrics : public ::testing::Test {
     std::int64_t other_ = 0;
 };
 
-TEST_F(NamedMetrics, OfAnySizeStayReadable) {
+TEST_F(MetricValues, OfAnySizeStayReadable) {
     const auto huge = filled_.add_variant(stage_, 2, "huge");
     add(huge, 0, 1e308, -0.0);
     add(huge, 1, 1e308, -0.0);
@@ -62,7 +61,7 @@ TEST_F(NamedMetrics, OfAnySizeStayReadable) {
     EXPECT_LT(text.find('\n', text.find("variant ")) - text.find("variant "), 80U);
 }
 
-TEST_F(NamedMetrics, HaveMeansSpreadsAndPairedDifferences) {
+TEST_F(MetricValues, HaveMeansSpreadsAndPairedDifferences) {
     EXPECT_THAT(
         filled_.rows("SELECT variant, metric, goal, seeds, round(value, 6), round(value_sd, 6), pairs, "
                      "round(difference, 6), round(difference_sd, 6) FROM metric_comparison "
@@ -72,7 +71,7 @@ TEST_F(NamedMetrics, HaveMeansSpreadsAndPairedDifferences) {
                     "without energy|loss|min|2|200.0|70.710678|2|187.0|70.003571"));
 }
 
-TEST_F(NamedMetrics, AreATable) {
+TEST_F(MetricValues, AreATable) {
     EXPECT_THAT(table(),
                 AllOf(HasSubstr("baseline        0.5500 ±0.0707   13.00 ±0.71 "),
                       HasSubstr("without energy  0.8000 ±0.1414  200.00 ±70.71  +0.2500 ±0.0707   2/2"),
@@ -80,7 +79,7 @@ TEST_F(NamedMetrics, AreATable) {
                       HasSubstr("accuracy minus the baseline's"), Not(HasSubstr("macro"))));
 }
 
-TEST_F(NamedMetrics, FitNarrowTerminals) {
+TEST_F(MetricValues, FitNarrowTerminals) {
     std::istringstream lines(table(60));
     for (std::string line; std::getline(lines, line);) {
         // The sign and the rule take two and three bytes.
@@ -90,7 +89,7 @@ TEST_F(NamedMetrics, FitNarrowTerminals) {
     }
 }
 
-TEST_F(NamedMetrics, OfJobsThatAreNotDoneAreLeftOut) {
+TEST_F(MetricValues, OfJobsThatAreNotDoneAreLeftOut) {
     const auto waiting = filled_.add_variant(stage_, 2, "waiting");
     filled_.add_job(waiting, 0);
     EXPECT_THAT(table(), HasSubstr("0/1"));
@@ -101,7 +100,7 @@ TEST_F(NamedMetrics, OfJobsThatAreNotDoneAreLeftOut) {
                 ElementsAre("2"));
 }
 
-TEST_F(NamedMetrics, AreJsonAndCsv) {
+TEST_F(MetricValues, AreJsonAndCsv) {
     const auto json = nlohmann::json::parse(table(0, OutputFormat::json));
     EXPECT_EQ(json["rows"].size(), 6U);
     EXPECT_EQ(json["rows"][0]["metric"], "accuracy");

@@ -1,17 +1,24 @@
-// Classification metrics, as scikit-learn computes them over all classes of a study: a class that is absent
-// from both sides counts as 0, and so does an undefined ratio.
+// How often each class was predicted for each true class, and what a training's usefulness is judged by.
 #pragma once
 
 #include <cstdint>
 #include <span>
-#include <string>
 #include <vector>
 
-#include "common/job/attempt.h"
+#include <boost/describe.hpp>
+
+#include "common/base/json.h"
 
 namespace orchestrate {
 
-// How often each class was taken for each. Not thread-safe.
+struct ConfusionCount {
+    std::int64_t true_class = 0;
+    std::int64_t predicted_class = 0;
+    std::int64_t count = 0;
+};
+BOOST_DESCRIBE_STRUCT(ConfusionCount, (), (true_class, predicted_class, count))
+
+// Not thread-safe.
 class ConfusionMatrix {
   public:
     explicit ConfusionMatrix(std::size_t classes) : classes_(classes), counts_(classes * classes, 0) {}
@@ -39,6 +46,17 @@ class ConfusionMatrix {
     // times its standard error under independence.
     bool agrees_beyond_chance() const;
 
+    // Mean recall over the classes that have rows; 0 without rows. scikit-learn: balanced_accuracy_score.
+    double balanced_accuracy() const;
+
+    // Agreement beyond chance (Cohen 1960), -1 to 1; 0 where it is undefined, as when labels and predictions are one
+    // class. scikit-learn: cohen_kappa_score.
+    double cohen_kappa() const;
+
+    // Correlation of labels and predictions for any number of classes (Gorodkin 2004), -1 to 1; 0 where labels or
+    // predictions are one class. scikit-learn: matthews_corrcoef.
+    double matthews_correlation() const;
+
   private:
     struct Totals {
         std::vector<double> actual;     // rows of each true class
@@ -47,38 +65,11 @@ class ConfusionMatrix {
         double hits = 0;
     };
     Totals totals() const;
-    double mean_recall(const Totals& totals) const;
+    double balanced_accuracy(const Totals& totals) const;
+    static double chance_agreement(const Totals& totals);
 
     std::size_t classes_;
     std::vector<std::int64_t> counts_;
 };
-
-// A loss that is not at least 1 % below that of guessing: nothing was learned that shows in it.
-bool is_no_better_than(double loss_of_guessing, double loss);
-
-struct Averages {
-    double precision = 0;
-    double recall = 0;
-    double f1 = 0;
-};
-
-struct ClassificationMetrics {
-    double accuracy = 0;
-    Averages macro;  // mean over the classes
-    Averages
-        micro;  // of the counts summed over the classes; with one label a row, all three are the accuracy
-    Averages weighted;  // mean over the classes weighted by their rows
-    std::vector<Averages> per_class;
-    std::vector<std::int64_t> support;  // rows of each class
-};
-
-ClassificationMetrics classification_metrics(const ConfusionMatrix& confusion);
-
-// The same as they are reported; `loss` is the part's mean cross-entropy.
-PartMetrics part_metrics(const ConfusionMatrix& confusion, double loss);
-
-// One entry per class, in the order of `names`.
-std::vector<ClassMetrics> class_metrics(const ConfusionMatrix& confusion,
-                                        const std::vector<std::string>& names);
 
 }  // namespace orchestrate
