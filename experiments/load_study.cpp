@@ -59,6 +59,7 @@ class StudyLoader {
                 "[parameters] are those of a command, and there is no [command]; expected one with "
                 "run = [\"python3\", \"train.py\"]");
         }
+        resolve_selection();
         read_search();
         read_ablations();
         read_ensembles();
@@ -122,7 +123,7 @@ class StudyLoader {
                             "[[ensemble]] beside [command]");
         }
         settle_command(settings(), given_, plan_->parameters, command->key_where, mistakes_);
-        settle_selection();
+        resolve_selection();
         read_search();
         read_ablations();
         check_runs();
@@ -134,7 +135,7 @@ class StudyLoader {
     }
 
     // What has to be reported, and what the best of a search is chosen by.
-    void settle_selection() {
+    void resolve_selection() {
         auto& all = settings();
         for (const auto& metric : all.command.metrics) {
             all.command.required.push_back(to_string(MetricKey{MetricPart::test, metric.name}));

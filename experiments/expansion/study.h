@@ -68,14 +68,16 @@ struct Stage {
     StageKind kind = StageKind::ablation;
     std::string baseline_stage;  // name of the earlier stage whose best variant is the baseline; empty: the
                                  // file's base
-    MetricKey select_by;         // by whose mean over seeds the best variant of `baseline_stage` is chosen
+    // By whose mean over seeds the best variant of `baseline_stage` is chosen.
+    MetricKey select_by = key_of(MetricPart::validation, kDefaultSelectionMetric);
     std::string
         rows_stage;  // name of the earlier stage whose rows are crossed with this one's ablations; empty: none
     RowRule rows_rule = RowRule::top;
     std::size_t most_rows = 0;  // of top
-    MetricKey rows_by;
-    std::vector<MetricDeclaration> metrics = {};  // what its jobs report, in the order of its table
-    std::string primary_metric;                   // whose difference to the baseline its table shows
+    MetricKey rows_by = key_of(MetricPart::validation, kDefaultSelectionMetric);
+    // What its jobs report, in the order of its table, and the one whose difference to the baseline the table shows.
+    std::vector<MetricDeclaration> metrics = training_metrics();
+    std::string primary_metric = to_string(kDefaultSelectionMetric);
 
     // The goal of a metric of that name; max if there is none.
     MetricGoal goal_of(const std::string& metric) const;

@@ -40,7 +40,7 @@ struct SearchSettings {
     SearchMethod method = SearchMethod::random;
     std::int64_t trials = 10;
     std::uint64_t seed = 0;
-    MetricKey select_by;  // its name is empty until load_study has settled it, unless the file says it
+    MetricKey select_by;  // its name is empty until load_study has resolved it, unless the file says it
     std::vector<SeedConfig> seeds;  // empty: the study's
     int ranks = 0;                  // 0: the study's
     // Successive halving; settle_rungs makes `rungs` of min_epochs.

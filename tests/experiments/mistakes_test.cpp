@@ -85,7 +85,11 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"unknown_selection",
                 "[search]\nselect_by = \"validation macro_f2\"\n[search.space]\n"
                 "\"train.epochs\" = { choice = [1] }",
-                "\"validation macro_f2\"", "expected \"validation accuracy\"", "validation macro_f1"},
+                "\"validation macro_f2\"", "there is no metric 'macro_f2'; expected accuracy", "macro_f1"},
+        Mistake{"selection_without_part",
+                "[search]\nselect_by = \"macro_f1\"\n[search.space]\n"
+                "\"train.epochs\" = { choice = [1] }",
+                "\"macro_f1\"", "e.g. \"validation macro_f1\"", ""},
         Mistake{"time_limit", "[cluster]\ntime_limit = \"soon\"", "\"soon\"", "01:30:00", ""},
         Mistake{"seed_twice", "[study]\nseeds = [1, 2, 1]", "1", "seed 1 is listed twice", ""},
         Mistake{"negative_seed", "[study]\nseeds = [1, -2]", "-2", "an integer of at least 0", ""},

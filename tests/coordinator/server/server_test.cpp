@@ -226,7 +226,8 @@ TEST_F(ServerTest, AnotherProtocolVersionIsToldSoInWords) {
         hello.name = "../what such a peer may be called";  // is not looked at
         EXPECT_THAT(refusal(worker(), hello),
                     AllOf(HasSubstr("protocol version " + std::to_string(version) +
-                                    " (orchestrate 0.0.9) is not understood here, only version 3"),
+                                    " (orchestrate 0.0.9) is not understood here, only version " +
+                                    std::to_string(kProtocolVersion)),
                           HasSubstr("use the coordinator's release on both sides")));
     }
     EXPECT_TRUE(greeted_.empty());
