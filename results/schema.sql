@@ -239,6 +239,7 @@ CREATE TABLE workers (
     host          TEXT NOT NULL,
     process_id    INTEGER NOT NULL,
     ranks         INTEGER NOT NULL,
+    is_one_process INTEGER NOT NULL DEFAULT 0 CHECK (is_one_process IN (0, 1)),  -- 1: which runs commands of that width
     device_class  TEXT NOT NULL,
     log_file      TEXT NOT NULL,
     connected_at  TEXT NOT NULL,

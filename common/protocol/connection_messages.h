@@ -24,24 +24,24 @@ namespace orchestrate {
 
 inline constexpr int kProtocolVersion = 4;
 
-enum class Role { worker, pilot, person };
-BOOST_DESCRIBE_ENUM(Role, worker, pilot, person)
+enum class Role { worker, pilot, user };
+BOOST_DESCRIBE_ENUM(Role, worker, pilot, user)
 
 // First message of every connection.
 struct Hello {
     static constexpr const char* kType = "hello";
     int protocol_version = kProtocolVersion;
     std::string program_version;
-    Role role = Role::person;
+    Role role = Role::user;
     std::string token;
     std::string name;
     std::string host;
     std::int64_t process_id = 0;
-    int ranks = 1;                     // worker: its width
-    int slots = 0;                     // pilot: ranks it can hold at a time
-    std::string device;                // worker: "cpu" or "cuda"
-    std::string log_folder;            // worker: where it writes logs
-    std::optional<AttemptId> running;  // worker: what it holds, after a broken connection
+    int ranks = 1;                // worker: its width
+    int slots = 0;                // pilot: ranks it can hold at a time
+    std::string device;           // worker: "cpu" or "cuda"
+    std::string log_folder;       // worker: where it writes logs
+    bool is_one_process = false;  // worker: its ranks are slots of one process, which runs commands
     // worker: how many attempts it holds at a time, the one that runs among them; it begins them in order
     int lease_capacity = 1;
     // worker: all that it holds after a broken connection, in order: results that wait for an acknowledgement, what runs,
@@ -51,19 +51,16 @@ struct Hello {
 };
 BOOST_DESCRIBE_STRUCT(Hello, (),
                       (protocol_version, program_version, role, token, name, host, process_id, ranks, slots,
-                       device, log_folder, running, lease_capacity, held, database_id))
+                       device, log_folder, is_one_process, lease_capacity, held, database_id))
 
 struct Welcome {
     static constexpr const char* kType = "welcome";
     std::string program_version;
     std::int64_t heartbeat_interval_milliseconds = 4000;
-    bool running_is_current = false;  // whether Hello::running still holds its lease; otherwise stop it
-    std::vector<AttemptId> current;   // those of Hello::held that hold their leases; the others are dropped
-    std::string database_id;          // to users: of the coordinator's database
+    std::vector<AttemptId> current;  // those of Hello::held that hold their leases; the others are dropped
+    std::string database_id;         // to users: of the coordinator's database
 };
-BOOST_DESCRIBE_STRUCT(Welcome, (),
-                      (program_version, heartbeat_interval_milliseconds, running_is_current, current,
-                       database_id))
+BOOST_DESCRIBE_STRUCT(Welcome, (), (program_version, heartbeat_interval_milliseconds, current, database_id))
 
 struct Refused {
     static constexpr const char* kType = "refused";

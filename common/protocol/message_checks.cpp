@@ -350,7 +350,7 @@ std::optional<Refusal> validate(const Hello& hello) {
     checks.line("program_version", hello.program_version, kMaxNameBytes);
     checks.line("database_id", hello.database_id, kMaxNameBytes);
     checks.count("process_id", hello.process_id, 0, std::numeric_limits<std::int32_t>::max());
-    if (hello.role == Role::person) {
+    if (hello.role == Role::user) {
         checks.line("name", hello.name, kMaxNameBytes);
         return checks.first();
     }
@@ -364,9 +364,6 @@ std::optional<Refusal> validate(const Hello& hello) {
     checks.count("ranks", hello.ranks, 1, kMaxRanks);
     checks.count("lease_capacity", hello.lease_capacity, 1, kMaxLeaseCapacity);
     check_attempts(checks, hello.held);
-    if (hello.running) {
-        checks.attempt(*hello.running);
-    }
     return checks.first();
 }
 

@@ -83,7 +83,7 @@ std::optional<Client> Client::reach(const Place& place) {
         *client.io_,
         [&]() -> asio::awaitable<void> {
             Hello hello;
-            hello.role = Role::person;
+            hello.role = Role::user;
             hello.host = host_name();
             auto connected = co_await connect_to_coordinator(access, hello, kConnectLimit);
             if (!access.database_id.empty() && access.database_id != connected.welcome.database_id) {

@@ -83,7 +83,8 @@ void Dispatcher::add_jobs(std::span<const JobId> jobs, const JobPlan& plan) {
 SchedulableJob Dispatcher::schedulable(JobId id) const {
     const Job& job = store_.jobs().at(id);
     const JobPlan plan = job.plan.value_or(JobPlan{});
-    return {id, job.resources.ranks, plan.priority, plan.study};
+    const bool one_process = plan.runs_command && commands_in_one_process_;
+    return {id, {job.resources.ranks, one_process}, plan.priority, plan.study};
 }
 
 void Dispatcher::let_wait(JobId id) {
@@ -273,10 +274,11 @@ void Dispatcher::dismiss() {
 }
 
 void Dispatcher::start_worker(const StartWorkerAt& start) {
-    log_->info("starting worker {} with {} rank(s)", start.worker, start.ranks);
-    launched_[start.worker] = start.ranks;
+    log_->info("starting worker {} with {} {}", start.worker, start.shape.ranks,
+               start.shape.is_one_process ? "slot(s) in one process" : "rank(s)");
+    launched_.insert_or_assign(start.worker, start.shape);
     Site& site = *sites_.at(start.site);
-    site.start(start.worker, start.ranks);
+    site.start(start.worker, start.shape);
     const auto now = surroundings_.now();
     starting_[start.worker] = {now + kUsualStart, now + site.start_limit()};
     children_.insert(start.worker);

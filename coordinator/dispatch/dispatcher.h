@@ -122,6 +122,10 @@ class Dispatcher : private JobObserver {
     Dispatcher(const Dispatcher&) = delete;
     Dispatcher& operator=(const Dispatcher&) = delete;
 
+    // Whether commands of several ranks get workers of one process (Site::start), which need no MPI; otherwise they get those
+    // that train, whose first rank runs them. To be called before jobs are added; false unless said.
+    void run_commands_in_one_process(bool one_process) { commands_in_one_process_ = one_process; }
+
     // Attempts that do not get on for so long are ended; zero: never.
     void set_progress_limit(std::chrono::milliseconds limit) { progress_watch_.set_limit(limit); }
     // What an earlier coordinator left: attempts that may still run, workers that may still live.
@@ -326,8 +330,8 @@ class Dispatcher : private JobObserver {
     std::map<std::string, std::unique_ptr<Site>> sites_;
     std::map<std::string, int> site_slots_;
     std::int64_t earlier_workers_;  // numbers up to this one were given by earlier coordinators
-    std::map<std::string, int>
-        launched_;                   // ranks of the workers that were started and have not ended, by name
+    std::map<std::string, WorkerShape> launched_;  // workers that were started and have not ended, by name
+    bool commands_in_one_process_ = false;
     std::set<std::string> cut_off_;  // names of workers
     // Workers that were sent SIGKILL and whose end was never confirmed (a suspended allocation): it may come to them yet, so
     // they get no jobs when they come back.

@@ -29,8 +29,10 @@ Dispatcher::Worker& Dispatcher::welcome_worker(const std::shared_ptr<Peer>& conn
     const bool is_new = worker.record.row == 0;
     if (is_new || !same_process) {
         const auto log_file = std::filesystem::path(hello.log_folder) / (hello.name + ".log");
-        worker.record = {0,           hello.name,   hello.host,       hello.process_id,
-                         hello.ranks, hello.device, log_file.string()};
+        worker.record = {0,           hello.name,   hello.host,        hello.process_id,
+                         hello.ranks, hello.device, log_file.string(), hello.is_one_process};
+        const std::string site = site_of(hello.name);
+        worker.record.site = sites_.contains(site) ? site : "";
         worker.record.row = store_.add_worker(worker.record);
         worker.killed = false;
         worker.farewell.clear();
@@ -39,18 +41,12 @@ Dispatcher::Worker& Dispatcher::welcome_worker(const std::shared_ptr<Peer>& conn
     worker.connection = connection;
     worker.last_heard = surroundings_.now();
     worker.exit.reset();
-    std::vector<AttemptId> held = hello.held;
-    if (held.empty() && hello.running) {
-        held.push_back(*hello.running);  // a worker that knows of one only
-    }
     Welcome welcome;
     welcome.program_version = options_.program_version;
     welcome.heartbeat_interval_milliseconds = options_.heartbeat_interval.count();
     if (same_process || is_new) {  // another process cannot hold what that one was given
-        welcome.current = current_of(held, hello.name);
+        welcome.current = current_of(hello.held, hello.name);
     }
-    welcome.running_is_current = hello.running && std::find(welcome.current.begin(), welcome.current.end(),
-                                                            *hello.running) != welcome.current.end();
     std::vector<AttemptId> leased(worker.queued.begin(), worker.queued.end());
     if (worker.running) {
         leased.insert(leased.begin(), *worker.running);
@@ -66,7 +62,8 @@ Dispatcher::Worker& Dispatcher::welcome_worker(const std::shared_ptr<Peer>& conn
         assignments_.at(attempt.job).held_until.reset();
         jobs.push_back(schedulable(attempt.job));
     }
-    scheduler_.worker_ready(hello.name, site_of(hello.name), hello.ranks, hello.lease_capacity, jobs);
+    scheduler_.worker_ready(hello.name, site_of(hello.name), {hello.ranks, hello.is_one_process},
+                            hello.lease_capacity, jobs);
     worker.running.reset();
     worker.queued.assign(welcome.current.begin(), welcome.current.end());
     begin_next(worker);

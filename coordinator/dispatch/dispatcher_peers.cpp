@@ -38,13 +38,21 @@ std::optional<std::string> Dispatcher::refusal_of(const Hello& hello) const {
     if (given_up_.contains(name)) {
         return "worker " + name + " was killed, since it was silent; start it anew under another name";
     }
-    const auto with_other_ranks = [&](std::int64_t ranks) {
-        return fmt::format("worker {} was started with {} rank(s), this one says {}", name, ranks,
-                           hello.ranks);
+    const WorkerShape shape(hello.ranks, hello.is_one_process);
+    const auto of_other_shape = [&](const WorkerShape& started) -> std::optional<std::string> {
+        if (started == shape) {
+            return std::nullopt;
+        }
+        return started.ranks == shape.ranks
+                   ? fmt::format("worker {} was started as {}, this one is {}", name,
+                                 started.is_one_process ? "one process" : "several ranks",
+                                 shape.is_one_process ? "one process" : "several ranks")
+                   : fmt::format("worker {} was started with {} rank(s), this one says {}", name,
+                                 started.ranks, shape.ranks);
     };
     const auto launched = launched_.find(name);
-    if (launched != launched_.end() && launched->second != hello.ranks) {
-        return with_other_ranks(launched->second);
+    if (launched != launched_.end() && launched->second != shape) {
+        return of_other_shape(launched->second);
     }
     if (const auto known = workers_.find(name); known != workers_.end()) {
         const WorkerRecord& record = known->second.record;
@@ -53,7 +61,7 @@ std::optional<std::string> Dispatcher::refusal_of(const Hello& hello) const {
             return fmt::format("a worker {} is connected already: process {} on {}", name, record.process_id,
                                record.host);
         }
-        return record.ranks == hello.ranks ? std::nullopt : std::optional(with_other_ranks(record.ranks));
+        return of_other_shape({record.ranks, record.is_one_process});
     }
     if (launched != launched_.end()) {
         return std::nullopt;

@@ -18,7 +18,7 @@ void Dispatcher::recover() {
         Worker& expected = workers_[worker.name];
         expected.record = worker;
         expected.last_heard = now;
-        scheduler_.worker_expected(worker.name, site_of(worker.name), worker.ranks);
+        scheduler_.worker_expected(worker.name, site_of(worker.name), {worker.ranks, worker.is_one_process});
     }
     for (const auto& attempt : store_.open_attempts()) {
         if (surroundings_.has_ended(attempt.host, attempt.worker_process)) {

@@ -7,28 +7,28 @@
 namespace orchestrate {
 
 void Scheduler::unlist(const std::string& name, const Worker& worker) {
-    used_slots_[worker.site] -= worker.ranks;
-    slots_of_width_[{worker.site, worker.ranks}] -= worker.ranks;
+    used_slots_[worker.site] -= worker.shape.ranks;
+    slots_of_shape_[{worker.site, worker.shape}] -= worker.shape.ranks;
     if (worker.state == WorkerState::starting || worker.state == WorkerState::expected) {
-        --coming_[worker.ranks];
+        --coming_[worker.shape];
     }
-    by_load_[worker.ranks].erase({worker.held.size(), name});
+    by_load_[worker.shape].erase({worker.held.size(), name});
     for (const auto& held : worker.held) {
-        studies_[held.study].ranks_in_use -= worker.ranks;
+        studies_[held.study].ranks_in_use -= worker.shape.ranks;
     }
 }
 
 void Scheduler::list(const std::string& name, const Worker& worker) {
-    used_slots_[worker.site] += worker.ranks;
-    slots_of_width_[{worker.site, worker.ranks}] += worker.ranks;
+    used_slots_[worker.site] += worker.shape.ranks;
+    slots_of_shape_[{worker.site, worker.shape}] += worker.shape.ranks;
     if (worker.state == WorkerState::starting || worker.state == WorkerState::expected) {
-        ++coming_[worker.ranks];
+        ++coming_[worker.shape];
     }
     if (worker.state == WorkerState::ready && !worker.stalls && !worker.rests) {
-        by_load_[worker.ranks].insert({worker.held.size(), name});
+        by_load_[worker.shape].insert({worker.held.size(), name});
     }
     for (const auto& held : worker.held) {
-        studies_[held.study].ranks_in_use += worker.ranks;
+        studies_[held.study].ranks_in_use += worker.shape.ranks;
     }
 }
 
@@ -91,7 +91,7 @@ void Scheduler::remove_slots(const std::string& site, int slots) {
 
 void Scheduler::add_job(const SchedulableJob& job) {
     remove_job(job.job);
-    const Key key{job.study, {job.priority, -job.ranks}};
+    const Key key{job.study, {job.priority, -job.shape.ranks, job.shape.is_one_process}};
     keys_[job.job] = key;
     studies_[key.study].waiting[key.bucket].insert(job.job);
 }
@@ -127,8 +127,9 @@ void Scheduler::set_ahead(int ranks, int jobs) {
     ahead_[ranks] = jobs;
 }
 
-void Scheduler::worker_expected(const std::string& worker, const std::string& site, int ranks) {
-    set_worker(worker, {site, ranks, WorkerState::expected});
+void Scheduler::worker_expected(const std::string& worker, const std::string& site,
+                                const WorkerShape& shape) {
+    set_worker(worker, {site, shape, WorkerState::expected});
 }
 
 void Scheduler::worker_is_late(const std::string& worker) {
@@ -139,9 +140,9 @@ void Scheduler::worker_is_late(const std::string& worker) {
     });
 }
 
-void Scheduler::worker_ready(const std::string& worker, const std::string& site, int ranks, int capacity,
-                             const std::vector<SchedulableJob>& held) {
-    Worker ready{site, ranks, WorkerState::ready, capacity};
+void Scheduler::worker_ready(const std::string& worker, const std::string& site, const WorkerShape& shape,
+                             int capacity, const std::vector<SchedulableJob>& held) {
+    Worker ready{site, shape, WorkerState::ready, capacity};
     for (const auto& job : held) {
         remove_job(job.job);
         ready.held.push_back({job.job, job.study});
@@ -201,12 +202,13 @@ int Scheduler::free_slots(const std::string& site) const {
     return sites_.at(site).slots - (used == used_slots_.end() ? 0 : used->second);
 }
 
-const std::string* Scheduler::least_loaded(int ranks, const std::set<std::string>& reserved_sites) const {
-    const auto workers = by_load_.find(ranks);
+const std::string* Scheduler::least_loaded(const WorkerShape& shape,
+                                           const std::set<std::string>& reserved_sites) const {
+    const auto workers = by_load_.find(shape);
     if (workers == by_load_.end()) {
         return nullptr;
     }
-    const auto ahead = ahead_.find(ranks);
+    const auto ahead = ahead_.find(shape.ranks);
     const std::size_t most = ahead == ahead_.end() ? 0 : static_cast<std::size_t>(ahead->second);
     for (const auto& [load, name] : workers->second) {
         if (load > most) {
@@ -249,9 +251,10 @@ void Scheduler::assign(StudyId study, const Bucket& bucket, const std::string& w
     remove_job(job);
 }
 
-void Scheduler::make_room(std::size_t jobs, int ranks, Round& round) {
-    const auto covered = std::min(jobs, static_cast<std::size_t>(std::max(0, round.coming[ranks])));
-    round.coming[ranks] -= static_cast<int>(covered);
+void Scheduler::make_room(std::size_t jobs, const WorkerShape& shape, Round& round) {
+    const int ranks = shape.ranks;
+    const auto covered = std::min(jobs, static_cast<std::size_t>(std::max(0, round.coming[shape])));
+    round.coming[shape] -= static_cast<int>(covered);
     jobs -= covered;
     if (jobs == 0) {
         return;
@@ -263,11 +266,11 @@ void Scheduler::make_room(std::size_t jobs, int ranks, Round& round) {
         }
         for (; jobs > 0 && free_slots(name) >= ranks; --jobs) {
             const std::string worker = name + "-" + std::to_string(++started_workers_);
-            set_worker(worker, {name, ranks, WorkerState::starting});
-            round.actions.emplace_back(StartWorkerAt{name, worker, ranks});
+            set_worker(worker, {name, shape, WorkerState::starting});
+            round.actions.emplace_back(StartWorkerAt{name, worker, shape});
         }
-        const bool has_other_width = used_slots_[name] > slots_of_width_[{name, ranks}];
-        if (jobs > 0 && has_other_width && !roomy) {
+        const bool has_other_shape = used_slots_[name] > slots_of_shape_[{name, shape}];
+        if (jobs > 0 && has_other_shape && !roomy) {
             roomy = name;
         }
     }
@@ -277,7 +280,7 @@ void Scheduler::make_room(std::size_t jobs, int ranks, Round& round) {
     round.reserved_sites.insert(*roomy);
     for (auto& [name, worker] : workers_) {
         if (worker.site == *roomy && worker.state == WorkerState::ready && worker.held.empty() &&
-            worker.ranks != ranks) {
+            worker.shape != shape) {
             worker_leaving(name);
             round.actions.emplace_back(RetireWorker{name});
         }
@@ -302,7 +305,7 @@ void Scheduler::hand_back(Round& round) {
             ask_back(name, workers_.at(name).held.size());
         }
     }
-    for (const auto& [ranks, workers] : by_load_) {
+    for (const auto& [shape, workers] : by_load_) {
         if (!round.reserved_sites.empty()) {
             break;  // what is given back would find no worker
         }
@@ -328,11 +331,11 @@ std::vector<SchedulerAction> Scheduler::next_actions() {
     round.coming = coming_;
     while (const auto next = next_bucket(round)) {
         const auto& [study, bucket] = *next;
-        const int ranks = -bucket.negative_ranks;
-        if (const std::string* worker = least_loaded(ranks, round.reserved_sites)) {
+        const WorkerShape shape = bucket.shape();
+        if (const std::string* worker = least_loaded(shape, round.reserved_sites)) {
             assign(study, bucket, *worker, round);
         } else {
-            make_room(studies_.at(study).waiting.at(bucket).size(), ranks, round);
+            make_room(studies_.at(study).waiting.at(bucket).size(), shape, round);
             round.exhausted.insert(*next);
         }
     }

@@ -5,8 +5,8 @@
 // Capacity is a set of sites (this machine, or a Slurm pilot), each with slots; a worker of n ranks fills n
 // slots of its site. Studies share it: the next job is always of the study that fills the fewest slots, of those with
 // the highest priority. Within a study
-// jobs are taken in order of priority, the wider first. A job that fits no worker of its
-// width gets one started; when slots are short, idle workers of other widths are retired for it, and the site
+// jobs are taken in order of priority, the wider first. A job that finds no worker of its shape (ranks, and whether they are one
+// process) gets one started; when slots are short, idle workers of other shapes are retired for it, and the site
 // takes no narrower job until it has been placed, so that wide jobs do not starve.
 //
 // A worker may hold jobs beyond the one it runs (set_ahead), so that short jobs do not wait for messages. They are
@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "common/job/ids.h"
+#include "coordinator/sites/worker_shape.h"
 
 namespace orchestrate {
 
@@ -38,7 +39,7 @@ struct AssignJob {
 struct StartWorkerAt {
     std::string site;
     std::string worker;
-    int ranks = 1;
+    WorkerShape shape;
 };
 struct RetireWorker {
     std::string worker;
@@ -57,7 +58,7 @@ using SchedulerAction = std::variant<AssignJob, StartWorkerAt, RetireWorker, Han
 // A job as the scheduler knows it.
 struct SchedulableJob {
     JobId job;
-    int ranks = 1;
+    WorkerShape shape;
     int priority = 0;  // lower goes first, within its study
     StudyId study = {};
 };
@@ -92,12 +93,12 @@ class Scheduler {
     // Jobs of a study that is held wait.
     void hold_study(StudyId study, bool held);
 
-    // Workers of that width may hold so many jobs beyond the one that they run.
+    // Workers of that many ranks may hold so many jobs beyond the one that they run.
     void set_ahead(int ranks, int jobs);
 
     // A worker of an earlier coordinator that still lives and will probably connect: it fills its slots until
     // then.
-    void worker_expected(const std::string& worker, const std::string& site, int ranks);
+    void worker_expected(const std::string& worker, const std::string& site, const WorkerShape& shape);
 
     // A worker that was started takes long to connect: it fills its slots, but another one is started for the jobs that it
     // was meant for if there is room.
@@ -105,8 +106,8 @@ class Scheduler {
 
     // A worker is connected, with the jobs that it holds from before a restart or a broken connection, that which runs
     // first. `site` is empty for one that was started by hand; `capacity`: how many jobs it can hold.
-    void worker_ready(const std::string& worker, const std::string& site, int ranks, int capacity = 1,
-                      const std::vector<SchedulableJob>& held = {});
+    void worker_ready(const std::string& worker, const std::string& site, const WorkerShape& shape,
+                      int capacity = 1, const std::vector<SchedulableJob>& held = {});
 
     // The worker gets no more jobs: it ends after those it holds.
     void worker_leaving(const std::string& worker);
@@ -149,7 +150,7 @@ class Scheduler {
     };
     struct Worker {
         std::string site;
-        int ranks = 1;
+        WorkerShape shape;
         WorkerState state = WorkerState::ready;
         int capacity = 1;
         bool stalls = false;
@@ -159,6 +160,8 @@ class Scheduler {
     struct Bucket {
         int priority = 0;
         int negative_ranks = -1;
+        bool is_one_process = false;
+        WorkerShape shape() const { return {-negative_ranks, is_one_process}; }
         auto operator<=>(const Bucket&) const = default;  // NOLINT(modernize-use-nullptr)
     };
     struct Queue {  // of one study
@@ -175,7 +178,7 @@ class Scheduler {
     struct Round {
         std::vector<SchedulerAction> actions;
         std::set<std::string> reserved_sites;  // a wider job waits for their slots
-        std::map<int, int> coming;             // workers on their way for jobs not met yet, by width
+        std::map<WorkerShape, int> coming;     // workers on their way for jobs not met yet
         std::set<std::pair<StudyId, Bucket>> exhausted;
     };
 
@@ -187,10 +190,11 @@ class Scheduler {
     void set_worker(const std::string& name, Worker worker);
 
     std::optional<std::pair<StudyId, Bucket>> next_bucket(const Round& round) const;
-    const std::string* least_loaded(int ranks, const std::set<std::string>& reserved_sites) const;
+    const std::string* least_loaded(const WorkerShape& shape,
+                                    const std::set<std::string>& reserved_sites) const;
     void assign(StudyId study, const Bucket& bucket, const std::string& worker, Round& round);
     // For jobs that no worker there can take.
-    void make_room(std::size_t jobs, int ranks, Round& round);
+    void make_room(std::size_t jobs, const WorkerShape& shape, Round& round);
     void hand_back(Round& round);
     static bool is_idle(const Queue& study);
     int free_slots(const std::string& site) const;
@@ -200,13 +204,13 @@ class Scheduler {
     std::map<StudyId, int> study_priorities_;  // those that are not 0
     std::map<StudyId, Queue> studies_;
     std::unordered_map<JobId, Key> keys_;    // of waiting jobs
-    std::map<int, int> ahead_;               // by width
+    std::map<int, int> ahead_;               // by ranks
     std::map<std::string, int> used_slots_;  // by site
-    std::map<std::pair<std::string, int>, int>
-        slots_of_width_;         // by site and width of the workers that fill them
-    std::map<int, int> coming_;  // workers starting or expected, by width
-    // Workers that may get jobs, by width: how many they hold, name.
-    std::map<int, std::set<std::pair<std::size_t, std::string>>> by_load_;
+    // By site and shape of the workers that fill them.
+    std::map<std::pair<std::string, WorkerShape>, int> slots_of_shape_;
+    std::map<WorkerShape, int> coming_;  // workers starting or expected
+    // Workers that may get jobs, by shape: how many they hold, name.
+    std::map<WorkerShape, std::set<std::pair<std::size_t, std::string>>> by_load_;
     std::set<std::string> stalling_;  // with jobs to be asked back
     std::int64_t served_ = 0;
     std::int64_t started_workers_;

@@ -218,7 +218,6 @@ class Coordinator : private Surroundings, private StudyHost {
     bool recovered_ = false;                 // only then does the server accept connections
     bool listens_on_all_addresses_ = false;  // server_ does
     std::optional<ClusterConfig> cluster_;   // of the sites: what the first study says
-    bool sites_run_commands_ = false;        // as the first study's jobs are
     std::unique_ptr<SlurmSites> slurm_;
     std::vector<std::unique_ptr<StudyRun>> runs_;  // in the order in which they came
     std::deque<Event> events_;                     // the newest

@@ -53,7 +53,7 @@ asio::awaitable<void> Coordinator::serve(std::shared_ptr<Connection> connection,
             return serve_worker(std::move(connection), std::move(hello));
         case Role::pilot:
             return serve_pilot(std::move(connection), std::move(hello));
-        case Role::person:
+        case Role::user:
             break;
     }
     return serve_user(std::move(connection));

@@ -228,7 +228,7 @@ void Coordinator::need_workers(const Study& study) {
         return;
     }
     cluster_ = study.cluster;
-    sites_run_commands_ = study.is_of_command();
+    dispatcher_.run_commands_in_one_process(!slurm);
     if (slurm) {
         slurm_ = std::make_unique<SlurmSites>(
             study.cluster, state_folder(options_.database), server_->worker_access_file(), log_,

@@ -66,7 +66,6 @@ void Coordinator::add_local_site(const Study& study) {
     site.access_file = std::filesystem::absolute(server_->worker_access_file());
     site.log_folder = std::filesystem::absolute(state_folder(options_.database)) / "logs";
     site.heartbeat_interval = options_.heartbeat_interval;
-    site.run_commands = study.is_of_command();
     site.interface = cluster.interface.empty() ? "lo" : cluster.interface;
     log_->info("this machine: {} slots, {} thread(s) each, {}", site.slots, site.threads_per_rank,
                site.device);
@@ -112,11 +111,6 @@ void Coordinator::check_cluster(const Study& study) const {
                             "loopback interface only. Start it again with --reachable");
         }
         return;
-    }
-    if (study.is_of_command() != sites_run_commands_) {
-        throw UserError("study '" + study.name + "' is " + (sites_run_commands_ ? "no" : "one") +
-                        " of commands, for which workers are started in another way than this coordinator's" +
-                        hint);
     }
     if (cluster.kind != cluster_->kind) {
         throw UserError("study '" + study.name + "' asks for cluster.kind = \"" + to_string(cluster.kind) +

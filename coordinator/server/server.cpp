@@ -185,7 +185,7 @@ asio::awaitable<void> Server::greet(tcp::socket socket) {
     if (!*connection || !hello) {
         co_return;
     }
-    const std::string& expected = hello->role == Role::person ? person_token_ : worker_token_;
+    const std::string& expected = hello->role == Role::user ? person_token_ : worker_token_;
     if (!tokens_equal(hello->token, expected)) {
         warn_of_stranger("refused a connection from " + peer + ": wrong token for role " +
                          to_string(hello->role));

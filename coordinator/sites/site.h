@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/sites/worker_shape.h"
+
 namespace orchestrate {
 
 struct SiteWorkerExit {
@@ -18,7 +20,7 @@ struct SiteWorkerExit {
 class Site {
   public:
     virtual ~Site() = default;
-    virtual void start(const std::string& worker, int ranks) = 0;
+    virtual void start(const std::string& worker, const WorkerShape& shape) = 0;
     virtual void stop(const std::string& worker, std::chrono::milliseconds grace) = 0;
     // Workers that ended since the last call.
     virtual std::vector<SiteWorkerExit> take_exits() = 0;

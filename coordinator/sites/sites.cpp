@@ -19,19 +19,19 @@ LauncherSite::LauncherSite(std::unique_ptr<Launcher> launcher, SiteOptions optio
       options_(std::move(options)),
       free_gpu_places_(options_.gpu_places.begin(), options_.gpu_places.end()) {}
 
-void LauncherSite::start(const std::string& worker, int ranks) {
+void LauncherSite::start(const std::string& worker, const WorkerShape& shape) {
     WorkerSpec spec;
     spec.name = worker;
-    spec.ranks = ranks;
+    spec.ranks = shape.ranks;
     spec.threads_per_rank = options_.threads_per_rank;
     spec.device = options_.device;
     spec.access_file = options_.access_file;
     spec.log_folder = options_.log_folder;
     spec.heartbeat_interval = options_.heartbeat_interval;
     spec.interface = options_.interface;
-    spec.is_one_process = options_.run_commands;
+    spec.is_one_process = shape.is_one_process;
     spec.worker_program = program_folder() / "orchestrate-worker";
-    for (int i = 0; i < ranks && !free_gpu_places_.empty(); ++i) {
+    for (int i = 0; i < shape.ranks && !free_gpu_places_.empty(); ++i) {
         // NCCL takes no two ranks on one GPU.
         auto place =
             std::find_if(free_gpu_places_.begin(), free_gpu_places_.end(), [&](const std::string& gpu) {
@@ -69,8 +69,9 @@ std::vector<SiteWorkerExit> LauncherSite::take_exits() {
     return exits;
 }
 
-void PilotSite::start(const std::string& worker, int ranks) {
-    channel_.send(StartWorker{worker, ranks});
+// Its workers are steps of as many tasks as they have ranks, whose first one runs commands.
+void PilotSite::start(const std::string& worker, const WorkerShape& shape) {
+    channel_.send(StartWorker{worker, shape.ranks});
 }
 
 void PilotSite::stop(const std::string& worker, std::chrono::milliseconds grace) {

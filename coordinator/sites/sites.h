@@ -28,14 +28,13 @@ struct SiteOptions {
     std::string interface;  // network interface of the traffic among the ranks of a worker
     // Numbers of GPUs, one entry per rank that they have room for; empty: they are not handed out here.
     std::vector<std::string> gpu_places = {};
-    bool run_commands = false;  // workers are one process each, which runs commands of their width
 };
 
 // This machine, through a launcher; with CUDA each rank gets a place on a GPU, those of a worker on different ones.
 class LauncherSite : public Site {
   public:
     LauncherSite(std::unique_ptr<Launcher> launcher, SiteOptions options);
-    void start(const std::string& worker, int ranks) override;
+    void start(const std::string& worker, const WorkerShape& shape) override;
     void stop(const std::string& worker, std::chrono::milliseconds grace) override;
     std::vector<SiteWorkerExit> take_exits() override;
     bool has_processes() const override { return !launcher_->running().empty(); }
@@ -57,7 +56,7 @@ class PilotSite : public Site {
         : channel_(std::move(channel)), host_(std::move(host)), process_id_(process_id) {}
     const std::string& host() const { return host_; }
     std::int64_t process_id() const { return process_id_; }
-    void start(const std::string& worker, int ranks) override;
+    void start(const std::string& worker, const WorkerShape& shape) override;
     void stop(const std::string& worker, std::chrono::milliseconds grace) override;
     std::vector<SiteWorkerExit> take_exits() override;
     bool has_processes() const override { return false; }

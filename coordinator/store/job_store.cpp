@@ -262,11 +262,10 @@ std::int64_t JobStore::add_worker(const WorkerRecord& worker) {
     const std::int64_t row = ++last_worker_row_;
     change([worker, row, at = utc_now_text()](StoreDatabase& database) {
         execute(database,
-                "INSERT OR REPLACE INTO workers (id, name, host, process_id, ranks, device_class, log_file, "
-                "connected_at) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                row, worker.name, worker.host, worker.process_id, worker.ranks, worker.device,
-                worker.log_file, at);
+                "INSERT OR REPLACE INTO workers (id, name, site, host, process_id, ranks, is_one_process, "
+                "device_class, log_file, connected_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                row, worker.name, worker.site, worker.host, worker.process_id, worker.ranks,
+                worker.is_one_process ? 1 : 0, worker.device, worker.log_file, at);
     });
     return row;
 }
@@ -274,16 +273,17 @@ std::int64_t JobStore::add_worker(const WorkerRecord& worker) {
 std::vector<WorkerRecord> JobStore::present_workers() {
     commit();
     return file_.read([&](StoreDatabase& database) {
-        SQLite::Statement query(
-            database,
-            "SELECT id, name, host, process_id, ranks, device_class, log_file FROM workers "
-            "WHERE left_at IS NULL");
+        SQLite::Statement query(database,
+                                "SELECT id, name, host, process_id, ranks, device_class, log_file, "
+                                "is_one_process, site FROM workers "
+                                "WHERE left_at IS NULL");
         std::vector<WorkerRecord> workers;
         while (query.executeStep()) {
             workers.push_back({query.getColumn(0).getInt64(), query.getColumn(1).getString(),
                                query.getColumn(2).getString(), query.getColumn(3).getInt64(),
                                query.getColumn(4).getInt(), query.getColumn(5).getString(),
-                               query.getColumn(6).getString()});
+                               query.getColumn(6).getString(), query.getColumn(7).getInt() != 0,
+                               query.getColumn(8).getString()});
         }
         return workers;
     });

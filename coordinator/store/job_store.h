@@ -72,6 +72,8 @@ struct WorkerRecord {
     int ranks = 1;
     std::string device;
     std::string log_file;
+    bool is_one_process = false;  // Hello::is_one_process
+    std::string site = {};        // empty: it was started by hand
 };
 
 struct BegunAttempt {

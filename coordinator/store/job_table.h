@@ -16,8 +16,9 @@ namespace orchestrate {
 
 // A study of this coordinator has the job in one of its stages.
 struct JobPlan {
-    StudyId study;     // the job counts as that study's, where several have it
-    int priority = 0;  // lower goes first within the study
+    StudyId study;              // the job counts as that study's, where several have it
+    int priority = 0;           // lower goes first within the study
+    bool runs_command = false;  // it is a command, not a training
 };
 
 struct Job {

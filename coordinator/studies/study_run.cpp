@@ -215,7 +215,7 @@ StudyRun::Begin StudyRun::begin_stage() {
     if (writer_) {
         if (!writer_->is_done()) {
             const auto jobs = store_.write_slice(*writer_, kJobsAtATime);
-            dispatcher_.add_jobs(jobs, {row_, static_cast<int>(stage_)});
+            dispatcher_.add_jobs(jobs, {row_, static_cast<int>(stage_), study_->is_of_command()});
             take_jobs(jobs);
             to_schedule_.insert(to_schedule_.end(), jobs.begin(), jobs.end());
             if (!writer_->is_done()) {

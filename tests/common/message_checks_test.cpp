@@ -265,7 +265,7 @@ TEST(MessageChecksTest, AHelloOfAnotherVersionIsNotLookedAt) {
 
 TEST(MessageChecksTest, AUserNeedsNoName) {
     Hello hello;
-    hello.role = Role::person;
+    hello.role = Role::user;
     EXPECT_FALSE(validate(hello));
     hello.program_version = "1\n2";
     EXPECT_TRUE(validate(hello));

@@ -62,10 +62,6 @@ TEST(MessagesTest, AResultArrivesWithItsPredictions) {
 }
 
 TEST(MessagesTest, OptionalFieldsMayBeEmpty) {
-    Hello hello;
-    hello.role = Role::worker;
-    hello.name = "local-1";
-    EXPECT_FALSE(through_the_wire<HelloMessage>(hello).running);
     EXPECT_FALSE(
         through_the_wire<WorkerToCoordinator>(AttemptEnded{{JobId(1), 1}, Cause::preempted, "", {}}).result);
 }

@@ -1,6 +1,21 @@
-"""Width changes speed, not results: one rank and two ranks over MPI give the same losses, dropout on."""
+"""Ranks change speed, not results: one rank and two ranks over MPI give the same losses, dropout on. Trainings of two ranks and
+commands of two slots, which run in one process, share a coordinator."""
 
-from programs import QUICKSTART, ProgramTest, main
+import signal
+import subprocess
+
+from programs import ORCHESTRATE, QUICKSTART, ProgramTest, main
+
+COMMAND = """
+[study]
+name = "commands"
+seeds = [1, 2]
+ranks = 2
+
+[command]
+run = ["sh", "-c", "echo '{{\\"metrics\\": {{\\"slots\\": '$ORCHESTRATE_RANKS'}}}}' >> $ORCHESTRATE_METRICS"]
+metrics = ["slots"]
+"""
 
 
 class RanksTest(ProgramTest):
@@ -30,6 +45,29 @@ class RanksTest(ProgramTest):
         (self.folder / "mixed.toml").write_text(text)
         self.run_program("run", "mixed.toml", "--set", "train.epochs=1")
         self.assertEqual(self.query("select ranks, count(*) from results group by ranks"), [(1, 12), (2, 2)])
+
+    def test_trainings_and_commands_share_a_coordinator(self):
+        (self.folder / "commands.toml").write_text(COMMAND)
+        self.database = self.folder / "results.db"
+        server = subprocess.Popen([ORCHESTRATE, "serve", "--workers", "2"], cwd=self.folder, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        try:
+            self.wait_until((self.folder / "results.db.d/access.json").exists, "no coordinator")
+            training = subprocess.Popen([ORCHESTRATE, "run", QUICKSTART, "--set", "study.seeds=[1]", "--set",
+                                         "train.epochs=1", "--set", "study.ranks=2"], cwd=self.folder, text=True,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+            self.run_program("run", "commands.toml", timeout=120)
+            output = training.communicate(timeout=200)[0]
+            self.assertEqual(training.returncode, 0, output)
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.communicate(timeout=60)
+        self.assertEqual(self.query("select state, count(*) from jobs group by state"), [("succeeded", 8)])
+        self.assertEqual(self.query("select distinct value from metric_result where metric = 'slots'"), [(2,)])
+        # Each kind by workers of its own.
+        self.assertEqual(self.query("""
+            select distinct json_type(config, '$.command') is not null, is_one_process from jobs
+            join attempts on job_id = id join workers on workers.name = worker order by 1"""), [(0, 0), (1, 1)])
 
 
 if __name__ == "__main__":

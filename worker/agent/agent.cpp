@@ -35,14 +35,15 @@ using asio::use_awaitable;
 // Attempts held at a time, the one that runs among them. They cost some kilobytes each.
 constexpr int kLeaseCapacity = 65;
 
-Hello hello_of(const AgentOptions& options, int ranks) {
+Hello hello_of(const AgentOptions& options, int processes) {
     Hello hello;
     hello.program_version = options.program_version;
     hello.role = Role::worker;
     hello.name = options.name;
     hello.host = host_name();
     hello.process_id = getpid();
-    hello.ranks = ranks;
+    hello.ranks = std::max(options.slots, processes);
+    hello.is_one_process = options.slots > processes;
     hello.device = to_string(options.runner.device);
     hello.log_folder = options.log_folder.string();
     hello.lease_capacity = kLeaseCapacity;
@@ -56,8 +57,8 @@ class Agent final : WorkerEnv {
         : options_(options),
           log_(options.runner.log),
           signals_(io_),
-          core_({hello_of(options, std::max(options.slots, collective->size())), options.orphan_limit}, *this,
-                *files_, log_, std::chrono::steady_clock::now()) {
+          core_({hello_of(options, collective->size()), options.orphan_limit}, *this, *files_, log_,
+                std::chrono::steady_clock::now()) {
         for (const int signal : signals_not_ignored({SIGTERM, SIGINT, SIGHUP, SIGUSR1})) {
             signals_.add(signal);
         }

@@ -42,11 +42,6 @@ std::vector<AttemptId> WorkerCore::held() const {
 
 Hello WorkerCore::hello() const {
     Hello hello = options_.hello;
-    if (state_.running) {
-        hello.running = state_.running;
-    } else if (!state_.results.own().empty()) {
-        hello.running = state_.results.own().front().ended.attempt;
-    }
     hello.held = held();
     return hello;
 }
@@ -68,8 +63,7 @@ void WorkerCore::on_connected(const Welcome& welcome, const std::string& peer_ad
 
 void WorkerCore::drop_stale(const Welcome& welcome) {
     const auto is_current = [&](const AttemptId& attempt) {
-        return std::find(welcome.current.begin(), welcome.current.end(), attempt) != welcome.current.end() ||
-               (state_.running == attempt && welcome.running_is_current);
+        return std::find(welcome.current.begin(), welcome.current.end(), attempt) != welcome.current.end();
     };
     std::erase_if(state_.queue, [&](const Lease& lease) { return !is_current(lease.attempt); });
     if (!state_.running || is_current(*state_.running)) {

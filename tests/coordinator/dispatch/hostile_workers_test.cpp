@@ -251,11 +251,9 @@ TEST_F(HostileWorkersTest, AWorkerClaimsNoAttemptOfAnother) {
     world_.dispatcher().worker_disconnected("first-1", first);
     Hello odd = PeersWorld::hello("odd-1");
     odd.held = {leased(first)};
-    odd.running = leased(first);
     const auto wire = std::make_shared<Wire>();
     ASSERT_TRUE(world_.connect(wire, odd));
     EXPECT_THAT(wire->last<Welcome>()->current, IsEmpty());
-    EXPECT_FALSE(wire->last<Welcome>()->running_is_current);
     EXPECT_EQ(world_.end_of(leased(first)), "open: ");
 }
 

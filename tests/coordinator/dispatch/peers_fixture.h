@@ -58,8 +58,9 @@ class IdleSite final : public Site {
     // Both must outlive it; what is put into `exits` is reported once.
     IdleSite(std::vector<std::string>& events, std::vector<SiteWorkerExit>& exits)
         : events_(events), exits_(exits) {}
-    void start(const std::string& worker, int ranks) override {
-        events_.push_back("start " + worker + " " + std::to_string(ranks));
+    void start(const std::string& worker, const WorkerShape& shape) override {
+        events_.push_back("start " + worker + " " + std::to_string(shape.ranks) +
+                          (shape.is_one_process ? " in one process" : ""));
     }
     void stop(const std::string& worker, std::chrono::milliseconds /*grace*/) override {
         events_.push_back("stop " + worker);

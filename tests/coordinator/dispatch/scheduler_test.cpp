@@ -18,7 +18,8 @@ std::vector<std::string> act(Scheduler& scheduler) {
         if (const auto* assignment = std::get_if<AssignJob>(&action)) {
             texts.push_back("assign " + to_string(assignment->job) + " " + assignment->worker);
         } else if (const auto* start = std::get_if<StartWorkerAt>(&action)) {
-            texts.push_back("start " + std::to_string(start->ranks) + " " + start->worker);
+            texts.push_back("start " + std::to_string(start->shape.ranks) + " " + start->worker +
+                            (start->shape.is_one_process ? " in one process" : ""));
         } else if (const auto* retire = std::get_if<RetireWorker>(&action)) {
             texts.push_back("retire " + retire->worker);
         } else if (const auto* back = std::get_if<HandBackJobs>(&action)) {
@@ -154,6 +155,38 @@ TEST(SchedulerTest, AWorkerThatLeavesGetsNoMoreJobs) {
     EXPECT_EQ(act(scheduler), Texts{});
     scheduler.worker_gone("here-1");
     EXPECT_EQ(act(scheduler), Texts{"start 1 here-2"});
+}
+
+// Commands of several ranks run in one process, trainings in as many: neither takes the other's workers.
+TEST(SchedulerTest, WorkersOfOneProcessTakeNoTrainings) {
+    Scheduler scheduler;
+    scheduler.add_site("here", 2);
+    const WorkerShape one_process(2, true);
+    scheduler.add_job({JobId(1), one_process, 0});
+    scheduler.add_job({JobId(2), 2, 1});
+    EXPECT_EQ(act(scheduler), Texts{"start 2 here-1 in one process"});
+    scheduler.worker_ready("here-1", "here", one_process, 2);
+    EXPECT_EQ(act(scheduler), Texts{"assign 1 here-1"});
+    scheduler.attempt_ended("here-1", JobId(1));
+    EXPECT_EQ(act(scheduler), Texts{"retire here-1"});
+    scheduler.worker_gone("here-1");
+    EXPECT_EQ(act(scheduler), Texts{"start 2 here-2"});
+    scheduler.worker_ready("here-2", "here", 2);
+    scheduler.add_job({JobId(3), one_process, 0});
+    EXPECT_EQ(act(scheduler), Texts{"assign 2 here-2"});
+    EXPECT_THAT(scheduler.why_waiting(JobId(3)), HasSubstr("2 ranks"));
+}
+
+// One rank is one process in any case.
+TEST(SchedulerTest, WorkersOfOneRankTakeBoth) {
+    Scheduler scheduler;
+    scheduler.add_site("here", 1);
+    scheduler.add_job({JobId(1), {1, true}, 0});
+    scheduler.add_job({JobId(2), 1, 1});
+    EXPECT_EQ(act(scheduler), Texts{"start 1 here-1"});
+    scheduler.worker_ready("here-1", "here", 1, 2);
+    scheduler.set_ahead(1, 1);
+    EXPECT_EQ(act(scheduler), (Texts{"assign 1 here-1", "assign 2 here-1"}));
 }
 
 TEST(SchedulerTest, RetiresIdleNarrowWorkersForAWideJobAndThenGoesBack) {

@@ -103,7 +103,7 @@ class ServerTest : public testing::Test {
     static Hello hello_as(Role role) {
         Hello hello;
         hello.role = role;
-        hello.name = role == Role::person ? "" : "by-hand-1";
+        hello.name = role == Role::user ? "" : "by-hand-1";
         hello.slots = 1;
         return hello;
     }
@@ -204,10 +204,10 @@ TEST_F(ServerTest, AStrangersFirstMessageMayNotBeLarge) {
 }
 
 TEST_F(ServerTest, TokensOpenOnlyTheirOwnRole) {
-    EXPECT_THAT(refusal(worker(), hello_as(Role::person)), HasSubstr("token"));
+    EXPECT_THAT(refusal(worker(), hello_as(Role::user)), HasSubstr("token"));
     EXPECT_THAT(refusal(person(), hello_as(Role::worker)), HasSubstr("token"));
     EXPECT_THAT(refusal(person(), hello_as(Role::pilot)), HasSubstr("token"));
-    EXPECT_EQ(refusal(person(), hello_as(Role::person)), "accepted");
+    EXPECT_EQ(refusal(person(), hello_as(Role::user)), "accepted");
     EXPECT_EQ(greeted_, std::vector<std::string>{"person"});
 }
 
@@ -405,7 +405,7 @@ TEST_F(ServerTest, AccessFilesSayWhichDatabaseTheyAreFor) {
         EXPECT_EQ(access.database_id, "one");
         EXPECT_EQ(access.database, (DatabasePlace{"here", "/a/r.db", 7, 42}));
     }
-    EXPECT_EQ(refusal(person(), hello_as(Role::person)), "accepted");
+    EXPECT_EQ(refusal(person(), hello_as(Role::user)), "accepted");
     Access other = worker();
     other.database_id = "another";
     EXPECT_THAT(refusal(other, hello_as(Role::worker)), HasSubstr("/a/r.db"));

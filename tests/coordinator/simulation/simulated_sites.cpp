@@ -14,7 +14,7 @@ Simulation::Site::~Site() {
     }
 }
 
-void Simulation::Site::start(const std::string& worker, int /*ranks*/) {
+void Simulation::Site::start(const std::string& worker, const WorkerShape& /*shape*/) {
     if (!pilot || (pilot->alive && !pilot->leaving)) {
         world_.start_worker(worker, *this);
     }

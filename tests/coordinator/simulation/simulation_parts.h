@@ -31,9 +31,8 @@ class BuggyDispatcher final : public Dispatcher {
     }
 
     void connected(const std::shared_ptr<Peer>& peer, Hello hello) {
-        if (bug_ == DeliberateBug::takes_results_of_old_attempts && hello.running) {
-            if (const auto known = assignments().find(hello.running->job); known != assignments().end()) {
-                hello.running = known->second.attempt;
+        if (bug_ == DeliberateBug::takes_results_of_old_attempts && !hello.held.empty()) {
+            if (const auto known = assignments().find(hello.held.front().job); known != assignments().end()) {
                 hello.held = {known->second.attempt};
             }
         }
@@ -130,7 +129,7 @@ class Simulation::Site final : public orchestrate::Site {
     Site(const Site&) = delete;
     Site& operator=(const Site&) = delete;
 
-    void start(const std::string& worker, int ranks) override;
+    void start(const std::string& worker, const WorkerShape& shape) override;
     void stop(const std::string& worker, std::chrono::milliseconds grace) override;
     std::vector<SiteWorkerExit> take_exits() override { return std::exchange(exits, {}); }
     bool has_processes() const override { return false; }

@@ -283,16 +283,15 @@ TEST_F(WorkerCoreTest, TheHelloNamesAllThatItHoldsInOrder) {
     const Hello hello = core_.hello();
     EXPECT_THAT(hello.held,
                 ElementsAre(AttemptId{JobId(1), 1}, AttemptId{JobId(2), 1}, AttemptId{JobId(3), 1}));
-    EXPECT_EQ(hello.running, (AttemptId{JobId(2), 1}));
 }
 
 TEST_F(WorkerCoreTest, TheHelloOfAnIdleWorkerNamesTheResultThatWaits) {
     connect();
     take({1});
     report(success_of(1));
-    EXPECT_EQ(core_.hello().running, (AttemptId{JobId(1), 1}));
+    EXPECT_THAT(core_.hello().held, ElementsAre(AttemptId{JobId(1), 1}));
     acknowledge(1);
-    EXPECT_EQ(core_.hello().running, std::nullopt);
+    EXPECT_THAT(core_.hello().held, IsEmpty());
     EXPECT_THAT(held(), IsEmpty());
 }
 
@@ -351,16 +350,6 @@ TEST_F(WorkerCoreTest, WhatHasLostItsLeaseIsStoppedOrForgotten) {
     EXPECT_THAT(stopped_, ElementsAre(Pair(1, Cause::cancelled)));
     EXPECT_THAT(sent_, IsEmpty());
     EXPECT_THAT(held(), ElementsAre(1, 3));  // until it has stopped
-}
-
-TEST_F(WorkerCoreTest, TheRunningAttemptMayBeCurrentByItsFlagAlone) {
-    connect();
-    take({1});
-    disconnect();
-    Welcome welcome;
-    welcome.running_is_current = true;
-    core_.on_connected(welcome, "coordinator:1", now_);
-    EXPECT_THAT(stopped_, IsEmpty());
 }
 
 TEST_F(WorkerCoreTest, ALostLeaseWhoseEndWaitedForATransferDoesNotStopTheNextAttempt) {
