@@ -1,4 +1,4 @@
-// What the launchers of this room share: each worker is one child process here (the worker itself, mpirun or
+// What the launchers share: each worker is one child process here (the worker itself, mpirun or
 // srun), and they differ in its command line and in how its ranks are asked to end.
 #pragma once
 

@@ -26,7 +26,7 @@ bool left_by_a_launcher(const std::string& name, bool inside_mpirun) {
     if (name == "SLURM_CONF") {
         return false;
     }
-    if (name.starts_with("OMPI_MCA_")) {  // settings of a person, unless mpirun wrote them
+    if (name.starts_with("OMPI_MCA_")) {  // settings of a user, unless mpirun wrote them
         return inside_mpirun;
     }
     constexpr std::array<std::string_view, 8> prefixes{"SLURM_", "SLURMD_", "OMPI_",     "PMIX_",
@@ -157,7 +157,7 @@ Environment worker_environment(const WorkerSpec& spec, Environment inherited) {
     inherited["MKL_NUM_THREADS"] = threads;
     // A thread that waits for work otherwise spins for long, and takes the core from the thread that it waits for where
     // machines are shared; one that sleeps at once wakes too late. So it spins for some ten microseconds, then sleeps.
-    // What the person has said stands.
+    // What the user has said stands.
     if (!inherited.contains("OMP_WAIT_POLICY") && !inherited.contains("GOMP_SPINCOUNT")) {
         inherited["OMP_WAIT_POLICY"] = "passive";
         inherited["GOMP_SPINCOUNT"] = "5000";

@@ -15,9 +15,9 @@ std::string calibration_study(const Study& study) {
             "--calibrate trains for one epoch to see how long jobs take; a command has no epochs. Run "
             "one job of it, and plan again");
     }
-    Mistakes mistakes;
+    Diagnostics diagnostics;
     Value root = parse_toml(std::make_shared<SourceText>(SourceText{"calibration", {}, study.canonical_toml}),
-                            mistakes);
+                            diagnostics);
     auto& table = std::get<ValueTable>(root.data);
     const auto drop = [](ValueTable& from, std::initializer_list<std::string_view> keys) {
         std::erase_if(from.entries, [&](const ValueEntry& entry) {
@@ -42,9 +42,9 @@ std::string calibration_study(const Study& study) {
         changes.push_back(fmt::format("data.max_rows={}", kCalibrationRows));
     }
     for (const auto& change : changes) {
-        apply_override(root, change, mistakes);
+        apply_override(root, change, diagnostics);
     }
-    mistakes.throw_if_any();
+    diagnostics.throw_if_any();
     return write_toml(root);
 }
 

@@ -26,7 +26,7 @@ namespace orchestrate {
 namespace {
 
 // Every trial's ablations are checked up to so many, so that no contradiction waits behind a long search.
-constexpr std::size_t kMostChecksAhead = 20'000;
+constexpr std::size_t kMaxChecksAhead = 20'000;
 
 // What train.precision = "auto" stands for where the study's workers will run.
 Precision automatic_precision(const ClusterConfig& cluster, const DevicePrecision& devices) {
@@ -44,7 +44,7 @@ class StudyLoader {
                 const std::vector<std::string>& overrides, const DevicePrecision& automatic)
         : file_(file),
           automatic_(automatic),
-          text_(compose_study(source, overrides, mistakes_)),
+          text_(compose_study(source, overrides, diagnostics_)),
           plan_(std::make_shared<Study::Plan>()) {}
 
     Study load() {
@@ -54,7 +54,7 @@ class StudyLoader {
             return load_command();
         }
         if (const auto* parameters = section("parameters")) {
-            mistakes_.error(
+            diagnostics_.error(
                 parameters->key_where,
                 "[parameters] are those of a command, and there is no [command]; expected one with "
                 "run = [\"python3\", \"train.py\"]");
@@ -64,23 +64,23 @@ class StudyLoader {
         read_ablations();
         read_ensembles();
         check_required();
-        check_split_column(settings(), given_, mistakes_);
-        settle_split();
+        check_split_column(settings(), given_, diagnostics_);
+        resolve_split();
         check_runs();
         hash_vocabulary();
-        settle_pretrained(settings(), given_, mistakes_);
-        check_pretrained_changes(settings(), plan_->space, plan_->ablations, mistakes_);
+        resolve_pretrained(settings(), given_, diagnostics_);
+        check_pretrained_changes(settings(), plan_->space, plan_->ablations, diagnostics_);
         check_base();
         if (plan_->has_search) {
-            settle_rungs(settings(), given_, plan_->space, mistakes_);
+            resolve_rungs(settings(), given_, plan_->space, diagnostics_);
         }
         const auto facts =
-            check_data(settings(), given_, feature_mentions(given_, *plan_), data_section(), mistakes_);
+            check_data(settings(), given_, feature_mentions(given_, *plan_), data_section(), diagnostics_);
         settings().job.data.sha256 = facts.sha256;
         plan_->data = facts;
         make_stages();
         check_stages();
-        mistakes_.throw_if_any();
+        diagnostics_.throw_if_any();
         return finished();
     }
 
@@ -89,10 +89,10 @@ class StudyLoader {
     void check_path_names() {
         const std::string file = std::filesystem::absolute(file_).lexically_normal().string();
         if (!is_valid_utf8(file)) {
-            mistakes_.error({text_.source},
-                            "the path of this study, '" + escaped_text(file) +
-                                "', is not UTF-8; expected directories and a file whose names are");
-            mistakes_.throw_if_any();
+            diagnostics_.error({text_.source},
+                               "the path of this study, '" + escaped_text(file) +
+                                   "', is not UTF-8; expected directories and a file whose names are");
+            diagnostics_.throw_if_any();
         }
         const std::vector<std::pair<const char*, const std::string*>> paths = {
             {"data.path", &settings().paths.data},
@@ -101,10 +101,10 @@ class StudyLoader {
             {"command.folder", &settings().paths.command_folder}};
         for (const auto& [field, path] : paths) {
             if (!is_valid_utf8(*path)) {
-                mistakes_.error(place_of_first({field}),
-                                std::string(field) + " is '" + escaped_text(*path) +
-                                    "', which is not UTF-8; expected a path whose names are");
-                mistakes_.throw_if_any();
+                diagnostics_.error(place_of_first({field}),
+                                   std::string(field) + " is '" + escaped_text(*path) +
+                                       "', which is not UTF-8; expected a path whose names are");
+                diagnostics_.throw_if_any();
             }
         }
     }
@@ -114,15 +114,16 @@ class StudyLoader {
         const auto* command = section("command");
         if (const auto* parameters = section("parameters")) {
             plan_->parameters =
-                read_parameters(parameters->value, text_.parameters_in_file, settings(), mistakes_);
+                read_parameters(parameters->value, text_.parameters_in_file, settings(), diagnostics_);
         }
         nameable_ = NameableFields(plan_->parameters);
         if (const auto* ensemble = section("ensemble")) {
-            mistakes_.error(ensemble->key_where,
-                            "an ensemble combines predicted classes, and a command reports none; expected no "
-                            "[[ensemble]] beside [command]");
+            diagnostics_.error(
+                ensemble->key_where,
+                "an ensemble combines predicted classes, and a command reports none; expected no "
+                "[[ensemble]] beside [command]");
         }
-        settle_command(settings(), given_, plan_->parameters, command->key_where, mistakes_);
+        resolve_command(settings(), given_, plan_->parameters, command->key_where, diagnostics_);
         resolve_selection();
         read_search();
         read_ablations();
@@ -130,7 +131,7 @@ class StudyLoader {
         check_places();
         make_stages();
         check_stages();
-        mistakes_.throw_if_any();
+        diagnostics_.throw_if_any();
         return finished();
     }
 
@@ -144,7 +145,7 @@ class StudyLoader {
         if (select_by.name.empty()) {
             select_by.name = default_selection(all);
         } else {
-            is_declared(all, select_by.name, place_of_first({"search.select_by"}), mistakes_);
+            is_declared(all, select_by.name, place_of_first({"search.select_by"}), diagnostics_);
         }
         if (section("search") && !all.command.metrics.empty() && select_by.part == MetricPart::validation) {
             all.command.required.push_back(to_string(select_by));
@@ -175,16 +176,16 @@ class StudyLoader {
         const std::vector<std::string> other_sections = {"search.space", "ablation", "stages", "ensemble",
                                                          "parameters"};
         Settings probe;
-        Mistakes reported_below;
+        Diagnostics reported_below;
         read_fields(text_.root, other_sections, probe, reported_below);
         settings().automatic_precision = automatic_precision(probe.cluster, automatic_);
         settings().job.train.precision = settings().automatic_precision;
         settings().name = escaped_text(file_.stem().string());
         settings().command.metrics =
             probe.command.metrics;  // search.select_by, which may come first, names one
-        given_ = read_fields(text_.root, other_sections, settings(), mistakes_);
+        given_ = read_fields(text_.root, other_sections, settings(), diagnostics_);
         if (given_.contains("study.name")) {
-            check_shown_name(settings().name, place_of_first({"study.name"}), "study.name", mistakes_);
+            check_shown_name(settings().name, place_of_first({"study.name"}), "study.name", diagnostics_);
         }
         std::sort(settings().job.data.classes.begin(), settings().job.data.classes.end());
     }
@@ -198,16 +199,16 @@ class StudyLoader {
         plan_->search_where = search->key_where;
         if (const auto trials = given_.find("search.trials");
             trials != given_.end() && settings().search.method != SearchMethod::random) {
-            mistakes_.error(
+            diagnostics_.error(
                 trials->second.where,
                 "search.trials is of method = \"random\"; a grid or lists side by side make as many "
                 "trials as they have combinations");
         }
         if (const auto* space = search->value.as_table()->find("space")) {
             plan_->search_where = space->key_where;
-            plan_->space = read_search_space(space->value, settings().search.method, nameable_, mistakes_);
+            plan_->space = read_search_space(space->value, settings().search.method, nameable_, diagnostics_);
         } else {
-            mistakes_.error(
+            diagnostics_.error(
                 search->key_where,
                 std::string("[search] has no [search.space]; expected the fields to search over, e.g. ") +
                     (nameable_.is_of_command() ? "\"parameters.learning_rate\" = { choice = [0.1, 1.0] }"
@@ -221,54 +222,56 @@ class StudyLoader {
         const auto* entry = section(name);
         const auto* list = entry ? entry->value.as_list() : nullptr;
         if (entry && !list) {
-            report_unfit(entry->value, name, "[[" + name + "]] in double brackets, one for each", mistakes_);
+            report_unfit(entry->value, name, "[[" + name + "]] in double brackets, one for each",
+                         diagnostics_);
         }
         return list ? *list : kNone;
     }
 
     void read_ablations() {
         for (const auto& entry : tables_of("ablation")) {
-            plan_->ablations.push_back(read_ablation(entry, nameable_, mistakes_));
+            plan_->ablations.push_back(read_ablation(entry, nameable_, diagnostics_));
         }
     }
 
     void read_ensembles() {
         for (const auto& entry : tables_of("ensemble")) {
-            plan_->ensembles.push_back(read_ensemble(entry, mistakes_));
+            plan_->ensembles.push_back(read_ensemble(entry, diagnostics_));
         }
     }
 
     void check_required() {
         for (const std::string path : {"data.label", "data.features"}) {
             if (!given_.contains(path)) {
-                mistakes_.error(data_section(),
-                                path + " is not set; expected " +
-                                    (path == "data.label" ? "the column that holds the class"
-                                                          : "the columns to write into the text"));
+                diagnostics_.error(data_section(),
+                                   path + " is not set; expected " +
+                                       (path == "data.label" ? "the column that holds the class"
+                                                             : "the columns to write into the text"));
             }
         }
         if (settings().name.empty()) {
-            mistakes_.error(place_of_first({"study.name"}), "study.name is empty; expected a name");
+            diagnostics_.error(place_of_first({"study.name"}), "study.name is empty; expected a name");
         }
         if (settings().job.data.classes.size() == 1) {
-            mistakes_.error(place_of_first({"data.classes"}),
-                            "data.classes names one class; expected at least two");
+            diagnostics_.error(place_of_first({"data.classes"}),
+                               "data.classes names one class; expected at least two");
         }
     }
 
     // With folds the test part has its size from them, and the training part the rest.
-    void settle_split() {
+    void resolve_split() {
         auto& split = settings().job.data.split;
         if (split.folds < 2) {
             return;
         }
         for (const std::string path : {"data.split.test", "data.split.train"}) {
             if (const auto found = given_.find(path); found != given_.end()) {
-                mistakes_.error(found->second.where,
-                                path +
-                                    " and data.split.folds contradict each other: every fold is tested in "
-                                    "turn, and what is left beside validation is trained on; expected only "
-                                    "data.split.validation");
+                diagnostics_.error(
+                    found->second.where,
+                    path +
+                        " and data.split.folds contradict each other: every fold is tested in "
+                        "turn, and what is left beside validation is trained on; expected only "
+                        "data.split.validation");
             }
         }
         split.test = 1 / static_cast<double>(split.folds);
@@ -280,19 +283,19 @@ class StudyLoader {
 
     // Seeds, folds and repeated splits of one variant.
     void check_runs() {
-        constexpr std::size_t kMostRuns = 100'000;
+        constexpr std::size_t kMaxRuns = 100'000;
         const auto& all = settings();
         const std::size_t seeds =
             std::max({all.seeds.size(), all.baseline_seeds.size(), all.search.seeds.size()});
         const auto folds = static_cast<std::size_t>(std::max<std::int64_t>(1, all.job.data.split.folds));
         const auto repeats = static_cast<std::size_t>(all.split_repeats);
-        if (seeds * folds * repeats > kMostRuns) {
-            mistakes_.error(
+        if (seeds * folds * repeats > kMaxRuns) {
+            diagnostics_.error(
                 place_of_first({"data.split.repeats", "data.split.folds", "study.seeds"}),
                 fmt::format("{} seeds x {} folds x {} splits make {} jobs of one variant; expected at "
                             "most {}",
-                            seeds, folds, repeats, seeds * folds * repeats, kMostRuns));
-            mistakes_.throw_if_any();
+                            seeds, folds, repeats, seeds * folds * repeats, kMaxRuns));
+            diagnostics_.throw_if_any();
         }
     }
 
@@ -306,7 +309,7 @@ class StudyLoader {
             settings().job.tokenizer.vocabulary_sha256 =
                 sha256_hex_of_vocabulary(settings().paths.vocabulary);
         } catch (const UserError& error) {
-            mistakes_.error(vocabulary->second.where, error.what());
+            diagnostics_.error(vocabulary->second.where, error.what());
         }
         if (given_.contains("tokenizer.vocabulary_size") &&
             settings().job.tokenizer.vocabulary_size == TokenizerConfig{}.vocabulary_size) {
@@ -321,25 +324,25 @@ class StudyLoader {
         both.tokenizer.vocabulary_size = TokenizerConfig{}.vocabulary_size + 1;
         for (const auto& contradiction : find_contradictions(both, 1)) {
             if (contradiction.fields.front() == "tokenizer.vocabulary_size") {
-                mistakes_.error(place_of_first(contradiction.fields), contradiction.message);
+                diagnostics_.error(place_of_first(contradiction.fields), contradiction.message);
             }
         }
     }
 
     void check_base() {
         for (const auto& contradiction : find_contradictions(settings().job, settings().ranks)) {
-            mistakes_.error(place_of_first(contradiction.fields), contradiction.message);
+            diagnostics_.error(place_of_first(contradiction.fields), contradiction.message);
         }
         check_places();
     }
 
     void check_places() {
-        check_cluster(settings(), given_, mistakes_);
+        check_cluster(settings(), given_, diagnostics_);
         const auto& cluster = settings().cluster;
         const int nodes = cluster.kind == ClusterKind::slurm ? cluster.nodes : 1;
         const int places = cluster.slots * nodes;
         if (places > 0 && settings().ranks > places) {
-            mistakes_.error(
+            diagnostics_.error(
                 place_of_first({"cluster.slots", "study.ranks"}),
                 fmt::format("a job needs study.ranks = {} places, but cluster.slots on {} make {}; "
                             "expected at least as many",
@@ -361,7 +364,7 @@ class StudyLoader {
     void make_stages() {
         const auto& search = settings().search;
         if (plan_->has_search && search.select_by.part == MetricPart::test) {
-            mistakes_.warning(place_of_first({"search.select_by"}), selection_warning("the best trial"));
+            diagnostics_.warning(place_of_first({"search.select_by"}), selection_warning("the best trial"));
         }
         if (plan_->has_search) {
             Stage stage = new_stage("search");
@@ -378,7 +381,7 @@ class StudyLoader {
             stages_.push_back(std::move(stage));
         }
         if (const auto* later = section("stages")) {
-            for (auto& stage : read_stages(later->value, stages_, settings(), mistakes_)) {
+            for (auto& stage : read_stages(later->value, stages_, settings(), diagnostics_)) {
                 stages_.push_back(std::move(stage));
             }
         }
@@ -395,10 +398,10 @@ class StudyLoader {
             if (entry.stage_where.source &&
                 (entry.stage == "search" ||
                  std::find(names.begin(), names.end(), entry.stage) == names.end())) {
-                mistakes_.unknown_name(entry.stage_where,
-                                       "there is no stage '" + entry.stage +
-                                           "' for ablations; expected ablation or one of [stages]",
-                                       entry.stage, names);
+                diagnostics_.unknown_name(entry.stage_where,
+                                          "there is no stage '" + entry.stage +
+                                              "' for ablations; expected ablation or one of [stages]",
+                                          entry.stage, names);
             }
         }
         const auto* later = section("stages");
@@ -408,10 +411,10 @@ class StudyLoader {
             if (entry &&
                 std::none_of(plan_->ablations.begin(), plan_->ablations.end(),
                              [&](const AblationEntry& ablation) { return ablation.stage == name; })) {
-                mistakes_.error(entry->key_where,
-                                "stage '" + name +
-                                    "' has no ablation; expected an [[ablation]] with stage = \"" + name +
-                                    "\"");
+                diagnostics_.error(entry->key_where,
+                                   "stage '" + name +
+                                       "' has no ablation; expected an [[ablation]] with stage = \"" + name +
+                                       "\"");
             }
         }
     }
@@ -423,19 +426,19 @@ class StudyLoader {
         }
         std::vector<Variant> trials;
         VariantsOfStages all;
-        const bool is_sound = mistakes_.errors() == 0;  // else equal variants may only be a consequence
+        const bool is_sound = diagnostics_.errors() == 0;  // else equal variants may only be a consequence
         for (const auto& stage : stages_) {
-            const auto variants =
-                expand_stage(*plan_, stage, settings().job, stand_in_rows(*plan_, stages_, stage), mistakes_);
+            const auto variants = expand_stage(*plan_, stage, settings().job,
+                                               stand_in_rows(*plan_, stages_, stage), diagnostics_);
             if (stage.kind == StageKind::search) {
                 trials = variants;
                 if (is_sound) {
-                    warn_of_equal_trials(variants, plan_->search_where, mistakes_);
+                    warn_of_equal_trials(variants, plan_->search_where, diagnostics_);
                 }
             } else {
                 const auto* ablations = section("ablation");
                 warn_of_equal_variants(variants, ablations ? ablations->key_where : SourceSpan{text_.source},
-                                       mistakes_);
+                                       diagnostics_);
                 if (stage.baseline_stage == "search") {
                     check_ablations_of(trials, stage, variants.size());
                 }
@@ -444,25 +447,25 @@ class StudyLoader {
                 all.emplace(stage.name, variants);
             }
         }
-        if (mistakes_.errors() == 0 && !plan_->ensembles.empty()) {
-            settle_ensembles(plan_->ensembles, stages_, all, mistakes_);
+        if (diagnostics_.errors() == 0 && !plan_->ensembles.empty()) {
+            resolve_ensembles(plan_->ensembles, stages_, all, diagnostics_);
         }
     }
 
     void check_ablations_of(const std::vector<Variant>& trials, const Stage& stage,
                             std::size_t variants_per_trial) {
-        if (mistakes_.errors() > 0 || trials.size() * variants_per_trial > kMostChecksAhead) {
+        if (diagnostics_.errors() > 0 || trials.size() * variants_per_trial > kMaxChecksAhead) {
             return;
         }
         for (const auto& trial : trials) {
-            Mistakes of_trial;
+            Diagnostics of_trial;
             expand_stage(*plan_, stage, trial.config, stand_in_rows(*plan_, stages_, stage), of_trial);
             for (auto diagnostic : of_trial.sorted()) {
                 diagnostic.message =
                     "if " + trial.name + " (" + trial.change + ") wins the search: " + diagnostic.message;
-                mistakes_.add(std::move(diagnostic));
+                diagnostics_.add(std::move(diagnostic));
             }
-            if (mistakes_.errors() > 0) {
+            if (diagnostics_.errors() > 0) {
                 return;  // the other trials would say the same
             }
         }
@@ -488,14 +491,14 @@ class StudyLoader {
         for (const auto& entry : plan_->ensembles) {
             study.ensembles.push_back(entry.ensemble);
         }
-        study.warnings = mistakes_.sorted();
+        study.warnings = diagnostics_.sorted();
         study.plan = plan_;
         return study;
     }
 
     std::filesystem::path file_;
     DevicePrecision automatic_;
-    Mistakes mistakes_;
+    Diagnostics diagnostics_;
     ComposedStudy text_;
     NameableFields nameable_;  // by a search or an ablation
     GivenFields given_;

@@ -7,7 +7,7 @@ namespace orchestrate {
 
 // Parses and checks a study file; relative paths are relative to the file, except those from `overrides`
 // ("train.epochs=3", "data.path=x.csv"), which are relative to the current folder. Reads the data file's
-// content to check columns, classes and rows and to hash it. Throws StudyError with every mistake at once.
+// content to check columns, classes and rows and to hash it. Throws StudyError with every error at once.
 Study load_study(const std::filesystem::path& file, const std::vector<std::string>& overrides);
 
 // What `train.precision = "auto"` stands for, on each kind of device of the machine that workers are started on.

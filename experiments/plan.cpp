@@ -16,7 +16,7 @@ namespace orchestrate {
 namespace {
 
 constexpr std::size_t kWidth = 80;
-constexpr std::size_t kMostRowsShown = 40;  // per stage
+constexpr std::size_t kMaxRowsShown = 40;  // per stage
 
 bool is_continuation_byte(char c) {
     return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
@@ -106,13 +106,13 @@ std::string rows_text(const std::vector<Variant>& variants) {
                            fitted(seeds, seeds_width), ranks);
     };
     std::string text = variants.empty() ? "" : line("variant", "change", "seeds", "ranks");
-    for (std::size_t i = 0; i < std::min(variants.size(), kMostRowsShown); ++i) {
+    for (std::size_t i = 0; i < std::min(variants.size(), kMaxRowsShown); ++i) {
         const auto& variant = variants[i];
         text += line(variant.name, variant.change, seeds_text(variant.runs),
                      fmt::format("{}", variant.resources.ranks));
     }
-    if (variants.size() > kMostRowsShown) {
-        text += fmt::format("  ... and {} more\n", variants.size() - kMostRowsShown);
+    if (variants.size() > kMaxRowsShown) {
+        text += fmt::format("  ... and {} more\n", variants.size() - kMaxRowsShown);
     }
     return text;
 }
@@ -283,8 +283,8 @@ std::string start_text(const Stage& stage, const PlannedStage& planned) {
     }
     if (!stage.rows_stage.empty()) {
         text += fmt::format("\n  goes on with the {} rows of {} by {}",
-                            stage.rows_rule == RowRule::top ? fmt::format("top {}", stage.most_rows)
-                                                            : std::string("significant"),
+                            stage.rows_rule == VariantFilter::top ? fmt::format("top {}", stage.max_rows)
+                                                                  : std::string("significant"),
                             stage.rows_stage, to_string(stage.rows_by));
         text += planned.start.empty() ? "; shown: the first that these could be" : "";
     }

@@ -16,38 +16,38 @@ namespace {
 constexpr const char* kField = "model.pretrained";
 
 // Fields that are a property of the weights; others may be set beside them.
-const std::set<std::string>& settled_fields() {
+const std::set<std::string>& resolved_fields() {
     static const std::set<std::string> kFields = {"model.model_type",        "model.hidden_size",
                                                   "model.num_hidden_layers", "model.num_attention_heads",
                                                   "model.intermediate_size", "model.max_position_embeddings"};
     return kFields;
 }
 
-class Settler {
+class PretrainedResolver {
   public:
-    Settler(Settings& settings, const GivenFields& given, Mistakes& mistakes)
+    PretrainedResolver(Settings& settings, const GivenFields& given, Diagnostics& diagnostics)
         : settings_(settings),
           folder_(settings.paths.pretrained),
           given_(given),
           where_(given.at(kField).where),
-          mistakes_(mistakes) {}
+          diagnostics_(diagnostics) {}
 
-    void settle() {
+    void resolve() {
         try {
             config_ = read_pretrained_config(folder_);
             settings_.pretrained_sha256 = sha256_hex_of_pretrained(folder_);
         } catch (const UserError& error) {
-            mistakes_.error(where_, error.what());
+            diagnostics_.error(where_, error.what());
             return;
         }
         ModelConfig& model = settings_.job.model;
         model.pretrained_sha256 = settings_.pretrained_sha256;
-        settle_size("model.model_type", &ModelConfig::model_type);
-        settle_size("model.hidden_size", &ModelConfig::hidden_size);
-        settle_size("model.num_hidden_layers", &ModelConfig::num_hidden_layers);
-        settle_size("model.num_attention_heads", &ModelConfig::num_attention_heads);
-        settle_size("model.intermediate_size", &ModelConfig::intermediate_size);
-        settle_size("model.max_position_embeddings", &ModelConfig::max_position_embeddings);
+        resolve_size("model.model_type", &ModelConfig::model_type);
+        resolve_size("model.hidden_size", &ModelConfig::hidden_size);
+        resolve_size("model.num_hidden_layers", &ModelConfig::num_hidden_layers);
+        resolve_size("model.num_attention_heads", &ModelConfig::num_attention_heads);
+        resolve_size("model.intermediate_size", &ModelConfig::intermediate_size);
+        resolve_size("model.max_position_embeddings", &ModelConfig::max_position_embeddings);
         take("model.layer_norm_eps", &ModelConfig::layer_norm_eps);
         take("model.initializer_range", &ModelConfig::initializer_range);
         take("model.hidden_dropout_prob", &ModelConfig::hidden_dropout_prob);
@@ -58,16 +58,16 @@ class Settler {
         take("model.layer_fusion", &ModelConfig::layer_fusion);
         take("model.fused_layers", &ModelConfig::fused_layers);
         take("model.pooling", &ModelConfig::pooling);
-        settle_vocabulary();
+        resolve_vocabulary();
     }
 
   private:
     template <class T>
-    void settle_size(const std::string& field, T ModelConfig::*member) {
+    void resolve_size(const std::string& field, T ModelConfig::*member) {
         const auto found = given_.find(field);
         const T& expected = config_.model.*member;
         if (found != given_.end() && settings_.job.model.*member != expected) {
-            mistakes_.error(
+            diagnostics_.error(
                 found->second.where,
                 fmt::format("{} is {}, but '{}/config.json' says {}; expected the same, or the field "
                             "left out",
@@ -84,7 +84,7 @@ class Settler {
     }
 
     // Of the same folder, unless the file names another one.
-    void settle_vocabulary() {
+    void resolve_vocabulary() {
         const auto named = given_.find("tokenizer.vocabulary");
         const SourceSpan& where = named != given_.end() ? named->second.where : where_;
         TokenizerConfig& tokenizer = settings_.job.tokenizer;
@@ -98,15 +98,15 @@ class Settler {
             }
             const std::int64_t tokens = vocabulary_size(settings_.paths.vocabulary);
             if (tokens > config_.vocabulary_size) {
-                mistakes_.error(
+                diagnostics_.error(
                     where, fmt::format("the vocabulary in '{}' has {} tokens, but '{}/config.json' says "
                                        "vocab_size = {}; expected the vocabulary of that model",
                                        settings_.paths.vocabulary, tokens, folder_, config_.vocabulary_size));
             }
         } catch (const UserError& error) {
-            mistakes_.error(where,
-                            std::string(error.what()) +
-                                (named == given_.end() ? "; tokenizer.vocabulary may name another one" : ""));
+            diagnostics_.error(
+                where, std::string(error.what()) +
+                           (named == given_.end() ? "; tokenizer.vocabulary may name another one" : ""));
         }
     }
 
@@ -114,14 +114,14 @@ class Settler {
     const std::string folder_;
     const GivenFields& given_;
     const SourceSpan& where_;
-    Mistakes& mistakes_;
+    Diagnostics& diagnostics_;
     PretrainedConfig config_;
 };
 
-void report_change(const Field& field, const SourceSpan& where, Mistakes& mistakes) {
-    mistakes.error(where, field.path +
-                              " is that of the weights in model.pretrained; expected no change of it, or "
-                              "model.pretrained = \"none\" beside it");
+void report_change(const Field& field, const SourceSpan& where, Diagnostics& diagnostics) {
+    diagnostics.error(where, field.path +
+                                 " is that of the weights in model.pretrained; expected no change of it, or "
+                                 "model.pretrained = \"none\" beside it");
 }
 
 bool leaves_weights(const Alternative& alternative) {
@@ -137,31 +137,31 @@ bool always_leaves_weights(const Factor& factor) {
            std::all_of(factor.alternatives.begin(), factor.alternatives.end(), leaves_weights);
 }
 
-void report_changes(const Alternative& alternative, Mistakes& mistakes) {
+void report_changes(const Alternative& alternative, Diagnostics& diagnostics) {
     for (const auto& edit : alternative.edits) {
-        if (edit.kind == Edit::Kind::set && settled_fields().contains(edit.field->path)) {
-            report_change(*edit.field, edit.where, mistakes);
+        if (edit.kind == Edit::Kind::set && resolved_fields().contains(edit.field->path)) {
+            report_change(*edit.field, edit.where, diagnostics);
         }
     }
 }
 
 }  // namespace
 
-void settle_pretrained(Settings& settings, const GivenFields& given, Mistakes& mistakes) {
+void resolve_pretrained(Settings& settings, const GivenFields& given, Diagnostics& diagnostics) {
     if (given.contains(kField) && !settings.paths.pretrained.empty()) {
-        Settler(settings, given, mistakes).settle();
+        PretrainedResolver(settings, given, diagnostics).resolve();
     }
-    settings.pretrained_is_settled = true;
+    settings.pretrained_is_resolved = true;
 }
 
 void check_pretrained_changes(const Settings& settings, const std::vector<Distribution>& space,
-                              const std::vector<AblationEntry>& ablations, Mistakes& mistakes) {
+                              const std::vector<AblationEntry>& ablations, Diagnostics& diagnostics) {
     if (settings.job.model.pretrained_sha256.empty()) {
         return;
     }
     for (const auto& distribution : space) {
-        if (settled_fields().contains(distribution.field->path)) {
-            report_change(*distribution.field, distribution.where, mistakes);
+        if (resolved_fields().contains(distribution.field->path)) {
+            report_change(*distribution.field, distribution.where, diagnostics);
         }
     }
     for (const auto& entry : ablations) {
@@ -171,7 +171,7 @@ void check_pretrained_changes(const Settings& settings, const std::vector<Distri
         for (const auto& factor : entry.factors) {
             for (const auto& alternative : factor.alternatives) {
                 if (!leaves_weights(alternative)) {
-                    report_changes(alternative, mistakes);
+                    report_changes(alternative, diagnostics);
                 }
             }
         }

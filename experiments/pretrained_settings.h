@@ -9,10 +9,10 @@
 namespace orchestrate {
 
 // Reads the folder that the settings name, if one; a file that contradicts it is reported at its place.
-void settle_pretrained(Settings& settings, const GivenFields& given, Mistakes& mistakes);
+void resolve_pretrained(Settings& settings, const GivenFields& given, Diagnostics& diagnostics);
 
 // Reports searches and ablations that change a size of pretrained weights.
 void check_pretrained_changes(const Settings& settings, const std::vector<Distribution>& space,
-                              const std::vector<AblationEntry>& ablations, Mistakes& mistakes);
+                              const std::vector<AblationEntry>& ablations, Diagnostics& diagnostics);
 
 }  // namespace orchestrate

@@ -12,7 +12,7 @@
 namespace orchestrate {
 namespace {
 
-constexpr std::size_t kMostShown = 40;
+constexpr std::size_t kMaxShown = 40;
 
 using Kind = VariantDifference::Kind;
 
@@ -222,7 +222,7 @@ std::vector<ConfigChange> common_changes(const std::vector<VariantDifference>& d
 }  // namespace
 
 std::set<std::string> given_fields(const std::string& toml) {
-    Mistakes ignored;
+    Diagnostics ignored;
     const Value root = parse_toml(std::make_shared<SourceText>(SourceText{"study", {}, toml}), ignored);
     Settings settings;
     std::set<std::string> paths;
@@ -337,7 +337,7 @@ std::string render_difference(const StudyRecord& before, const StudyRecord& afte
     }
     std::size_t shown_rows = 0;
     for (const auto& difference : differences) {
-        if (difference.kind == Kind::unchanged || ++shown_rows > kMostShown) {
+        if (difference.kind == Kind::unchanged || ++shown_rows > kMaxShown) {
             continue;
         }
         const char* mark = difference.kind == Kind::is_new ? "+ new      "
@@ -359,8 +359,8 @@ std::string render_difference(const StudyRecord& before, const StudyRecord& afte
         }
         text += (details.empty() ? "" : ": " + details) + " (" + jobs_of(difference) + ")\n";
     }
-    if (shown_rows > kMostShown) {
-        text += fmt::format("... and {} more\n", shown_rows - kMostShown);
+    if (shown_rows > kMaxShown) {
+        text += fmt::format("... and {} more\n", shown_rows - kMaxShown);
     }
     return text +
            fmt::format("{} new, {} changed, {} gone, {} unchanged; {} to run that {} not there before\n",

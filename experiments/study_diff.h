@@ -57,7 +57,7 @@ std::set<std::string> given_fields(const std::string& toml);
 std::vector<VariantDifference> compare(const StudyRecord& before, const StudyRecord& after,
                                        const std::set<std::string>& done = {});
 
-// The differences for people, and what changed in all variants (data, vocabulary, weights, a default, the
+// The differences for users, and what changed in all variants (data, vocabulary, weights, a default, the
 // arithmetic of training) once. `done`: the identities of jobs that have a result, whatever study they were run for.
 // Ends with a newline.
 std::string render_difference(const StudyRecord& before, const StudyRecord& after,

@@ -12,7 +12,7 @@
 namespace orchestrate {
 namespace {
 
-constexpr std::size_t kMostShown = 12;  // variants of one ablation, or choices of one field
+constexpr std::size_t kMaxShown = 12;  // variants of one ablation, or choices of one field
 
 struct Node {
     std::string text;
@@ -31,11 +31,11 @@ std::string drawn_from(const Distribution& distribution) {
     using Kind = Distribution::Kind;
     std::string text;
     if (distribution.kind == Kind::choice) {
-        for (std::size_t i = 0; i < std::min(distribution.choices.size(), kMostShown); ++i) {
+        for (std::size_t i = 0; i < std::min(distribution.choices.size(), kMaxShown); ++i) {
             text += (i == 0 ? "" : ", ") + write_inline_toml(distribution.choices[i]);
         }
-        text += distribution.choices.size() > kMostShown
-                    ? fmt::format(" and {} more", distribution.choices.size() - kMostShown)
+        text += distribution.choices.size() > kMaxShown
+                    ? fmt::format(" and {} more", distribution.choices.size() - kMaxShown)
                     : "";
     } else if (distribution.kind == Kind::integer) {
         text = fmt::format("{} to {}", distribution.first_integer, distribution.last_integer);
@@ -121,11 +121,11 @@ Node ablation_node(const Stage& stage, const Study& study, const std::vector<con
         Node entry;
         entry.text = fmt::format("{}: {}, {}", keys_of(study.plan->ablations[i]),
                                  counted(made.size(), "variant"), counted(jobs_of(made), "job"));
-        for (std::size_t k = 0; k < std::min(made.size(), kMostShown); ++k) {
+        for (std::size_t k = 0; k < std::min(made.size(), kMaxShown); ++k) {
             entry.children.push_back(variant_node(*made[k]));
         }
-        if (made.size() > kMostShown) {
-            entry.children.push_back({fmt::format("... and {} more", made.size() - kMostShown), {}});
+        if (made.size() > kMaxShown) {
+            entry.children.push_back({fmt::format("... and {} more", made.size() - kMaxShown), {}});
         }
         node.children.push_back(std::move(entry));
     }

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/counted.h"
+#include "common/base/json.h"
 #include "common/metrics/training_metrics.h"
 #include "results/comparison_notes.h"
 #include "results/display_width.h"
@@ -110,8 +111,8 @@ struct Repetition {
 };
 
 Repetition repetition_of(SQLite::Database& database, std::int64_t stage_id, const StageRows& stage) {
-    std::size_t most_seeds = 0;
-    std::size_t most_runs = 0;  // of a seed
+    std::size_t max_seeds = 0;
+    std::size_t max_runs = 0;  // of a seed
     bool are_repeated = false;
     for (const VariantRow& variant : stage.variants) {
         if (variant.is_ensemble) {
@@ -121,8 +122,8 @@ Repetition repetition_of(SQLite::Database& database, std::int64_t stage_id, cons
         for (const SeedRow& row : variant.seeds) {
             seeds.insert({row.initialization_seed, row.data_order_seed});
         }
-        most_seeds = std::max(most_seeds, seeds.size());
-        most_runs = std::max(most_runs, variant.seeds.size() / std::max<std::size_t>(1, seeds.size()));
+        max_seeds = std::max(max_seeds, seeds.size());
+        max_runs = std::max(max_runs, variant.seeds.size() / std::max<std::size_t>(1, seeds.size()));
         are_repeated = are_repeated || variant.seeds.size() > seeds.size();
     }
     if (!are_repeated) {
@@ -135,12 +136,12 @@ Repetition repetition_of(SQLite::Database& database, std::int64_t stage_id, cons
     folds.bind(1, stage_id);
     folds.executeStep();
     const auto count = static_cast<std::size_t>(folds.getColumn(0).getInt());
-    if (count > 0 && most_runs > count) {  // folds of several splits
-        return {most_seeds > 1 ? "runs (seeds, splits and folds)" : "runs (splits and folds)",
-                most_seeds > 1 ? "seed, split and fold" : "split and fold"};
+    if (count > 0 && max_runs > count) {  // folds of several splits
+        return {max_seeds > 1 ? "runs (seeds, splits and folds)" : "runs (splits and folds)",
+                max_seeds > 1 ? "seed, split and fold" : "split and fold"};
     }
     const std::string other = count > 0 ? "fold" : "split";
-    if (most_seeds > 1) {
+    if (max_seeds > 1) {
         return {"runs (seeds and " + other + "s)", "seed and " + other};
     }
     return {other + "s", other};
@@ -215,19 +216,23 @@ std::string comparison_json(const StageReference& stage, const QueryResult& resu
 
 std::string render_comparison(SQLite::Database& database, const std::string& study,
                               const std::optional<std::string>& stage, std::size_t max_width,
-                              OutputFormat format) {
+                              OutputFormat format, const std::vector<std::string>& metrics) {
     const StageReference found = find_stage(database, study, stage);
-    const StageRows rows = read_stage_rows(database, found.stage_id);
+    const StageRows rows = read_stage_rows(database, found.stage_id, metrics);
     const std::vector<std::string> notes = comparison_notes(database, found.stage_id, rows);
     if (format != OutputFormat::table) {
         SQLite::Statement query(
             database,
-            !is_in_comparison_view(rows)
+            !metrics.empty() || !is_in_comparison_view(rows)
                 ? "SELECT study, stage, variant, part, metric, goal, seeds, value, value_sd, pairs, "
-                  "difference, difference_sd FROM metric_comparison WHERE study = ? AND stage = ?"
+                  "difference, difference_sd FROM metric_comparison WHERE study = ?1 AND stage = ?2 AND "
+                  "(json_array_length(?3) = 0 OR metric IN (SELECT value FROM json_each(?3)))"
                 : "SELECT * FROM comparison WHERE study = ? AND stage = ?");
         query.bind(1, found.study);
         query.bind(2, found.stage);
+        if (query.getBindParameterCount() > 2) {
+            query.bind(3, Json(metrics).dump());
+        }
         const QueryResult result = read_rows(query);
         return format == OutputFormat::json ? comparison_json(found, result, notes) : rows_csv(result);
     }

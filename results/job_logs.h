@@ -22,7 +22,7 @@ struct AttemptLog {
 // directory, in that directory.
 std::string present_log(SQLite::Database& database, const std::string& stored);
 
-// The log files of a job's attempts, newest last, never empty. `job` is what a person typed: the number of a
+// The log files of a job's attempts, newest last, never empty. `job` is what a user typed: the number of a
 // job or the first characters (4 or more) of its identity. Throws UserError if there is no such job (saying
 // which there are), if several match, or if it has no log yet.
 std::vector<AttemptLog> find_job_logs(SQLite::Database& database, const std::string& job);

@@ -1,4 +1,4 @@
-// Finds what a person typed: a job, or a study. With help for the mistyped.
+// Finds what a user typed: a job, or a study. With help for the mistyped.
 #pragma once
 
 #include <cstdint>

@@ -213,7 +213,7 @@ void unite_metrics(SQLite::Database& database) {
 
 void rebuild_tables(SQLite::Database& database, int from_version) {
     const Shipped shipped = shipped_schema();
-    std::vector<std::string> indexes_of_people;
+    std::vector<std::string> user_indexes;
     std::vector<std::string> old_tables;
     for (const auto& table : shipped.tables) {
         const std::string of_table = " FROM sqlite_schema WHERE tbl_name = '" + table + "' AND ";
@@ -225,7 +225,7 @@ void rebuild_tables(SQLite::Database& database, int from_version) {
             if (!shipped.indexes.contains(index)) {
                 const auto sql =
                     texts_of(database, "SELECT sql FROM sqlite_schema WHERE name = '" + index + "'");
-                indexes_of_people.push_back(sql.at(0));
+                user_indexes.push_back(sql.at(0));
             }
             database.exec("DROP INDEX \"" + index + "\"");
         }
@@ -242,7 +242,7 @@ void rebuild_tables(SQLite::Database& database, int from_version) {
     for (const auto& table : old_tables) {
         database.exec("DROP TABLE " + (kOldPrefix + table));
     }
-    for (const auto& sql : indexes_of_people) {
+    for (const auto& sql : user_indexes) {
         database.exec(sql);
     }
 }

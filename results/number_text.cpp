@@ -10,8 +10,8 @@ namespace orchestrate {
 namespace {
 
 constexpr int kDigits = 4;  // significant ones
-constexpr int kMostDecimals = 8;
-constexpr int kMostDigits = 7;  // of the largest number of a column
+constexpr int kMaxDecimals = 8;
+constexpr int kMaxDigits = 7;  // of the largest number of a column
 constexpr double kLarge = 1e7;
 constexpr double kSmall = 1e-4;
 
@@ -57,8 +57,8 @@ NumberFormat format_of(const std::vector<double>& values) {
     const auto decimals_for = [](double size, int digits) {
         return digits - 1 - static_cast<int>(std::floor(std::log10(size)));
     };
-    return {std::clamp(std::min(decimals_for(*middle, kDigits), decimals_for(largest, kMostDigits)), 0,
-                       kMostDecimals),
+    return {std::clamp(std::min(decimals_for(*middle, kDigits), decimals_for(largest, kMaxDigits)), 0,
+                       kMaxDecimals),
             false};
 }
 

@@ -1,4 +1,4 @@
-// Numbers of any size for people, so that a table stays readable: scientific from 10 million on, and where all of them are
+// Numbers of any size for users, so that a table stays readable: scientific from 10 million on, and where all of them are
 // below a ten-thousandth. A zero has no sign. CSV and JSON have all digits instead.
 #pragma once
 

@@ -44,15 +44,15 @@ std::optional<double> smallest_effect(std::int64_t pairs, const PairedTest& test
 }
 
 std::optional<std::int64_t> pairs_needed(double effect, const PairedTest& test) {
-    constexpr std::int64_t kMost = 1'000'000;
+    constexpr std::int64_t kMax = 1'000'000;
     std::int64_t low = 1;  // too few
     std::int64_t high = 2;
     while (paired_power(effect, high, test) < test.power) {
-        if (high >= kMost) {
+        if (high >= kMax) {
             return std::nullopt;
         }
         low = high;
-        high = std::min(2 * high, kMost);
+        high = std::min(2 * high, kMax);
     }
     while (high - low > 1) {
         const std::int64_t middle = (low + high) / 2;

@@ -105,7 +105,7 @@ ViewTexts shipped_views() {
     return view_texts(scratch);
 }
 
-// Views hold no data, so a program that improves one replaces it; views that people added are kept.
+// Views hold no data, so a program that improves one replaces it; views that users added are kept.
 void refresh_views(SQLite::Database& database) {
     const ViewTexts shipped = shipped_views();
     const ViewTexts stored = view_texts(database);

@@ -7,6 +7,12 @@
 #include <unordered_map>
 
 #include <SQLiteCpp/Savepoint.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "common/base/error.h"
+#include "common/base/nearest_name.h"
+#include "common/base/printable.h"
 
 namespace orchestrate {
 namespace {
@@ -34,9 +40,9 @@ constexpr const char* kWhere =
 // Metrics that are read with the other columns: SQLite joins at most 64 tables.
 constexpr std::size_t kMaxJoined = 16;
 
-std::vector<MetricDeclaration> table_metrics(SQLite::Database& database, std::int64_t stage_id) {
+std::vector<MetricDeclaration> declared_metrics(SQLite::Database& database, std::int64_t stage_id) {
     SQLite::Statement query(database,
-                            "SELECT name, goal, unit FROM stage_metrics WHERE stage_id = ? AND in_table = 1 "
+                            "SELECT name, goal, unit, in_table FROM stage_metrics WHERE stage_id = ? "
                             "ORDER BY position");
     query.bind(1, stage_id);
     std::vector<MetricDeclaration> metrics;
@@ -44,9 +50,35 @@ std::vector<MetricDeclaration> table_metrics(SQLite::Database& database, std::in
         metrics.push_back(
             {query.getColumn(0).getString(),
              enum_from_name<MetricGoal>(query.getColumn(1).getString()).value_or(MetricGoal::max),
-             enum_from_name<MetricUnit>(query.getColumn(2).getString()).value_or(MetricUnit::number), true});
+             enum_from_name<MetricUnit>(query.getColumn(2).getString()).value_or(MetricUnit::number),
+             query.getColumn(3).getInt() != 0});
     }
     return metrics;
+}
+
+std::vector<MetricDeclaration> table_metrics(SQLite::Database& database, std::int64_t stage_id,
+                                             const std::vector<std::string>& names) {
+    std::vector<MetricDeclaration> declared = declared_metrics(database, stage_id);
+    if (names.empty()) {
+        std::erase_if(declared, [](const MetricDeclaration& metric) { return !metric.in_table; });
+        return declared;
+    }
+    std::vector<MetricDeclaration> chosen;
+    for (const auto& name : names) {
+        if (const auto* const found = find_declaration(declared, name)) {
+            chosen.push_back(*found);
+            continue;
+        }
+        std::vector<std::string> known;
+        for (const auto& metric : declared) {
+            known.push_back(metric.name);
+        }
+        const auto nearest = nearest_name(name, known);
+        throw UserError(fmt::format("there is no metric '{}' in this stage; expected {}{}", printable(name),
+                                    fmt::join(known, ", "),
+                                    nearest ? "; did you mean '" + *nearest + "'?" : ""));
+    }
+    return chosen;
 }
 
 // The place of the stage's primary metric; the first if the table does not show it.
@@ -81,8 +113,9 @@ class Places {
 
 class Reader {
   public:
-    Reader(SQLite::Database& database, std::int64_t stage_id) : database_(database) {
-        rows_.metrics = table_metrics(database, stage_id);
+    Reader(SQLite::Database& database, std::int64_t stage_id, const std::vector<std::string>& metrics)
+        : database_(database) {
+        rows_.metrics = table_metrics(database, stage_id, metrics);
         rows_.primary_metric = primary_place(database, stage_id, rows_.metrics);
         read_variants(stage_id);
         read_seeds(stage_id);
@@ -283,9 +316,10 @@ std::int64_t VariantRow::succeeded() const {
 }
 
 // All of it from one state of the database, and its file locked once instead of for each job.
-StageRows read_stage_rows(SQLite::Database& database, std::int64_t stage_id) {
+StageRows read_stage_rows(SQLite::Database& database, std::int64_t stage_id,
+                          const std::vector<std::string>& metrics) {
     SQLite::Savepoint one_state(database, "stage_rows");
-    StageRows rows = Reader(database, stage_id).rows();
+    StageRows rows = Reader(database, stage_id, metrics).rows();
     one_state.release();
     return rows;
 }

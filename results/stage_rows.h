@@ -64,7 +64,10 @@ struct Summary {
     std::int64_t count = 0;
 };
 
-StageRows read_stage_rows(SQLite::Database& database, std::int64_t stage_id);
+// `metrics`: the columns, by name; empty: those of the stage's table. Throws UserError for a metric that the stage does not
+// declare.
+StageRows read_stage_rows(SQLite::Database& database, std::int64_t stage_id,
+                          const std::vector<std::string>& metrics = {});
 
 // Of a metric over the seeds of a variant.
 Summary summary_of(const VariantRow& variant, std::size_t metric);

@@ -12,7 +12,7 @@
 
 namespace orchestrate {
 
-// table: aligned text for people. json, csv: for programs; exact values, nothing shortened or escaped for a
+// table: aligned text for users. json, csv: for programs; exact values, nothing shortened or escaped for a
 // terminal.
 enum class OutputFormat { table, json, csv };
 BOOST_DESCRIBE_ENUM(OutputFormat, table, json, csv)
@@ -29,10 +29,12 @@ std::string render_text_table(const std::vector<std::string>& header,
 // F1 to the baseline, jobs succeeded of all; with notes below (jobs not done, failed jobs, collapsed runs,
 // mixed device classes, leaks between parts). `max_width`: terminal columns; 0 shortens nothing.
 // json: an object with study, stage, rows (as in the view `comparison`) and notes; csv: the rows of that
-// view. Throws UserError if there is no such study or stage, with the nearest name.
+// view. `metrics`: other columns than those that the stage's table has, by name; json and csv then have the rows of the view
+// `metric_comparison`. Throws UserError if there is no such study, stage or metric, with the nearest name.
 std::string render_comparison(SQLite::Database& database, const std::string& study,
                               const std::optional<std::string>& stage, std::size_t max_width,
-                              OutputFormat format = OutputFormat::table);
+                              OutputFormat format = OutputFormat::table,
+                              const std::vector<std::string>& metrics = {});
 
 // Names of all studies in the database, newest first.
 std::vector<std::string> study_names(SQLite::Database& database);

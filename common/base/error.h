@@ -1,4 +1,4 @@
-// Errors are exceptions in every room. UserError is what the person who typed the command can mend: its message is
+// Errors are exceptions in every module. UserError is what the user who typed the command can fix: its message is
 // complete (what was found, what was expected, what to do) and is shown without a stack of contexts; exit code 2.
 // Everything else is std::runtime_error: exit code 1.
 #pragma once

@@ -8,11 +8,11 @@
 
 namespace orchestrate {
 
-Json parse_strict_json(std::string_view text, const std::string& name, int most_levels) {
+Json parse_strict_json(std::string_view text, const std::string& name, int max_levels) {
     std::vector<std::set<std::string>> keys;  // of each object that is open
     const auto check = [&](int depth, Json::parse_event_t event, Json& value) {
-        if (depth > most_levels) {
-            throw UserError(name + ": is nested deeper than " + std::to_string(most_levels) + " levels");
+        if (depth > max_levels) {
+            throw UserError(name + ": is nested deeper than " + std::to_string(max_levels) + " levels");
         }
         if (event == Json::parse_event_t::object_start) {
             keys.emplace_back();
@@ -41,12 +41,12 @@ Json parse_strict_json(std::string_view text, const std::string& name, int most_
     return json;
 }
 
-Json read_strict_json(const std::filesystem::path& path, std::size_t most_bytes) {
+Json read_strict_json(const std::filesystem::path& path, std::size_t max_bytes) {
     std::ifstream file = open_named_file(path);
     const auto size = std::filesystem::file_size(path);
-    if (size > most_bytes) {
+    if (size > max_bytes) {
         throw UserError("'" + path.string() + "': has " + std::to_string(size) + " bytes, expected at most " +
-                        std::to_string(most_bytes));
+                        std::to_string(max_bytes));
     }
     std::string text(size, '\0');
     file.read(text.data(), static_cast<std::streamsize>(size));

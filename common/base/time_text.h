@@ -1,4 +1,4 @@
-// Times as text: UTC time stamps for the database and logs, durations for people.
+// Times as text: UTC time stamps for the database and logs, durations for users.
 #pragma once
 
 #include <chrono>

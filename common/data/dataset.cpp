@@ -73,7 +73,7 @@ class Reading {
     bool check_utf8(const CsvReader& reader);
     std::optional<DataPart> part_of(const CsvReader& reader);
     std::string group_key(const std::vector<std::string_view>& fields) const;
-    void settle_features();
+    void resolve_features();
     std::vector<std::size_t> complete_rows() const;
     void drop_rows_except(const std::vector<std::size_t>& rows);
     void fill_report(const CsvReader& reader);
@@ -240,10 +240,10 @@ void Reading::read_row(const CsvReader& reader) {
     }
 }
 
-void Reading::settle_features() {
+void Reading::resolve_features() {
     const bool refuse = config_.missing.value_or(MissingValues::refuse) == MissingValues::refuse;
     for (auto& column : columns_) {
-        column.settle(dataset_.line, in_file(), refuse, problems_, row_problems_);
+        column.decide_kind(dataset_.line, in_file(), refuse, problems_, row_problems_);
     }
 }
 
@@ -383,7 +383,7 @@ Dataset Reading::run() {
         throw DatasetError(problems_);
     }
     if (label_column_) {
-        settle_features();
+        resolve_features();
         const bool is_sound = problems_.empty() && row_problems_.count() == 0;
         if (is_sound) {
             const auto rows = drops() ? complete_rows() : std::vector<std::size_t>();

@@ -73,8 +73,9 @@ bool FeatureCells::is_missing(std::size_t row) const {
     return states_[row] == State::empty || (states_[row] == State::missing_word && kind_ != ColumnKind::text);
 }
 
-void FeatureCells::settle(const std::vector<std::int64_t>& line, const std::string& file, bool refuse_missing,
-                          std::vector<DatasetProblem>& problems, RowProblems& row_problems) {
+void FeatureCells::decide_kind(const std::vector<std::int64_t>& line, const std::string& file,
+                               bool refuse_missing, std::vector<DatasetProblem>& problems,
+                               RowProblems& row_problems) {
     const auto report = [&](const std::string& what) {
         problems.push_back({DatasetProblem::Kind::bad_column,
                             "",

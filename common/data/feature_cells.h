@@ -26,10 +26,10 @@ class FeatureCells {
     // After the last add(): settles the kind. Of each row, `line` is its line in the file, which `file` names.
     // Errors of the column are added to `problems`, those of rows to `rows`; missing cells are errors if
     // `refuse_missing`.
-    void settle(const std::vector<std::int64_t>& line, const std::string& file, bool refuse_missing,
-                std::vector<DatasetProblem>& problems, RowProblems& rows);
+    void decide_kind(const std::vector<std::int64_t>& line, const std::string& file, bool refuse_missing,
+                     std::vector<DatasetProblem>& problems, RowProblems& rows);
 
-    // After settle().
+    // After decide_kind().
     bool is_missing(std::size_t row) const;
     std::size_t missing_count() const { return missing_; }
     bool decimal_matters() const { return decimal_matters_; }

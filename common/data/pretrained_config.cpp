@@ -13,7 +13,7 @@
 namespace orchestrate {
 namespace {
 
-constexpr std::int64_t kMost = 100'000'000;  // of any size: what is above is a damaged file
+constexpr std::int64_t kMax = 100'000'000;  // of any size: what is above is a damaged file
 
 // Keys that do not change what an encoder computes for a text: descriptions, other tasks, text generation.
 const std::set<std::string>& ignored_keys() {
@@ -173,9 +173,9 @@ class ConfigReader {
             return fallback ? *fallback : missing(key);
         }
         if (!found->is_number_integer() || found->get<double>() < static_cast<double>(least) ||
-            found->get<double>() > static_cast<double>(kMost)) {
+            found->get<double>() > static_cast<double>(kMax)) {
             fail(key, "is " + found->dump() + ", expected an integer from " + std::to_string(least) + " to " +
-                          std::to_string(kMost));
+                          std::to_string(kMax));
         }
         return found->get<std::int64_t>();
     }
@@ -257,7 +257,7 @@ class ConfigReader {
         } catch (const std::exception& error) {
             fail("orchestrate", std::string("is unfit: ") + error.what());
         }
-        if (model.head_width < 0 || model.head_width > kMost) {
+        if (model.head_width < 0 || model.head_width > kMax) {
             fail("orchestrate.head_width",
                  "is " + std::to_string(model.head_width) + ", expected at least 0");
         }

@@ -10,7 +10,7 @@
 namespace orchestrate {
 namespace {
 
-constexpr std::uint64_t kMostTokens = 100'000'000;
+constexpr std::uint64_t kMaxTokens = 100'000'000;
 
 bool holds(const std::filesystem::path& folder, TokenizerKind kind) {
     for (const auto& name : vocabulary_file_names(kind)) {
@@ -100,9 +100,9 @@ std::int64_t vocabulary_size(const std::filesystem::path& folder) {
     const auto path = folder / "vocab.json";
     const Json json = read_strict_json(path);
     for (const auto& [token, id] : json.items()) {
-        if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= kMostTokens) {
+        if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= kMaxTokens) {
             throw UserError("'" + path.string() + "': '" + token + "' has the id " + id.dump() +
-                            ", expected an integer from 0 to " + std::to_string(kMostTokens - 1));
+                            ", expected an integer from 0 to " + std::to_string(kMaxTokens - 1));
         }
         size = std::max(size, id.get<std::int64_t>() + 1);
     }

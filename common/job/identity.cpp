@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <string_view>
 
 #include "common/base/sha256.h"
@@ -77,14 +76,7 @@ class CanonicalWriter {
     }
 
     // As the library writes it, which is not always the shortest form; identities depend on the very digits.
-    void write(double value) {
-        if (!std::isfinite(value)) {
-            text_ += "null";
-            return;
-        }
-        char digits[64];
-        text_.append(digits, nlohmann::detail::to_chars(std::begin(digits), std::end(digits), value));
-    }
+    void write(double value) { text_ += Json(value).dump(); }
 
     void write(const std::string& value) {
         for (const char c : value) {

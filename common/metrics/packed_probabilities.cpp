@@ -40,9 +40,9 @@ PackedProbabilities pack_probabilities(std::span<const std::uint16_t> values, st
 }
 
 std::vector<std::uint16_t> unpack_probabilities(const PackedProbabilities& packed) {
-    constexpr std::int64_t kMostValues = std::int64_t{1} << 31;
+    constexpr std::int64_t kMaxValues = std::int64_t{1} << 31;
     if (packed.rows < 0 || packed.classes < 0 ||
-        (packed.classes > 0 && packed.rows > kMostValues / packed.classes)) {
+        (packed.classes > 0 && packed.rows > kMaxValues / packed.classes)) {
         throw std::runtime_error("stored probabilities have an impossible size");
     }
     const auto count = static_cast<std::size_t>(packed.rows * packed.classes);

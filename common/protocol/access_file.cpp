@@ -60,7 +60,7 @@ void check_private_folder(const std::filesystem::path& given) {
     struct stat status {};
     if (stat(folder.c_str(), &status) == 0 && is_open_to_others(status)) {
         throw UserError("others can enter '" + folder.string() +
-                        "', where keys and access files lie; mend it with: chmod 700 '" + folder.string() +
+                        "', where keys and access files lie; fix it with: chmod 700 '" + folder.string() +
                         "'");
     }
 }
@@ -72,7 +72,7 @@ Access read_access_file(const std::filesystem::path& path) {
     }
     if (is_open_to_others(status)) {
         throw UserError("the access file '" + path.string() +
-                        "' can be read by others; mend it with: chmod 600 '" + path.string() + "'");
+                        "' can be read by others; fix it with: chmod 600 '" + path.string() + "'");
     }
     check_private_folder(folder_of(path));
     const std::string name = "the access file '" + path.string() + "'";

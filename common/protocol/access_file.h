@@ -1,5 +1,5 @@
 // Access files: who can read one may connect. They hold addresses, the fingerprint of the coordinator's
-// certificate and a token, in JSON, mode 0600 in a folder of mode 0700. People and workers have files (and
+// certificate and a token, in JSON, mode 0600 in a folder of mode 0700. Users and workers have files (and
 // tokens) of their own.
 #pragma once
 
@@ -29,13 +29,13 @@ struct Access {
 BOOST_DESCRIBE_STRUCT(Access, (), (addresses, port, certificate_fingerprint, token, database_id, database))
 
 // Throws UserError if it is missing, unreadable, malformed, or if others can read it or enter its folder (with the chmod
-// that mends it). Nothing of its content stands in the message.
+// that fixes it). Nothing of its content stands in the message.
 Access read_access_file(const std::filesystem::path& path);
 
 // What an access file of this text says; `name` begins the message of the UserError that is thrown if it is damaged.
 Access parse_access(std::string_view text, const std::string& name);
 
-// Throws UserError, with the chmod that mends it, if others can enter the folder: what lies in it would then be guarded
+// Throws UserError, with the chmod that fixes it, if others can enter the folder: what lies in it would then be guarded
 // by its own mode alone.
 void check_private_folder(const std::filesystem::path& folder);
 

@@ -72,7 +72,7 @@ BOOST_DESCRIBE_STRUCT(StudyStatus, (),
                       (study, state, stage, jobs, succeeded, failed, cancelled, running, elapsed_seconds,
                        remaining_seconds))
 
-// Something that was told to the person who runs the coordinator.
+// Something that was told to the user who runs the coordinator.
 struct Event {
     std::int64_t number = 0;  // 1, 2, ... in this coordinator
     std::string at;           // UTC
@@ -230,8 +230,9 @@ struct TableRequest {
     std::string stage;             // empty: the last
     std::int64_t width = 0;        // of the terminal; 0: none
     std::string format = "table";  // or "json", "csv"
+    std::vector<std::string> metrics = {};  // its columns; empty: those of the stage's table
 };
-BOOST_DESCRIBE_STRUCT(TableRequest, (), (study, stage, width, format))
+BOOST_DESCRIBE_STRUCT(TableRequest, (), (study, stage, width, format, metrics))
 
 // A piece of a log that lies where the coordinator sees it. The answer is LogReply.
 struct LogRequest {

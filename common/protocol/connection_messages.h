@@ -64,7 +64,7 @@ BOOST_DESCRIBE_STRUCT(Welcome, (), (program_version, heartbeat_interval_millisec
 
 struct Refused {
     static constexpr const char* kType = "refused";
-    std::string reason;  // for people
+    std::string reason;  // for users
 };
 BOOST_DESCRIBE_STRUCT(Refused, (), (reason))
 

@@ -290,9 +290,9 @@ void check_checkpoint(Checks& checks, const StoredCheckpoint& checkpoint) {
     checks.count("checkpoint.bytes", checkpoint.bytes);
 }
 
-void check_parcel(Checks& checks, const Parcel& parcel) {
-    checks.attempt(parcel.attempt);
-    checks.line("parcel.name", parcel.name, kMaxLineBytes);
+void check_upload(Checks& checks, const Upload& upload) {
+    checks.attempt(upload.attempt);
+    checks.line("upload.name", upload.name, kMaxLineBytes);
 }
 
 void check_attempts(Checks& checks, const std::vector<AttemptId>& attempts) {
@@ -462,9 +462,9 @@ std::optional<Refusal> validate(const WorkerNote& /*note*/) {
     return std::nullopt;
 }
 
-std::optional<Refusal> validate(const ParcelOffer& message) {
+std::optional<Refusal> validate(const UploadOffer& message) {
     Checks checks;
-    check_parcel(checks, message.parcel);
+    check_upload(checks, message.upload);
     for (const auto& file : message.files) {
         checks.line("files.name", file.name, kMaxLineBytes);
         checks.count("files.bytes", file.bytes);
@@ -472,9 +472,9 @@ std::optional<Refusal> validate(const ParcelOffer& message) {
     return checks.first();
 }
 
-std::optional<Refusal> validate(const ParcelChunk& message) {
+std::optional<Refusal> validate(const UploadChunk& message) {
     Checks checks;
-    check_parcel(checks, message.parcel);
+    check_upload(checks, message.upload);
     checks.count("file", message.file);
     checks.count("offset", message.offset);
     checks.sha256("sha256", message.sha256, true);
@@ -533,7 +533,7 @@ std::optional<Refusal> validate(const StopAttempt& message) {
     return checks.first();
 }
 
-std::optional<Refusal> validate(const HandBack& message) {
+std::optional<Refusal> validate(const RetractLeases& message) {
     Checks checks;
     check_attempts(checks, message.attempts);
     return checks.first();
@@ -543,9 +543,9 @@ std::optional<Refusal> validate(const Retire& /*retire*/) {
     return std::nullopt;
 }
 
-std::optional<Refusal> validate(const ParcelProgress& message) {
+std::optional<Refusal> validate(const UploadProgress& message) {
     Checks checks;
-    check_parcel(checks, message.parcel);
+    check_upload(checks, message.upload);
     checks.count("file", message.file);
     checks.count("offset", message.offset);
     checks.path("folder", message.folder);
@@ -638,6 +638,9 @@ std::optional<Refusal> validate(const TableRequest& message) {
     checks.line("stage", message.stage, kMaxLineBytes);
     checks.count("width", message.width, 0, 1'000'000);
     checks.line("format", message.format, kMaxNameBytes);
+    for (const auto& metric : message.metrics) {
+        checks.line("metrics", metric, kMaxMetricNameBytes, 1);
+    }
     return checks.first();
 }
 

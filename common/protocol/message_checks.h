@@ -36,17 +36,17 @@ std::optional<Refusal> validate(const CheckpointWritten& message);
 std::optional<Refusal> validate(const AttemptEnded& message);
 std::optional<Refusal> validate(const Goodbye& message);
 std::optional<Refusal> validate(const WorkerNote& message);
-std::optional<Refusal> validate(const ParcelOffer& message);
-std::optional<Refusal> validate(const ParcelChunk& message);
+std::optional<Refusal> validate(const UploadOffer& message);
+std::optional<Refusal> validate(const UploadChunk& message);
 std::optional<Refusal> validate(const CheckpointRequest& message);
 
 std::optional<Refusal> validate(const Lease& message);
 std::optional<Refusal> validate(const EpochsStored& message);
 std::optional<Refusal> validate(const Acknowledged& message);
 std::optional<Refusal> validate(const StopAttempt& message);
-std::optional<Refusal> validate(const HandBack& message);
+std::optional<Refusal> validate(const RetractLeases& message);
 std::optional<Refusal> validate(const Retire& message);
-std::optional<Refusal> validate(const ParcelProgress& message);
+std::optional<Refusal> validate(const UploadProgress& message);
 std::optional<Refusal> validate(const CheckpointChunk& message);
 
 std::optional<Refusal> validate(const WorkerExited& message);

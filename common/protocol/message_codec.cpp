@@ -137,8 +137,8 @@ std::size_t max_body_bytes<WorkerToCoordinator>(std::string_view type) {
     if (type == AttemptEnded::kType) {
         return 64U << 20;  // the predictions of some millions of rows
     }
-    if (type == ParcelChunk::kType) {
-        return kParcelChunkBytes + kSmallBodyBytes;
+    if (type == UploadChunk::kType) {
+        return kUploadChunkBytes + kSmallBodyBytes;
     }
     return type == AttemptEpoch::kType ? 1U << 20 : kSmallBodyBytes;
 }

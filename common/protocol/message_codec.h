@@ -76,8 +76,8 @@ std::string type_of(const std::variant<Contents...>& message) {
 // The attempt that a message is about; nothing: it is about none.
 template <class Content>
 std::optional<AttemptId> attempt_in(const Content& content) {
-    if constexpr (requires { content.parcel.attempt; }) {
-        return content.parcel.attempt;
+    if constexpr (requires { content.upload.attempt; }) {
+        return content.upload.attempt;
     } else if constexpr (requires {
                              { content.attempt } -> std::convertible_to<AttemptId>;
                          }) {

@@ -11,7 +11,7 @@ namespace {
 // Builds the value from what the library's parser calls out, and stops it where it goes too deep.
 class Builder {
   public:
-    Builder(Json& root, int most_levels) : root_(root), most_levels_(static_cast<std::size_t>(most_levels)) {}
+    Builder(Json& root, int max_levels) : root_(root), max_levels_(static_cast<std::size_t>(max_levels)) {}
 
     bool null() { return put(nullptr); }
     bool boolean(bool value) { return put(value); }
@@ -52,8 +52,8 @@ class Builder {
     }
 
     bool open(Json value) {
-        if (open_.size() == most_levels_) {
-            throw std::runtime_error("is nested deeper than " + std::to_string(most_levels_) + " levels");
+        if (open_.size() == max_levels_) {
+            throw std::runtime_error("is nested deeper than " + std::to_string(max_levels_) + " levels");
         }
         open_.push_back(place(std::move(value)));
         return true;
@@ -65,16 +65,16 @@ class Builder {
     }
 
     Json& root_;
-    std::size_t most_levels_;
+    std::size_t max_levels_;
     std::vector<Json*> open_;  // the last is what is filled; none moves while something within it is filled
     std::string key_;
 };
 
 }  // namespace
 
-Json parse_strict_msgpack(std::span<const std::uint8_t> bytes, int most_levels) {
+Json parse_strict_msgpack(std::span<const std::uint8_t> bytes, int max_levels) {
     Json root;
-    Builder builder(root, most_levels);
+    Builder builder(root, max_levels);
     Json::sax_parse(bytes.begin(), bytes.end(), &builder, Json::input_format_t::msgpack);
     return root;
 }

@@ -9,7 +9,7 @@
 namespace orchestrate {
 
 // The value that `bytes` hold, all of them. Throws std::runtime_error if they are no MessagePack or are nested deeper than
-// `most_levels`.
-Json parse_strict_msgpack(std::span<const std::uint8_t> bytes, int most_levels = 64);
+// `max_levels`.
+Json parse_strict_msgpack(std::span<const std::uint8_t> bytes, int max_levels = 64);
 
 }  // namespace orchestrate

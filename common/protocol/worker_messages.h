@@ -106,63 +106,63 @@ BOOST_DESCRIBE_STRUCT(StopAttempt, (), (attempt))
 
 // Coordinator to worker: give back those of these attempts that have not begun. Each ends as `preempted`; for those that
 // have begun there is no answer.
-struct HandBack {
-    static constexpr const char* kType = "hand_back";
+struct RetractLeases {
+    static constexpr const char* kType = "retract_leases";
     std::vector<AttemptId> attempts;
 };
-BOOST_DESCRIBE_STRUCT(HandBack, (), (attempts))
+BOOST_DESCRIBE_STRUCT(RetractLeases, (), (attempts))
 
-// Files on their way from a worker that does not see the folders of checkpoints and models: a parcel is one checkpoint
+// Files on their way from a worker that does not see the folders of checkpoints and models: an upload is one checkpoint
 // or one model. The worker offers it; the coordinator answers how far it has it, at once and after each chunk; the
-// worker sends on from there, a few chunks ahead. After a broken connection it offers the parcel again.
-enum class ParcelKind { checkpoint, model };
-BOOST_DESCRIBE_ENUM(ParcelKind, checkpoint, model)
+// worker sends on from there, a few chunks ahead. After a broken connection it offers the upload again.
+enum class UploadKind { checkpoint, model };
+BOOST_DESCRIBE_ENUM(UploadKind, checkpoint, model)
 
-inline constexpr std::size_t kParcelChunkBytes = 256U << 10;
+inline constexpr std::size_t kUploadChunkBytes = 256U << 10;
 
-struct Parcel {
+struct Upload {
     AttemptId attempt;
-    ParcelKind kind = ParcelKind::checkpoint;
+    UploadKind kind = UploadKind::checkpoint;
     std::string name;  // of the checkpoint's file; or the model's SHA-256
-    bool operator==(const Parcel&) const = default;
+    bool operator==(const Upload&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(Parcel, (), (attempt, kind, name))
+BOOST_DESCRIBE_STRUCT(Upload, (), (attempt, kind, name))
 
-struct ParcelFile {
+struct UploadFile {
     std::string name;
     std::int64_t bytes = 0;
-    bool operator==(const ParcelFile&) const = default;
+    bool operator==(const UploadFile&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(ParcelFile, (), (name, bytes))
+BOOST_DESCRIBE_STRUCT(UploadFile, (), (name, bytes))
 
-struct ParcelOffer {
-    static constexpr const char* kType = "parcel_offer";
-    Parcel parcel;
-    std::vector<ParcelFile> files;
+struct UploadOffer {
+    static constexpr const char* kType = "upload_offer";
+    Upload upload;
+    std::vector<UploadFile> files;
 };
-BOOST_DESCRIBE_STRUCT(ParcelOffer, (), (parcel, files))
+BOOST_DESCRIBE_STRUCT(UploadOffer, (), (upload, files))
 
-struct ParcelChunk {
-    static constexpr const char* kType = "parcel_chunk";
-    Parcel parcel;
-    std::int64_t file = 0;    // index into ParcelOffer::files
+struct UploadChunk {
+    static constexpr const char* kType = "upload_chunk";
+    Upload upload;
+    std::int64_t file = 0;    // index into UploadOffer::files
     std::int64_t offset = 0;  // in that file
     Bytes bytes;
     std::string sha256;  // of the whole file, with its last chunk
 };
-BOOST_DESCRIBE_STRUCT(ParcelChunk, (), (parcel, file, offset, bytes, sha256))
+BOOST_DESCRIBE_STRUCT(UploadChunk, (), (upload, file, offset, bytes, sha256))
 
 // Coordinator to worker. Everything before `offset` of `file` is there.
-struct ParcelProgress {
-    static constexpr const char* kType = "parcel_progress";
-    Parcel parcel;
+struct UploadProgress {
+    static constexpr const char* kType = "upload_progress";
+    Upload upload;
     std::int64_t file = 0;
     std::int64_t offset = 0;
     bool stored = false;  // all of it is on disk
     std::string folder;   // where, if it is stored
     std::string refused;  // why it is not taken; empty: it is
 };
-BOOST_DESCRIBE_STRUCT(ParcelProgress, (), (parcel, file, offset, stored, folder, refused))
+BOOST_DESCRIBE_STRUCT(UploadProgress, (), (upload, file, offset, stored, folder, refused))
 
 // Worker to coordinator: a piece of a checkpoint that this attempt may go on from.
 struct CheckpointRequest {
@@ -190,7 +190,7 @@ struct Retire {
 };
 BOOST_DESCRIBE_STRUCT(Retire, (), ())
 
-// Worker to coordinator: what the person who runs the study should see, in one line.
+// Worker to coordinator: what the user who runs the study should see, in one line.
 struct WorkerNote {
     static constexpr const char* kType = "worker_note";
     std::string text;
@@ -203,15 +203,16 @@ using AttemptReport =
 // What a worker tells about itself and its attempts.
 using WorkerReport = boost::mp11::mp_append<AttemptReport, std::variant<Heartbeat, Goodbye, WorkerNote>>;
 // Files to and from a worker that does not see the coordinator's directories, and the answers.
-using TransferRequest = std::variant<ParcelOffer, ParcelChunk, CheckpointRequest>;
-using TransferReply = std::variant<ParcelProgress, CheckpointChunk>;
+using TransferRequest = std::variant<UploadOffer, UploadChunk, CheckpointRequest>;
+using TransferReply = std::variant<UploadProgress, CheckpointChunk>;
 
 // What a worker keeps on disk until it is acknowledged: see result_spool.h.
 using SpooledMessage = std::variant<AttemptEnded>;
 
 using WorkerToCoordinator = boost::mp11::mp_append<WorkerReport, TransferRequest>;
 // What the coordinator wants of a worker, or has done for it.
-using WorkerOrder = std::variant<Heartbeat, Lease, EpochsStored, Acknowledged, StopAttempt, HandBack, Retire>;
+using WorkerOrder =
+    std::variant<Heartbeat, Lease, EpochsStored, Acknowledged, StopAttempt, RetractLeases, Retire>;
 using CoordinatorToWorker = boost::mp11::mp_append<WorkerOrder, TransferReply>;
 
 }  // namespace orchestrate

@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kSuffix = ".safetensors";
 constexpr const char* kMarkName = "this-folder";
-constexpr std::size_t kMostSpares = 1024;
+constexpr std::size_t kMaxSpares = 1024;
 constexpr std::size_t kKeptAttempts = 2;  // of a command, that hold finished files
 
 // The number in a name made of prefix, digits and suffix.
@@ -237,7 +237,7 @@ void CheckpointFolders::keep_newest_attempts(const AttemptId& current) const {
 }
 
 void CheckpointFolders::remove_job(JobId job) {
-    if (spares_.size() < kMostSpares && holds_nothing(job_folder(job))) {
+    if (spares_.size() < kMaxSpares && holds_nothing(job_folder(job))) {
         spares_.push_back(job_folder(job));
         return;
     }

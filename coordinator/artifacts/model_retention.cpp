@@ -117,7 +117,7 @@ bool is_real_directory(const fs::path& path) {
 }
 
 // Why the directory must not be removed as that model; empty: it may, or is not there.
-std::string flaw_of_model(const fs::path& folder, const std::string& sha256) {
+std::string removal_obstacle(const fs::path& folder, const std::string& sha256) {
     const std::string left = "'" + folder.string() + "' was left: ";
     std::error_code ignored;
     if (!is_sha256(sha256)) {
@@ -203,7 +203,7 @@ Removal remove_models(SQLite::Database& database, const fs::path& directory,
         const fs::path folder = directory / model.sha256;
         if (!kept.contains(model.sha256)) {  // equal models share a directory
             if (!flaws.contains(model.sha256)) {
-                flaws[model.sha256] = flaw_of_model(folder, model.sha256);
+                flaws[model.sha256] = removal_obstacle(folder, model.sha256);
             }
             if (const std::string& flaw = flaws[model.sha256]; !flaw.empty()) {
                 removal.left.push_back("job " + to_string(model.job) + ": " + flaw);
@@ -221,7 +221,7 @@ Removal remove_models(SQLite::Database& database, const fs::path& directory,
     transaction.commit();
     for (const UnnamedFolder& folder : unnamed) {
         const std::string name = folder.folder.filename().string();
-        const std::string flaw = is_unfinished(name) ? "" : flaw_of_model(directory / name, name);
+        const std::string flaw = is_unfinished(name) ? "" : removal_obstacle(directory / name, name);
         if (flaw.empty()) {
             removed.insert(directory / name);
             ++removal.unnamed_folders;

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <string>
 
+#include <CLI/CLI.hpp>
 #include <SQLiteCpp/Backup.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -14,7 +15,8 @@
 #include "common/base/durable_files.h"
 #include "common/base/error.h"
 #include "common/protocol/database_place.h"
-#include "coordinator/cli/commands.h"
+#include "coordinator/cli/command_line.h"
+#include "coordinator/cli/command_options.h"
 #include "coordinator/database/database_owner.h"
 #include "coordinator/database/read_database.h"
 #include "coordinator/report/terminal.h"
@@ -150,8 +152,6 @@ void check(SQLite::Database& copy) {
     }
 }
 
-}  // namespace
-
 int back_up(const fs::path& database, const fs::path& wanted) {
     const fs::path destination = destination_of(wanted);
     SQLite::Database source = open_read_only(database);
@@ -179,6 +179,23 @@ int back_up(const fs::path& database, const fs::path& wanted) {
         "backup of '{}' written to '{}': {:.1f} MB, {} succeeded job{}, checked\n", database.string(),
         wanted.string(), static_cast<double>(fs::file_size(destination)) / 1e6, jobs, jobs == "1" ? "" : "s");
     return 0;
+}
+
+}  // namespace
+
+void add_backup_command(CommandLine& line) {
+    struct Options {
+        std::string database = kDefaultDatabase;
+        std::string destination;
+    };
+    const auto options = std::make_shared<Options>();
+    CLI::App& command = line.add(
+        "backup", "Copy the database into one file that is whole and checked, also while a study runs",
+        [options] { return back_up(options->database, options->destination); });
+    add_database(command, options->database);
+    command.add_option("out", options->destination, "The file to write; it must not exist")
+        ->required()
+        ->type_name("OUT");
 }
 
 }  // namespace orchestrate

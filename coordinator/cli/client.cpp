@@ -27,7 +27,7 @@ constexpr std::chrono::milliseconds kSaidAfter = 3s;
 
 // The access file of the coordinator that has the database, if this user may know of one.
 std::optional<std::filesystem::path> access_beside(const std::filesystem::path& database) {
-    auto file = person_access_file(state_folder(database));
+    auto file = user_access_file(state_folder(database));
     std::error_code error;  // another user's directory cannot be looked into
     return std::filesystem::exists(file, error) && !error ? std::optional(std::move(file)) : std::nullopt;
 }

@@ -2,13 +2,15 @@
 #include <iostream>
 #include <optional>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "common/base/counted.h"
 #include "common/base/error.h"
 #include "coordinator/artifacts/left_checkpoints.h"
 #include "coordinator/artifacts/model_retention.h"
-#include "coordinator/cli/commands.h"
+#include "coordinator/cli/command_line.h"
+#include "coordinator/cli/command_options.h"
 #include "coordinator/database/database_lock.h"
 #include "coordinator/database/read_database.h"
 #include "coordinator/store/job_store.h"
@@ -22,8 +24,6 @@ constexpr std::chrono::hours kUnnamedAge{24};
 std::string megabytes(std::int64_t bytes) {
     return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
 }
-
-}  // namespace
 
 int collect_models(const std::filesystem::path& database, bool remove) {
     // While a coordinator lives, workers save models and it alone writes.
@@ -102,6 +102,22 @@ int collect_models(const std::filesystem::path& database, bool remove) {
         std::cout << "nothing was removed: that is done by `orchestrate collect --remove`\n";
     }
     return 0;
+}
+
+}  // namespace
+
+void add_collect_command(CommandLine& line) {
+    struct Options {
+        std::string database = kDefaultDatabase;
+        bool remove = false;
+    };
+    const auto options = std::make_shared<Options>();
+    CLI::App& command = line.add("collect",
+                                 "Show saved models that no study keeps, and checkpoints of jobs that "
+                                 "failed, were cancelled or stopped early; --remove removes them",
+                                 [options] { return collect_models(options->database, options->remove); });
+    add_database(command, options->database);
+    command.add_flag("--remove", options->remove, "Remove them from the disk and the database");
 }
 
 }  // namespace orchestrate

@@ -1,4 +1,4 @@
-// Following a study that a coordinator elsewhere runs: what a person sees is what they would see if it ran here.
+// Following a study that a coordinator elsewhere runs: what a user sees is what they would see if it ran here.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace orchestrate {
 
-// Until the study has ended, or a signal comes: then the person is told that it goes on. Prints its table at the end.
+// Until the study has ended, or a signal comes: then the user is told that it goes on. Prints its table at the end.
 // Returns the exit code of `orchestrate run`; 0 after a signal.
 int follow_study(Client client, const Place& place, const std::string& study);
 

@@ -28,7 +28,7 @@ class OfflineControl final : public ControlHost {
             }
         }
         if (const auto attempt = open_attempts_->find(job); attempt != open_attempts_->end()) {
-            return store_.end_attempt({attempt->second, Cause::cancelled, "by a person", {}}).has_value();
+            return store_.end_attempt({attempt->second, Cause::cancelled, "by a user", {}}).has_value();
         }
         return store_.cancel(job);
     }

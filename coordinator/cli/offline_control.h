@@ -1,4 +1,4 @@
-// People's changes to a database that no coordinator has: its lock is taken for the moment.
+// Changes by users to a database that no coordinator has: its lock is taken for the moment.
 #pragma once
 
 #include <filesystem>

@@ -12,7 +12,7 @@
 namespace orchestrate {
 namespace {
 
-// Errors that may pass by themselves or when a person has done something.
+// Errors that may pass by themselves or when a user has done something.
 bool may_pass(int code) {
     switch (code & 0xFF) {
         case SQLITE_FULL:

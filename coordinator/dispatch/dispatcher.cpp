@@ -28,10 +28,10 @@ std::int64_t first_number_after(std::int64_t last) {
 
 }  // namespace
 
-Dispatcher::Dispatcher(DispatcherOptions options, JobStore& store, Surroundings& surroundings, Log log)
+Dispatcher::Dispatcher(DispatcherOptions options, JobStore& store, DispatcherEnv& env, Log log)
     : options_(std::move(options)),
       store_(store),
-      surroundings_(surroundings),
+      env_(env),
       log_(std::move(log)),
       scheduler_(first_number_after(store_.last_worker_number())),
       earlier_workers_(first_number_after(store_.last_worker_number())) {
@@ -95,7 +95,7 @@ void Dispatcher::let_wait(JobId id) {
 }
 
 void Dispatcher::end_pauses() {
-    for (const JobId id : restart_pauses_.take_over(surroundings_.now())) {
+    for (const JobId id : restart_pauses_.take_over(env_.now())) {
         let_wait(id);
     }
 }
@@ -141,11 +141,11 @@ void Dispatcher::send(const Worker& worker, const CoordinatorToWorker& message) 
 }
 
 void Dispatcher::note(const std::string& line) {
-    after_commit([this, line] { surroundings_.note(line); });
+    after_commit([this, line] { env_.note(line); });
 }
 
 void Dispatcher::note_job(JobId job, const std::string& line) {
-    after_commit([this, job, line] { surroundings_.note_job(job, line); });
+    after_commit([this, job, line] { env_.note_job(job, line); });
 }
 
 bool Dispatcher::commit() {
@@ -166,7 +166,7 @@ bool Dispatcher::commit() {
         paused_ = false;
         pause_reason_.clear();
         log_->info("the database can be written again");
-        surroundings_.note("the database can be written again; going on");
+        env_.note("the database can be written again; going on");
         act();
     }
     return true;
@@ -177,8 +177,7 @@ void Dispatcher::pause(const std::string& why) {
         paused_ = true;
         pause_reason_ = why;
         log_->error("paused: {}", why);
-        surroundings_.note("paused: " + why +
-                           ". What runs goes on, nothing new begins until it can be written");
+        env_.note("paused: " + why + ". What runs goes on, nothing new begins until it can be written");
     }
 }
 
@@ -241,7 +240,7 @@ void Dispatcher::worker_disconnected(const std::string& name, const std::shared_
     Worker& worker = found->second;
     worker.connection.reset();
     // One whose site tells of its end fills its slots until then.
-    if (!worker.farewell.empty() && !worker.running && (worker.exit || !children_.contains(name))) {
+    if (!worker.goodbye_reason.empty() && !worker.running && (worker.exit || !children_.contains(name))) {
         lose_worker(name, {});
     }
 }
@@ -279,7 +278,7 @@ void Dispatcher::start_worker(const StartWorkerAt& start) {
     launched_.insert_or_assign(start.worker, start.shape);
     Site& site = *sites_.at(start.site);
     site.start(start.worker, start.shape);
-    const auto now = surroundings_.now();
+    const auto now = env_.now();
     starting_[start.worker] = {now + kUsualStart, now + site.start_limit()};
     children_.insert(start.worker);
 }
@@ -298,16 +297,16 @@ void Dispatcher::act() {
                     ask_to_end(found->second);
                 }
             },
-            [this](const HandBackJobs& back) { hand_back(back); },
+            [this](const RetractJobs& back) { retract_leases(back); },
             [this](const SiteBroken& broken) {
                 log_->error("no worker comes up at {}", broken.site);
-                broken_sites_[broken.site] = surroundings_.now();
+                broken_sites_[broken.site] = env_.now();
             });
     }
 }
 
 void Dispatcher::on_worker_message(Worker& worker, const WorkerReport& message) {
-    worker.last_heard = surroundings_.now();
+    worker.last_heard = env_.now();
     match(
         message, [&](const Heartbeat& heartbeat) { on_heartbeat(worker, heartbeat); },
         [&](const AttemptProgress& progress) { on_progress(worker, progress); },
@@ -336,7 +335,8 @@ void Dispatcher::on_progress(Worker& worker, const AttemptProgress& progress) {
 }
 
 void Dispatcher::on_goodbye(Worker& worker, const Goodbye& goodbye) {
-    worker.farewell = goodbye.reason.empty() ? "left" : cleaned(goodbye.reason, kMaxLineBytes, Lines::one);
+    worker.goodbye_reason =
+        goodbye.reason.empty() ? "left" : cleaned(goodbye.reason, kMaxLineBytes, Lines::one);
     worker.leaving_since = worker.last_heard;
     scheduler_.worker_leaving(worker.record.name);
 }
@@ -360,9 +360,9 @@ void Dispatcher::on_ended(Worker& worker, const AttemptEnded& reported) {
     const std::string name = worker.record.name;
     const bool ran = worker.running == ended.attempt;
     if (ran && ended.cause == Cause::succeeded) {
-        const auto now = surroundings_.now();
-        short_jobs_.took(worker.record.ranks, now - worker.began_at);
-        scheduler_.set_ahead(worker.record.ranks, short_jobs_.ahead(worker.record.ranks));
+        const auto now = env_.now();
+        prefetch_policy_.took(worker.record.ranks, now - worker.began_at);
+        scheduler_.set_prefetch(worker.record.ranks, prefetch_policy_.ahead(worker.record.ranks));
     }
     const AttemptEnded seen = as_seen_here(ended, worker);
     const bool in_trouble = is_trouble_of_the_machine(worker, seen);
@@ -402,11 +402,11 @@ AttemptEnded Dispatcher::as_seen_here(AttemptEnded ended, const Worker& worker) 
     const auto leaving = leaving_sites_.find(site_of(worker.record.name));
     if (ended.cause == Cause::worker_crashed && leaving != leaving_sites_.end()) {
         evidence.site_leaves = leaving->second;
-        evidence.allocation_state = surroundings_.allocation_state(leaving->first);
-        ended.cause = settle_cause(evidence).cause;
+        evidence.allocation_state = env_.allocation_state(leaving->first);
+        ended.cause = classify_loss(evidence).cause;
         ended.message += ", after its pilot was told to end (" + leaving->second + ")";
     } else if (ended.cause == Cause::preempted && worker.condemned && worker.running == ended.attempt) {
-        const auto [cause, why] = settle_cause(*worker.condemned);
+        const auto [cause, why] = classify_loss(*worker.condemned);
         ended.cause = cause;
         ended.message = "worker " + worker.record.name + " " + why;
     }
@@ -430,9 +430,8 @@ void Dispatcher::on_checkpoint(Worker& worker, const CheckpointWritten& written)
 }
 
 void Dispatcher::remove_needless_checkpoints(const AttemptId& current) {
-    after_commit([this, current, kept = store_.checkpoints(current.job)] {
-        surroundings_.keep_checkpoints(current, kept);
-    });
+    after_commit(
+        [this, current, kept = store_.checkpoints(current.job)] { env_.keep_checkpoints(current, kept); });
 }
 
 void Dispatcher::on_resume(Worker& worker, const AttemptResumed& resumed) {
@@ -482,8 +481,7 @@ bool Dispatcher::end_attempt(AttemptEnded ended, const std::string& worker, bool
     const JobId id = ended.attempt.job;
     const auto assignment = assignments_.find(id);
     if (!ended.seconds && assignment != assignments_.end() && !assignment->second.began_before_restart) {
-        ended.seconds =
-            std::chrono::duration<double>(surroundings_.now() - assignment->second.began_at).count();
+        ended.seconds = std::chrono::duration<double>(env_.now() - assignment->second.began_at).count();
     }
     const Job* known = store_.find_job(id);
     const auto transition = known == nullptr ? std::nullopt : store_.end_attempt(ended, limits_of(*known));
@@ -498,14 +496,14 @@ bool Dispatcher::end_attempt(AttemptEnded ended, const std::string& worker, bool
             job_seconds_ += ended.result->total_seconds / (1 - share_resumed);
             ++timed_jobs_;
         }
-        after_commit([this, id] { surroundings_.remove_checkpoints(id); });
+        after_commit([this, id] { env_.remove_checkpoints(id); });
     }
     if (is_over(transition->to) && transition->to != JobState::paused) {
         step_cancellations_.erase(id);
     }
     if (ended.asks_again && transition->to == JobState::waiting) {
         const std::chrono::duration<double> ran(ended.seconds.value_or(0));
-        restart_pauses_.asked_again(id, ran, surroundings_.now());
+        restart_pauses_.asked_again(id, ran, env_.now());
     }
     const auto of = workers_.find(worker);
     const bool was_said = of != workers_.end() && ended.cause == Cause::node_lost &&

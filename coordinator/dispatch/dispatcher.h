@@ -22,11 +22,11 @@
 #include "common/protocol/worker_messages.h"
 #include "coordinator/dispatch/lost_attempt.h"
 #include "coordinator/dispatch/machine_trouble.h"
+#include "coordinator/dispatch/prefetch_policy.h"
 #include "coordinator/dispatch/progress_watch.h"
 #include "coordinator/dispatch/rate_limit.h"
 #include "coordinator/dispatch/restart_pauses.h"
 #include "coordinator/dispatch/scheduler.h"
-#include "coordinator/dispatch/short_jobs.h"
 #include "coordinator/dispatch/worker_health.h"
 #include "coordinator/sites/site.h"
 #include "coordinator/store/job_store.h"
@@ -44,11 +44,11 @@ class Peer {
 };
 
 // What the dispatcher needs of the world.
-class Surroundings {
+class DispatcherEnv {
   public:
-    virtual ~Surroundings() = default;
+    virtual ~DispatcherEnv() = default;
     virtual std::chrono::steady_clock::time_point now() = 0;
-    // Tells the person.
+    // Tells the user.
     virtual void note(const std::string& line) = 0;
     // The same, about a job.
     virtual void note_job(JobId /*job*/, const std::string& line) { note(line); }
@@ -72,7 +72,7 @@ struct DispatcherOptions {
     std::string program_version;
     std::chrono::milliseconds heartbeat_interval{4000};
     RetryLimits retry_limits;        // of studies without their own
-    std::string log_folder;          // named to people
+    std::string log_folder;          // named to users
     std::string models_folder = "";  // where workers save trained models, absolute
 };
 
@@ -91,7 +91,7 @@ class Dispatcher : private JobObserver {
         bool is_overdue = false;  // what it runs takes much longer than its study expects, and that was said
         bool draining = false;    // ends after what it holds
         TrainingProgress progress;
-        std::string farewell;         // why it said goodbye
+        std::string goodbye_reason;   // why it said goodbye
         int refusals = 0;             // messages that were refused
         RateLimit notes{20, 0.1};     // that it asks to be shown to users
         RateLimit log_lines{100, 1};  // about messages that changed nothing
@@ -116,7 +116,7 @@ class Dispatcher : private JobObserver {
     };
 
     // All must outlive it.
-    Dispatcher(DispatcherOptions options, JobStore& store, Surroundings& surroundings, Log log);
+    Dispatcher(DispatcherOptions options, JobStore& store, DispatcherEnv& env, Log log);
 
     ~Dispatcher() override;
     Dispatcher(const Dispatcher&) = delete;
@@ -218,15 +218,15 @@ class Dispatcher : private JobObserver {
     const std::string& broken() const { return broken_; }
 
   protected:
-    // Does it once all that was changed before is on disk. A test puts a mistake here.
+    // Does it once all that was changed before is on disk. A test puts an error here.
     virtual void after_commit(std::function<void()> action);
-    // Ends what a lost worker held ahead. A test puts a mistake here, too.
+    // Ends what a lost worker held ahead. A test puts an error here, too.
     virtual void give_up_unbegun(const Worker& worker, const std::string& why);
-    // Whether the attempt is leased to the worker, which alone may report about it. A test puts a mistake here, too.
+    // Whether the attempt is leased to the worker, which alone may report about it. A test puts an error here, too.
     virtual bool holds(const Worker& worker, const AttemptId& attempt) const;
-    // Tells the observers. A test puts a mistake here, too.
+    // Tells the observers. A test puts an error here, too.
     virtual void tell_change(JobId job, JobState before, JobState now);
-    // Forgets workers of a site that is gone which never connected; gives up those that take too long. A test puts a mistake
+    // Forgets workers of a site that is gone which never connected; gives up those that take too long. A test puts an error
     // here, too.
     virtual void forget_starting_workers(const std::string& site);
     virtual void check_starting_workers();
@@ -239,8 +239,8 @@ class Dispatcher : private JobObserver {
     // dispatcher_leases.cpp: which worker holds which attempts.
     void assign(JobId job, const std::string& worker);
     void start_worker(const StartWorkerAt& start);
-    void hand_back(const HandBackJobs& action);
-    void ask_back(Worker& worker, std::vector<AttemptId> attempts);
+    void retract_leases(const RetractJobs& action);
+    void retract(Worker& worker, std::vector<AttemptId> attempts);
     // The worker holds the attempt no longer; it goes on with the next it holds.
     void let_go(Worker& worker, const AttemptId& attempt);
     void begin_next(Worker& worker);
@@ -316,11 +316,11 @@ class Dispatcher : private JobObserver {
 
     DispatcherOptions options_;
     JobStore& store_;
-    Surroundings& surroundings_;
+    DispatcherEnv& env_;
     Log log_;
     Scheduler scheduler_;
     ProgressWatch progress_watch_;
-    ShortJobs short_jobs_;
+    PrefetchPolicy prefetch_policy_;
     WorkerHealth worker_health_;
     WorkerHealth site_health_;
     MachineTrouble machine_trouble_;

@@ -1,4 +1,4 @@
-// What people change while a dispatcher works.
+// What users change while a dispatcher works.
 #include <algorithm>
 
 #include "coordinator/dispatch/dispatcher.h"
@@ -11,7 +11,7 @@ bool Dispatcher::cancel(JobId id) {
         return store_.cancel(id);
     }
     const AttemptId attempt = found->second.attempt;
-    if (!end_attempt({attempt, Cause::cancelled, "by a person", {}}, "")) {
+    if (!end_attempt({attempt, Cause::cancelled, "by a user", {}}, "")) {
         return false;
     }
     // It keeps its place until it says that it has stopped.

@@ -47,13 +47,13 @@ void Dispatcher::try_elsewhere(const std::vector<JobId>& jobs) {
 
 bool Dispatcher::is_trouble_of_the_machine(const Worker& worker, const AttemptEnded& ended) const {
     // A worker that has lost a rank says goodbye, and ends.
-    return ended.cause == Cause::node_lost && worker.farewell.empty() && worker.running == ended.attempt &&
-           !leaving_sites_.contains(site_of(worker.record.name));
+    return ended.cause == Cause::node_lost && worker.goodbye_reason.empty() &&
+           worker.running == ended.attempt && !leaving_sites_.contains(site_of(worker.record.name));
 }
 
 void Dispatcher::rest_host(Worker& worker, const AttemptEnded& ended) {
     const std::string& host = worker.record.host;
-    const auto reported = machine_trouble_.reported(host, ended.message, surroundings_.now());
+    const auto reported = machine_trouble_.reported(host, ended.message, env_.now());
     log_->warn("host {} gets no jobs for {} s: {}", host, reported.pause.count(), ended.message);
     if (reported.to_be_said) {
         note(fmt::format(
@@ -65,13 +65,13 @@ void Dispatcher::rest_host(Worker& worker, const AttemptEnded& ended) {
     for (auto& [name, other] : workers_) {
         if (other.record.host == host) {
             scheduler_.rest_worker(name, true);
-            ask_back(other, {other.queued.begin(), other.queued.end()});
+            retract(other, {other.queued.begin(), other.queued.end()});
         }
     }
 }
 
 void Dispatcher::end_rests() {
-    for (const auto& host : machine_trouble_.take_over(surroundings_.now())) {
+    for (const auto& host : machine_trouble_.take_over(env_.now())) {
         for (const auto& [name, worker] : workers_) {
             if (worker.record.host == host) {
                 scheduler_.rest_worker(name, false);
@@ -81,7 +81,7 @@ void Dispatcher::end_rests() {
 }
 
 std::string Dispatcher::why_waiting(JobId job) const {
-    if (const auto left = restart_pauses_.left(job, surroundings_.now())) {
+    if (const auto left = restart_pauses_.left(job, env_.now())) {
         return fmt::format(
             "its command asked to be started again (exit code 75) soon after it began; it is in {}",
             duration_text(*left));

@@ -35,11 +35,11 @@ Dispatcher::Worker& Dispatcher::welcome_worker(const std::shared_ptr<Peer>& conn
         worker.record.site = sites_.contains(site) ? site : "";
         worker.record.row = store_.add_worker(worker.record);
         worker.killed = false;
-        worker.farewell.clear();
+        worker.goodbye_reason.clear();
     }
     worker.log_folder = hello.log_folder;
     worker.connection = connection;
-    worker.last_heard = surroundings_.now();
+    worker.last_heard = env_.now();
     worker.exit.reset();
     Welcome welcome;
     welcome.program_version = options_.program_version;
@@ -86,7 +86,7 @@ Dispatcher::Worker& Dispatcher::welcome_worker(const std::shared_ptr<Peer>& conn
 void Dispatcher::assign(JobId id, const std::string& name) {
     Worker& worker = workers_.at(name);
     std::vector<StoredCheckpoint> stored_checkpoints;
-    JobTerms terms;
+    JobSpec terms;
     try {
         stored_checkpoints = store_.checkpoints(id);
         terms = store_.terms(id);
@@ -98,23 +98,22 @@ void Dispatcher::assign(JobId id, const std::string& name) {
     }
     const BegunAttempt begun = store_.begin_attempt(id, worker.record, worker.log_folder);
     const Job& job = store_.jobs().at(id);
-    assignments_[id] = {begun.id, name, surroundings_.now(), false, 0, std::nullopt};
+    assignments_[id] = {begun.id, name, env_.now(), false, 0, std::nullopt};
     log_->info("job {} ({}), attempt {} goes to {}", id, job.title, begun.id.number, name);
     worker.queued.push_back(begun.id);
     if (!worker.running) {
         begin_next(worker);
     }
     if (terms.config.command) {
-        surroundings_.keep_newest_attempts(begun.id);
+        env_.keep_newest_attempts(begun.id);
     }
     send(worker,
          Lease{begun.id, std::move(terms.config), std::move(terms.paths), job.resources, begun.log_file,
-               surroundings_.plan_checkpoints(begun.id, std::move(stored_checkpoints)),
-               options_.models_folder});
+               env_.plan_checkpoints(begun.id, std::move(stored_checkpoints)), options_.models_folder});
 }
 
 void Dispatcher::begin_next(Worker& worker) {
-    worker.began_at = surroundings_.now();
+    worker.began_at = env_.now();
     worker.stalls = false;
     worker.is_overdue = false;
     worker.progress = {};
@@ -145,7 +144,7 @@ void Dispatcher::let_go(Worker& worker, const AttemptId& attempt) {
     }
 }
 
-void Dispatcher::hand_back(const HandBackJobs& action) {
+void Dispatcher::retract_leases(const RetractJobs& action) {
     const auto found = workers_.find(action.worker);
     if (found == workers_.end()) {
         return;
@@ -156,22 +155,22 @@ void Dispatcher::hand_back(const HandBackJobs& action) {
             attempts.push_back(known->second.attempt);
         }
     }
-    ask_back(found->second, std::move(attempts));
+    retract(found->second, std::move(attempts));
 }
 
-void Dispatcher::ask_back(Worker& worker, std::vector<AttemptId> attempts) {
+void Dispatcher::retract(Worker& worker, std::vector<AttemptId> attempts) {
     if (!attempts.empty()) {
         log_->info("worker {} shall give back {} job(s) that it has not begun", worker.record.name,
                    attempts.size());
-        send(worker, HandBack{std::move(attempts)});
+        send(worker, RetractLeases{std::move(attempts)});
     }
 }
 
 void Dispatcher::check_stalls() {
-    const auto now = surroundings_.now();
+    const auto now = env_.now();
     for (auto& [name, worker] : workers_) {
         if (!worker.queued.empty() && !worker.stalls &&
-            now - worker.began_at > short_jobs_.patience(worker.record.ranks)) {
+            now - worker.began_at > prefetch_policy_.patience(worker.record.ranks)) {
             worker.stalls = true;
             scheduler_.worker_stalls(name);
         }
@@ -195,7 +194,7 @@ void Dispatcher::drain_worker(Worker& worker, const std::string& why) {
     log_->warn("worker {} is drained: {}", name, why);
     note("worker " + name + " is drained: " + why);
     scheduler_.worker_leaving(name);
-    ask_back(worker, {worker.queued.begin(), worker.queued.end()});
+    retract(worker, {worker.queued.begin(), worker.queued.end()});
     if (!worker.running) {
         ask_to_end(worker);
     }
@@ -203,7 +202,7 @@ void Dispatcher::drain_worker(Worker& worker, const std::string& why) {
 
 void Dispatcher::ask_to_end(Worker& worker) {
     if (!worker.leaving_since) {
-        worker.leaving_since = surroundings_.now();
+        worker.leaving_since = env_.now();
     }
     send(worker, Retire{});
 }

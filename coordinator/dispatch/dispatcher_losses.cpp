@@ -43,7 +43,7 @@ void Dispatcher::on_exit(const std::string& site, const SiteWorkerExit& exit) {
         return;
     }
     found->second.exit = exit;
-    found->second.exited_at = surroundings_.now();
+    found->second.exited_at = env_.now();
     if (!found->second.connection) {
         lose_worker(exit.worker, {});
     }
@@ -64,7 +64,7 @@ void Dispatcher::lose_worker(const std::string& name, LossEvidence evidence) {
     if (worker.condemned) {
         evidence = *worker.condemned;
     } else {
-        evidence.farewell = worker.farewell;
+        evidence.goodbye_reason = worker.goodbye_reason;
     }
     evidence.exit = worker.exit;
     evidence.killed_by_coordinator = worker.killed;
@@ -72,8 +72,8 @@ void Dispatcher::lose_worker(const std::string& name, LossEvidence evidence) {
     if (const auto leaving = leaving_sites_.find(site); leaving != leaving_sites_.end()) {
         evidence.site_leaves = leaving->second;
     }
-    evidence.allocation_state = surroundings_.allocation_state(site);
-    auto [cause, why] = settle_cause(evidence);
+    evidence.allocation_state = env_.allocation_state(site);
+    auto [cause, why] = classify_loss(evidence);
     if (worker.running && was_cancelled_alone(evidence) &&
         ++step_cancellations_[worker.running->job] >= kMaxStepCancellations) {
         cause = Cause::cancelled;
@@ -112,15 +112,16 @@ bool Dispatcher::condemn(Worker& worker, LossEvidence evidence) {
         return false;
     }
     log_->warn("worker {} is killed", name);
-    evidence.farewell = worker.farewell;  // what it says from now on answers the signal that kills it
+    evidence.goodbye_reason =
+        worker.goodbye_reason;  // what it says from now on answers the signal that kills it
     worker.condemned = std::move(evidence);
-    worker.condemned_at = surroundings_.now();
+    worker.condemned_at = env_.now();
     scheduler_.worker_leaving(name);
     return true;
 }
 
 void Dispatcher::check_workers() {
-    const auto now = surroundings_.now();
+    const auto now = env_.now();
     std::map<std::string, LossEvidence> losses;
     const auto condemn_or_lose = [&](Worker& worker, const LossEvidence& evidence) {
         if (!condemn(worker, evidence)) {
@@ -167,7 +168,7 @@ void Dispatcher::check_workers() {
 
 // One that does not connect is killed; its exit is reported then, as that of a worker that did not come up.
 void Dispatcher::check_starting_workers() {
-    const auto now = surroundings_.now();
+    const auto now = env_.now();
     std::vector<std::string> unconfirmed;
     for (auto entry = starting_.begin(); entry != starting_.end();) {
         const std::string& name = entry->first;
@@ -200,7 +201,7 @@ void Dispatcher::check_starting_workers() {
 
 // The workers of a pilot that is dying do not come up either: one that is gone soon was not broken.
 void Dispatcher::check_broken_sites() {
-    const auto now = surroundings_.now();
+    const auto now = env_.now();
     std::erase_if(broken_sites_, [&](const auto& entry) {
         const auto& [name, since] = entry;
         if (!sites_.contains(name) || !scheduler_.is_broken(name)) {
@@ -209,7 +210,7 @@ void Dispatcher::check_broken_sites() {
         if (now - since <= kBrokenGrace) {
             return false;
         }
-        if (const auto end = surroundings_.allocation_state(name); !end.empty()) {
+        if (const auto end = env_.allocation_state(name); !end.empty()) {
             log_->info("no worker comes up at {} any more: its allocation is {}", name, end);
         } else if (scheduler_.has_sound_site()) {
             note("no worker comes up at " + name + ": it gets no more; see " + options_.log_folder);

@@ -1,4 +1,4 @@
-// What a dispatcher tells the person of attempts that have ended.
+// What a dispatcher tells the user of attempts that have ended.
 #include <algorithm>
 #include <string>
 
@@ -50,7 +50,7 @@ std::string found_by(const AttemptResult& result, const std::vector<std::string>
 }  // namespace
 
 void Dispatcher::note_unsaid_successes() {
-    const auto now = surroundings_.now();
+    const auto now = env_.now();
     if (now - successes_since_ < 1s) {
         return;
     }
@@ -71,7 +71,7 @@ void Dispatcher::note_success(JobId job, const std::string& line) {
 }
 
 void Dispatcher::note_overdue() {
-    const auto now = surroundings_.now();
+    const auto now = env_.now();
     for (auto& [name, worker] : workers_) {
         if (!worker.running || worker.is_overdue) {
             continue;
@@ -101,7 +101,7 @@ void Dispatcher::note_end(const AttemptEnded& ended) {
         return fmt::format("job {}: {}", id, job.title.empty() ? "of another study" : job.title);
     };
     if (ended.cause == Cause::succeeded) {
-        if (successes_said_ >= kSuccessesSaidPerSecond && surroundings_.now() - successes_since_ < 1s) {
+        if (successes_said_ >= kSuccessesSaidPerSecond && env_.now() - successes_since_ < 1s) {
             ++successes_unsaid_;  // without the text that nobody reads
             return;
         }
@@ -119,7 +119,7 @@ void Dispatcher::note_end(const AttemptEnded& ended) {
     if (state == JobState::paused) {
         // not an end: it may go on
     } else if (state == JobState::waiting) {
-        const auto pause = restart_pauses_.left(id, surroundings_.now());
+        const auto pause = restart_pauses_.left(id, env_.now());
         what +=
             pause ? fmt::format("; it is tried again in {}", duration_text(*pause)) : "; it is tried again";
     } else if (state == JobState::quarantined) {

@@ -216,7 +216,7 @@ void Dispatcher::deliver(Worker& worker, const AttemptEnded& ended) {
         return;  // whoever holds it delivers it
     }
     const bool accepted = current && accept_leftover(ended);
-    if (!accepted && worker.log_lines.take(surroundings_.now())) {
+    if (!accepted && worker.log_lines.take(env_.now())) {
         log_->warn("job {}, attempt {}: '{}' from {} is stale", ended.attempt.job, ended.attempt.number,
                    to_string(ended.cause), worker.record.name);
     }
@@ -279,7 +279,7 @@ void Dispatcher::cut_off(const std::string& name, const std::string& why) {
             name);
         found->second.running.reset();
     }
-    found->second.farewell = "it was cut off: " + why;
+    found->second.goodbye_reason = "it was cut off: " + why;
     kill_worker(name);
     lose_worker(name, {});
 }

@@ -4,14 +4,14 @@
 namespace orchestrate {
 
 void Dispatcher::recover() {
-    for (const JobId job : surroundings_.jobs_with_checkpoints()) {
+    for (const JobId job : env_.jobs_with_checkpoints()) {
         if (store_.has_succeeded(job)) {
-            surroundings_.remove_checkpoints(job);  // the last coordinator did not come to it
+            env_.remove_checkpoints(job);  // the last coordinator did not come to it
         }
     }
-    const auto now = surroundings_.now();
+    const auto now = env_.now();
     for (const auto& worker : store_.present_workers()) {
-        if (surroundings_.has_ended(worker.host, worker.process_id)) {
+        if (env_.has_ended(worker.host, worker.process_id)) {
             store_.worker_left(worker.row, "its process had ended when the coordinator came back");
             continue;
         }
@@ -21,7 +21,7 @@ void Dispatcher::recover() {
         scheduler_.worker_expected(worker.name, site_of(worker.name), {worker.ranks, worker.is_one_process});
     }
     for (const auto& attempt : store_.open_attempts()) {
-        if (surroundings_.has_ended(attempt.host, attempt.worker_process)) {
+        if (env_.has_ended(attempt.host, attempt.worker_process)) {
             end_attempt({attempt.id,
                          Cause::node_lost,
                          "the worker's process had ended when the coordinator came back",
@@ -38,7 +38,7 @@ void Dispatcher::recover() {
 }
 
 void Dispatcher::release_held_attempts() {
-    const auto now = surroundings_.now();
+    const auto now = env_.now();
     for (auto held = held_jobs_.begin(); held != held_jobs_.end();) {
         const auto found = assignments_.find(*held);
         const auto until = found == assignments_.end() ? std::nullopt : found->second.held_until;

@@ -46,7 +46,7 @@ std::optional<Cause> cause_of_allocation(const std::string& state) {
     return std::nullopt;
 }
 
-SettledCause cause_at_leaving_site(const LossEvidence& evidence) {
+ClassifiedLoss cause_at_leaving_site(const LossEvidence& evidence) {
     std::string text = "was ended with its pilot (" + evidence.site_leaves + ")";
     if (evidence.exit) {
         text += ": it " + exit_text(*evidence.exit);
@@ -80,15 +80,15 @@ bool was_cancelled_alone(const LossEvidence& evidence) {
            evidence.exit->step_state == "CANCELLED";
 }
 
-SettledCause settle_cause(LossEvidence evidence) {
+ClassifiedLoss classify_loss(LossEvidence evidence) {
     if (evidence.killed_by_coordinator && evidence.exit && signal_of(*evidence.exit) == SIGKILL) {
         evidence.exit.reset();
     }
     if (!evidence.site_leaves.empty()) {
         return cause_at_leaving_site(evidence);
     }
-    if (!evidence.farewell.empty() && !(evidence.exit && is_failure_of_a_rank(*evidence.exit))) {
-        return {Cause::preempted, "left: " + evidence.farewell};
+    if (!evidence.goodbye_reason.empty() && !(evidence.exit && is_failure_of_a_rank(*evidence.exit))) {
+        return {Cause::preempted, "left: " + evidence.goodbye_reason};
     }
     if (evidence.without_progress) {
         return {Cause::worker_crashed,

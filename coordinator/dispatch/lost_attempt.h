@@ -1,5 +1,5 @@
 // Why an attempt ended whose rank 0 did not say so itself. It is settled from outside, from what is known best to
-// what is known least: what rank 0 let know (a farewell; life without progress), how its process or launcher ended, what
+// what is known least: what rank 0 let know (a goodbye_reason; life without progress), how its process or launcher ended, what
 // the cluster says of its allocation, and silence. Pure.
 #pragma once
 
@@ -13,7 +13,7 @@
 namespace orchestrate {
 
 struct LossEvidence {
-    std::string farewell;                                       // with which rank 0 left; empty: it said none
+    std::string goodbye_reason;                                 // with which rank 0 left; empty: it said none
     std::optional<std::chrono::milliseconds> without_progress;  // it breathes, but did not get on for so long
     std::optional<SiteWorkerExit> exit;                         // of the process, or of mpirun or srun
     std::string allocation_state;  // Slurm's word, "TIMEOUT"; empty: no allocation, or it runs
@@ -22,7 +22,7 @@ struct LossEvidence {
     std::string site_leaves = {};  // its pilot was told to end, by what ("signal 15"); empty: it was not
 };
 
-struct SettledCause {
+struct ClassifiedLoss {
     Cause cause = Cause::node_lost;
     std::string message;  // what happened to the worker, after its name: "was silent for 12 s"
 };
@@ -40,7 +40,7 @@ struct SettledCause {
 //   which ranks tell that another fell silent (common/base/worker_exit.h): node_lost.
 // - A death by SIGKILL that the coordinator has sent says nothing: what it was sent for counts.
 // - An exit code of 0 without a word, or nothing but silence: node_lost, unless the cluster knows better.
-SettledCause settle_cause(LossEvidence evidence);
+ClassifiedLoss classify_loss(LossEvidence evidence);
 
 // Whether somebody has cancelled its step (scancel JOB.STEP), and not the allocation with it.
 bool was_cancelled_alone(const LossEvidence& evidence);

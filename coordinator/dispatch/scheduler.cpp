@@ -123,8 +123,8 @@ void Scheduler::hold_study(StudyId study, bool held) {
     studies_[study].held = held;
 }
 
-void Scheduler::set_ahead(int ranks, int jobs) {
-    ahead_[ranks] = jobs;
+void Scheduler::set_prefetch(int ranks, int jobs) {
+    prefetch_[ranks] = jobs;
 }
 
 void Scheduler::worker_expected(const std::string& worker, const std::string& site,
@@ -208,8 +208,8 @@ const std::string* Scheduler::least_loaded(const WorkerShape& shape,
     if (workers == by_load_.end()) {
         return nullptr;
     }
-    const auto ahead = ahead_.find(shape.ranks);
-    const std::size_t most = ahead == ahead_.end() ? 0 : static_cast<std::size_t>(ahead->second);
+    const auto ahead = prefetch_.find(shape.ranks);
+    const std::size_t most = ahead == prefetch_.end() ? 0 : static_cast<std::size_t>(ahead->second);
     for (const auto& [load, name] : workers->second) {
         if (load > most) {
             return nullptr;
@@ -287,12 +287,12 @@ void Scheduler::make_room(std::size_t jobs, const WorkerShape& shape, Round& rou
     }
 }
 
-void Scheduler::hand_back(Round& round) {
-    const auto ask_back = [&](const std::string& name, std::size_t most) {
+void Scheduler::retract_leases(Round& round) {
+    const auto retract = [&](const std::string& name, std::size_t most) {
         Worker& worker = workers_.at(name);
-        HandBackJobs back{name, {}};
+        RetractJobs back{name, {}};
         for (auto held = worker.held.rbegin(); held + 1 < worker.held.rend() && most > 0; ++held, --most) {
-            if (!std::exchange(held->asked_back, true)) {
+            if (!std::exchange(held->is_retracted, true)) {
                 back.jobs.push_back(held->job);
             }
         }
@@ -302,7 +302,7 @@ void Scheduler::hand_back(Round& round) {
     };
     for (const auto& name : std::exchange(stalling_, {})) {
         if (workers_.contains(name)) {
-            ask_back(name, workers_.at(name).held.size());
+            retract(name, workers_.at(name).held.size());
         }
     }
     for (const auto& [shape, workers] : by_load_) {
@@ -313,8 +313,8 @@ void Scheduler::hand_back(Round& round) {
         if (!workers.empty() && workers.begin()->first == 0 && workers.rbegin()->first > 1) {
             const auto& [load, name] = *workers.rbegin();
             const auto& held = workers_.at(name).held;
-            if (std::none_of(held.begin(), held.end(), [](const HeldJob& job) { return job.asked_back; })) {
-                ask_back(name, load / 2);
+            if (std::none_of(held.begin(), held.end(), [](const HeldJob& job) { return job.is_retracted; })) {
+                retract(name, load / 2);
             }
         }
     }
@@ -339,7 +339,7 @@ std::vector<SchedulerAction> Scheduler::next_actions() {
             round.exhausted.insert(*next);
         }
     }
-    hand_back(round);
+    retract_leases(round);
     return std::move(round.actions);
 }
 

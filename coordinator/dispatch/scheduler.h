@@ -9,7 +9,7 @@
 // process) gets one started; when slots are short, idle workers of other shapes are retired for it, and the site
 // takes no narrower job until it has been placed, so that wide jobs do not starve.
 //
-// A worker may hold jobs beyond the one it runs (set_ahead), so that short jobs do not wait for messages. They are
+// A worker may hold jobs beyond the one it runs (set_prefetch), so that short jobs do not wait for messages. They are
 // handed back as soon as another worker idles.
 //
 // What an event costs does not grow with the number of jobs or workers, but for logarithms.
@@ -45,7 +45,7 @@ struct RetireWorker {
     std::string worker;
 };
 // The worker shall give back these jobs if it has not begun them. Until attempt_ended() it has them.
-struct HandBackJobs {
+struct RetractJobs {
     std::string worker;
     std::vector<JobId> jobs;
 };
@@ -53,7 +53,7 @@ struct HandBackJobs {
 struct SiteBroken {
     std::string site;
 };
-using SchedulerAction = std::variant<AssignJob, StartWorkerAt, RetireWorker, HandBackJobs, SiteBroken>;
+using SchedulerAction = std::variant<AssignJob, StartWorkerAt, RetireWorker, RetractJobs, SiteBroken>;
 
 // A job as the scheduler knows it.
 struct SchedulableJob {
@@ -94,7 +94,7 @@ class Scheduler {
     void hold_study(StudyId study, bool held);
 
     // Workers of that many ranks may hold so many jobs beyond the one that they run.
-    void set_ahead(int ranks, int jobs);
+    void set_prefetch(int ranks, int jobs);
 
     // A worker of an earlier coordinator that still lives and will probably connect: it fills its slots until
     // then.
@@ -146,7 +146,7 @@ class Scheduler {
     struct HeldJob {
         JobId job;
         StudyId study;
-        bool asked_back = false;
+        bool is_retracted = false;
     };
     struct Worker {
         std::string site;
@@ -195,7 +195,7 @@ class Scheduler {
     void assign(StudyId study, const Bucket& bucket, const std::string& worker, Round& round);
     // For jobs that no worker there can take.
     void make_room(std::size_t jobs, const WorkerShape& shape, Round& round);
-    void hand_back(Round& round);
+    void retract_leases(Round& round);
     static bool is_idle(const Queue& study);
     int free_slots(const std::string& site) const;
 
@@ -204,7 +204,7 @@ class Scheduler {
     std::map<StudyId, int> study_priorities_;  // those that are not 0
     std::map<StudyId, Queue> studies_;
     std::unordered_map<JobId, Key> keys_;    // of waiting jobs
-    std::map<int, int> ahead_;               // by ranks
+    std::map<int, int> prefetch_;            // by ranks
     std::map<std::string, int> used_slots_;  // by site
     // By site and shape of the workers that fill them.
     std::map<std::pair<std::string, WorkerShape>, int> slots_of_shape_;

@@ -190,7 +190,8 @@ std::string table_text(SQLite::Database& database, const TableRequest& wanted) {
     return render_comparison(database, wanted.study.empty() ? names.front() : wanted.study,
                              wanted.stage.empty() ? std::nullopt : std::optional(wanted.stage),
                              static_cast<std::size_t>(std::max<std::int64_t>(0, wanted.width)),
-                             enum_from_name<OutputFormat>(wanted.format).value_or(OutputFormat::table));
+                             enum_from_name<OutputFormat>(wanted.format).value_or(OutputFormat::table),
+                             wanted.metrics);
 }
 
 }  // namespace orchestrate

@@ -1,4 +1,4 @@
-// Jobs as text for people and programs.
+// Jobs as text for users and programs.
 #pragma once
 
 #include <cstddef>

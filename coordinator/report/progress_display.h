@@ -1,4 +1,4 @@
-// What a person sees while a study runs: on a terminal a block that is repainted in place, elsewhere plain
+// What a user sees while a study runs: on a terminal a block that is repainted in place, elsewhere plain
 // lines.
 #pragma once
 

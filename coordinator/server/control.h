@@ -1,4 +1,4 @@
-// What people may change: cancel, retry, pause, resume, drain. Decides which jobs and studies a request means and says
+// What users may change: cancel, retry, pause, resume, drain. Decides which jobs and studies a request means and says
 // what was done, for a coordinator that runs and for a database that nobody has.
 #pragma once
 

@@ -26,7 +26,7 @@ namespace {
 constexpr auto kStopGrace = 10s;
 // For scancel, when the user asks a second time to end at once.
 constexpr auto kSecondSignalTimeout = 2s;
-// How long people who are connected may take to fetch how their study has ended.
+// How long users who are connected may take to fetch how their study has ended.
 constexpr auto kFollowersGrace = 3s;
 // A commit waits so long for others to join it, and no longer than until there are so many; not at all if the last one
 // was of fewer than a crowd.
@@ -82,7 +82,7 @@ Coordinator::Coordinator(CoordinatorOptions options, ProgressDisplay& display)
                    (state_folder(options_.database) / "logs").string(),
                    (std::filesystem::absolute(state_folder(options_.database)) / "models").string()},
                   store_, *this, log_),
-      parcels_(checkpoints_, *files_, std::filesystem::absolute(state_folder(options_.database)) / "models"),
+      uploads_(checkpoints_, *files_, std::filesystem::absolute(state_folder(options_.database)) / "models"),
       reader_(options_.database) {
     for (const int signal : signals_not_ignored({SIGINT, SIGTERM, SIGHUP})) {
         signals_.add(signal);
@@ -116,7 +116,7 @@ void Coordinator::run() {
         log_->error("the coordinator breaks off: {}", error.what());
         display_.clear();
         if (slurm_) {
-            slurm_->end_now(SlurmSites::kEndTimeout);
+            slurm_->end_now(PilotSupervisor::kEndTimeout);
         }
         if (lock_is_ours_) {
             try {
@@ -130,7 +130,7 @@ void Coordinator::run() {
     display_.clear();
 }
 
-void Coordinator::settle() {
+void Coordinator::after_events() {
     const auto hold = watch_.hold("jobs that have changed");
     if (studies_may_go_on()) {
         wake();
@@ -168,7 +168,7 @@ void Coordinator::commit_now() {
         fail(std::current_exception());
         return;
     }
-    settle();
+    after_events();
 }
 
 void Coordinator::fail(std::exception_ptr failure) {
@@ -217,7 +217,7 @@ bool Coordinator::advance_studies() {
                 } else {
                     add_event(run.study().name, line);  // its table says it
                 }
-                settle_progress_limit();
+                update_progress_limit();
             }
         }
     } catch (const StoreUnavailable& error) {
@@ -230,7 +230,7 @@ bool Coordinator::advance_studies() {
 asio::awaitable<void> Coordinator::drive() {
     while (!interrupted_) {
         bool advanced = advance_studies();
-        settle();
+        after_events();
         if (!work_is_left() && controls_ == 0 && !options_.stay) {
             break;
         }
@@ -318,7 +318,7 @@ asio::awaitable<void> Coordinator::tick() {
         } catch (...) {
             fail(std::current_exception());
         }
-        settle();
+        after_events();
         note_writing();
         if (server_) {
             const auto hold = watch_.hold("the display of progress");
@@ -379,7 +379,7 @@ asio::awaitable<void> Coordinator::watch_signals() {
 // Lets workers report what they have and end; then stops what is left.
 asio::awaitable<void> Coordinator::dismiss_workers() {
     dispatcher_.dismiss();
-    settle();
+    after_events();
     const auto wait_while = [this](auto condition) -> asio::awaitable<void> {
         const auto patience_ends = std::chrono::steady_clock::now() + kStopGrace;
         while (condition() && std::chrono::steady_clock::now() < patience_ends) {

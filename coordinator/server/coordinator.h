@@ -1,6 +1,6 @@
 // The coordinator: runs studies, several at a time. It owns the job store, the dispatcher, the sites and the connections,
 // all on one thread; messages and ticks become events for the dispatcher, and what they change lets the studies go on.
-// Studies come from whoever starts it and from people who submit them; it ends when all have ended.
+// Studies come from whoever starts it and from users who submit them; it ends when all have ended.
 #pragma once
 
 #include <chrono>
@@ -23,7 +23,7 @@
 #include "common/job/ids.h"
 #include "common/protocol/channel.h"
 #include "coordinator/artifacts/checkpoint_folders.h"
-#include "coordinator/artifacts/parcel_store.h"
+#include "coordinator/artifacts/upload_store.h"
 #include "coordinator/database/database_lock.h"
 #include "coordinator/database/database_owner.h"
 #include "coordinator/dispatch/dispatcher.h"
@@ -32,7 +32,7 @@
 #include "coordinator/server/loop_watch.h"
 #include "coordinator/server/result_reader.h"
 #include "coordinator/server/server.h"
-#include "coordinator/sites/slurm_site.h"
+#include "coordinator/sites/pilot_supervisor.h"
 #include "coordinator/store/job_store.h"
 #include "coordinator/studies/study_run.h"
 #include "experiments/expansion/study.h"
@@ -59,7 +59,7 @@ enum class Unfinished {
     interrupted,   // also those that were interrupted
 };
 
-class Coordinator : private Surroundings, private StudyHost {
+class Coordinator : private DispatcherEnv, private StudyHost {
   public:
     // Takes the database's lock. Throws DatabaseHeld if another coordinator has it.
     Coordinator(CoordinatorOptions options, ProgressDisplay& display);
@@ -73,7 +73,7 @@ class Coordinator : private Surroundings, private StudyHost {
     // Lets the studies that were given so far continue that are paused.
     void lift_pauses();
     // Studies of the database that were not given, as they were stored. Returns their names; those that cannot be read
-    // any more are said to the person.
+    // any more are said to the user.
     std::vector<std::string> add_unfinished(Unfinished which);
 
     // Names of studies whose coordinator was killed, and that were not given.
@@ -82,7 +82,7 @@ class Coordinator : private Surroundings, private StudyHost {
     // Until all studies have ended, those submitted meanwhile too, or a signal comes.
     void run();
 
-    // How a study has ended. Throws what ended it, if it was a mistake or something broke.
+    // How a study has ended. Throws what ended it, if it was an error or something broke.
     StudyState outcome(const std::string& study) const;
     bool interrupted() const { return interrupted_; }
     // In the order in which they came.
@@ -109,7 +109,7 @@ class Coordinator : private Surroundings, private StudyHost {
     bool studies_may_go_on() const;
     // After every event: lets the studies go on if they may, and sees to it that what was changed is committed
     // soon, in one transaction with what comes meanwhile.
-    void settle();
+    void after_events();
     void wake() { wake_timer_.cancel(); }
     void commit_now();
     void fail(std::exception_ptr failure);
@@ -127,7 +127,7 @@ class Coordinator : private Surroundings, private StudyHost {
     std::optional<std::filesystem::path> readable_database() const override {
         return store_.is_shared() ? std::optional(options_.database) : std::nullopt;
     }
-    void settle_progress_limit();
+    void update_progress_limit();
     void keep_pilots();
 
     // coordinator_status.cpp
@@ -175,7 +175,7 @@ class Coordinator : private Surroundings, private StudyHost {
     boost::asio::awaitable<ResultReader::Frame> answer(const ClientRequest& request);
     boost::asio::awaitable<ResultReader::Frame> encode(boost::asio::awaitable<ClientReply> pending);
 
-    // Surroundings of the dispatcher.
+    // DispatcherEnv of the dispatcher.
     std::chrono::steady_clock::time_point now() override { return std::chrono::steady_clock::now(); }
     void note(const std::string& line) override { note_study("", line); }
     void note_job(JobId job, const std::string& line) override;
@@ -218,7 +218,7 @@ class Coordinator : private Surroundings, private StudyHost {
     bool recovered_ = false;                 // only then does the server accept connections
     bool listens_on_all_addresses_ = false;  // server_ does
     std::optional<ClusterConfig> cluster_;   // of the sites: what the first study says
-    std::unique_ptr<SlurmSites> slurm_;
+    std::unique_ptr<PilotSupervisor> slurm_;
     std::vector<std::unique_ptr<StudyRun>> runs_;  // in the order in which they came
     std::deque<Event> events_;                     // the newest
     std::int64_t last_event_ = 0;
@@ -230,9 +230,9 @@ class Coordinator : private Surroundings, private StudyHost {
     // Files of workers that share no folder with this coordinator are read and written by a thread of their own, which
     // may wait for the disk.
     const std::unique_ptr<DurableFiles> files_ = make_system_files();
-    ParcelStore parcels_;                         // of that thread
-    std::set<std::string> workers_with_parcels_;  // told to the person
-    boost::asio::thread_pool parcel_thread_{1};   // ends before what it uses
+    UploadStore uploads_;                         // of that thread
+    std::set<std::string> workers_with_uploads_;  // told to the user
+    boost::asio::thread_pool upload_thread_{1};   // ends before what it uses
     std::shared_ptr<Snapshot> snapshot_;          // the newest; null: none was needed yet
     bool snapshot_is_being_made_ = false;
     ResultReader reader_;  // its threads end before what they use

@@ -39,7 +39,7 @@ class Coordinator::LiveControl final : public ControlHost {
     }
 
     boost::asio::awaitable<bool> others_go_first(const StoredStudy& study) override {
-        coordinator_.settle();
+        coordinator_.after_events();
         hold_.reset();
         co_await boost::asio::post(coordinator_.io_, boost::asio::use_awaitable);
         begin_hold();
@@ -93,7 +93,7 @@ class Coordinator::LiveControl final : public ControlHost {
                 workers.push_back(name);
             }
         }
-        return coordinator_.dispatcher_.drain_for_good(worker, "a person asked for it");
+        return coordinator_.dispatcher_.drain_for_good(worker, "a user asked for it");
     }
 
   private:
@@ -134,7 +134,7 @@ boost::asio::awaitable<ClientReply> Coordinator::control(ControlRequest request)
         dispatcher_.pause(error.what());
     }
     wake();
-    settle();
+    after_events();
     if (!dispatcher_.commit()) {
         reply =
             Refused{"not on disk yet, since the database cannot be written: " + dispatcher_.pause_reason() +

@@ -34,15 +34,15 @@ class ConnectedPeer final : public Peer {
 };
 
 // Nothing: a chunk of a transfer that was begun anew.
-std::optional<TransferReply> answer_transfer(ParcelStore& parcels, const TransferRequest& request) {
+std::optional<TransferReply> answer_transfer(UploadStore& uploads, const TransferRequest& request) {
     using Answer = std::optional<TransferReply>;
     return match(
-        request, [&](const ParcelOffer& offer) -> Answer { return parcels.offer(offer); },
-        [&](const ParcelChunk& chunk) -> Answer {
-            auto progress = parcels.take(chunk);
+        request, [&](const UploadOffer& offer) -> Answer { return uploads.offer(offer); },
+        [&](const UploadChunk& chunk) -> Answer {
+            auto progress = uploads.take(chunk);
             return progress ? Answer(*std::move(progress)) : std::nullopt;
         },
-        [&](const CheckpointRequest& wanted) -> Answer { return parcels.read(wanted); });
+        [&](const CheckpointRequest& wanted) -> Answer { return uploads.read(wanted); });
 }
 
 }  // namespace
@@ -69,7 +69,7 @@ asio::awaitable<void> Coordinator::serve_worker(std::shared_ptr<Connection> conn
             connection->finish();
             co_return;
         }
-        settle();
+        after_events();
         bool is_ours = true;
         while (is_ours) {
             std::optional<WorkerToCoordinator> message;
@@ -84,7 +84,7 @@ asio::awaitable<void> Coordinator::serve_worker(std::shared_ptr<Connection> conn
                     const auto hold = watch_.hold("a message of worker", name);
                     is_ours = dispatcher_.worker_sent_invalid(name, peer, *invalid);
                 }
-                settle();
+                after_events();
                 continue;
             }
             match(
@@ -94,7 +94,7 @@ asio::awaitable<void> Coordinator::serve_worker(std::shared_ptr<Connection> conn
                         const auto hold = watch_.hold("a message of worker", name);
                         is_ours = dispatcher_.worker_said(name, peer, report);
                     }
-                    settle();
+                    after_events();
                 },
                 [&](const TransferRequest& request) {
                     transfer(name, peer, peer->channel(), transfers, request);
@@ -115,16 +115,16 @@ asio::awaitable<void> Coordinator::serve_worker(std::shared_ptr<Connection> conn
         dispatcher_.worker_failed(name, peer, error.what());
     }
     dispatcher_.worker_disconnected(name, peer);
-    settle();
+    after_events();
 }
 
 void Coordinator::transfer(const std::string& worker, const std::shared_ptr<Peer>& peer,
                            const ChannelToWorker& channel, const Transfers& transfers,
                            const TransferRequest& request) {
     if (!dispatcher_.may_transfer(worker, peer, request)) {
-        if (const auto* offer = std::get_if<ParcelOffer>(&request)) {
-            ParcelProgress refusal;
-            refusal.parcel = offer->parcel;
+        if (const auto* offer = std::get_if<UploadOffer>(&request)) {
+            UploadProgress refusal;
+            refusal.upload = offer->upload;
             refusal.refused = "another attempt has taken over";
             channel.send(refusal);
         }
@@ -135,13 +135,13 @@ void Coordinator::transfer(const std::string& worker, const std::shared_ptr<Peer
                             " pieces of files wait for their answer");
     }
     ++*transfers;
-    const bool is_offer = std::holds_alternative<ParcelOffer>(request);
-    if (is_offer && workers_with_parcels_.insert(worker).second) {
+    const bool is_offer = std::holds_alternative<UploadOffer>(request);
+    if (is_offer && workers_with_uploads_.insert(worker).second) {
         display_.note("worker " + worker + " does not see '" + state_folder(options_.database).string() +
                       "': its checkpoints and models come over its connection");
     }
-    asio::post(parcel_thread_, [this, channel, transfers, request] {
-        const auto reply = answer_transfer(parcels_, request);
+    asio::post(upload_thread_, [this, channel, transfers, request] {
+        const auto reply = answer_transfer(uploads_, request);
         asio::post(io_, [channel, transfers, reply] {
             --*transfers;
             if (reply) {
@@ -199,7 +199,7 @@ asio::awaitable<void> Coordinator::serve_pilot(std::shared_ptr<Connection> conne
         dispatcher_.remove_site(name);
     }
     dispatcher_.add_site(name, std::move(owned), hello.slots);
-    settle();
+    after_events();
     try {
         while (true) {
             const PilotToCoordinator message = co_await channel.read();
@@ -223,7 +223,7 @@ asio::awaitable<void> Coordinator::serve_pilot(std::shared_ptr<Connection> conne
         }
         dispatcher_.remove_site(name);
     }
-    settle();
+    after_events();
 }
 
 // Throws ProtocolError for what a pilot may not send.
@@ -243,7 +243,7 @@ void Coordinator::on_pilot_message(const std::string& name, PilotSite& site,
                 log_->info("pilot {} leaves: {}", name, reason);
                 note("pilot " + name + " leaves: " + reason);
                 dispatcher_.site_leaves(name, reason);
-                settle();
+                after_events();
             }
         },
         [&](const Heartbeat&) { site.beat(); });

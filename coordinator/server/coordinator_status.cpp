@@ -1,4 +1,4 @@
-// What a coordinator tells people about how things stand.
+// What a coordinator tells users about how things stand.
 #include <algorithm>
 
 #include <unistd.h>

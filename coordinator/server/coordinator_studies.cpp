@@ -67,7 +67,7 @@ StudyRun& Coordinator::begin(Study study, OldFailures old_failures) {
     StudyHost& host = *this;
     runs_.push_back(
         std::make_unique<StudyRun>(std::move(study), row, old_failures, store_, dispatcher_, host, now()));
-    settle_progress_limit();
+    update_progress_limit();
     for (const auto& stored : store_.studies()) {
         if (stored.row == row) {
             runs_.back()->set_paused(stored.paused);
@@ -204,7 +204,7 @@ void Coordinator::note_job(JobId job, const std::string& line) {
 }
 
 // One limit serves all workers: the longest that a study asks for, or none.
-void Coordinator::settle_progress_limit() {
+void Coordinator::update_progress_limit() {
     std::int64_t longest = 0;
     for (const auto& run : runs_) {
         if (run->has_ended()) {
@@ -230,7 +230,7 @@ void Coordinator::need_workers(const Study& study) {
     cluster_ = study.cluster;
     dispatcher_.run_commands_in_one_process(!slurm);
     if (slurm) {
-        slurm_ = std::make_unique<SlurmSites>(
+        slurm_ = std::make_unique<PilotSupervisor>(
             study.cluster, state_folder(options_.database), server_->worker_access_file(), log_,
             options_.heartbeat_interval,
             SlurmEnvironment{[](const auto& command) { return start_command(command); },
@@ -249,7 +249,7 @@ void Coordinator::need_workers(const Study& study) {
 void Coordinator::do_aside(const std::function<void()>& work) {
     asio::post(loader_, [this, work] {
         work();
-        asio::post(io_, [this] { settle(); });
+        asio::post(io_, [this] { after_events(); });
     });
 }
 

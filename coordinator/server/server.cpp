@@ -22,7 +22,7 @@ namespace asio = boost::asio;
 using asio::use_awaitable;
 using asio::ip::tcp;
 
-constexpr const char* kPersonAccess = "access.json";
+constexpr const char* kUserAccess = "access.json";
 constexpr const char* kWorkerAccess = "worker-access.json";
 
 // Thousands of workers need as many open files; the usual soft limit is 1,024.
@@ -49,7 +49,7 @@ void forget_other_database(const std::filesystem::path& folder, const std::strin
         earlier->database_id == database_id) {
         return;
     }
-    for (const char* name : {kPersonAccess, kWorkerAccess, "certificate.pem", "key.pem"}) {
+    for (const char* name : {kUserAccess, kWorkerAccess, "certificate.pem", "key.pem"}) {
         std::filesystem::remove(folder / name);
     }
 }
@@ -75,8 +75,8 @@ tcp::acceptor listen(asio::io_context& io, const asio::ip::address& address, std
 
 }  // namespace
 
-std::filesystem::path person_access_file(const std::filesystem::path& folder) {
-    return folder / kPersonAccess;
+std::filesystem::path user_access_file(const std::filesystem::path& folder) {
+    return folder / kUserAccess;
 }
 
 std::filesystem::path Server::worker_access_file() const {
@@ -95,9 +95,9 @@ Server::Server(asio::io_context& io, const std::filesystem::path& folder, bool a
       acceptor_(io),
       limits_(limits) {
     allow_many_open_files();
-    const auto person = earlier_access(person_access_file(folder));
+    const auto user = earlier_access(user_access_file(folder));
     const auto worker = earlier_access(worker_access_file());
-    person_token_ = person ? person->token : random_token();
+    user_token_ = user ? user->token : random_token();
     worker_token_ = worker ? worker->token : random_token();
     const auto address =
         all_addresses ? asio::ip::make_address("0.0.0.0") : asio::ip::make_address("127.0.0.1");
@@ -108,10 +108,10 @@ Server::Server(asio::io_context& io, const std::filesystem::path& folder, bool a
     access.addresses = all_addresses ? host_addresses() : std::vector<std::string>{"127.0.0.1"};
     access.port = acceptor_.local_endpoint().port();
     access.certificate_fingerprint = certificate_fingerprint_;
-    access.token = person_token_;
+    access.token = user_token_;
     access.database_id = database_.id;
     access.database = database_.place;
-    write_access_file(person_access_file(folder), access);
+    write_access_file(user_access_file(folder), access);
     access.token = worker_token_;
     write_access_file(worker_access_file(), access);
 }
@@ -185,7 +185,7 @@ asio::awaitable<void> Server::greet(tcp::socket socket) {
     if (!*connection || !hello) {
         co_return;
     }
-    const std::string& expected = hello->role == Role::user ? person_token_ : worker_token_;
+    const std::string& expected = hello->role == Role::user ? user_token_ : worker_token_;
     if (!tokens_equal(hello->token, expected)) {
         warn_of_stranger("refused a connection from " + peer + ": wrong token for role " +
                          to_string(hello->role));

@@ -63,7 +63,7 @@ class Server {
     ServedDatabase database_;
     Log log_;
     Handler handler_;
-    std::string person_token_;
+    std::string user_token_;
     std::string worker_token_;
     std::string certificate_fingerprint_;
     boost::asio::ssl::context tls_;
@@ -73,7 +73,7 @@ class Server {
     RateLimit stranger_lines_{100, 1};
 };
 
-// The access file of people's commands.
-std::filesystem::path person_access_file(const std::filesystem::path& state_folder);
+// The access file of users' commands.
+std::filesystem::path user_access_file(const std::filesystem::path& state_folder);
 
 }  // namespace orchestrate

@@ -21,10 +21,10 @@ struct LocalCapacity {
     int threads_per_rank = 1;
     // One entry per rank that the GPUs have room for, spread evenly: 0, 1, 0, 1. Empty: no GPUs.
     std::vector<std::string> gpu_places;
-    std::string limited_by_memory;  // a sentence for people if memory allows fewer than there would be
+    std::string limited_by_memory;  // a sentence for users if memory allows fewer than there would be
 };
 
-// `workers`: as the person asked on the command line; 0: as the study says. Memory counts if the study says how much a
+// `workers`: as the user asked on the command line; 0: as the study says. Memory counts if the study says how much a
 // rank needs.
 LocalCapacity local_capacity(const ClusterConfig& cluster, int workers, const Machine& machine);
 

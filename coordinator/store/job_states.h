@@ -12,7 +12,7 @@
 namespace orchestrate {
 
 // `paused`: trained as far as a search has asked for so far (JobResources::pause_after_epoch). `quarantined`: it has taken
-// down so many workers that no worker gets it until a person asks for it again.
+// down so many workers that no worker gets it until a user asks for it again.
 enum class JobState { waiting, running, succeeded, failed, cancelled, paused, quarantined };
 BOOST_DESCRIBE_ENUM(JobState, waiting, running, succeeded, failed, cancelled, paused, quarantined)
 

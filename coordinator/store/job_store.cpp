@@ -313,13 +313,13 @@ void JobStore::worker_left(std::int64_t worker_row, const std::string& why) {
     });
 }
 
-JobTerms JobStore::terms(JobId job) {
+JobSpec JobStore::terms(JobId job) {
     return file_.read([&](StoreDatabase& database) {
         BoundStatement query(database, "SELECT config, paths FROM jobs WHERE id = ?", job);
         if (!query->executeStep()) {
             throw std::logic_error("there is no job " + to_string(job));
         }
-        JobTerms terms;
+        JobSpec terms;
         terms.config = config_texts_.read(query->getColumn(0).getString());
         Json::parse(query->getColumn(1).getString()).get_to(terms.paths);
         return terms;

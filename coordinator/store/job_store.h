@@ -36,7 +36,7 @@ BOOST_DESCRIBE_ENUM(StudyState, running, finished, failed, interrupted, cancelle
 
 // What a study that begins does about jobs of its that ended without a result before.
 enum class OldFailures {
-    ask_again,  // they wait again: a person runs the study
+    ask_again,  // they wait again: a user runs the study
     keep,  // they stay as they are, and the study paused if it was: a coordinator goes on where one was killed
 };
 
@@ -51,7 +51,7 @@ struct StoredStudy {
 };
 
 // What a worker needs of a job.
-struct JobTerms {
+struct JobSpec {
     JobConfig config;
     JobPaths paths;
 };
@@ -139,14 +139,14 @@ class JobStore {
     // Of the variants of a stage, in order, their jobs.
     std::vector<std::vector<JobId>> jobs_of_variants(StudyId study, const std::string& stage);
 
-    // Writes the ensembles of a stage whose jobs are done; returns what could not be computed, for people.
+    // Writes the ensembles of a stage whose jobs are done; returns what could not be computed, for users.
     std::vector<std::string> sync_ensembles(StudyId study, const std::string& stage,
                                             const std::vector<KnownEnsemble>& ensembles);
 
     // Takes part in the next commit.
     void set_study_paused(StudyId study, bool paused);
 
-    // A person cancels a job that does not run. False, and no change, if it runs or has ended.
+    // A user cancels a job that does not run. False, and no change, if it runs or has ended.
     bool cancel(JobId job);
 
     // Jobs waiting or running, of all studies.
@@ -162,7 +162,7 @@ class JobStore {
     void worker_left(std::int64_t worker_row, const std::string& why);
 
     // Read from the database: from the moment a job is given to a worker.
-    JobTerms terms(JobId job);
+    JobSpec terms(JobId job);
 
     // Begins the next attempt of a waiting job. Throws std::logic_error if the job does not wait.
     BegunAttempt begin_attempt(JobId job, const WorkerRecord& worker,

@@ -73,8 +73,8 @@ std::optional<MeasuredDifference> measured_difference(const std::vector<double>&
 
 std::vector<std::size_t> choose_rows(const Stage& stage,
                                      const std::vector<std::optional<MeasuredDifference>>& differences) {
-    auto rows =
-        stage.rows_rule == RowRule::top ? largest(differences, stage.most_rows) : significant(differences);
+    auto rows = stage.rows_rule == VariantFilter::top ? largest(differences, stage.max_rows)
+                                                      : significant(differences);
     std::sort(rows.begin(), rows.end());
     return rows;
 }

@@ -20,7 +20,7 @@ struct KnownEnsemble {
 
 // Writes the ensembles behind the stage's variants and shows them. A result that is there already, of the same members, is
 // kept; one that cannot be computed has no job. Inside a transaction. Returns what could not be computed, in
-// sentences for people.
+// sentences for users.
 std::vector<std::string> write_ensembles(StoreDatabase& database, StudyId study, const std::string& stage,
                                          const std::vector<KnownEnsemble>& ensembles);
 

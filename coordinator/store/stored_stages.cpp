@@ -26,22 +26,22 @@ std::int64_t merged_pause(StoreDatabase& database, JobId job, std::int64_t befor
 }
 
 // What stands in a job's row beside its configuration, as texts that many jobs share.
-struct JobSurroundings {
+struct JobEnvironment {
     std::string paths;
     JobResources resources;
     std::string resources_text;
 };
 
 // The job of that configuration, which waits again unless it runs, has succeeded, or is kept; without its title.
-WrittenJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
-                           const JobSurroundings& surroundings, const FailedBefore& failed_before) {
+WrittenJob find_or_add_job(StoreDatabase& database, const JobConfig& config, const JobEnvironment& env,
+                           const FailedBefore& failed_before) {
     const std::string config_text = canonical_json(config);
     const bool may_have_moved = has_absolute_program(config);
     const std::string identity = may_have_moved ? job_identity(config) : sha256_hex(config_text);
     WrittenJob written;
     Job& job = written.job;
     JobId& id = written.id;
-    job.resources = surroundings.resources;
+    job.resources = env.resources;
     BoundStatement known(database,
                          "SELECT id, state, failures, resources, paths, cancelled_by_user, CASE WHEN ?2 THEN "
                          "config END FROM jobs "
@@ -51,8 +51,7 @@ WrittenJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
         execute(database,
                 "INSERT INTO jobs (identity, config, paths, ranks, resources, state, created_at) VALUES (?, "
                 "?, ?, ?, ?, 'waiting', ?)",
-                identity, config_text, surroundings.paths, surroundings.resources.ranks,
-                surroundings.resources_text, utc_now_text());
+                identity, config_text, env.paths, env.resources.ranks, env.resources_text, utc_now_text());
         id = JobId(database.getLastInsertRowid());
         return written;
     }
@@ -70,7 +69,7 @@ WrittenJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
     const std::string resources = known->getColumn(3).getString();
     JobResources before;
     Json::parse(resources).get_to(before);
-    std::string resources_text = surroundings.resources_text;
+    std::string resources_text = env.resources_text;
     if (const std::int64_t pause =
             merged_pause(database, id, before.pause_after_epoch, job.resources.pause_after_epoch);
         pause != job.resources.pause_after_epoch) {
@@ -86,7 +85,7 @@ WrittenJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
     job.failures = transition.clears_failures ? 0 : known->getColumn(2).getInt();
     const bool has_same_program = !may_have_moved || known->getColumn(6).getString() == config_text;
     const bool as_asked_for = has_same_program && state == transition.to && resources == resources_text &&
-                              known->getColumn(4).getString() == surroundings.paths;
+                              known->getColumn(4).getString() == env.paths;
     if (transition.to == JobState::succeeded) {
         job.resources = before;
     } else if (!as_asked_for) {
@@ -95,8 +94,8 @@ WrittenJob find_or_add_job(StoreDatabase& database, const JobConfig& config,
                 "UPDATE jobs SET config = ?, paths = ?, ranks = ?, resources = ?, finished_at = NULL, "
                 "cancelled_by_user = 0, "
                 "state = ?, failures = ? WHERE id = ?",
-                config_text, surroundings.paths, surroundings.resources.ranks, resources_text,
-                to_string(transition.to), job.failures, id);
+                config_text, env.paths, env.resources.ranks, resources_text, to_string(transition.to),
+                job.failures, id);
     }
     return written;
 }
@@ -298,8 +297,8 @@ void StageWriter::write_run(StoreDatabase& database, Slice& slice, std::vector<W
     const Position& position = slice.position;
     const Variant& variant = variants_[position.variant];
     const Run& run = variant.runs[position.run];
-    const JobSurroundings surroundings{paths_text_, variant.resources, Json(variant.resources).dump()};
-    WrittenJob written = find_or_add_job(database, job_of(variant, run), surroundings, failed_before_);
+    const JobEnvironment env{paths_text_, variant.resources, Json(variant.resources).dump()};
+    WrittenJob written = find_or_add_job(database, job_of(variant, run), env, failed_before_);
     if (position.had_jobs) {
         BoundStatement before(database,
                               "SELECT job_id FROM variant_jobs WHERE variant_id = ? AND seed_index = ?",

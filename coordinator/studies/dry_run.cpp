@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 #include <spdlog/sinks/null_sink.h>
 
-#include "coordinator/dispatch/idle_surroundings.h"
+#include "coordinator/dispatch/idle_env.h"
 #include "coordinator/studies/stored_study.h"
 #include "coordinator/studies/study_run.h"
 #include "results/schema.h"
@@ -16,7 +16,7 @@ namespace orchestrate {
 namespace {
 
 // Without workers nothing happens that would have to be said or done.
-class NoWorkers final : public IdleSurroundings, public StudyHost {
+class NoWorkers final : public IdleEnv, public StudyHost {
   public:
     void note_study(const std::string& /*study*/, const std::string& /*line*/) override {}
     void need_workers(const Study& /*study*/) override {}

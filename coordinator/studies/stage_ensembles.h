@@ -12,7 +12,7 @@
 namespace orchestrate {
 
 // Finds the members among `variants_of` (by stage, those that were run), computes what is not there yet and stores it.
-// Returns what to tell the person. Errors: those of JobStore.
+// Returns what to tell the user. Errors: those of JobStore.
 std::vector<std::string> compute_ensembles(JobStore& store, const Study& study, StudyId study_row,
                                            const Stage& stage,
                                            const std::map<std::string, std::vector<Variant>>& variants_of);

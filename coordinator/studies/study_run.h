@@ -29,7 +29,7 @@ namespace orchestrate {
 class StudyHost {
   public:
     virtual ~StudyHost() = default;
-    // Tells the person something about a study.
+    // Tells the user something about a study.
     virtual void note_study(const std::string& study, const std::string& line) = 0;
     // Jobs of the study are about to be scheduled: there must be workers. Throws UserError if it cannot have them here.
     virtual void need_workers(const Study& study) = 0;
@@ -69,7 +69,7 @@ class StudyRun final : private JobObserver {
 
     // Ends it before its jobs are over; its state is written by the next advance().
     void end(StudyState how);
-    // The same with a mistake of the person's, or what else broke.
+    // The same with an error of the user's, or what else broke.
     void fail(std::exception_ptr failure);
 
     const Study& study() const { return *study_; }

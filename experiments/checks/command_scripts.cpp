@@ -9,9 +9,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMostRead = 1U << 20;  // bytes of a shell script
-constexpr std::size_t kMostWords = 100'000;
-constexpr std::size_t kMostScripts = 1'000;
+constexpr std::size_t kMaxRead = 1U << 20;  // bytes of a shell script
+constexpr std::size_t kMaxWords = 100'000;
+constexpr std::size_t kMaxScripts = 1'000;
 
 bool is_regular(const fs::path& path) {
     std::error_code unknown;
@@ -80,7 +80,7 @@ bool is_inside(const fs::path& relative) {
 std::vector<std::string> shell_words(const std::string& text) {
     static const std::string kBetween = " \t\r\n;|&()<>\"'`${}";
     std::vector<std::string> words;
-    for (std::size_t at = 0; at < text.size() && words.size() < kMostWords;) {
+    for (std::size_t at = 0; at < text.size() && words.size() < kMaxWords;) {
         if (kBetween.find(text[at]) != std::string::npos) {
             ++at;
         } else if (text[at] == '#' && (at == 0 || text[at - 1] == '\n' || text[at - 1] == ' ')) {
@@ -120,10 +120,10 @@ class WordSearch {
     }
 
     void add_shell_script(const std::string& name) {
-        if (seen_.size() >= kMostScripts || !is_shell_script(folder_ / name) || !seen_.insert(name).second) {
+        if (seen_.size() >= kMaxScripts || !is_shell_script(folder_ / name) || !seen_.insert(name).second) {
             return;
         }
-        add_shell_text(beginning_of(folder_ / name, kMostRead), fs::path(name).parent_path());
+        add_shell_text(beginning_of(folder_ / name, kMaxRead), fs::path(name).parent_path());
     }
 
     void add_shell_text(const std::string& text, const fs::path& beside) {

@@ -1,4 +1,4 @@
-// Which words of a command line are scripts: files of a person's own, whose content the results depend on, beside
+// Which words of a command line are scripts: files of a user's own, whose content the results depend on, beside
 // interpreters and other programs that are installed.
 #pragma once
 

@@ -21,7 +21,7 @@ bool is_below(const std::string& path, const std::string& section) {
 }
 
 // Fields of training would be read and change nothing.
-void report_useless(const GivenFields& given, Mistakes& mistakes) {
+void report_useless(const GivenFields& given, Diagnostics& diagnostics) {
     const std::vector<std::string> of_training = {
         "study.micro_batch_size", "study.retry_out_of_memory", "study.save_models",   "search.rungs",
         "search.min_epochs",      "search.reduction_factor",   "search.deterministic"};
@@ -29,16 +29,16 @@ void report_useless(const GivenFields& given, Mistakes& mistakes) {
         const bool in_section = is_below(path, "data") || is_below(path, "tokenizer") ||
                                 is_below(path, "model") || is_below(path, "train");
         if (in_section || std::find(of_training.begin(), of_training.end(), path) != of_training.end()) {
-            mistakes.error(value.where,
-                           path +
-                               " is of the training that is built in, and a study with [command] "
-                               "has none; expected what the command reads in [parameters]");
+            diagnostics.error(value.where,
+                              path +
+                                  " is of the training that is built in, and a study with [command] "
+                                  "has none; expected what the command reads in [parameters]");
         }
     }
 }
 
 void check_names_in_braces(const Settings& settings, const std::vector<Field>& parameters, const Value& run,
-                           Mistakes& mistakes) {
+                           Diagnostics& diagnostics) {
     std::vector<std::string> names = {"seed", "config"};
     for (const auto& field : parameters) {
         names.push_back(field.path.substr(kPrefixLength));
@@ -50,39 +50,39 @@ void check_names_in_braces(const Settings& settings, const std::vector<Field>& p
         try {
             for (const auto& name : names_in_braces(words[i])) {
                 if (std::find(names.begin(), names.end(), name) == names.end()) {
-                    mistakes.unknown_name(where,
-                                          "'" + words[i] + "' names {" + name +
-                                              "}, which is no parameter; expected " +
-                                              join_alternatives(names) + ", or {{ for the brace itself",
-                                          name, names);
+                    diagnostics.unknown_name(where,
+                                             "'" + words[i] + "' names {" + name +
+                                                 "}, which is no parameter; expected " +
+                                                 join_alternatives(names) + ", or {{ for the brace itself",
+                                             name, names);
                 }
             }
         } catch (const UserError& error) {
-            mistakes.error(where, error.what());
+            diagnostics.error(where, error.what());
         }
     }
 }
 
 std::vector<CommandFile> hashed_files(const Settings& settings, const GivenFields& given,
-                                      Mistakes& mistakes) {
+                                      Diagnostics& diagnostics) {
     std::vector<CommandFile> files;
     const std::filesystem::path folder = settings.paths.command_folder;
     for (const auto& name : settings.command.files) {
         const SourceSpan& where = given.at("command.files").where;
         if (std::filesystem::path(name).is_absolute()) {
-            mistakes.error(where,
-                           "command.files names '" + name +
-                               "'; expected a path from command.folder, since where files lie is no part of "
-                               "what a job is");
+            diagnostics.error(
+                where, "command.files names '" + name +
+                           "'; expected a path from command.folder, since where files lie is no part of "
+                           "what a job is");
             continue;
         }
         try {
             const auto found = files_of_entry(folder, name);
             if (found.empty()) {
-                mistakes.error(where, "command.files '" + name + "' stands for no file in '" +
-                                          folder.string() +
-                                          "'; expected a file, a directory with files, or a pattern such as "
-                                          "\"src/*.py\"");
+                diagnostics.error(where,
+                                  "command.files '" + name + "' stands for no file in '" + folder.string() +
+                                      "'; expected a file, a directory with files, or a pattern such as "
+                                      "\"src/*.py\"");
             }
             for (const auto& file : found) {
                 Sha256 hash;
@@ -90,7 +90,7 @@ std::vector<CommandFile> hashed_files(const Settings& settings, const GivenField
                 files.push_back({file, hash.hex()});
             }
         } catch (const UserError& error) {
-            mistakes.error(where, error.what());
+            diagnostics.error(where, error.what());
         }
     }
     const auto by_name = [](const auto& a, const auto& b) { return a.name < b.name; };
@@ -110,7 +110,7 @@ bool is_named(const std::vector<CommandFile>& files, const std::string& path) {
 // The script that is run by an absolute path counts by its path and content, unless command.files has it by its name:
 // else the results of another one of that name would be taken for its own.
 void add_script_program(const Settings& settings, std::vector<CommandFile>& files, const Value& run,
-                        Mistakes& mistakes) {
+                        Diagnostics& diagnostics) {
     const std::string program = settings.command.run.empty() ? "" : settings.command.run.front();
     if (!program.starts_with('/') || is_installed_program(program) || is_binary(program) ||
         is_named(files, command_words(settings.paths.command_folder, {program}).front().text)) {
@@ -123,7 +123,7 @@ void add_script_program(const Settings& settings, std::vector<CommandFile>& file
                                         [&](const CommandFile& file) { return file.name > program; });
         files.insert(place, {program, hash.hex()});
     } catch (const UserError& error) {
-        mistakes.error(run.where, error.what());
+        diagnostics.error(run.where, error.what());
     }
 }
 
@@ -131,11 +131,11 @@ void add_script_program(const Settings& settings, std::vector<CommandFile>& file
 class UnnamedFiles {
   public:
     UnnamedFiles(const Settings& settings, const std::vector<CommandFile>& files, const Value& run,
-                 Mistakes& mistakes)
+                 Diagnostics& diagnostics)
         : settings_(settings),
           files_(files),
           run_(run),
-          mistakes_(mistakes),
+          diagnostics_(diagnostics),
           folder_(settings.paths.command_folder) {}
 
     void warn() {
@@ -228,8 +228,9 @@ class UnnamedFiles {
                        (is_program(script) ? "./" + name : name) + "\", and command.files = [\"" + name +
                        "\"]";
         }
-        mistakes_.warning(run_.where, "'" + script + "' is not among command.files: jobs that are done are " +
-                                          what_is_missed(script) + expected);
+        diagnostics_.warning(run_.where, "'" + script +
+                                             "' is not among command.files: jobs that are done are " +
+                                             what_is_missed(script) + expected);
     }
 
     void warn_of_imported() {
@@ -237,18 +238,18 @@ class UnnamedFiles {
             return;
         }
         const bool is_one = imported_.size() == 1;
-        mistakes_.warning(run_.where, "the command imports " + join_and(imported_) + ", which " +
-                                          (is_one ? "is" : "are") +
-                                          " not among command.files: jobs that are done are not run again "
-                                          "when " +
-                                          (is_one ? "it changes; " : "they change; ") + "expected " +
-                                          files_to_name() + " (or a pattern, e.g. \"*.py\")");
+        diagnostics_.warning(run_.where, "the command imports " + join_and(imported_) + ", which " +
+                                             (is_one ? "is" : "are") +
+                                             " not among command.files: jobs that are done are not run again "
+                                             "when " +
+                                             (is_one ? "it changes; " : "they change; ") + "expected " +
+                                             files_to_name() + " (or a pattern, e.g. \"*.py\")");
     }
 
     const Settings& settings_;
     const std::vector<CommandFile>& files_;
     const Value& run_;
-    Mistakes& mistakes_;
+    Diagnostics& diagnostics_;
     const std::filesystem::path folder_;
     std::vector<std::string> scripts_;
     std::vector<std::string> imported_;
@@ -256,11 +257,11 @@ class UnnamedFiles {
 
 }  // namespace
 
-void settle_command(Settings& settings, const GivenFields& given, const std::vector<Field>& parameters,
-                    const SourceSpan& section, Mistakes& mistakes) {
-    report_useless(given, mistakes);
+void resolve_command(Settings& settings, const GivenFields& given, const std::vector<Field>& parameters,
+                     const SourceSpan& section, Diagnostics& diagnostics) {
+    report_useless(given, diagnostics);
     if (settings.name.empty()) {
-        mistakes.error(section, "study.name is empty; expected a name");
+        diagnostics.error(section, "study.name is empty; expected a name");
     }
     if (settings.paths.command_folder.empty() && section.source) {
         settings.paths.command_folder = section.source->folder.lexically_normal().string();
@@ -268,8 +269,8 @@ void settle_command(Settings& settings, const GivenFields& given, const std::vec
     std::error_code unknown;
     if (!std::filesystem::is_directory(settings.paths.command_folder, unknown)) {
         const auto folder = given.find("command.folder");
-        mistakes.error(folder == given.end() ? section : folder->second.where,
-                       "command.folder is '" + settings.paths.command_folder + "', which is no folder");
+        diagnostics.error(folder == given.end() ? section : folder->second.where,
+                          "command.folder is '" + settings.paths.command_folder + "', which is no folder");
         return;
     }
     CommandConfig command;
@@ -278,33 +279,33 @@ void settle_command(Settings& settings, const GivenFields& given, const std::vec
     }
     const auto run = given.find("command.run");
     if (run == given.end()) {
-        mistakes.error(section,
-                       "command.run is not set; expected the program and its arguments, e.g. "
-                       "run = [\"python3\", \"train.py\"]");
+        diagnostics.error(section,
+                          "command.run is not set; expected the program and its arguments, e.g. "
+                          "run = [\"python3\", \"train.py\"]");
     } else {
-        check_names_in_braces(settings, parameters, run->second, mistakes);
+        check_names_in_braces(settings, parameters, run->second, diagnostics);
     }
     if (!given.contains("command.metrics")) {
-        mistakes.error(section,
-                       "command.metrics is not set; expected what the command reports, e.g. "
-                       "metrics = [\"accuracy\"]");
+        diagnostics.error(section,
+                          "command.metrics is not set; expected what the command reports, e.g. "
+                          "metrics = [\"accuracy\"]");
     }
     command.run = settings.command.run;
-    const std::size_t errors = mistakes.errors();
-    command.files = hashed_files(settings, given, mistakes);
-    // Of names with mistakes nothing is known.
+    const std::size_t errors = diagnostics.errors();
+    command.files = hashed_files(settings, given, diagnostics);
+    // Of names with errors nothing is known.
     const bool files_are_known =
-        mistakes.errors() == errors && given.contains("command.files") != settings.command.files.empty();
+        diagnostics.errors() == errors && given.contains("command.files") != settings.command.files.empty();
     if (!command.run.empty() && files_are_known) {
-        add_script_program(settings, command.files, run->second, mistakes);
-        UnnamedFiles(settings, command.files, run->second, mistakes).warn();
+        add_script_program(settings, command.files, run->second, diagnostics);
+        UnnamedFiles(settings, command.files, run->second, diagnostics).warn();
     }
     settings.job = JobConfig{};
     settings.job.command = std::move(command);
 }
 
 bool is_declared(const Settings& settings, const std::string& metric, const SourceSpan& where,
-                 Mistakes& mistakes) {
+                 Diagnostics& diagnostics) {
     std::vector<std::string> names;
     for (const auto& declared : reported_metrics(settings)) {
         names.push_back(declared.name);
@@ -312,11 +313,11 @@ bool is_declared(const Settings& settings, const std::string& metric, const Sour
     if (std::find(names.begin(), names.end(), metric) != names.end()) {
         return true;
     }
-    mistakes.unknown_name(where,
-                          "there is no metric '" + metric + "'" +
-                              (settings.command.metrics.empty() ? "" : " in command.metrics") +
-                              "; expected " + join_alternatives(names),
-                          metric, names);
+    diagnostics.unknown_name(where,
+                             "there is no metric '" + metric + "'" +
+                                 (settings.command.metrics.empty() ? "" : " in command.metrics") +
+                                 "; expected " + join_alternatives(names),
+                             metric, names);
     return false;
 }
 

@@ -38,12 +38,12 @@ SourceSpan place_of(const Value& value, const std::string& text) {
 class DataCheck {
   public:
     DataCheck(Settings& settings, const GivenFields& given, const std::vector<ColumnMention>& features,
-              const SourceSpan& data_section, Mistakes& mistakes)
+              const SourceSpan& data_section, Diagnostics& diagnostics)
         : settings_(settings),
           given_(given),
           features_(features),
           data_section_(data_section),
-          mistakes_(mistakes) {}
+          diagnostics_(diagnostics) {}
 
     DataFacts run() {
         if (!file_is_there()) {
@@ -60,10 +60,10 @@ class DataCheck {
             DatasetReport report;
             const auto dataset = read_dataset(settings_.paths.data, config, known_features, &report);
             for (const auto& warning : report.warnings) {
-                mistakes_.warning(place_of_column(warning.column), warning.message);
+                diagnostics_.warning(place_of_column(warning.column), warning.message);
             }
-            if (mistakes_.errors() == 0) {
-                check_splits(dataset, settings_, given_, place("data.path"), mistakes_);
+            if (diagnostics_.errors() == 0) {
+                check_splits(dataset, settings_, given_, place("data.path"), diagnostics_);
             }
             unset_fields_without_effect(report);
             return {dataset.sha256, static_cast<std::int64_t>(dataset.rows()),
@@ -73,7 +73,7 @@ class DataCheck {
                 report(problem);
             }
         } catch (const UserError& error) {
-            mistakes_.error(place("data.path"), error.what());
+            diagnostics_.error(place("data.path"), error.what());
         }
         return {};
     }
@@ -129,29 +129,29 @@ class DataCheck {
             settings_.data_source.empty() ? "" : "; the data can be had here: " + settings_.data_source;
         if (settings_.paths.data.empty()) {
             if (!given_.contains("data.path")) {
-                mistakes_.error(data_section_,
-                                "data.path is not set; expected the path of a CSV or TSV file, written "
-                                "here or given by --set data.path=FILE" +
-                                    source);
+                diagnostics_.error(data_section_,
+                                   "data.path is not set; expected the path of a CSV or TSV file, written "
+                                   "here or given by --set data.path=FILE" +
+                                       source);
             }
             return false;
         }
         if (const auto why = no_file_sentence(settings_.paths.data)) {
-            mistakes_.error(place("data.path"),
-                            *why +
-                                "; expected a CSV or TSV file (relative paths count from the study "
-                                "file, or from the current directory in --set)" +
-                                source);
+            diagnostics_.error(place("data.path"),
+                               *why +
+                                   "; expected a CSV or TSV file (relative paths count from the study "
+                                   "file, or from the current directory in --set)" +
+                                   source);
             return false;
         }
         return true;
     }
 
     void report_unknown_column(const SourceSpan& where, const std::string& what, const std::string& column) {
-        mistakes_.unknown_name(where,
-                               what + " '" + column + "' is no column of " + data_name() +
-                                   "; expected one of " + join_alternatives(named_columns()),
-                               column, columns_);
+        diagnostics_.unknown_name(where,
+                                  what + " '" + column + "' is no column of " + data_name() +
+                                      "; expected one of " + join_alternatives(named_columns()),
+                                  column, columns_);
     }
 
     std::vector<std::string> named_columns() const {
@@ -180,7 +180,7 @@ class DataCheck {
         DataConfig config = settings_.job.data;
         config.features = known_features;
         if (config.classes.size() == 1) {
-            config.classes.clear();  // reported as a mistake of the list
+            config.classes.clear();  // reported as an error of the list
         }
         if (!config.label.empty() && !contains(columns_, config.label)) {
             report_unknown_column(place("data.label"), "data.label", config.label);
@@ -210,7 +210,7 @@ class DataCheck {
             diagnostic.line = problem.line;
             diagnostic.message = problem.message;
             diagnostic.suggestion = nearest_name(problem.found, problem.candidates).value_or("");
-            mistakes_.add(std::move(diagnostic));
+            diagnostics_.add(std::move(diagnostic));
             return;
         }
         const auto where = problem.kind == Kind::bad_column      ? place_of_column(problem.column)
@@ -218,22 +218,22 @@ class DataCheck {
                            : problem.kind == Kind::too_few_rows && given_.contains("data.max_rows")
                                ? place("data.max_rows")
                                : place("data.path");
-        mistakes_.unknown_name(where, problem.message, problem.found, problem.candidates);
+        diagnostics_.unknown_name(where, problem.message, problem.found, problem.candidates);
     }
 
     Settings& settings_;
     const GivenFields& given_;
     const std::vector<ColumnMention>& features_;
     const SourceSpan& data_section_;
-    Mistakes& mistakes_;
+    Diagnostics& diagnostics_;
     std::vector<std::string> columns_;
 };
 
 }  // namespace
 
 DataFacts check_data(Settings& settings, const GivenFields& given, const std::vector<ColumnMention>& features,
-                     const SourceSpan& data_section, Mistakes& mistakes) {
-    return DataCheck(settings, given, features, data_section, mistakes).run();
+                     const SourceSpan& data_section, Diagnostics& diagnostics) {
+    return DataCheck(settings, given, features, data_section, diagnostics).run();
 }
 
 }  // namespace orchestrate

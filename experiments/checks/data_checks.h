@@ -6,7 +6,7 @@
 
 #include "common/data/dataset.h"
 #include "experiments/fields/fields.h"
-#include "experiments/syntax/mistakes.h"
+#include "experiments/syntax/diagnostics.h"
 
 namespace orchestrate {
 
@@ -30,6 +30,6 @@ struct DataFacts {
 // to this file are unset in settings.job.data, so that equal jobs have equal identities. Facts are empty if the data
 // cannot be read.
 DataFacts check_data(Settings& settings, const GivenFields& given, const std::vector<ColumnMention>& features,
-                     const SourceSpan& data_section, Mistakes& mistakes);
+                     const SourceSpan& data_section, Diagnostics& diagnostics);
 
 }  // namespace orchestrate

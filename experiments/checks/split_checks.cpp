@@ -73,24 +73,24 @@ std::string remedy(const SplitConfig& split, const std::string& part) {
 
 }  // namespace
 
-void check_split_column(const Settings& settings, const GivenFields& given, Mistakes& mistakes) {
+void check_split_column(const Settings& settings, const GivenFields& given, Diagnostics& diagnostics) {
     const auto& column = settings.job.data.split.column;
     if (!column) {
         return;
     }
     for (const std::string name : {"train", "validation", "test", "stratify", "folds", "repeats"}) {
         if (const auto found = given.find("data.split." + name); found != given.end()) {
-            mistakes.error(found->second.where,
-                           fmt::format("data.split.{} and data.split.column contradict each other: "
-                                       "column '{}' says which part a row belongs to; expected "
-                                       "one of the two",
-                                       name, *column));
+            diagnostics.error(found->second.where,
+                              fmt::format("data.split.{} and data.split.column contradict each other: "
+                                          "column '{}' says which part a row belongs to; expected "
+                                          "one of the two",
+                                          name, *column));
         }
     }
 }
 
 void check_splits(const Dataset& dataset, const Settings& settings, const GivenFields& given,
-                  const SourceSpan& elsewhere, Mistakes& mistakes) {
+                  const SourceSpan& elsewhere, Diagnostics& diagnostics) {
     const auto& split = settings.job.data.split;
     const auto place = [&](const std::vector<std::string>& fields) {
         for (const auto& field : fields) {
@@ -110,7 +110,7 @@ void check_splits(const Dataset& dataset, const Settings& settings, const GivenF
                 }
             }
         } catch (const UserError& error) {
-            mistakes.error(place({"column", "group_by", "folds", "validation", "test"}), error.what());
+            diagnostics.error(place({"column", "group_by", "folds", "validation", "test"}), error.what());
             return;
         }
     }
@@ -126,9 +126,9 @@ void check_splits(const Dataset& dataset, const Settings& settings, const GivenF
             listed(splits_of_class, dataset), consequence(part), remedy(split, part));
         const auto where = place({"column", "group_by", part, "folds"});
         if (part == "train") {
-            mistakes.error(where, message);
+            diagnostics.error(where, message);
         } else {
-            mistakes.warning(where, message);
+            diagnostics.warning(where, message);
         }
     }
 }

@@ -73,32 +73,32 @@ Value section_of(const Value& root, const char* name) {
 std::shared_ptr<const SourceText> read_study_source(const std::filesystem::path& file) {
     if (const auto why = why_no_file(file)) {
         std::error_code unknown;
-        Mistakes mistakes;
-        mistakes.error({std::make_shared<SourceText>(SourceText{file.string(), {}, {}}), 0, 0, 1},
-                       (std::filesystem::exists(file, unknown) ? *why : "there is no such file") +
-                           "; expected the file of a study, e.g. experiments/quickstart.toml");
-        mistakes.throw_if_any();
+        Diagnostics diagnostics;
+        diagnostics.error({std::make_shared<SourceText>(SourceText{file.string(), {}, {}}), 0, 0, 1},
+                          (std::filesystem::exists(file, unknown) ? *why : "there is no such file") +
+                              "; expected the file of a study, e.g. experiments/quickstart.toml");
+        diagnostics.throw_if_any();
     }
     return read_source(file);
 }
 
 ComposedStudy compose_study(std::shared_ptr<const SourceText> source,
-                            const std::vector<std::string>& overrides, Mistakes& mistakes) {
+                            const std::vector<std::string>& overrides, Diagnostics& diagnostics) {
     ComposedStudy study;
     study.source = std::move(source);
-    study.root = read_with_includes(study.source, study.is_composed, mistakes);
-    mistakes.throw_if_any();
+    study.root = read_with_includes(study.source, study.is_composed, diagnostics);
+    diagnostics.throw_if_any();
     study.parameters_in_file = section_of(study.root, "parameters");
     const Value variables_in_file = section_of(study.root, "variables");
     for (const auto& text : overrides) {
-        apply_override(study.root, text, mistakes);
+        apply_override(study.root, text, diagnostics);
     }
-    const std::size_t before = mistakes.errors();
+    const std::size_t before = diagnostics.errors();
     const bool has_variables =
-        replace_variables(study.root, variables_in_file, study.parameters_in_file, mistakes);
-    check_characters(study.root, mistakes);
-    if (mistakes.errors() != before) {
-        mistakes.throw_if_any();  // else each would be a second mistake where it is used
+        replace_variables(study.root, variables_in_file, study.parameters_in_file, diagnostics);
+    check_characters(study.root, diagnostics);
+    if (diagnostics.errors() != before) {
+        diagnostics.throw_if_any();  // else each would be a second error where it is used
     }
     fix_types(study.root, study.parameters_in_file);
     for (auto& entry : std::get<ValueTable>(study.root.data).entries) {

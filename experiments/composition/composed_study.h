@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "experiments/syntax/mistakes.h"
+#include "experiments/syntax/diagnostics.h"
 #include "experiments/syntax/value.h"
 
 namespace orchestrate {
@@ -22,10 +22,10 @@ struct ComposedStudy {
 // Throws StudyError if it cannot be read.
 std::shared_ptr<const SourceText> read_study_source(const std::filesystem::path& file);
 
-// `overrides`: "field=value" of the command line. Throws StudyError with what would make every other mistake a
+// `overrides`: "field=value" of the command line. Throws StudyError with what would make every other error a
 // consequence: what is no TOML, an include that is missing, an unknown variable.
 ComposedStudy compose_study(std::shared_ptr<const SourceText> source,
-                            const std::vector<std::string>& overrides, Mistakes& mistakes);
+                            const std::vector<std::string>& overrides, Diagnostics& diagnostics);
 
 // All of it as one file, with every path absolute; `command_folder`: where its command runs.
 std::string canonical_toml(const ComposedStudy& study, const std::string& command_folder);

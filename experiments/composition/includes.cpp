@@ -43,10 +43,10 @@ void merge(ValueTable& lower, ValueTable upper, bool is_top) {
 
 class IncludeReader {
   public:
-    explicit IncludeReader(Mistakes& mistakes) : mistakes_(mistakes) {}
+    explicit IncludeReader(Diagnostics& diagnostics) : diagnostics_(diagnostics) {}
 
     Value read(const std::shared_ptr<const SourceText>& source, const std::filesystem::path& file) {
-        Value root = parse_toml(source, mistakes_);
+        Value root = parse_toml(source, diagnostics_);
         auto* table = std::get_if<ValueTable>(&root.data);
         const auto include = std::find_if(table->entries.begin(), table->entries.end(),
                                           [](const ValueEntry& entry) { return entry.key == "include"; });
@@ -58,7 +58,7 @@ class IncludeReader {
         table->entries.erase(include);
         open_.push_back(file);
         ValueTable merged;
-        for (const auto& name : read_names(names, "include", mistakes_)) {
+        for (const auto& name : read_names(names, "include", diagnostics_)) {
             Value below = read_included(name, source->folder / *name.as_text());
             merge(merged, std::move(std::get<ValueTable>(below.data)), true);
         }
@@ -75,21 +75,22 @@ class IncludeReader {
         const auto file = path.lexically_normal();
         const Value nothing{ValueTable{}, name.where};
         if (std::find(open_.begin(), open_.end(), file) != open_.end() || open_.size() >= kDeepest) {
-            mistakes_.error(name.where, "'" + *name.as_text() +
-                                            "' includes itself, directly or through others; expected files "
-                                            "that do not include each other");
+            diagnostics_.error(name.where,
+                               "'" + *name.as_text() +
+                                   "' includes itself, directly or through others; expected files "
+                                   "that do not include each other");
             return nothing;
         }
         if (const auto why = no_file_sentence(file)) {
-            mistakes_.error(name.where, *why +
-                                            "; expected a study file to include "
-                                            "(relative paths count from the file that includes it)");
+            diagnostics_.error(name.where, *why +
+                                               "; expected a study file to include "
+                                               "(relative paths count from the file that includes it)");
             return nothing;
         }
         return read(read_source(file), file);
     }
 
-    Mistakes& mistakes_;
+    Diagnostics& diagnostics_;
     bool has_includes_ = false;
     std::vector<std::filesystem::path> open_;  // files that are being read, outermost first
 };
@@ -105,8 +106,9 @@ std::shared_ptr<const SourceText> read_source(const std::filesystem::path& file)
     return source;
 }
 
-Value read_with_includes(std::shared_ptr<const SourceText> source, bool& has_includes, Mistakes& mistakes) {
-    IncludeReader reader(mistakes);
+Value read_with_includes(std::shared_ptr<const SourceText> source, bool& has_includes,
+                         Diagnostics& diagnostics) {
+    IncludeReader reader(diagnostics);
     Value root = reader.read(source, std::filesystem::absolute(source->name).lexically_normal());
     has_includes = reader.has_includes();
     return root;

@@ -27,18 +27,19 @@ bool is_variable_name(const std::string& name) {
 
 class Replacement {
   public:
-    Replacement(const Value& in_file, Mistakes& mistakes) : in_file_(in_file), mistakes_(&mistakes) {}
+    Replacement(const Value& in_file, Diagnostics& diagnostics)
+        : in_file_(in_file), diagnostics_(&diagnostics) {}
 
     void read(const Value& section) {
         const auto* table = section.as_table();
         if (!table) {
-            report_unfit(section, "variables", "a table, [variables]", *mistakes_);
+            report_unfit(section, "variables", "a table, [variables]", *diagnostics_);
             return;
         }
         for (const auto& entry : table->entries) {
             if (!is_variable_name(entry.key)) {
-                mistakes_->error(entry.key_where, "a variable cannot be named '" + entry.key +
-                                                      "'; expected letters, digits, '_' and '-'");
+                diagnostics_->error(entry.key_where, "a variable cannot be named '" + entry.key +
+                                                         "'; expected letters, digits, '_' and '-'");
                 continue;
             }
             names_.push_back(entry.key);
@@ -60,7 +61,7 @@ class Replacement {
         }
     }
 
-    void report_to(Mistakes& mistakes) { mistakes_ = &mistakes; }
+    void report_to(Diagnostics& diagnostics) { diagnostics_ = &diagnostics; }
 
     void report_unused() {
         for (const auto& name : names_) {
@@ -77,9 +78,9 @@ class Replacement {
             const std::string message =
                 "variable '" + name + "' is used nowhere; expected \"${" + name + "}\" in some value";
             if (variable.where.source && variable.where.source->is_command_line) {
-                mistakes_->unknown_name(variable.where, message, name, used);
+                diagnostics_->unknown_name(variable.where, message, name, used);
             } else {
-                mistakes_->warning(variable.where, message);
+                diagnostics_->warning(variable.where, message);
             }
         }
     }
@@ -97,11 +98,11 @@ class Replacement {
         const std::string name = "variable '" + entry.key + "'";
         if (!entry.value.as_table()) {
             if (entry.value.as_text() && entry.value.as_text()->find("${") != std::string::npos) {
-                mistakes_->error(entry.value.where,
-                                 "variables do not use each other; expected a plain value");
+                diagnostics_->error(entry.value.where,
+                                    "variables do not use each other; expected a plain value");
             }
             const Value* in_file = value_in_file(entry.key);
-            return in_file ? of_same_type(entry.value, *in_file, name, *mistakes_) : entry.value;
+            return in_file ? of_same_type(entry.value, *in_file, name, *diagnostics_) : entry.value;
         }
         const auto& table = *entry.value.as_table();
         const auto* environment = table.find("environment");
@@ -110,7 +111,7 @@ class Replacement {
         if (!environment || !environment->value.as_text() || environment->value.as_text()->empty() ||
             has_others) {
             report_unfit(entry.value, name, "a value, or { environment = \"NAME\", default = ... }",
-                         *mistakes_);
+                         *diagnostics_);
             return entry.value;
         }
         return read_environment(*environment->value.as_text(), environment->value.where,
@@ -121,21 +122,21 @@ class Replacement {
                            const ValueEntry& entry) {
         const char* text = std::getenv(name.c_str());
         if (text && !is_valid_utf8(text)) {
-            mistakes_->error(where, "the environment variable " + name + " is '" + escaped_text(text) +
-                                        "', which is not UTF-8; expected UTF-8");
+            diagnostics_->error(where, "the environment variable " + name + " is '" + escaped_text(text) +
+                                           "', which is not UTF-8; expected UTF-8");
         } else if (text) {
             const Value value = value_of_characters(text, where, false);
-            return given_default
-                       ? of_same_type(value, *given_default, "the environment variable " + name, *mistakes_)
-                       : value;
+            return given_default ? of_same_type(value, *given_default, "the environment variable " + name,
+                                                *diagnostics_)
+                                 : value;
         } else if (given_default) {
             return *given_default;
         } else {
-            mistakes_->error(where, "the environment variable " + name + " is not set and variable '" +
-                                        entry.key +
-                                        "' has no default; set it, add default = ..., or pass "
-                                        "--set variables." +
-                                        entry.key + "=...");
+            diagnostics_->error(where, "the environment variable " + name + " is not set and variable '" +
+                                           entry.key +
+                                           "' has no default; set it, add default = ..., or pass "
+                                           "--set variables." +
+                                           entry.key + "=...");
         }
         return entry.value;
     }
@@ -155,7 +156,7 @@ class Replacement {
     const Value* find(const std::string& name, const SourceSpan& where) {
         const auto found = variables_.find(name);
         if (found == variables_.end()) {
-            mistakes_->unknown_name(
+            diagnostics_->unknown_name(
                 where,
                 "there is no variable '" + name +
                     "' in [variables]; expected one that is, or \"$${\" for the characters "
@@ -206,7 +207,7 @@ class Replacement {
     }
 
     const Value& in_file_;
-    Mistakes* mistakes_;
+    Diagnostics* diagnostics_;
     std::map<std::string, Variable> variables_;
     std::vector<std::string> names_;  // in order of the file
 };
@@ -214,12 +215,12 @@ class Replacement {
 }  // namespace
 
 bool replace_variables(Value& root, const Value& variables_in_file, Value& parameters_in_file,
-                       Mistakes& mistakes) {
+                       Diagnostics& diagnostics) {
     auto* table = std::get_if<ValueTable>(&root.data);
     if (!table) {
         return false;
     }
-    Replacement replacement(variables_in_file, mistakes);
+    Replacement replacement(variables_in_file, diagnostics);
     const auto section = std::find_if(table->entries.begin(), table->entries.end(),
                                       [](const ValueEntry& entry) { return entry.key == "variables"; });
     const bool has_section = section != table->entries.end();
@@ -229,7 +230,7 @@ bool replace_variables(Value& root, const Value& variables_in_file, Value& param
     }
     replacement.replace_in(root);
     replacement.report_unused();
-    Mistakes reported_in_root;
+    Diagnostics reported_in_root;
     replacement.report_to(reported_in_root);
     replacement.replace_in(parameters_in_file);
     return has_section;

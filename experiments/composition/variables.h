@@ -16,6 +16,6 @@ namespace orchestrate {
 // another type, and variables given by --set that nothing uses; warns of those of the file. Returns whether there were
 // any.
 bool replace_variables(Value& root, const Value& variables_in_file, Value& parameters_in_file,
-                       Mistakes& mistakes);
+                       Diagnostics& diagnostics);
 
 }  // namespace orchestrate

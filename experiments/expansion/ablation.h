@@ -1,4 +1,4 @@
-// [[ablation]] entries as people say them: leave one out, keep one, add, set, sweep, cross. Each is a product of
+// [[ablation]] entries as users say them: leave one out, keep one, add, set, sweep, cross. Each is a product of
 // factors; a factor makes alternatives, an alternative is a list of edits that turn a baseline into a variant.
 #pragma once
 
@@ -65,21 +65,21 @@ struct Variation {
 };
 
 // Most variants that one entry, or one stage, may make.
-inline constexpr std::size_t kMostVariants = 100'000;
+inline constexpr std::size_t kMaxVariants = 100'000;
 
 // Reports unknown keys, unfit values and entries that change nothing.
-AblationEntry read_ablation(const Value& entry, const NameableFields& fields, Mistakes& mistakes);
+AblationEntry read_ablation(const Value& entry, const NameableFields& fields, Diagnostics& diagnostics);
 
 // The alternatives of a factor beside this baseline; none (reported) if there are too many or they cannot be
 // made. `others`: variants that the factors before it make.
 std::vector<Alternative> alternatives_of(const Factor& factor, const JobConfig& baseline, std::size_t others,
-                                         Mistakes& mistakes);
+                                         Diagnostics& diagnostics);
 
 // Calls `visit` with each variation that the entry makes of a baseline, until it returns false. Reports products that
 // are too large, a feature to be left out that the baseline lacks, a feature to be added that it has, and
 // contradictions that an edit makes; such variations are left out.
 using VisitVariation = std::function<bool(Variation)>;
 void apply_ablation(const AblationEntry& entry, const Settings& settings, const JobConfig& baseline,
-                    Mistakes& mistakes, const VisitVariation& visit);
+                    Diagnostics& diagnostics, const VisitVariation& visit);
 
 }  // namespace orchestrate

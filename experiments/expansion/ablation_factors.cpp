@@ -17,14 +17,14 @@ namespace {
 
 constexpr std::uint64_t kSubsetStream = 0x53554253455453;  // "SUBSETS"
 
-// n over k, or more than kMostVariants if it is more.
+// n over k, or more than kMaxVariants if it is more.
 std::size_t subsets_of(std::size_t count, std::size_t size) {
     size = std::min(size, count - size);
     std::size_t result = 1;
     for (std::size_t i = 1; i <= size; ++i) {
         result = result * (count - size + i) / i;
-        if (result > kMostVariants) {
-            return kMostVariants + 1;
+        if (result > kMaxVariants) {
+            return kMaxVariants + 1;
         }
     }
     return result;
@@ -75,8 +75,9 @@ std::vector<std::vector<std::size_t>> drawn_subsets(std::size_t count, std::size
 
 class Alternatives {
   public:
-    Alternatives(const Factor& factor, const JobConfig& baseline, std::size_t others, Mistakes& mistakes)
-        : factor_(factor), baseline_(baseline), others_(others), mistakes_(mistakes) {}
+    Alternatives(const Factor& factor, const JobConfig& baseline, std::size_t others,
+                 Diagnostics& diagnostics)
+        : factor_(factor), baseline_(baseline), others_(others), diagnostics_(diagnostics) {}
 
     std::vector<Alternative> make() {
         switch (factor_.kind) {
@@ -102,15 +103,16 @@ class Alternatives {
     }
 
     bool count_fits(std::size_t count) {
-        if (count <= kMostVariants && count * others_ <= kMostVariants) {
+        if (count <= kMaxVariants && count * others_ <= kMaxVariants) {
             return true;
         }
-        const std::string number = count > kMostVariants && factor_.kind == Factor::Kind::subsets
-                                       ? fmt::format("more than {}", kMostVariants)
+        const std::string number = count > kMaxVariants && factor_.kind == Factor::Kind::subsets
+                                       ? fmt::format("more than {}", kMaxVariants)
                                        : fmt::format("{}", count);
-        mistakes_.error(factor_.where,
-                        fmt::format("the factor {} makes {}{} variants; expected at most {}", factor_.key,
-                                    others_ > 1 ? fmt::format("{} x ", others_) : "", number, kMostVariants));
+        diagnostics_.error(
+            factor_.where,
+            fmt::format("the factor {} makes {}{} variants; expected at most {}", factor_.key,
+                        others_ > 1 ? fmt::format("{} x ", others_) : "", number, kMaxVariants));
         return false;
     }
 
@@ -126,17 +128,19 @@ class Alternatives {
         const auto& names = features();
         const auto size = static_cast<std::size_t>(factor_.size);
         if (size > names.size() || (size == names.size() && factor_.every_feature)) {
-            mistakes_.error(factor_.where,
-                            fmt::format("{} leaves out {} of {} features, which leaves none; expected fewer",
-                                        factor_.key, size, names.size()));
+            diagnostics_.error(
+                factor_.where,
+                fmt::format("{} leaves out {} of {} features, which leaves none; expected fewer", factor_.key,
+                            size, names.size()));
             return {};
         }
         const std::size_t all = subsets_of(names.size(), size);
         const auto wanted = static_cast<std::size_t>(factor_.count);
         if (wanted > all) {
-            mistakes_.error(factor_.where, fmt::format("{} wants {} subsets, but there are only {} of {} of "
-                                                       "{} features; expected at most that many",
-                                                       factor_.key, wanted, all, size, names.size()));
+            diagnostics_.error(factor_.where,
+                               fmt::format("{} wants {} subsets, but there are only {} of {} of "
+                                           "{} features; expected at most that many",
+                                           factor_.key, wanted, all, size, names.size()));
             return {};
         }
         if (!count_fits(wanted > 0 ? wanted : all)) {
@@ -181,9 +185,9 @@ class Alternatives {
         const std::string name = factor_.list->path.substr(factor_.list->path.find('.') + 1);
         const Json* list = find_parameter(baseline_.command->parameters, name);
         if (list == nullptr || list->size() < 2) {
-            mistakes_.error(factor_.where,
-                            fmt::format("{} of {}, which has {} item(s); expected at least two", factor_.key,
-                                        factor_.list->path, list ? list->size() : 0));
+            diagnostics_.error(factor_.where,
+                               fmt::format("{} of {}, which has {} item(s); expected at least two",
+                                           factor_.key, factor_.list->path, list ? list->size() : 0));
             return result;
         }
         if (!count_fits(list->size())) {
@@ -211,9 +215,9 @@ class Alternatives {
         const auto layers = kept_layers(baseline_.model);
         std::vector<Alternative> result;
         if (layers.size() < 2) {
-            mistakes_.error(factor_.where, factor_.key +
-                                               " of the only encoder layer leaves none; expected a model "
-                                               "of at least two layers");
+            diagnostics_.error(factor_.where, factor_.key +
+                                                  " of the only encoder layer leaves none; expected a model "
+                                                  "of at least two layers");
             return result;
         }
         if (!count_fits(layers.size())) {
@@ -238,14 +242,14 @@ class Alternatives {
     const Factor& factor_;
     const JobConfig& baseline_;
     std::size_t others_;
-    Mistakes& mistakes_;
+    Diagnostics& diagnostics_;
 };
 
 }  // namespace
 
 std::vector<Alternative> alternatives_of(const Factor& factor, const JobConfig& baseline, std::size_t others,
-                                         Mistakes& mistakes) {
-    return Alternatives(factor, baseline, others, mistakes).make();
+                                         Diagnostics& diagnostics) {
+    return Alternatives(factor, baseline, others, diagnostics).make();
 }
 
 }  // namespace orchestrate

@@ -1,4 +1,4 @@
-// Names of variants and of what they change, as people would write them; internal to ablations.
+// Names of variants and of what they change, as users would write them; internal to ablations.
 #pragma once
 
 #include <string>

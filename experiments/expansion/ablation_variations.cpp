@@ -10,65 +10,67 @@
 namespace orchestrate {
 namespace {
 
-void add_feature(const Edit& edit, const std::string& feature, DataConfig& data, Mistakes& mistakes) {
+void add_feature(const Edit& edit, const std::string& feature, DataConfig& data, Diagnostics& diagnostics) {
     auto& features = data.features;
     if (std::find(features.begin(), features.end(), feature) != features.end()) {
-        mistakes.error(edit.where, "feature '" + feature +
-                                       "' is already in data.features; expected a column that is not");
+        diagnostics.error(edit.where, "feature '" + feature +
+                                          "' is already in data.features; expected a column that is not");
     } else if (feature == data.label) {
-        mistakes.error(edit.where,
-                       "'" + feature + "' is data.label; a model that reads the answer learns nothing");
+        diagnostics.error(edit.where,
+                          "'" + feature + "' is data.label; a model that reads the answer learns nothing");
     } else {
         features.push_back(feature);
     }
 }
 
-void leave_feature_out(const Edit& edit, const std::string& feature, DataConfig& data, Mistakes& mistakes) {
+void leave_feature_out(const Edit& edit, const std::string& feature, DataConfig& data,
+                       Diagnostics& diagnostics) {
     auto& features = data.features;
     const auto at = std::find(features.begin(), features.end(), feature);
     if (at == features.end()) {
-        mistakes.unknown_name(edit.where,
-                              "feature '" + feature + "' is not in data.features, so it cannot be left out",
-                              feature, features);
+        diagnostics.unknown_name(
+            edit.where, "feature '" + feature + "' is not in data.features, so it cannot be left out",
+            feature, features);
     } else if (features.size() == 1) {
-        mistakes.error(edit.where, "leaving out '" + feature + "' leaves no feature; expected at least one");
+        diagnostics.error(edit.where,
+                          "leaving out '" + feature + "' leaves no feature; expected at least one");
     } else {
         features.erase(at);
     }
 }
 
-void keep_features(const Edit& edit, DataConfig& data, Mistakes& mistakes) {
+void keep_features(const Edit& edit, DataConfig& data, Diagnostics& diagnostics) {
     const auto is_kept = [&](const std::string& feature) {
         return std::find(edit.features.begin(), edit.features.end(), feature) != edit.features.end();
     };
     for (const auto& feature : edit.features) {
         if (std::find(data.features.begin(), data.features.end(), feature) == data.features.end()) {
-            mistakes.unknown_name(edit.where,
-                                  "feature '" + feature + "' is not in data.features, so it cannot be kept",
-                                  feature, data.features);
+            diagnostics.unknown_name(
+                edit.where, "feature '" + feature + "' is not in data.features, so it cannot be kept",
+                feature, data.features);
             return;
         }
     }
     std::erase_if(data.features, [&](const std::string& feature) { return !is_kept(feature); });
 }
 
-void apply(const Edit& edit, Settings& settings, Mistakes& mistakes) {
+void apply(const Edit& edit, Settings& settings, Diagnostics& diagnostics) {
     auto& data = settings.job.data;
     switch (edit.kind) {
         case Edit::Kind::set:
-            edit.field->write(settings, edit.value, mistakes);
+            edit.field->write(settings, edit.value, diagnostics);
             break;
         case Edit::Kind::keep_only:
-            keep_features(edit, data, mistakes);
+            keep_features(edit, data, diagnostics);
             break;
         case Edit::Kind::leave_out:
             for (const auto& feature : edit.features) {
-                leave_feature_out(edit, feature, data, mistakes);
+                leave_feature_out(edit, feature, data, diagnostics);
             }
             break;
         case Edit::Kind::add:
             for (const auto& feature : edit.features) {
-                add_feature(edit, feature, data, mistakes);
+                add_feature(edit, feature, data, diagnostics);
             }
             break;
     }
@@ -84,8 +86,8 @@ std::string put_into(std::string pattern, const std::string& generated) {
 class Application {
   public:
     Application(const AblationEntry& entry, const Settings& settings, const JobConfig& baseline,
-                Mistakes& mistakes, const VisitVariation& visit)
-        : entry_(entry), settings_(settings), baseline_(baseline), mistakes_(mistakes), visit_(visit) {
+                Diagnostics& diagnostics, const VisitVariation& visit)
+        : entry_(entry), settings_(settings), baseline_(baseline), diagnostics_(diagnostics), visit_(visit) {
         settings_.job = baseline;
         // Else its contradictions are reported where it is made.
         baseline_is_sound_ = find_contradictions(baseline, settings.ranks).empty();
@@ -94,12 +96,12 @@ class Application {
     void run() {
         std::vector<std::vector<Alternative>> factors;
         std::size_t product = 1;
-        const std::size_t before = mistakes_.errors();
+        const std::size_t before = diagnostics_.errors();
         for (const auto& factor : entry_.factors) {
-            factors.push_back(alternatives_of(factor, baseline_, product, mistakes_));
+            factors.push_back(alternatives_of(factor, baseline_, product, diagnostics_));
             product *= std::max<std::size_t>(1, factors.back().size());
         }
-        if (mistakes_.errors() == before) {
+        if (diagnostics_.errors() == before) {
             chosen_.reserve(factors.size());
             if (combine(factors)) {
                 check_names();
@@ -125,14 +127,14 @@ class Application {
     }
 
     bool add_variation() {
-        const std::size_t before = mistakes_.errors();
+        const std::size_t before = diagnostics_.errors();
         Settings changed = settings_;
         for (const Alternative* alternative : chosen_) {
             for (const auto& edit : alternative->edits) {
-                apply(edit, changed, mistakes_);
+                apply(edit, changed, diagnostics_);
             }
         }
-        if (mistakes_.errors() != before) {
+        if (diagnostics_.errors() != before) {
             return true;
         }
         auto [name, change] = describe(chosen_, changed);
@@ -141,10 +143,10 @@ class Application {
         const int ranks = entry_.ranks > 0 ? entry_.ranks : settings_.ranks;
         if (baseline_is_sound_) {
             for (const auto& contradiction : find_contradictions(changed.job, ranks)) {
-                mistakes_.error(where, "variant '" + name + "': " + contradiction.message);
+                diagnostics_.error(where, "variant '" + name + "': " + contradiction.message);
             }
         }
-        if (mistakes_.errors() != before) {
+        if (diagnostics_.errors() != before) {
             return true;
         }
         return visit_(
@@ -165,10 +167,10 @@ class Application {
     void check_names() {
         for (const auto& [generated, given] : entry_.names) {
             if (std::find(generated_.begin(), generated_.end(), generated) == generated_.end()) {
-                mistakes_.unknown_name(given.second,
-                                       "no variant of this ablation is named '" + generated + "'; expected " +
-                                           join_alternatives(generated_),
-                                       generated, generated_);
+                diagnostics_.unknown_name(given.second,
+                                          "no variant of this ablation is named '" + generated +
+                                              "'; expected " + join_alternatives(generated_),
+                                          generated, generated_);
             }
         }
     }
@@ -176,7 +178,7 @@ class Application {
     const AblationEntry& entry_;
     Settings settings_;
     const JobConfig& baseline_;
-    Mistakes& mistakes_;
+    Diagnostics& diagnostics_;
     const VisitVariation& visit_;
     bool baseline_is_sound_ = false;
     std::vector<const Alternative*> chosen_;
@@ -186,8 +188,8 @@ class Application {
 }  // namespace
 
 void apply_ablation(const AblationEntry& entry, const Settings& settings, const JobConfig& baseline,
-                    Mistakes& mistakes, const VisitVariation& visit) {
-    Application(entry, settings, baseline, mistakes, visit).run();
+                    Diagnostics& diagnostics, const VisitVariation& visit) {
+    Application(entry, settings, baseline, diagnostics, visit).run();
 }
 
 }  // namespace orchestrate

@@ -5,7 +5,7 @@
 namespace orchestrate {
 namespace {
 
-constexpr std::size_t kMostRows = 10'000;
+constexpr std::size_t kMaxRows = 10'000;
 
 }  // namespace
 
@@ -23,7 +23,7 @@ std::optional<Choice> parse_choice(const std::string& text) {
     if ((needs_count && !parts[2].matched) || (!takes_count && parts[2].matched)) {
         return std::nullopt;
     }
-    choice.count = parts[2].matched ? std::stoul(parts[2].str()) : choice.rule == "best" ? 1 : kMostRows;
+    choice.count = parts[2].matched ? std::stoul(parts[2].str()) : choice.rule == "best" ? 1 : kMaxRows;
     choice.stage = parts[3].str();
     if (parts[4].matched) {
         choice.part = *enum_from_name<MetricPart>(parts[5].str());

@@ -14,12 +14,12 @@
 namespace orchestrate {
 namespace {
 
-constexpr std::size_t kMostNamed = 4;
+constexpr std::size_t kMaxNamed = 4;
 
-void read_members(const Value& value, EnsembleEntry& entry, Mistakes& mistakes) {
+void read_members(const Value& value, EnsembleEntry& entry, Diagnostics& diagnostics) {
     entry.members_where = value.where;
     if (value.as_list()) {
-        for (const auto& name : read_names(value, "member", mistakes, "members")) {
+        for (const auto& name : read_names(value, "member", diagnostics, "members")) {
             entry.names.push_back(*name.as_text());
         }
         return;
@@ -29,7 +29,8 @@ void read_members(const Value& value, EnsembleEntry& entry, Mistakes& mistakes) 
                                                           : enum_from_name<TrainingMetric>(choice->metric);
     if (!choice || choice->rule != "best" || !metric) {
         report_unfit(value, "members",
-                     "a list of variants, or, e.g., \"best 5 of search by validation macro_f1\"", mistakes);
+                     "a list of variants, or, e.g., \"best 5 of search by validation macro_f1\"",
+                     diagnostics);
         return;
     }
     auto& ensemble = entry.ensemble;
@@ -37,7 +38,7 @@ void read_members(const Value& value, EnsembleEntry& entry, Mistakes& mistakes) 
     ensemble.best_stage = choice->stage;
     ensemble.select_by = key_of(choice->part, *metric);
     if (choice->part == MetricPart::test) {
-        mistakes.warning(value.where, selection_warning("the members of an ensemble"));
+        diagnostics.warning(value.where, selection_warning("the members of an ensemble"));
     }
 }
 
@@ -49,10 +50,11 @@ bool same_rows(const JobConfig& a, const JobConfig& b) {
     return left == b.data;
 }
 
-class EnsembleSettler {
+class EnsembleResolver {
   public:
-    EnsembleSettler(const std::vector<Stage>& stages, const VariantsOfStages& variants, Mistakes& mistakes)
-        : stages_(stages), variants_(variants), mistakes_(mistakes) {
+    EnsembleResolver(const std::vector<Stage>& stages, const VariantsOfStages& variants,
+                     Diagnostics& diagnostics)
+        : stages_(stages), variants_(variants), diagnostics_(diagnostics) {
         for (const auto& [stage, rows] : variants_) {
             for (const auto& row : rows) {
                 taken_.insert({stage, row.name});
@@ -60,9 +62,9 @@ class EnsembleSettler {
         }
     }
 
-    void settle(EnsembleEntry& entry) {
+    void resolve(EnsembleEntry& entry) {
         auto& ensemble = entry.ensemble;
-        const std::size_t before = mistakes_.errors();
+        const std::size_t before = diagnostics_.errors();
         if (ensemble.stage.empty()) {
             ensemble.stage = !ensemble.best_stage.empty() ? ensemble.best_stage
                              : find("ablation")           ? "ablation"
@@ -77,21 +79,21 @@ class EnsembleSettler {
         } else {
             find_members(entry, *stage);
         }
-        if (mistakes_.errors() != before) {
+        if (diagnostics_.errors() != before) {
             return;
         }
         const bool is_single = ensemble.best + ensemble.members.size() < 2;
         if (is_single && !ensemble.across_seeds) {
-            mistakes_.error(entry.members_where,
-                            "an ensemble of one variant is that variant; expected more members, or "
-                            "across_seeds = true");
+            diagnostics_.error(entry.members_where,
+                               "an ensemble of one variant is that variant; expected more members, or "
+                               "across_seeds = true");
         }
         ensemble.change = describe(ensemble);
         ensemble.name = ensemble.name.empty() ? ensemble.change : ensemble.name;
         if (!taken_.insert({ensemble.stage, ensemble.name}).second) {
-            mistakes_.error(entry.where, "two variants are named '" + ensemble.name + "' in stage " +
-                                             ensemble.stage +
-                                             "; expected different names, give one with name = \"...\"");
+            diagnostics_.error(entry.where, "two variants are named '" + ensemble.name + "' in stage " +
+                                                ensemble.stage +
+                                                "; expected different names, give one with name = \"...\"");
         }
     }
 
@@ -109,7 +111,7 @@ class EnsembleSettler {
             for (const auto& other : stages_) {
                 names.push_back(other.name);
             }
-            mistakes_.unknown_name(
+            diagnostics_.unknown_name(
                 where, "there is no stage '" + name + "'; expected " + join_alternatives(names), name, names);
         }
         return stage;
@@ -121,13 +123,14 @@ class EnsembleSettler {
             return;
         }
         if (from > &stage) {
-            mistakes_.error(entry.members_where, "stage '" + from->name + "' comes after '" + stage.name +
-                                                     "', where the ensemble stands; expected an earlier one");
+            diagnostics_.error(entry.members_where,
+                               "stage '" + from->name + "' comes after '" + stage.name +
+                                   "', where the ensemble stands; expected an earlier one");
             return;
         }
         const auto& rows = variants_.at(from->name);
         if (from->rows_stage.empty() && rows.size() < entry.ensemble.best) {
-            mistakes_.error(
+            diagnostics_.error(
                 entry.members_where,
                 fmt::format("stage '{}' has {}; expected at most the best {} of them", from->name,
                             counted(static_cast<std::int64_t>(rows.size()), "variant"), rows.size()));
@@ -162,26 +165,26 @@ class EnsembleSettler {
                 for (const auto& [of_stage, row] : taken_) {
                     names.push_back(row);
                 }
-                mistakes_.unknown_name(entry.members_where,
-                                       "there is no variant '" + name + "' in stage " + stage.name +
-                                           " or before it; expected a row of `orchestrate plan`",
-                                       name, names);
+                diagnostics_.unknown_name(entry.members_where,
+                                          "there is no variant '" + name + "' in stage " + stage.name +
+                                              " or before it; expected a row of `orchestrate plan`",
+                                          name, names);
             }
         }
     }
 
     void check_rows(const EnsembleEntry& entry, const Variant& first, const Variant& other) {
         if (!same_rows(first.config, other.config)) {
-            mistakes_.error(entry.members_where, "'" + first.name + "' and '" + other.name +
-                                                     "' are tested on different rows, so that their "
-                                                     "predictions cannot be combined; expected members "
-                                                     "with the same data, classes, rows and split");
+            diagnostics_.error(entry.members_where, "'" + first.name + "' and '" + other.name +
+                                                        "' are tested on different rows, so that their "
+                                                        "predictions cannot be combined; expected members "
+                                                        "with the same data, classes, rows and split");
         }
     }
 
     const std::vector<Stage>& stages_;
     const VariantsOfStages& variants_;
-    Mistakes& mistakes_;
+    Diagnostics& diagnostics_;
     std::set<std::pair<std::string, std::string>> taken_;  // stage, name
 };
 
@@ -239,30 +242,30 @@ std::vector<EnsembleRun> runs_per_seed(const std::vector<const Variant*>& member
 
 }  // namespace
 
-EnsembleEntry read_ensemble(const Value& value, Mistakes& mistakes) {
+EnsembleEntry read_ensemble(const Value& value, Diagnostics& diagnostics) {
     EnsembleEntry entry;
     entry.where = value.where;
     entry.members_where = value.where;
     entry.stage_where = value.where;
     const auto* table = value.as_table();
     if (!table) {
-        report_unfit(value, "ensemble", "a table, [[ensemble]]", mistakes);
+        report_unfit(value, "ensemble", "a table, [[ensemble]]", diagnostics);
         return entry;
     }
     auto& ensemble = entry.ensemble;
     bool has_members = false;
-    const std::size_t before = mistakes.errors();
+    const std::size_t before = diagnostics.errors();
     for (const auto& [key, key_where, part] : table->entries) {
         if (key == "members") {
             has_members = true;
-            read_members(part, entry, mistakes);
+            read_members(part, entry, diagnostics);
         } else if (key == "combine") {
             const auto rules = enum_names<EnsembleRule>();
             const auto rule = part.as_text() ? enum_from_name<EnsembleRule>(*part.as_text()) : std::nullopt;
             if (rule) {
                 ensemble.combine = *rule;
             } else {
-                mistakes.unknown_name(
+                diagnostics.unknown_name(
                     part.where,
                     "combine cannot be " + part.describe() + "; expected " + join_alternatives(rules),
                     part.as_text() ? *part.as_text() : "", rules);
@@ -271,36 +274,37 @@ EnsembleEntry read_ensemble(const Value& value, Mistakes& mistakes) {
             if (part.as_flag()) {
                 ensemble.across_seeds = *part.as_flag();
             } else {
-                report_unfit(part, "across_seeds", "true or false", mistakes);
+                report_unfit(part, "across_seeds", "true or false", diagnostics);
             }
         } else if (key == "stage" || key == "name") {
             if (!part.as_text() || part.as_text()->empty()) {
-                report_unfit(part, key, "a text", mistakes);
+                report_unfit(part, key, "a text", diagnostics);
                 continue;
             }
-            check_shown_name(*part.as_text(), part.where, key, mistakes);
+            check_shown_name(*part.as_text(), part.where, key, diagnostics);
             (key == "stage" ? ensemble.stage : ensemble.name) = *part.as_text();
             (key == "stage" ? entry.stage_where : entry.where) = part.where;
         } else {
-            mistakes.unknown_name(key_where,
-                                  "unknown key '" + key + "' in [[ensemble]]; expected " +
-                                      join_alternatives(keys_of("ensemble")),
-                                  key, keys_of("ensemble"));
+            diagnostics.unknown_name(key_where,
+                                     "unknown key '" + key + "' in [[ensemble]]; expected " +
+                                         join_alternatives(keys_of("ensemble")),
+                                     key, keys_of("ensemble"));
         }
     }
-    if (!has_members && mistakes.errors() == before) {
-        mistakes.error(value.where,
-                       "this ensemble has no members; expected members = [\"baseline\", ...] or \"best 5 of "
-                       "search\"");
+    if (!has_members && diagnostics.errors() == before) {
+        diagnostics.error(
+            value.where,
+            "this ensemble has no members; expected members = [\"baseline\", ...] or \"best 5 of "
+            "search\"");
     }
     return entry;
 }
 
-void settle_ensembles(std::vector<EnsembleEntry>& entries, const std::vector<Stage>& stages,
-                      const VariantsOfStages& variants, Mistakes& mistakes) {
-    EnsembleSettler settler(stages, variants, mistakes);
+void resolve_ensembles(std::vector<EnsembleEntry>& entries, const std::vector<Stage>& stages,
+                       const VariantsOfStages& variants, Diagnostics& diagnostics) {
+    EnsembleResolver resolver(stages, variants, diagnostics);
     for (auto& entry : entries) {
-        settler.settle(entry);
+        resolver.resolve(entry);
     }
 }
 
@@ -331,9 +335,9 @@ std::string describe(const Ensemble& ensemble) {
         for (const auto& member : ensemble.members) {
             names.push_back(member.variant);
         }
-        if (names.size() > kMostNamed) {
-            const std::size_t more = names.size() - kMostNamed + 1;
-            names.resize(kMostNamed - 1);
+        if (names.size() > kMaxNamed) {
+            const std::size_t more = names.size() - kMaxNamed + 1;
+            names.resize(kMaxNamed - 1);
             names.push_back(fmt::format("{} more", more));
         }
         members = join_and(names);

@@ -20,15 +20,15 @@ struct EnsembleEntry {
 };
 
 // Reads one [[ensemble]]. Reports unknown keys and unfit values.
-EnsembleEntry read_ensemble(const Value& entry, Mistakes& mistakes);
+EnsembleEntry read_ensemble(const Value& entry, Diagnostics& diagnostics);
 
 // Variants of each stage, as far as they are known when the study is read.
 using VariantsOfStages = std::map<std::string, std::vector<Variant>>;
 
 // Finds stage and members, and gives a name where there is none. Reports stages and members that are not there, members
 // that come later or are tested on other rows, and names that are taken.
-void settle_ensembles(std::vector<EnsembleEntry>& entries, const std::vector<Stage>& stages,
-                      const VariantsOfStages& variants, Mistakes& mistakes);
+void resolve_ensembles(std::vector<EnsembleEntry>& entries, const std::vector<Stage>& stages,
+                       const VariantsOfStages& variants, Diagnostics& diagnostics);
 
 // One result of an ensemble: the jobs, by identity and ascending, whose predictions it combines. Equal jobs count once.
 struct EnsembleRun {

@@ -11,7 +11,7 @@ namespace orchestrate {
 namespace {
 
 constexpr std::int64_t kSpecialTokens = 2;  // begin and end of a text or window
-constexpr std::int64_t kMostWindows = 4096;
+constexpr std::int64_t kMaxWindows = 4096;
 
 std::string layers_of(const ModelConfig& model) {
     return fmt::format("model.num_hidden_layers = {} makes layers 0 to {}", model.num_hidden_layers,
@@ -19,7 +19,7 @@ std::string layers_of(const ModelConfig& model) {
 }
 
 // Windows that a text of the greatest length is cut into.
-std::int64_t most_windows(const TokenizerConfig& tokenizer) {
+std::int64_t max_windows(const TokenizerConfig& tokenizer) {
     const std::int64_t beyond_first = tokenizer.max_length - tokenizer.window_length;
     return 1 +
            std::max<std::int64_t>(0, beyond_first + tokenizer.window_stride - 1) / tokenizer.window_stride;
@@ -47,12 +47,12 @@ void check_windows(const TokenizerConfig& tokenizer, std::vector<Contradiction>&
                                      tokenizer.window_stride < 1 ? "does not move the window"
                                                                  : "leaves tokens out between two windows",
                                      room, tokenizer.window_length)});
-    } else if (most_windows(tokenizer) > kMostWindows) {
+    } else if (max_windows(tokenizer) > kMaxWindows) {
         found.push_back(
             {{"tokenizer.window_stride", "tokenizer.max_length"},
              fmt::format("a text of tokenizer.max_length = {} makes {} windows; expected at most {}, so a "
                          "larger tokenizer.window_stride than {}",
-                         tokenizer.max_length, most_windows(tokenizer), kMostWindows,
+                         tokenizer.max_length, max_windows(tokenizer), kMaxWindows,
                          tokenizer.window_stride)});
     }
 }

@@ -7,12 +7,12 @@
 namespace orchestrate {
 namespace {
 
-constexpr std::size_t kMostRungs = 64;
+constexpr std::size_t kMaxRungs = 64;
 
 }  // namespace
 
-void settle_rungs(Settings& settings, const GivenFields& given, const std::vector<Distribution>& space,
-                  Mistakes& mistakes) {
+void resolve_rungs(Settings& settings, const GivenFields& given, const std::vector<Distribution>& space,
+                   Diagnostics& diagnostics) {
     auto& search = settings.search;
     const auto epochs = settings.job.train.epochs;
     const auto place_of = [&](const std::string& field) { return given.at(field).where; };
@@ -21,16 +21,16 @@ void settle_rungs(Settings& settings, const GivenFields& given, const std::vecto
     if (!has_rungs && !has_least) {
         for (const std::string field : {"search.reduction_factor", "search.deterministic"}) {
             if (given.contains(field)) {
-                mistakes.error(place_of(field), field +
-                                                    " is of successive halving; expected search.rungs or "
-                                                    "search.min_epochs beside it");
+                diagnostics.error(place_of(field), field +
+                                                       " is of successive halving; expected search.rungs or "
+                                                       "search.min_epochs beside it");
             }
         }
         return;
     }
     if (has_rungs && has_least) {
-        mistakes.error(place_of("search.min_epochs"),
-                       "search.min_epochs and search.rungs contradict each other; expected one of them");
+        diagnostics.error(place_of("search.min_epochs"),
+                          "search.min_epochs and search.rungs contradict each other; expected one of them");
         return;
     }
     if (has_rungs && search.rungs.empty()) {
@@ -39,29 +39,30 @@ void settle_rungs(Settings& settings, const GivenFields& given, const std::vecto
     const auto where = place_of(has_rungs ? "search.rungs" : "search.min_epochs");
     for (const auto& distribution : space) {
         if (distribution.field->path == "train.epochs") {
-            mistakes.error(
+            diagnostics.error(
                 distribution.where,
                 "train.epochs is searched, but successive halving compares trials after equal "
                 "epochs of trainings that are equally long; expected train.epochs in [train] alone");
         }
     }
     if (search.select_by.part == MetricPart::test) {
-        mistakes.error(
+        diagnostics.error(
             where,
             "successive halving compares trials that are not tested yet; expected search.select_by "
             "= \"validation ...\"");
     }
-    for (std::int64_t rung = search.min_epochs;
-         has_least && rung < epochs && search.rungs.size() < kMostRungs; rung *= search.reduction_factor) {
+    for (std::int64_t rung = search.min_epochs; has_least && rung < epochs && search.rungs.size() < kMaxRungs;
+         rung *= search.reduction_factor) {
         search.rungs.push_back(rung);
     }
     if (has_rungs && search.rungs.back() == epochs) {
         search.rungs.pop_back();  // the end is no rung
     }
     if (search.rungs.empty() || search.rungs.back() >= epochs) {
-        mistakes.error(where, fmt::format("no trial is stopped before its end: train.epochs is {}; expected "
-                                          "rungs below it",
-                                          epochs));
+        diagnostics.error(where,
+                          fmt::format("no trial is stopped before its end: train.epochs is {}; expected "
+                                      "rungs below it",
+                                      epochs));
     }
 }
 

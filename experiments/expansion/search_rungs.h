@@ -10,8 +10,8 @@ namespace orchestrate {
 
 // Makes search.rungs of search.min_epochs, and leaves out rungs that no training reaches. Reports rungs that contradict
 // min_epochs or train.epochs, searched epochs, and a choice by the test part, which has no numbers before the end.
-void settle_rungs(Settings& settings, const GivenFields& given, const std::vector<Distribution>& space,
-                  Mistakes& mistakes);
+void resolve_rungs(Settings& settings, const GivenFields& given, const std::vector<Distribution>& space,
+                   Diagnostics& diagnostics);
 
 // Epochs that the trials of a search are trained for, if of each rung just 1 / reduction_factor go on, and without rungs.
 struct ExpectedEpochs {

@@ -37,14 +37,14 @@ struct Distribution {
 // grid has finitely many values, lists that are zipped are equally long. A field comes after those that its
 // conditions name.
 std::vector<Distribution> read_search_space(const Value& space, SearchMethod method,
-                                            const NameableFields& fields, Mistakes& mistakes);
+                                            const NameableFields& fields, Diagnostics& diagnostics);
 
 // Calls `visit` for each trial, numbered from 1, with the base as that trial changes it and the fields it sets.
 // A grid's last field changes first. Real numbers that are drawn are rounded to 4 significant digits (more in a range
 // that these do not resolve), so that they read well and do not depend on the machine's mathematical library. Stops when `visit` returns false.
 using VisitTrial =
     std::function<bool(std::int64_t trial, const Settings& drawn, const std::vector<const Field*>& set)>;
-void for_each_trial(const std::vector<Distribution>& space, const Settings& base, Mistakes& mistakes,
+void for_each_trial(const std::vector<Distribution>& space, const Settings& base, Diagnostics& diagnostics,
                     const VisitTrial& visit);
 
 }  // namespace orchestrate

@@ -96,8 +96,8 @@ bool holds(const std::vector<Condition>& conditions, const Settings& settings) {
 
 class Trials {
   public:
-    Trials(const std::vector<Distribution>& space, Mistakes& mistakes, const VisitTrial& visit)
-        : space_(space), mistakes_(mistakes), visit_(visit) {}
+    Trials(const std::vector<Distribution>& space, Diagnostics& diagnostics, const VisitTrial& visit)
+        : space_(space), diagnostics_(diagnostics), visit_(visit) {}
 
     void draw_randomly(const Settings& base) {
         for (std::int64_t trial = 1; trial <= base.search.trials; ++trial) {
@@ -152,12 +152,12 @@ class Trials {
 
   private:
     void write(const Distribution& distribution, const Value& value, Settings& settings) {
-        distribution.field->write(settings, value, mistakes_);
+        distribution.field->write(settings, value, diagnostics_);
         set_.push_back(distribution.field);
     }
 
     const std::vector<Distribution>& space_;
-    Mistakes& mistakes_;
+    Diagnostics& diagnostics_;
     const VisitTrial& visit_;
     std::vector<const Field*> set_;
     std::int64_t trial_ = 0;
@@ -209,9 +209,9 @@ Value nth_value(const Distribution& distribution, std::size_t index) {
     return value;
 }
 
-void for_each_trial(const std::vector<Distribution>& space, const Settings& base, Mistakes& mistakes,
+void for_each_trial(const std::vector<Distribution>& space, const Settings& base, Diagnostics& diagnostics,
                     const VisitTrial& visit) {
-    Trials trials(space, mistakes, visit);
+    Trials trials(space, diagnostics, visit);
     switch (base.search.method) {
         case SearchMethod::random:
             trials.draw_randomly(base);

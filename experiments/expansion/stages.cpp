@@ -14,8 +14,8 @@ namespace {
 class StageReader {
   public:
     StageReader(const Value& section, const std::vector<Stage>& earlier, const Settings& settings,
-                Mistakes& mistakes)
-        : earlier_(earlier), settings_(settings), mistakes_(mistakes) {
+                Diagnostics& diagnostics)
+        : earlier_(earlier), settings_(settings), diagnostics_(diagnostics) {
         if (const auto* table = section.as_table()) {
             for (const auto& entry : table->entries) {
                 later_.push_back(entry.key);
@@ -26,18 +26,18 @@ class StageReader {
     std::vector<Stage> read(const Value& section) {
         const auto* table = section.as_table();
         if (!table) {
-            report_unfit(section, "stages", "tables, [stages.NAME]", mistakes_);
+            report_unfit(section, "stages", "tables, [stages.NAME]", diagnostics_);
             return {};
         }
         for (const auto& entry : table->entries) {
             const auto* keys = entry.value.as_table();
-            check_shown_name(entry.key, entry.key_where, "the name of a stage", mistakes_);
+            check_shown_name(entry.key, entry.key_where, "the name of a stage", diagnostics_);
             if (!keys) {
                 report_unfit(entry.value, "stages." + entry.key, "a table, [stages." + entry.key + "]",
-                             mistakes_);
+                             diagnostics_);
             } else if (find(entry.key)) {
-                mistakes_.error(entry.key_where,
-                                "there is a stage '" + entry.key + "' already; expected another name");
+                diagnostics_.error(entry.key_where,
+                                   "there is a stage '" + entry.key + "' already; expected another name");
             } else {
                 read_stage(entry, *keys);
             }
@@ -64,10 +64,10 @@ class StageReader {
             } else if (key == "rows") {
                 read_rows(value, stage);
             } else {
-                mistakes_.unknown_name(key_where,
-                                       "unknown key '" + key + "' in [stages." + stage.name + "]; expected " +
-                                           join_alternatives(keys_of("stages")),
-                                       key, keys_of("stages"));
+                diagnostics_.unknown_name(key_where,
+                                          "unknown key '" + key + "' in [stages." + stage.name +
+                                              "]; expected " + join_alternatives(keys_of("stages")),
+                                          key, keys_of("stages"));
             }
         }
         made_.push_back(std::move(stage));
@@ -81,7 +81,7 @@ class StageReader {
         const auto choice = value.as_text() ? parse_choice(*value.as_text()) : std::nullopt;
         if (!choice || choice->rule != "best" || choice->count != 1) {
             report_unfit(value, "baseline",
-                         "\"the file\" or, e.g., \"best of search by validation macro_f1\"", mistakes_);
+                         "\"the file\" or, e.g., \"best of search by validation macro_f1\"", diagnostics_);
         } else if (is_earlier(choice->stage, value)) {
             stage.baseline_stage = choice->stage;
             stage.select_by = chosen_metric(*choice, value);
@@ -94,18 +94,18 @@ class StageReader {
         if (!choice || choice->rule == "best") {
             report_unfit(value, "rows",
                          "e.g. \"top 3 of ablation by validation macro_f1\" or \"significant of ablation\"",
-                         mistakes_);
+                         diagnostics_);
         } else if (is_earlier(choice->stage, value)) {
             if (find(choice->stage)->kind == StageKind::search) {
-                mistakes_.error(value.where,
-                                "stage '" + choice->stage +
-                                    "' has no baseline that its rows differ from; expected rows of "
-                                    "ablations");
+                diagnostics_.error(value.where,
+                                   "stage '" + choice->stage +
+                                       "' has no baseline that its rows differ from; expected rows of "
+                                       "ablations");
                 return;
             }
             stage.rows_stage = choice->stage;
-            stage.rows_rule = choice->rule == "top" ? RowRule::top : RowRule::significant;
-            stage.most_rows = choice->count;
+            stage.rows_rule = choice->rule == "top" ? VariantFilter::top : VariantFilter::significant;
+            stage.max_rows = choice->count;
             stage.rows_by = chosen_metric(*choice, value);
             warn_of_test(choice->part, value, "the rows of stage '" + stage.name + "'");
         }
@@ -115,7 +115,7 @@ class StageReader {
         if (choice.metric.empty()) {
             return {choice.part, default_selection(settings_)};
         }
-        is_declared(settings_, choice.metric, value.where, mistakes_);
+        is_declared(settings_, choice.metric, value.where, diagnostics_);
         return {choice.part, choice.metric};
     }
 
@@ -146,7 +146,7 @@ class StageReader {
             names.push_back(stage->name);
         }
         const bool is_later = std::find(later_.begin(), later_.end(), name) != later_.end();
-        mistakes_.unknown_name(
+        diagnostics_.unknown_name(
             value.where,
             (is_later ? "stage '" + name + "' comes later" : "there is no stage '" + name + "'") +
                 "; expected an earlier one: " + (names.empty() ? "there is none" : join_alternatives(names)),
@@ -156,13 +156,13 @@ class StageReader {
 
     void warn_of_test(MetricPart part, const Value& value, const std::string& what) {
         if (part == MetricPart::test) {
-            mistakes_.warning(value.where, selection_warning(what));
+            diagnostics_.warning(value.where, selection_warning(what));
         }
     }
 
     const std::vector<Stage>& earlier_;
     const Settings& settings_;
-    Mistakes& mistakes_;
+    Diagnostics& diagnostics_;
     std::vector<Stage> made_;
     std::vector<std::string> later_;  // names of stages below the one that is read, and it
 };
@@ -182,8 +182,8 @@ std::string selection_warning(const std::string& what) {
 }
 
 std::vector<Stage> read_stages(const Value& section, const std::vector<Stage>& earlier,
-                               const Settings& settings, Mistakes& mistakes) {
-    return StageReader(section, earlier, settings, mistakes).read(section);
+                               const Settings& settings, Diagnostics& diagnostics) {
+    return StageReader(section, earlier, settings, diagnostics).read(section);
 }
 
 }  // namespace orchestrate

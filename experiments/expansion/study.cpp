@@ -14,22 +14,22 @@
 namespace orchestrate {
 namespace {
 
-constexpr std::size_t kMostJobs = 1'000'000;  // of a stage
-constexpr std::size_t kMostWarnings = 10;     // of equal variants
+constexpr std::size_t kMaxJobs = 1'000'000;  // of a stage
+constexpr std::size_t kMaxWarnings = 10;     // of equal variants
 
 // Whether a stage may have these variants and one more; reports where not.
 bool has_room(const std::vector<Variant>& variants, std::size_t jobs, const SourceSpan& where,
-              Mistakes& mistakes) {
-    if (variants.size() > kMostVariants) {  // the baseline does not count
-        mistakes.error(where,
-                       fmt::format("this makes more than {} variants of one stage; expected at most that "
-                                   "many",
-                                   kMostVariants));
-    } else if (jobs > kMostJobs) {
-        mistakes.error(where,
-                       fmt::format("this makes more than {} jobs of one stage; expected fewer variants, "
-                                   "seeds or folds",
-                                   kMostJobs));
+              Diagnostics& diagnostics) {
+    if (variants.size() > kMaxVariants) {  // the baseline does not count
+        diagnostics.error(where,
+                          fmt::format("this makes more than {} variants of one stage; expected at most that "
+                                      "many",
+                                      kMaxVariants));
+    } else if (jobs > kMaxJobs) {
+        diagnostics.error(where,
+                          fmt::format("this makes more than {} jobs of one stage; expected fewer variants, "
+                                      "seeds or folds",
+                                      kMaxJobs));
     } else {
         return true;
     }
@@ -62,7 +62,7 @@ bool is_set(const std::atomic<bool>* abandoned) {
     return abandoned != nullptr && *abandoned;
 }
 
-std::vector<Variant> expand_search(const Study::Plan& plan, const JobConfig& base, Mistakes& mistakes,
+std::vector<Variant> expand_search(const Study::Plan& plan, const JobConfig& base, Diagnostics& diagnostics,
                                    const std::atomic<bool>* abandoned) {
     const auto& search = plan.settings.search;
     const int ranks = search.ranks > 0 ? search.ranks : plan.settings.ranks;
@@ -81,8 +81,8 @@ std::vector<Variant> expand_search(const Study::Plan& plan, const JobConfig& bas
         if (base_is_sound) {
             const auto contradictions = find_contradictions(drawn.job, ranks);
             for (const auto& contradiction : contradictions) {
-                mistakes.error(plan.search_where,
-                               variant.name + " (" + variant.change + "): " + contradiction.message);
+                diagnostics.error(plan.search_where,
+                                  variant.name + " (" + variant.change + "): " + contradiction.message);
             }
             if (!contradictions.empty()) {
                 return false;  // the other trials would say the same
@@ -94,13 +94,13 @@ std::vector<Variant> expand_search(const Study::Plan& plan, const JobConfig& bas
         const auto& seeds = search.seeds.empty() ? plan.settings.seeds : search.seeds;
         variant.runs = make_runs(plan.settings, seeds, seeds);
         jobs += variant.runs.size();
-        if (!has_room(variants, jobs, plan.search_where, mistakes)) {
+        if (!has_room(variants, jobs, plan.search_where, diagnostics)) {
             return false;
         }
         variants.push_back(std::move(variant));
         return !is_set(abandoned);
     };
-    for_each_trial(plan.space, start, mistakes, add_trial);
+    for_each_trial(plan.space, start, diagnostics, add_trial);
     return variants;
 }
 
@@ -109,12 +109,12 @@ std::vector<Variant> expand_search(const Study::Plan& plan, const JobConfig& bas
 class AblationExpansion {
   public:
     AblationExpansion(const Study::Plan& plan, const Stage& stage, const JobConfig& baseline,
-                      Mistakes& mistakes, const std::atomic<bool>* abandoned)
+                      Diagnostics& diagnostics, const std::atomic<bool>* abandoned)
         : plan_(plan),
           settings_(plan.settings),
           stage_(stage),
           baseline_(baseline),
-          mistakes_(mistakes),
+          diagnostics_(diagnostics),
           abandoned_(abandoned),
           reference_(settings_.baseline_seeds.empty() ? settings_.seeds : settings_.baseline_seeds) {}
 
@@ -154,7 +154,7 @@ class AblationExpansion {
     }
 
     void add_variations(const AblationEntry& entry, int number, const JobConfig& start, const Variant* row) {
-        apply_ablation(entry, settings_, start, mistakes_, [&](Variation variation) {
+        apply_ablation(entry, settings_, start, diagnostics_, [&](Variation variation) {
             Variant variant;
             variant.name = (row ? row->name + ", " : "") + variation.name;
             variant.change = (row ? row->change + ", " : "") + variation.change;
@@ -173,12 +173,12 @@ class AblationExpansion {
             const std::string other = at->second.line > 0
                                           ? fmt::format("the other is made in line {}", at->second.line)
                                           : "it is the name of the one that the others are compared with";
-            mistakes_.error(where, "two variants are named '" + variant.name + "': " + other +
-                                       "; expected different names, give one with name = \"...\"");
+            diagnostics_.error(where, "two variants are named '" + variant.name + "': " + other +
+                                          "; expected different names, give one with name = \"...\"");
             return true;
         }
         jobs_ += variant.runs.size();
-        if (!has_room(variants_, jobs_, where, mistakes_)) {
+        if (!has_room(variants_, jobs_, where, diagnostics_)) {
             return false;
         }
         variants_.push_back(std::move(variant));
@@ -189,7 +189,7 @@ class AblationExpansion {
     const Settings& settings_;
     const Stage& stage_;
     const JobConfig& baseline_;
-    Mistakes& mistakes_;
+    Diagnostics& diagnostics_;
     const std::atomic<bool>* abandoned_;
     const std::vector<SeedConfig>& reference_;
     std::vector<Variant> variants_;
@@ -222,11 +222,11 @@ std::string describe(const Variant& variant, const Run& run) {
 }
 
 std::vector<Variant> expand_stage(const Study::Plan& plan, const Stage& stage, const JobConfig& baseline,
-                                  const std::vector<Variant>& rows, Mistakes& mistakes,
+                                  const std::vector<Variant>& rows, Diagnostics& diagnostics,
                                   const std::atomic<bool>* abandoned) {
     return stage.kind == StageKind::search
-               ? expand_search(plan, baseline, mistakes, abandoned)
-               : AblationExpansion(plan, stage, baseline, mistakes, abandoned).run(rows);
+               ? expand_search(plan, baseline, diagnostics, abandoned)
+               : AblationExpansion(plan, stage, baseline, diagnostics, abandoned).run(rows);
 }
 
 std::vector<Variant> stand_in_rows(const Study::Plan& plan, const std::vector<Stage>& stages,
@@ -237,44 +237,45 @@ std::vector<Variant> stand_in_rows(const Study::Plan& plan, const std::vector<St
     if (before == stages.end()) {
         return rows;
     }
-    Mistakes reported_there;
+    Diagnostics reported_there;
     for (auto& variant : expand_stage(plan, *before, plan.settings.job, stand_in_rows(plan, stages, *before),
                                       reported_there)) {
-        if (!variant.is_baseline && rows.size() < stage.most_rows) {
+        if (!variant.is_baseline && rows.size() < stage.max_rows) {
             rows.push_back(std::move(variant));
         }
     }
     return rows;
 }
 
-void warn_of_equal_trials(const std::vector<Variant>& trials, const SourceSpan& where, Mistakes& mistakes) {
+void warn_of_equal_trials(const std::vector<Variant>& trials, const SourceSpan& where,
+                          Diagnostics& diagnostics) {
     std::unordered_set<std::string> different;
     for (const auto& trial : trials) {
         different.insert(job_identity(trial.config));
     }
     if (different.size() < trials.size()) {
-        mistakes.warning(
+        diagnostics.warning(
             where, fmt::format("{} trials make {} different configuration{}; equal ones share their jobs",
                                trials.size(), different.size(), different.size() == 1 ? "" : "s"));
     }
 }
 
 void warn_of_equal_variants(const std::vector<Variant>& variants, const SourceSpan& where,
-                            Mistakes& mistakes) {
+                            Diagnostics& diagnostics) {
     std::unordered_map<std::string, const Variant*> first_with;
     std::size_t equal = 0;
     for (const auto& variant : variants) {
         const auto [at, is_new] = first_with.emplace(job_identity(variant.config), &variant);
-        if (!is_new && ++equal <= kMostWarnings) {
-            mistakes.warning(where,
-                             "'" + variant.name + "' and '" + at->second->name +
-                                 "' are the same configuration; they share their jobs and will show the same "
-                                 "numbers");
+        if (!is_new && ++equal <= kMaxWarnings) {
+            diagnostics.warning(
+                where, "'" + variant.name + "' and '" + at->second->name +
+                           "' are the same configuration; they share their jobs and will show the same "
+                           "numbers");
         }
     }
-    if (equal > kMostWarnings) {
-        mistakes.warning(where, fmt::format("{} more variants are the same configuration as another one",
-                                            equal - kMostWarnings));
+    if (equal > kMaxWarnings) {
+        diagnostics.warning(where, fmt::format("{} more variants are the same configuration as another one",
+                                               equal - kMaxWarnings));
     }
 }
 
@@ -285,9 +286,9 @@ std::vector<Variant> Study::expand(const Stage& stage, const JobConfig& baseline
 std::vector<Variant> Study::expand(const Stage& stage, const JobConfig& baseline,
                                    const std::vector<Variant>& rows,
                                    const std::atomic<bool>* abandoned) const {
-    Mistakes mistakes;
-    auto variants = expand_stage(*plan, stage, baseline, rows, mistakes, abandoned);
-    mistakes.throw_if_any();
+    Diagnostics diagnostics;
+    auto variants = expand_stage(*plan, stage, baseline, rows, diagnostics, abandoned);
+    diagnostics.throw_if_any();
     return variants;
 }
 

@@ -31,7 +31,7 @@ struct Run {
 // One row of a comparison table: a full configuration without its seeds (config.seed is default) and folds.
 struct Variant {
     std::string name;    // unique in its study: "baseline", "without energy", "head width 16", "trial 3"
-    std::string change;  // what differs from the baseline, for people: "data.features without energy"
+    std::string change;  // what differs from the baseline, for users: "data.features without energy"
     JobConfig config;
     JobResources resources;
     std::vector<Run> runs;  // one job each
@@ -49,11 +49,11 @@ enum class StageKind { search, ablation };
 BOOST_DESCRIBE_ENUM(StageKind, search, ablation)
 
 // Which rows of an earlier stage a stage goes on with.
-enum class RowRule {
+enum class VariantFilter {
     top,          // those with the largest differences to the baseline, up or down; of equal ones the first
     significant,  // those whose difference a paired t-test finds at 5 %, corrected for their number (Holm 1979)
 };
-BOOST_DESCRIBE_ENUM(RowRule, top, significant)
+BOOST_DESCRIBE_ENUM(VariantFilter, top, significant)
 
 // Successive halving of a search: trials are compared after so many epochs, and only the best go on.
 struct Halving {
@@ -72,8 +72,8 @@ struct Stage {
     MetricKey select_by = key_of(MetricPart::validation, kDefaultSelectionMetric);
     std::string
         rows_stage;  // name of the earlier stage whose rows are crossed with this one's ablations; empty: none
-    RowRule rows_rule = RowRule::top;
-    std::size_t most_rows = 0;  // of top
+    VariantFilter rows_rule = VariantFilter::top;
+    std::size_t max_rows = 0;  // of top
     MetricKey rows_by = key_of(MetricPart::validation, kDefaultSelectionMetric);
     // What its jobs report, in the order of its table, and the one whose difference to the baseline the table shows.
     std::vector<MetricDeclaration> metrics = training_metrics();
@@ -92,7 +92,7 @@ struct EnsembleMember {
 // A row of a stage's table that is not trained, but computed from the test predictions of other variants.
 struct Ensemble {
     std::string name;
-    std::string change;  // what it is, for people: "mean of trial 1 and trial 3"
+    std::string change;  // what it is, for users: "mean of trial 1 and trial 3"
     std::string stage;   // in whose table it stands
     std::vector<EnsembleMember> members;
     std::size_t best = 0;  // above 0: the members are so many of `best_stage`, as best_variants chooses

@@ -21,9 +21,9 @@ struct Study::Plan {
     DataFacts data;  // rows: of the chosen classes
 };
 
-// Study::expand, with mistakes collected instead of thrown; variants that have one are left out.
+// Study::expand, with errors collected instead of thrown; variants that have one are left out.
 std::vector<Variant> expand_stage(const Study::Plan& plan, const Stage& stage, const JobConfig& baseline,
-                                  const std::vector<Variant>& rows, Mistakes& mistakes,
+                                  const std::vector<Variant>& rows, Diagnostics& diagnostics,
                                   const std::atomic<bool>* abandoned = nullptr);
 
 // Rows that stand for those that are chosen when the stage before is done: the first that it could be, beside the file's
@@ -32,10 +32,11 @@ std::vector<Variant> stand_in_rows(const Study::Plan& plan, const std::vector<St
                                    const Stage& stage);
 
 // Warns, once, that a search draws the same configuration again.
-void warn_of_equal_trials(const std::vector<Variant>& trials, const SourceSpan& where, Mistakes& mistakes);
+void warn_of_equal_trials(const std::vector<Variant>& trials, const SourceSpan& where,
+                          Diagnostics& diagnostics);
 
 // Warns of variants of a stage that are the same configuration under two names.
 void warn_of_equal_variants(const std::vector<Variant>& variants, const SourceSpan& where,
-                            Mistakes& mistakes);
+                            Diagnostics& diagnostics);
 
 }  // namespace orchestrate

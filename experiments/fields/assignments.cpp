@@ -8,16 +8,16 @@ namespace {
 constexpr const char* kParameters = "parameters.";
 
 void read_table(const ValueTable& table, const std::string& prefix, const NameableFields& fields,
-                std::vector<Assignment>& result, Mistakes& mistakes) {
+                std::vector<Assignment>& result, Diagnostics& diagnostics) {
     for (const auto& entry : table.entries) {
         const std::string path = prefix.empty() ? entry.key : prefix + "." + entry.key;
         const auto* field = fields.find(path);
         if (!field && entry.value.as_table() && fields.is_section(path)) {
-            read_table(*entry.value.as_table(), path, fields, result, mistakes);
+            read_table(*entry.value.as_table(), path, fields, result, diagnostics);
         } else if (!field) {
-            fields.report_unknown(entry.key_where, path, mistakes);
+            fields.report_unknown(entry.key_where, path, diagnostics);
         } else if (!field->may_vary) {
-            mistakes.error(
+            diagnostics.error(
                 entry.key_where,
                 path +
                     " holds for the whole study and cannot vary; expected a field marked * in the reference");
@@ -29,7 +29,7 @@ void read_table(const ValueTable& table, const std::string& prefix, const Nameab
 
 // A field may stand there twice, as a quoted path and as nested tables. What --set gives wins, in the other's place;
 // otherwise it is reported.
-std::vector<Assignment> without_repetitions(std::vector<Assignment> all, Mistakes& mistakes) {
+std::vector<Assignment> without_repetitions(std::vector<Assignment> all, Diagnostics& diagnostics) {
     const auto is_of_command_line = [](const Assignment& assignment) {
         return assignment.key_where.source && assignment.key_where.source->is_command_line;
     };
@@ -43,9 +43,9 @@ std::vector<Assignment> without_repetitions(std::vector<Assignment> all, Mistake
         } else if (is_of_command_line(assignment)) {
             *other = std::move(assignment);
         } else if (!is_of_command_line(*other)) {
-            mistakes.error(assignment.key_where,
-                           assignment.field->path + " is given twice, the other time in line " +
-                               std::to_string(other->key_where.line) + "; expected it once");
+            diagnostics.error(assignment.key_where,
+                              assignment.field->path + " is given twice, the other time in line " +
+                                  std::to_string(other->key_where.line) + "; expected it once");
         }
     }
     return result;
@@ -72,10 +72,10 @@ bool NameableFields::is_section(const std::string& path) const {
 }
 
 void NameableFields::report_unknown(const SourceSpan& where, const std::string& path,
-                                    Mistakes& mistakes) const {
+                                    Diagnostics& diagnostics) const {
     if (!parameters_) {
-        mistakes.unknown_name(where, "unknown field '" + path + "'; expected a field such as train.epochs",
-                              path, varying_field_paths());
+        diagnostics.unknown_name(where, "unknown field '" + path + "'; expected a field such as train.epochs",
+                                 path, varying_field_paths());
         return;
     }
     const std::string prefix = kParameters;
@@ -84,7 +84,7 @@ void NameableFields::report_unknown(const SourceSpan& where, const std::string& 
     for (const auto& field : *parameters_) {
         names.push_back(is_whole ? field.path : field.path.substr(prefix.size()));
     }
-    mistakes.unknown_name(
+    diagnostics.unknown_name(
         where,
         "unknown parameter '" + path + "'; expected " +
             (names.empty() ? "one of [parameters], which has none" : join_alternatives(names)),
@@ -92,17 +92,17 @@ void NameableFields::report_unknown(const SourceSpan& where, const std::string& 
 }
 
 std::vector<Assignment> read_assignments(const Value& table, const std::string& name,
-                                         const NameableFields& fields, Mistakes& mistakes) {
+                                         const NameableFields& fields, Diagnostics& diagnostics) {
     std::vector<Assignment> result;
     if (const auto* found = table.as_table(); found && !found->entries.empty()) {
-        read_table(*found, "", fields, result, mistakes);
+        read_table(*found, "", fields, result, diagnostics);
     } else {
         report_unfit(table, name,
                      fields.is_of_command() ? "a table of parameters, e.g. { learning_rate = 0.1 }"
                                             : "a table of fields, e.g. { \"model.head_width\" = 16 }",
-                     mistakes);
+                     diagnostics);
     }
-    return without_repetitions(std::move(result), mistakes);
+    return without_repetitions(std::move(result), diagnostics);
 }
 
 }  // namespace orchestrate

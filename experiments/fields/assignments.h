@@ -27,7 +27,7 @@ class NameableFields {
     bool is_section(const std::string& path) const;
 
     // Reports that there is no such field, with the nearest of those that may vary.
-    void report_unknown(const SourceSpan& where, const std::string& path, Mistakes& mistakes) const;
+    void report_unknown(const SourceSpan& where, const std::string& path, Diagnostics& diagnostics) const;
 
   private:
     const std::vector<Field>* parameters_ = nullptr;
@@ -41,6 +41,6 @@ struct Assignment {
 
 // Reports keys that are no fields, and fields that hold for the whole study and so cannot vary.
 std::vector<Assignment> read_assignments(const Value& table, const std::string& name,
-                                         const NameableFields& fields, Mistakes& mistakes);
+                                         const NameableFields& fields, Diagnostics& diagnostics);
 
 }  // namespace orchestrate

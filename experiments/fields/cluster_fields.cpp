@@ -15,14 +15,14 @@ Field time_limit() {
     Field field = text("cluster.time_limit", AT(cluster.time_limit), "Slurm: of one pilot.");
     field.unit = "[days-]h:m:s";
     field.schema = {{"type", "string"}, {"pattern", "^([0-9]{1,3}-)?[0-9]{1,3}(:[0-9]{2}){0,2}$"}};
-    field.write = [](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.write = [](Settings& settings, const Value& value, Diagnostics& diagnostics) {
         static const std::regex kForm("([0-9]{1,3}-)?[0-9]{1,3}(:[0-9]{2}){0,2}");
         const auto* found = value.as_text();
         if (found && std::regex_match(*found, kForm)) {
             settings.cluster.time_limit = *found;
         } else {
             report_unfit(value, "cluster.time_limit", "a text such as \"01:30:00\" or \"2-00:00:00\"",
-                         mistakes);
+                         diagnostics);
         }
     };
     return field;
@@ -49,20 +49,20 @@ double minutes_of(const std::string& limit) {
 
 }  // namespace
 
-void check_cluster(const Settings& settings, const GivenFields& given, Mistakes& mistakes) {
+void check_cluster(const Settings& settings, const GivenFields& given, Diagnostics& diagnostics) {
     const auto& cluster = settings.cluster;
     if (cluster.kind != ClusterKind::slurm) {
         return;
     }
     if (const auto found = given.find("cluster.jobs_per_gpu");
         found != given.end() && cluster.jobs_per_gpu > 1) {
-        mistakes.error(
+        diagnostics.error(
             found->second.where,
             "cluster.jobs_per_gpu is of this machine; on Slurm each rank gets a GPU of its own. Expected 1");
     }
     const auto expected = given.find("study.expected_job_minutes");
     if (expected != given.end() && settings.expected_job_minutes > minutes_of(cluster.time_limit)) {
-        mistakes.warning(
+        diagnostics.warning(
             expected->second.where,
             "a job takes longer than a pilot lives (cluster.time_limit = \"" + cluster.time_limit +
                 "\"): each will be interrupted and go on in the next pilot; expected a longer one");

@@ -8,6 +8,6 @@ namespace orchestrate {
 std::vector<Field> cluster_fields();
 
 // Reports what cannot be had on the cluster that the study names, and warns of jobs that outlive a pilot.
-void check_cluster(const Settings& settings, const GivenFields& given, Mistakes& mistakes);
+void check_cluster(const Settings& settings, const GivenFields& given, Diagnostics& diagnostics);
 
 }  // namespace orchestrate

@@ -16,7 +16,7 @@ Field run() {
                     "The program and its arguments. `{name}` in one stands for that parameter's value, "
                     "`{seed}` for the seed, `{config}` for the file of the whole configuration.");
     field.schema = list_schema(kText);
-    field.write = [](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.write = [](Settings& settings, const Value& value, Diagnostics& diagnostics) {
         const auto* list = value.as_list();
         std::vector<std::string> words;
         for (const auto& item : list ? *list : std::vector<Value>{}) {
@@ -24,14 +24,14 @@ Field run() {
             if (!word || (word->empty() && words.empty())) {
                 report_unfit(item,
                              words.empty() ? "the program in command.run" : "an argument in command.run",
-                             words.empty() ? "the name of a program" : "a text", mistakes);
+                             words.empty() ? "the name of a program" : "a text", diagnostics);
                 return;
             }
             words.push_back(*word);
         }
         if (words.empty()) {
             report_unfit(value, "command.run", R"(a list of texts such as ["python3", "train.py"])",
-                         mistakes);
+                         diagnostics);
             return;
         }
         settings.command.run = std::move(words);
@@ -41,9 +41,9 @@ Field run() {
 }
 
 // One entry of command.metrics; nothing (reported) if it is none.
-std::optional<MetricDeclaration> read_metric(const Value& item, Mistakes& mistakes) {
+std::optional<MetricDeclaration> read_metric(const Value& item, Diagnostics& diagnostics) {
     MetricDeclaration metric;
-    const std::size_t before = mistakes.errors();
+    const std::size_t before = diagnostics.errors();
     if (const auto* name = item.as_text()) {
         metric.name = *name;
     } else if (const auto* table = item.as_table()) {
@@ -52,9 +52,9 @@ std::optional<MetricDeclaration> read_metric(const Value& item, Mistakes& mistak
             const auto goal = text ? enum_from_name<MetricGoal>(*text) : std::nullopt;
             const auto unit = text ? enum_from_name<MetricUnit>(*text) : std::nullopt;
             if (key != "name" && key != "goal" && key != "unit") {
-                mistakes.unknown_name(key_where,
-                                      "unknown key '" + key + "' of a metric; expected name, goal or unit",
-                                      key, std::vector<std::string>{"name", "goal", "unit"});
+                diagnostics.unknown_name(key_where,
+                                         "unknown key '" + key + "' of a metric; expected name, goal or unit",
+                                         key, std::vector<std::string>{"name", "goal", "unit"});
             } else if (key == "name" && text) {
                 metric.name = *text;
             } else if (key == "goal" && goal) {
@@ -66,14 +66,14 @@ std::optional<MetricDeclaration> read_metric(const Value& item, Mistakes& mistak
                              key == "name"   ? "a text"
                              : key == "goal" ? R"("max" or "min")"
                                              : R"("number" or "fraction")",
-                             mistakes);
+                             diagnostics);
             }
         }
     }
-    if (metric.name.empty() && mistakes.errors() == before) {
-        report_unfit(item, "a metric", R"(a name, or { name = "loss", goal = "min" })", mistakes);
+    if (metric.name.empty() && diagnostics.errors() == before) {
+        report_unfit(item, "a metric", R"(a name, or { name = "loss", goal = "min" })", diagnostics);
     }
-    return mistakes.errors() == before ? std::optional(metric) : std::nullopt;
+    return diagnostics.errors() == before ? std::optional(metric) : std::nullopt;
 }
 
 Field metrics() {
@@ -90,19 +90,19 @@ Field metrics() {
                         {"required", {"name"}},
                         {"additionalProperties", false}};
     field.schema = list_schema(any_of({kText, table}));
-    field.write = [](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.write = [](Settings& settings, const Value& value, Diagnostics& diagnostics) {
         const auto* list = value.as_list();
         if (!list || list->empty()) {
-            report_unfit(value, "command.metrics", R"(a list such as ["accuracy"])", mistakes);
+            report_unfit(value, "command.metrics", R"(a list such as ["accuracy"])", diagnostics);
             return;
         }
         std::vector<MetricDeclaration> found;
         for (const auto& item : *list) {
-            const auto metric = read_metric(item, mistakes);
+            const auto metric = read_metric(item, diagnostics);
             if (metric && std::any_of(found.begin(), found.end(),
                                       [&](const auto& other) { return other.name == metric->name; })) {
-                mistakes.error(item.where,
-                               "metric '" + metric->name + "' is listed twice; expected each once");
+                diagnostics.error(item.where,
+                                  "metric '" + metric->name + "' is listed twice; expected each once");
             } else if (metric) {
                 found.push_back(*metric);
             }

@@ -11,6 +11,6 @@ std::vector<Field> command_fields();
 // the values themselves go to settings.job.command. `in_file`: the section as it was before the command line changed it.
 // Reports values and names that a command cannot be given.
 std::vector<Field> read_parameters(const Value& section, const Value& in_file, Settings& settings,
-                                   Mistakes& mistakes);
+                                   Diagnostics& diagnostics);
 
 }  // namespace orchestrate

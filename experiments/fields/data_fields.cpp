@@ -26,12 +26,12 @@ Field group_by() {
     const Json item_schema = any_of(
         {name_schema, object_schema({{"column", name_schema}, {"first_of", name_schema}}, {"column"})});
     field.schema = any_of({item_schema, list_schema(item_schema)});
-    field.write = [](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.write = [](Settings& settings, const Value& value, Diagnostics& diagnostics) {
         const std::string expected = "a column's name or { column = \"artists\", first_of = \";\" }";
         const std::vector<Value> single = {value};
         const auto& items = value.as_list() ? *value.as_list() : single;
         std::vector<GroupColumn> columns;
-        const std::size_t before = mistakes.errors();
+        const std::size_t before = diagnostics.errors();
         for (const auto& item : items) {
             const auto* name = item.as_text();
             const auto* table = item.as_table();
@@ -42,29 +42,29 @@ Field group_by() {
                 for (const auto& [key, key_where, part] : table->entries) {
                     const auto* text = part.as_text();
                     if (key != "column" && key != "first_of") {
-                        mistakes.unknown_name(key_where, "unknown key '" + key + "' of a grouping column",
-                                              key, std::vector<std::string>{"column", "first_of"});
+                        diagnostics.unknown_name(key_where, "unknown key '" + key + "' of a grouping column",
+                                                 key, std::vector<std::string>{"column", "first_of"});
                     } else if (!text || text->empty()) {
-                        report_unfit(part, key, "a text", mistakes);
+                        report_unfit(part, key, "a text", diagnostics);
                     } else {
                         (key == "column" ? column.column : column.first_of) = *text;
                     }
                 }
             }
             if (column.column.empty()) {
-                if (mistakes.errors() == before) {
-                    report_unfit(item, "data.split.group_by", expected, mistakes);
+                if (diagnostics.errors() == before) {
+                    report_unfit(item, "data.split.group_by", expected, diagnostics);
                 }
                 continue;
             }
             if (std::any_of(columns.begin(), columns.end(),
                             [&](const GroupColumn& other) { return other.column == column.column; })) {
-                mistakes.error(item.where,
-                               "column '" + column.column + "' is listed twice; expected each once");
+                diagnostics.error(item.where,
+                                  "column '" + column.column + "' is listed twice; expected each once");
             }
             columns.push_back(column);
         }
-        if (mistakes.errors() == before) {
+        if (diagnostics.errors() == before) {
             settings.job.data.split.group_by = columns;
         }
     };
@@ -87,18 +87,18 @@ Field missing() {
                               "training part (of truth values "
                               "and strings: the word).");
     field.schema = {{"enum", enum_names<MissingValues>()}};
-    field.write = [](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.write = [](Settings& settings, const Value& value, Diagnostics& diagnostics) {
         const auto names = enum_names<MissingValues>();
         const auto* text = value.as_text();
         const auto found = text ? enum_from_name<MissingValues>(*text) : std::nullopt;
         if (found) {
             settings.job.data.missing = *found == MissingValues::refuse ? std::nullopt : found;
         } else if (text) {
-            mistakes.unknown_name(
+            diagnostics.unknown_name(
                 value.where, "data.missing cannot be '" + *text + "'; expected " + quoted_alternatives(names),
                 *text, names);
         } else {
-            report_unfit(value, "data.missing", quoted_alternatives(names), mistakes);
+            report_unfit(value, "data.missing", quoted_alternatives(names), diagnostics);
         }
     };
     field.show = [](const Settings& settings) {
@@ -113,7 +113,7 @@ Field delimiter() {
                     "Between the fields of the file: `\";\"`, `\"\\t\"`. Default: by the file's name and "
                     "header, one of comma, semicolon, tab and vertical bar.");
     field.schema = {{"type", "string"}, {"minLength", 1}, {"maxLength", 1}};
-    field.write = [](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.write = [](Settings& settings, const Value& value, Diagnostics& diagnostics) {
         const auto* text = value.as_text();
         const auto is_fit = [](char c) {
             return static_cast<unsigned char>(c) < 0x80 && c != '"' && c != '\n' && c != '\r' && c != '\0';
@@ -123,7 +123,7 @@ Field delimiter() {
         } else {
             report_unfit(value, "data.delimiter",
                          "one ASCII character such as \";\" or \"\\t\", but no quote and no line end",
-                         mistakes);
+                         diagnostics);
         }
     };
     field.show = [](const Settings& settings) { return settings.job.data.delimiter.value_or(""); };
@@ -136,12 +136,12 @@ Field decimal() {
                               "by threes (`1.234,5`, `1 234`). "
                               "Default: a point, and columns of numbers in another form are refused.");
     field.schema = {{"enum", {".", ","}}};
-    field.write = [](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.write = [](Settings& settings, const Value& value, Diagnostics& diagnostics) {
         const auto* text = value.as_text();
         if (text && (*text == "." || *text == ",")) {
             settings.job.data.decimal = *text;
         } else {
-            report_unfit(value, "data.decimal", "\".\" or \",\"", mistakes);
+            report_unfit(value, "data.decimal", "\".\" or \",\"", diagnostics);
         }
     };
     field.show = [](const Settings& settings) { return settings.job.data.decimal.value_or(""); };
@@ -155,12 +155,12 @@ Field split_column() {
                     "Then the shares, `stratify`, `folds` and `repeats` have no place, and `group_by` only "
                     "checks that no group is in two parts.");
     field.schema = {{"type", "string"}, {"minLength", 1}};
-    field.write = [](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.write = [](Settings& settings, const Value& value, Diagnostics& diagnostics) {
         const auto* text = value.as_text();
         if (text && !text->empty()) {
             settings.job.data.split.column = *text;
         } else {
-            report_unfit(value, "data.split.column", "the name of a column", mistakes);
+            report_unfit(value, "data.split.column", "the name of a column", diagnostics);
         }
     };
     field.show = [](const Settings& settings) { return settings.job.data.split.column.value_or(""); };

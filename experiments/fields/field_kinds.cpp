@@ -7,38 +7,38 @@ namespace orchestrate {
 
 namespace {
 
-constexpr std::int64_t kMostSeeds = 10'000;
+constexpr std::int64_t kMaxSeeds = 10'000;
 
 // Nothing and no report if the table is none of seeds to be crossed.
 std::vector<SeedConfig> read_crossed_seeds(const ValueTable& table, const SourceSpan& where,
-                                           Mistakes& mistakes) {
+                                           Diagnostics& diagnostics) {
     const std::vector<std::string> keys = {"initialization", "data_order"};
-    const std::size_t before = mistakes.errors();
+    const std::size_t before = diagnostics.errors();
     for (const auto& entry : table.entries) {
         if (std::find(keys.begin(), keys.end(), entry.key) == keys.end()) {
-            mistakes.unknown_name(entry.key_where,
-                                  "unknown key '" + entry.key +
-                                      "' of seeds; expected initialization or "
-                                      "data_order",
-                                  entry.key, keys);
+            diagnostics.unknown_name(entry.key_where,
+                                     "unknown key '" + entry.key +
+                                         "' of seeds; expected initialization or "
+                                         "data_order",
+                                     entry.key, keys);
         } else if (entry.value.as_table()) {
-            report_unfit(entry.value, entry.key, "a list of seeds, or how many", mistakes);
+            report_unfit(entry.value, entry.key, "a list of seeds, or how many", diagnostics);
         }
     }
     const auto* initialization = table.find("initialization");
     const auto* data_order = table.find("data_order");
-    if (mistakes.errors() == before && !(initialization && data_order)) {
-        mistakes.error(
+    if (diagnostics.errors() == before && !(initialization && data_order)) {
+        diagnostics.error(
             where, "seeds that are crossed need both; expected { initialization = ..., data_order = ... }");
     }
-    if (mistakes.errors() != before) {
+    if (diagnostics.errors() != before) {
         return {};
     }
-    const auto first = read_seeds(initialization->value, mistakes);
-    const auto second = read_seeds(data_order->value, mistakes);
-    if (first.size() * second.size() > kMostSeeds) {
-        mistakes.error(where, fmt::format("these make {} x {} seeds; expected at most {}", first.size(),
-                                          second.size(), kMostSeeds));
+    const auto first = read_seeds(initialization->value, diagnostics);
+    const auto second = read_seeds(data_order->value, diagnostics);
+    if (first.size() * second.size() > kMaxSeeds) {
+        diagnostics.error(where, fmt::format("these make {} x {} seeds; expected at most {}", first.size(),
+                                             second.size(), kMaxSeeds));
         return {};
     }
     std::vector<SeedConfig> seeds;
@@ -52,12 +52,12 @@ std::vector<SeedConfig> read_crossed_seeds(const ValueTable& table, const Source
 
 }  // namespace
 
-std::vector<SeedConfig> read_seeds(const Value& value, Mistakes& mistakes, const std::string& name) {
+std::vector<SeedConfig> read_seeds(const Value& value, Diagnostics& diagnostics, const std::string& name) {
     std::vector<SeedConfig> seeds;
     if (const auto* table = value.as_table()) {
-        return read_crossed_seeds(*table, value.where, mistakes);
+        return read_crossed_seeds(*table, value.where, diagnostics);
     }
-    if (const auto* count = value.as_integer(); count && *count >= 1 && *count <= kMostSeeds) {
+    if (const auto* count = value.as_integer(); count && *count >= 1 && *count <= kMaxSeeds) {
         for (std::int64_t i = 1; i <= *count; ++i) {
             seeds.push_back({static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(i)});
         }
@@ -68,22 +68,22 @@ std::vector<SeedConfig> read_seeds(const Value& value, Mistakes& mistakes, const
         report_unfit(value, name,
                      fmt::format("a list such as [1, 2, 3], how many (1 to {}), or {{ initialization = 3, "
                                  "data_order = 2 }}",
-                                 kMostSeeds),
-                     mistakes);
+                                 kMaxSeeds),
+                     diagnostics);
         return seeds;
     }
     for (const auto& item : *list) {
         const auto* seed = item.as_integer();
         if (!seed || *seed < 0) {
-            report_unfit(item, "a seed", "an integer of at least 0", mistakes);
+            report_unfit(item, "a seed", "an integer of at least 0", diagnostics);
             continue;
         }
         const SeedConfig config{static_cast<std::uint64_t>(*seed), static_cast<std::uint64_t>(*seed)};
         if (std::find(seeds.begin(), seeds.end(), config) != seeds.end()) {
-            mistakes.error(item.where,
-                           fmt::format("seed {} is listed twice; expected each seed once, since the same "
-                                       "seed gives the same numbers",
-                                       *seed));
+            diagnostics.error(item.where,
+                              fmt::format("seed {} is listed twice; expected each seed once, since the same "
+                                          "seed gives the same numbers",
+                                          *seed));
             continue;
         }
         seeds.push_back(config);
@@ -95,7 +95,7 @@ Json seeds_schema() {
     using namespace field_kinds;
     Json list = list_schema(integer_schema(0, kNoLimit));
     list["uniqueItems"] = true;
-    const Json plain = any_of({integer_schema(1, kMostSeeds), list});
+    const Json plain = any_of({integer_schema(1, kMaxSeeds), list});
     return any_of({plain,
                    {{"type", "object"},
                     {"properties", {{"initialization", plain}, {"data_order", plain}}},

@@ -49,10 +49,10 @@ Field integer(std::string path, std::string unit, std::int64_t least, std::int64
     field.range = integer_range(least, most);
     field.schema = integer_schema(least, most);
     field.write = [=, name = field.path, range = field.range](Settings& settings, const Value& value,
-                                                              Mistakes& mistakes) {
+                                                              Diagnostics& diagnostics) {
         const auto* number = value.as_integer();
         if (!number || *number < least || *number > most) {
-            report_unfit(value, name, "an integer " + range, mistakes);
+            report_unfit(value, name, "an integer " + range, diagnostics);
             return;
         }
         access(settings) = static_cast<std::decay_t<decltype(access(settings))>>(*number);
@@ -66,14 +66,14 @@ Field number(std::string path, std::string unit, NumberRange range, Access acces
     Field field = named_field(std::move(path), "number", std::move(unit), std::move(description));
     field.range = range.describe();
     field.schema = range.schema();
-    field.write = [=, name = field.path](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.write = [=, name = field.path](Settings& settings, const Value& value, Diagnostics& diagnostics) {
         const auto* integer_value = value.as_integer();
         const auto* number_value = std::get_if<double>(&value.data);
         const double found = integer_value  ? static_cast<double>(*integer_value)
                              : number_value ? *number_value
                                             : std::numeric_limits<double>::quiet_NaN();
         if (!range.contains(found)) {
-            report_unfit(value, name, "a number " + range.describe(), mistakes);
+            report_unfit(value, name, "a number " + range.describe(), diagnostics);
             return;
         }
         access(settings) = found;
@@ -86,11 +86,11 @@ template <class Access>
 Field flag(std::string path, Access access, std::string description) {
     Field field = named_field(std::move(path), "true or false", "", std::move(description));
     field.schema = {{"type", "boolean"}};
-    field.write = [=, name = field.path](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.write = [=, name = field.path](Settings& settings, const Value& value, Diagnostics& diagnostics) {
         if (const auto* found = value.as_flag()) {
             access(settings) = *found;
         } else {
-            report_unfit(value, name, "true or false", mistakes);
+            report_unfit(value, name, "true or false", diagnostics);
         }
     };
     field.show = [=](const Settings& settings) { return access(settings) ? "true" : "false"; };
@@ -101,11 +101,11 @@ template <class Access>
 Field text(std::string path, Access access, std::string description) {
     Field field = named_field(std::move(path), "text", "", std::move(description));
     field.schema = {{"type", "string"}};
-    field.write = [=, name = field.path](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.write = [=, name = field.path](Settings& settings, const Value& value, Diagnostics& diagnostics) {
         if (const auto* found = value.as_text()) {
             access(settings) = *found;
         } else {
-            report_unfit(value, name, "a text", mistakes);
+            report_unfit(value, name, "a text", diagnostics);
         }
     };
     field.show = [=](const Settings& settings) { return access(settings); };
@@ -117,10 +117,10 @@ template <class Access>
 Field path(std::string field_path, Access access, std::string description) {
     Field field = named_field(std::move(field_path), "path", "", std::move(description));
     field.schema = {{"type", "string"}, {"minLength", 1}};
-    field.write = [=, name = field.path](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.write = [=, name = field.path](Settings& settings, const Value& value, Diagnostics& diagnostics) {
         const auto* found = value.as_text();
         if (!found || found->empty()) {
-            report_unfit(value, name, "a path", mistakes);
+            report_unfit(value, name, "a path", diagnostics);
             return;
         }
         const auto folder = value.where.source ? value.where.source->folder : std::filesystem::current_path();
@@ -134,13 +134,13 @@ template <class Access>
 Field names(std::string path, std::string what, Access access, std::string description) {
     Field field = named_field(std::move(path), "list of texts", "", std::move(description));
     field.schema = names_schema();
-    field.write = [=, name = field.path](Settings& settings, const Value& value, Mistakes& mistakes) {
-        const std::size_t before = mistakes.errors();
+    field.write = [=, name = field.path](Settings& settings, const Value& value, Diagnostics& diagnostics) {
+        const std::size_t before = diagnostics.errors();
         std::vector<std::string> found;
-        for (const auto& item : read_names(value, what, mistakes, name)) {
+        for (const auto& item : read_names(value, what, diagnostics, name)) {
             found.push_back(*item.as_text());
         }
-        if (mistakes.errors() == before) {
+        if (diagnostics.errors() == before) {
             access(settings) = std::move(found);
         }
     };
@@ -157,17 +157,17 @@ Field one_of(std::string path, Access access, std::string description, const std
     }
     Field field = named_field(std::move(path), quoted_alternatives(choices), "", std::move(description));
     field.schema = {{"enum", choices}};
-    field.write = [=, name = field.path](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.write = [=, name = field.path](Settings& settings, const Value& value, Diagnostics& diagnostics) {
         const auto* found = value.as_text();
         const auto at = found ? std::find(choices.begin(), choices.end(), *found) : choices.end();
         if (at != choices.end()) {
             access(settings) = *enum_from_name<E>(at->substr(prefix.size()));
         } else if (found) {
-            mistakes.unknown_name(
+            diagnostics.unknown_name(
                 value.where, name + " cannot be '" + *found + "'; expected " + quoted_alternatives(choices),
                 *found, choices);
         } else {
-            report_unfit(value, name, quoted_alternatives(choices), mistakes);
+            report_unfit(value, name, quoted_alternatives(choices), diagnostics);
         }
     };
     field.show = [=](const Settings& settings) { return prefix + to_string(access(settings)); };
@@ -181,10 +181,10 @@ Field seeds(std::string path, Access access, std::string default_text, std::stri
     field.range = "each different";
     field.schema = seeds_schema();
     field.default_text = std::move(default_text);
-    field.write = [=, name = field.path](Settings& settings, const Value& value, Mistakes& mistakes) {
-        const std::size_t before = mistakes.errors();
-        auto found = read_seeds(value, mistakes, name);
-        if (mistakes.errors() == before) {
+    field.write = [=, name = field.path](Settings& settings, const Value& value, Diagnostics& diagnostics) {
+        const std::size_t before = diagnostics.errors();
+        auto found = read_seeds(value, diagnostics, name);
+        if (diagnostics.errors() == before) {
             access(settings) = std::move(found);
         }
     };

@@ -36,8 +36,8 @@ std::string same_key_elsewhere(const std::string& key) {
 
 class FieldReader {
   public:
-    FieldReader(const std::vector<std::string>& other_sections, Settings& settings, Mistakes& mistakes)
-        : other_sections_(other_sections), settings_(settings), mistakes_(mistakes) {}
+    FieldReader(const std::vector<std::string>& other_sections, Settings& settings, Diagnostics& diagnostics)
+        : other_sections_(other_sections), settings_(settings), diagnostics_(diagnostics) {}
 
     void read_table(const ValueTable& table, const std::string& prefix) {
         const auto valid = names_below(prefix, other_sections_);
@@ -45,7 +45,7 @@ class FieldReader {
             const std::string path = prefix.empty() ? entry.key : prefix + "." + entry.key;
             if (const auto* field = find_field(path)) {
                 given_.emplace(path, entry.value);
-                field->write(settings_, entry.value, mistakes_);
+                field->write(settings_, entry.value, diagnostics_);
             } else if (std::find(other_sections_.begin(), other_sections_.end(), path) !=
                        other_sections_.end()) {
                 continue;
@@ -54,7 +54,7 @@ class FieldReader {
             } else if (const auto* below = entry.value.as_table()) {
                 read_table(*below, path);
             } else {
-                report_unfit(entry.value, path, "a table, [" + path + "]", mistakes_);
+                report_unfit(entry.value, path, "a table, [" + path + "]", diagnostics_);
             }
         }
     }
@@ -81,20 +81,20 @@ class FieldReader {
         if (from_command_line && belongs_here && !prefix.empty()) {
             suggestion = prefix + "." + suggestion;
         }
-        mistakes_.error(entry.key_where, message, suggestion);
+        diagnostics_.error(entry.key_where, message, suggestion);
     }
 
     const std::vector<std::string>& other_sections_;
     Settings& settings_;
-    Mistakes& mistakes_;
+    Diagnostics& diagnostics_;
     GivenFields given_;
 };
 
 }  // namespace
 
 GivenFields read_fields(const Value& root, const std::vector<std::string>& other_sections, Settings& settings,
-                        Mistakes& mistakes) {
-    FieldReader reader(other_sections, settings, mistakes);
+                        Diagnostics& diagnostics) {
+    FieldReader reader(other_sections, settings, diagnostics);
     if (const auto* table = root.as_table()) {
         reader.read_table(*table, "");
     }

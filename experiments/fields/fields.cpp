@@ -25,7 +25,7 @@ Field head_width() {
                     "Width of the classification head's hidden layer; `\"none\"`: no hidden layer.");
     field.range = "from 1 to 65536";
     field.schema = any_of({integer_schema(1, 65536), {{"const", "none"}}});
-    field.write = [](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.write = [](Settings& settings, const Value& value, Diagnostics& diagnostics) {
         const auto* number = value.as_integer();
         const auto* text = value.as_text();
         if (number && *number >= 1 && *number <= 65536) {
@@ -33,7 +33,7 @@ Field head_width() {
         } else if (text && *text == "none") {
             settings.job.model.head_width = 0;
         } else {
-            report_unfit(value, "model.head_width", "an integer from 1 to 65536, or \"none\"", mistakes);
+            report_unfit(value, "model.head_width", "an integer from 1 to 65536, or \"none\"", diagnostics);
         }
     };
     field.show = [](const Settings& settings) {
@@ -79,19 +79,19 @@ Field precision() {
                               "device lacks bf16 refuses the job.");
     field.default_text = "auto";
     field.schema = {{"enum", choices}};
-    field.write = [choices](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.write = [choices](Settings& settings, const Value& value, Diagnostics& diagnostics) {
         const auto* found = value.as_text();
         if (found && *found == "auto") {
             settings.job.train.precision = settings.automatic_precision;
         } else if (found && enum_from_name<Precision>(*found)) {
             settings.job.train.precision = *enum_from_name<Precision>(*found);
         } else if (found) {
-            mistakes.unknown_name(
+            diagnostics.unknown_name(
                 value.where,
                 "train.precision cannot be '" + *found + "'; expected " + quoted_alternatives(choices),
                 *found, choices);
         } else {
-            report_unfit(value, "train.precision", quoted_alternatives(choices), mistakes);
+            report_unfit(value, "train.precision", quoted_alternatives(choices), diagnostics);
         }
     };
     field.show = [](const Settings& settings) { return to_string(settings.job.train.precision); };

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "experiments/fields/settings.h"
-#include "experiments/syntax/mistakes.h"
+#include "experiments/syntax/diagnostics.h"
 #include "experiments/syntax/value_reading.h"
 
 namespace orchestrate {
@@ -26,8 +26,8 @@ struct Field {
     Json schema;            // of its values, as JSON Schema
 
     // Puts a value into its place, or reports what is wrong with it and leaves the settings alone.
-    std::function<void(Settings&, const Value&, Mistakes&)> write;
-    // The value as a person would write it in a sentence: 0.001, "relu", "none".
+    std::function<void(Settings&, const Value&, Diagnostics&)> write;
+    // The value as a user would write it in a sentence: 0.001, "relu", "none".
     std::function<std::string(const Settings&)> show;
     // Name of a variant that sets it: "head width 16", "no hidden layer", "Tanh".
     std::function<std::string(const Settings&)> phrase;
@@ -47,11 +47,12 @@ using GivenFields = std::map<std::string, Value>;
 // Reads the sections of a file into `settings`. Unknown keys and unfit values are reported. `other_sections`
 // are the keys at the top, and dotted ones below, that are read elsewhere.
 GivenFields read_fields(const Value& root, const std::vector<std::string>& other_sections, Settings& settings,
-                        Mistakes& mistakes);
+                        Diagnostics& diagnostics);
 
 // A list of different seeds, how many, or a table of both kinds to be crossed; nothing (reported) if it is none
 // of these.
-std::vector<SeedConfig> read_seeds(const Value& value, Mistakes& mistakes, const std::string& name = "seeds");
+std::vector<SeedConfig> read_seeds(const Value& value, Diagnostics& diagnostics,
+                                   const std::string& name = "seeds");
 
 // JSON Schema of what read_seeds reads.
 Json seeds_schema();

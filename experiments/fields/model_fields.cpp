@@ -11,27 +11,28 @@ namespace {
 
 using namespace field_kinds;
 
-constexpr std::int64_t kMostLayers = 256;
-constexpr std::int64_t kMostUnits = 65536;
+constexpr std::int64_t kMaxLayers = 256;
+constexpr std::int64_t kMaxUnits = 65536;
 
 // Different whole numbers from 0 to most - 1, ascending; nothing (reported) if it is no list of them.
 std::optional<std::vector<std::int64_t>> read_numbers(const Value& value, const std::string& name,
                                                       const std::string& expected, std::int64_t most,
-                                                      Mistakes& mistakes) {
+                                                      Diagnostics& diagnostics) {
     const auto* list = value.as_list();
     if (!list || list->empty()) {
-        report_unfit(value, name, expected, mistakes);
+        report_unfit(value, name, expected, diagnostics);
         return std::nullopt;
     }
     std::vector<std::int64_t> numbers;
     for (const auto& item : *list) {
         const auto* number = item.as_integer();
         if (!number || *number < 0 || *number >= most) {
-            report_unfit(item, name, fmt::format("integers from 0 to {}", most - 1), mistakes);
+            report_unfit(item, name, fmt::format("integers from 0 to {}", most - 1), diagnostics);
             return std::nullopt;
         }
         if (std::find(numbers.begin(), numbers.end(), *number) != numbers.end()) {
-            mistakes.error(item.where, fmt::format("{} lists {} twice; expected each once", name, *number));
+            diagnostics.error(item.where,
+                              fmt::format("{} lists {} twice; expected each once", name, *number));
             return std::nullopt;
         }
         numbers.push_back(*number);
@@ -69,7 +70,7 @@ std::optional<NumberSpan> read_span(std::string_view text) {
         std::int64_t number = 0;
         const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
         const bool whole = error == std::errc{} && end == digits.data() + digits.size();
-        return whole && number >= 0 && number < kMostUnits ? std::optional(number) : std::nullopt;
+        return whole && number >= 0 && number < kMaxUnits ? std::optional(number) : std::nullopt;
     };
     const auto dash = text.find('-');
     const auto first = read(text.substr(0, dash));
@@ -87,7 +88,7 @@ bool read_units(std::string_view text, bool has_layers, std::vector<ModelUnit>& 
         const auto dot = text.find('.');
         const auto found = read_span(text.substr(0, dot));
         if (dot == std::string_view::npos || !found || found->first != found->last ||
-            found->first >= kMostLayers) {
+            found->first >= kMaxLayers) {
             return false;
         }
         layer = found->first;
@@ -129,19 +130,19 @@ Field units_field(const std::string& path, const std::string& words, UnitMask Mo
         {"type", "array"},
         {"items",
          {{"type", "string"}, {"pattern", "^" + (has_layers ? "[0-9]+\\." + number : number) + "$"}}}};
-    field.write = [=](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.write = [=](Settings& settings, const Value& value, Diagnostics& diagnostics) {
         const auto* list = value.as_list();
         std::vector<ModelUnit> units;
         bool fits = list != nullptr;
         for (std::size_t i = 0; fits && i < list->size(); ++i) {
             const auto* text = (*list)[i].as_text();
             if (!text || !read_units(*text, has_layers, units)) {
-                report_unfit((*list)[i], path, "units such as " + example, mistakes);
+                report_unfit((*list)[i], path, "units such as " + example, diagnostics);
                 return;
             }
         }
         if (!fits) {
-            report_unfit(value, path, "a list of units such as " + example, mistakes);
+            report_unfit(value, path, "a list of units such as " + example, diagnostics);
             return;
         }
         const auto by_place = [](const ModelUnit& a, const ModelUnit& b) {
@@ -168,19 +169,18 @@ Field kept_layers_field() {
         named_field("model.kept_layers", "\"all\", integer or list of integers", "",
                     "Encoder layers kept, from 0; an integer: so many from the first. The others are left "
                     "out of the model, and their neighbours joined.");
-    field.schema =
-        any_of({{{"const", "all"}}, integer_schema(1, kMostLayers), layers_schema(kMostLayers - 1)});
-    field.write = [name = field.path](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.schema = any_of({{{"const", "all"}}, integer_schema(1, kMaxLayers), layers_schema(kMaxLayers - 1)});
+    field.write = [name = field.path](Settings& settings, const Value& value, Diagnostics& diagnostics) {
         const std::string expected = "\"all\", how many of the first layers, or a list such as [0, 2, 3]";
         const auto* count = value.as_integer();
         if (is_all(value)) {
             settings.job.model.kept_layers.clear();
-        } else if (count && *count >= 1 && *count <= kMostLayers) {
+        } else if (count && *count >= 1 && *count <= kMaxLayers) {
             settings.job.model.kept_layers.clear();
             for (std::int64_t layer = 0; layer < *count; ++layer) {
                 settings.job.model.kept_layers.push_back(layer);
             }
-        } else if (auto layers = read_numbers(value, name, expected, kMostLayers, mistakes)) {
+        } else if (auto layers = read_numbers(value, name, expected, kMaxLayers, diagnostics)) {
             settings.job.model.kept_layers = std::move(*layers);
         }
     };
@@ -218,12 +218,12 @@ Field fused_layers_field() {
         named_field("model.fused_layers", "\"all\" or list of integers", "",
                     "Hidden states that `layer_fusion` reads: 0 the embeddings, n the output of the n-th "
                     "kept layer; `\"all\"`: the output of every layer.");
-    field.schema = any_of({{{"const", "all"}}, layers_schema(kMostLayers)});
-    field.write = [name = field.path](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.schema = any_of({{{"const", "all"}}, layers_schema(kMaxLayers)});
+    field.write = [name = field.path](Settings& settings, const Value& value, Diagnostics& diagnostics) {
         const std::string expected = "\"all\" or a list such as [1, 2, 4]";
         if (is_all(value)) {
             settings.job.model.fused_layers.clear();
-        } else if (auto layers = read_numbers(value, name, expected, kMostLayers + 1, mistakes)) {
+        } else if (auto layers = read_numbers(value, name, expected, kMaxLayers + 1, diagnostics)) {
             settings.job.model.fused_layers = std::move(*layers);
         }
     };
@@ -245,17 +245,17 @@ Field frozen_embeddings_field() {
 Field frozen_layers_field() {
     Field field = named_field("train.frozen_layers", "integer or \"all\"", "layers",
                               "Of the kept encoder layers, so many from the lowest are not trained.");
-    field.range = integer_range(0, kMostLayers);
-    field.schema = any_of({{{"const", "all"}}, integer_schema(0, kMostLayers)});
-    field.write = [name = field.path](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.range = integer_range(0, kMaxLayers);
+    field.schema = any_of({{{"const", "all"}}, integer_schema(0, kMaxLayers)});
+    field.write = [name = field.path](Settings& settings, const Value& value, Diagnostics& diagnostics) {
         const auto* count = value.as_integer();
         if (is_all(value)) {
             settings.job.train.frozen_layers = kAllLayers;
-        } else if (count && *count >= 0 && *count <= kMostLayers) {
+        } else if (count && *count >= 0 && *count <= kMaxLayers) {
             settings.job.train.frozen_layers = *count;
         } else {
-            report_unfit(value, name, fmt::format("an integer from 0 to {}, or \"all\"", kMostLayers),
-                         mistakes);
+            report_unfit(value, name, fmt::format("an integer from 0 to {}, or \"all\"", kMaxLayers),
+                         diagnostics);
         }
     };
     field.show = [](const Settings& settings) {

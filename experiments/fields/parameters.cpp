@@ -117,7 +117,7 @@ bool fits(const Value& value, const Shape& wanted) {
 
 // What there is instead of the wanted shape, so that the message does not contradict itself.
 void report_other_shape(const Value& value, const std::string& name, const Shape& wanted,
-                        const std::string& reason, Mistakes& mistakes) {
+                        const std::string& reason, Diagnostics& diagnostics) {
     const auto found = shape_of(value);
     const bool is_list = value.as_list() && !value.as_list()->empty();
     const std::string what = !is_finite(value) && is_list ? "a list with nan or inf"
@@ -131,7 +131,7 @@ void report_other_shape(const Value& value, const std::string& name, const Shape
                        ? expected + " (integers of more than 53 bits are not exact as numbers)"
                        : expected;
     }
-    mistakes.error(value.where, name + " cannot be " + what + "; expected " + expected + reason);
+    diagnostics.error(value.where, name + " cannot be " + what + "; expected " + expected + reason);
 }
 
 Json& place_of(Settings& settings, const std::string& name) {
@@ -150,15 +150,15 @@ Json& place_of(Settings& settings, const std::string& name) {
 Field parameter(const std::string& name, const Shape& shape, const Json& base) {
     Field field = named_field("parameters." + name, type_name(shape), "", "A parameter of the command.");
     field.may_vary = true;
-    field.write = [=](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.write = [=](Settings& settings, const Value& value, Diagnostics& diagnostics) {
         if (!shape.is_list && shape.kind == Kind::any) {
-            // Its own value is a mistake, so what it should be is not known.
+            // Its own value is an error, so what it should be is not known.
             place_of(settings, name) = value.describe();
             return;
         }
         if (!fits(value, shape)) {
             report_other_shape(value, "parameters." + name, shape,
-                               ", as " + base.dump() + " in [parameters] is", mistakes);
+                               ", as " + base.dump() + " in [parameters] is", diagnostics);
             return;
         }
         place_of(settings, name) = to_json(value, shape);
@@ -174,7 +174,8 @@ Field parameter(const std::string& name, const Shape& shape, const Json& base) {
 
 class ParameterReader {
   public:
-    ParameterReader(Settings& settings, Mistakes& mistakes) : settings_(settings), mistakes_(mistakes) {}
+    ParameterReader(Settings& settings, Diagnostics& diagnostics)
+        : settings_(settings), diagnostics_(diagnostics) {}
 
     void read(const ValueTable& table, const ValueTable& in_file, const std::string& prefix) {
         static const ValueTable kNone;
@@ -189,7 +190,7 @@ class ParameterReader {
             }
             const std::string name = prefix + entry.key;
             const auto shape = shape_of(before->value);
-            const std::size_t errors = mistakes_.errors();
+            const std::size_t errors = diagnostics_.errors();
             if (const auto* below = entry.value.as_table()) {
                 const auto* below_before = before->value.as_table();
                 read(*below, below_before ? *below_before : kNone, name + ".");
@@ -197,11 +198,11 @@ class ParameterReader {
                 report_no_shape(before->value, name);
             } else if (!fits(entry.value, *shape)) {
                 report_other_shape(entry.value, "parameters." + name, *shape,
-                                   is_finite(before->value) ? ", as in the file" : "", mistakes_);
+                                   is_finite(before->value) ? ", as in the file" : "", diagnostics_);
             } else {
                 add(name, *shape, to_json(entry.value, *shape));
             }
-            if (mistakes_.errors() != errors && !entry.value.as_table()) {
+            if (diagnostics_.errors() != errors && !entry.value.as_table()) {
                 add(name, Shape{}, "");  // else its name would be unknown wherever it is used
             }
         }
@@ -213,14 +214,14 @@ class ParameterReader {
     bool check_name(const ValueEntry& entry, const std::string& prefix) {
         static const std::regex kForm("[A-Za-z_][A-Za-z0-9_-]*");
         if (!std::regex_match(entry.key, kForm)) {
-            mistakes_.error(entry.key_where, "a parameter cannot be named '" + entry.key +
-                                                 "'; expected letters, digits, _ and -, a letter first");
+            diagnostics_.error(entry.key_where, "a parameter cannot be named '" + entry.key +
+                                                    "'; expected letters, digits, _ and -, a letter first");
             return false;
         }
         if (prefix.empty() && (entry.key == "seed" || entry.key == "config")) {
-            mistakes_.error(entry.key_where, "a parameter cannot be named '" + entry.key + "', since {" +
-                                                 entry.key +
-                                                 "} stands for the job's own; expected another name");
+            diagnostics_.error(entry.key_where, "a parameter cannot be named '" + entry.key + "', since {" +
+                                                    entry.key +
+                                                    "} stands for the job's own; expected another name");
             return false;
         }
         return true;
@@ -232,11 +233,11 @@ class ParameterReader {
     }
 
     void report_no_shape(const Value& value, const std::string& name) {
-        mistakes_.error(value.where,
-                        "parameters." + name + " cannot be " +
-                            (value.as_list() ? "a list of several kinds, or of lists" : value.describe()) +
-                            "; expected true or false, a number, a text, a date, or a list of one kind of "
-                            "these");
+        diagnostics_.error(value.where,
+                           "parameters." + name + " cannot be " +
+                               (value.as_list() ? "a list of several kinds, or of lists" : value.describe()) +
+                               "; expected true or false, a number, a text, a date, or a list of one kind of "
+                               "these");
     }
 
     // Only the command line can name what the file does not, by a slip: it would change nothing.
@@ -245,26 +246,26 @@ class ParameterReader {
         for (const auto& other : in_file.entries) {
             names.push_back("parameters." + prefix + other.key);
         }
-        mistakes_.unknown_name(entry.key_where,
-                               "[parameters] of the file has no '" + prefix + entry.key + "'",
-                               "parameters." + prefix + entry.key, names);
+        diagnostics_.unknown_name(entry.key_where,
+                                  "[parameters] of the file has no '" + prefix + entry.key + "'",
+                                  "parameters." + prefix + entry.key, names);
     }
 
     Settings& settings_;
-    Mistakes& mistakes_;
+    Diagnostics& diagnostics_;
     std::vector<Field> fields_;
 };
 
 }  // namespace
 
 std::vector<Field> read_parameters(const Value& section, const Value& in_file, Settings& settings,
-                                   Mistakes& mistakes) {
-    ParameterReader reader(settings, mistakes);
+                                   Diagnostics& diagnostics) {
+    ParameterReader reader(settings, diagnostics);
     const auto* table = section.as_table();
     if (table && in_file.as_table()) {
         reader.read(*table, *in_file.as_table(), "");
     } else {
-        report_unfit(section, "parameters", "a table, [parameters]", mistakes);
+        report_unfit(section, "parameters", "a table, [parameters]", diagnostics);
     }
     return reader.take();
 }

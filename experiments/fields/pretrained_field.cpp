@@ -20,10 +20,10 @@ Field pretrained_field() {
                                            "dropout, head and `tokenizer.vocabulary`. Ablations "
                                            "may set it to `\"none\"`: the same model from scratch.");
     field.schema = {{"type", "string"}, {"minLength", 1}};
-    field.write = [](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.write = [](Settings& settings, const Value& value, Diagnostics& diagnostics) {
         const auto* found = value.as_text();
         if (!found || found->empty()) {
-            report_unfit(value, kField, "a path, or \"none\"", mistakes);
+            report_unfit(value, kField, "a path, or \"none\"", diagnostics);
             return;
         }
         if (*found == "none") {
@@ -32,7 +32,7 @@ Field pretrained_field() {
         }
         const auto base = value.where.source ? value.where.source->folder : std::filesystem::current_path();
         const std::string folder = (base / *found).lexically_normal().string();
-        if (!settings.pretrained_is_settled) {
+        if (!settings.pretrained_is_resolved) {
             settings.paths.pretrained = folder;
         } else if (folder == settings.paths.pretrained) {
             settings.job.model.pretrained_sha256 = settings.pretrained_sha256;
@@ -40,7 +40,7 @@ Field pretrained_field() {
             report_unfit(value, kField,
                          settings.paths.pretrained.empty() ? "\"none\": [model] names no folder"
                                                            : "\"none\", or the folder that [model] names",
-                         mistakes);
+                         diagnostics);
         }
     };
     field.show = [](const Settings& settings) {

@@ -16,15 +16,15 @@ Field select_by() {
                     "one unless said otherwise.");
     field.schema = {{"type", "string"}, {"pattern", "^(validation|test) .+$"}};
     // Whether there is such a metric is checked once all of [command] is known.
-    field.write = [](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.write = [](Settings& settings, const Value& value, Diagnostics& diagnostics) {
         const auto* found = value.as_text();
         const std::size_t space = found ? found->find(' ') : std::string::npos;
         const auto part =
             space == std::string::npos ? std::nullopt : enum_from_name<MetricPart>(found->substr(0, space));
         if (!part || space + 1 == found->size()) {
-            mistakes.error(value.where,
-                           "search.select_by cannot be " + value.describe() +
-                               "; expected a part of the data and a metric, e.g. \"validation macro_f1\"");
+            diagnostics.error(value.where,
+                              "search.select_by cannot be " + value.describe() +
+                                  "; expected a part of the data and a metric, e.g. \"validation macro_f1\"");
             return;
         }
         settings.search.select_by = {*part, found->substr(space + 1)};
@@ -46,7 +46,7 @@ Field rungs() {
                               "Default: none.");
     field.range = "ascending, below `train.epochs`";
     field.schema = list_schema(integer_schema(1, 100'000));
-    field.write = [](Settings& settings, const Value& value, Mistakes& mistakes) {
+    field.write = [](Settings& settings, const Value& value, Diagnostics& diagnostics) {
         const auto* list = value.as_list();
         std::vector<std::int64_t> found;
         bool fits = list && !list->empty();
@@ -59,7 +59,7 @@ Field rungs() {
             settings.search.rungs = found;
         } else {
             report_unfit(value, "search.rungs", "a list of ascending numbers of epochs, e.g. [1, 3]",
-                         mistakes);
+                         diagnostics);
         }
     };
     field.show = [](const Settings& settings) {

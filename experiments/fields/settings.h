@@ -43,7 +43,7 @@ struct SearchSettings {
     MetricKey select_by;  // its name is empty until load_study has resolved it, unless the file says it
     std::vector<SeedConfig> seeds;  // empty: the study's
     int ranks = 0;                  // 0: the study's
-    // Successive halving; settle_rungs makes `rungs` of min_epochs.
+    // Successive halving; resolve_rungs makes `rungs` of min_epochs.
     std::vector<std::int64_t> rungs;
     std::int64_t min_epochs = 0;  // 0: none
     std::int64_t reduction_factor = 3;
@@ -89,7 +89,7 @@ struct Settings {
         return found;
     }
     std::string pretrained_sha256;                    // of the weights in paths.pretrained; empty: none
-    bool pretrained_is_settled = false;               // paths.pretrained is the study's, and changes no more
+    bool pretrained_is_resolved = false;              // paths.pretrained is the study's, and changes no more
     Precision automatic_precision = Precision::fp32;  // what train.precision = "auto" stands for
 };
 

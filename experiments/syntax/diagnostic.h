@@ -8,7 +8,7 @@
 
 namespace orchestrate {
 
-// One mistake in a study file.
+// One error in a study file.
 struct Diagnostic {
     std::string file;
     std::int64_t line = 0;  // 1-based; 0 for what was given on the command line
@@ -24,7 +24,7 @@ struct Diagnostic {
 // newline.
 std::string render(const Diagnostic& diagnostic);
 
-// Thrown with all mistakes of a file at once.
+// Thrown with all errors of a file at once.
 class StudyError : public std::runtime_error {
   public:
     explicit StudyError(std::vector<Diagnostic> diagnostics);

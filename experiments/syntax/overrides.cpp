@@ -51,13 +51,14 @@ std::size_t end_of_key(const std::string& text) {
 
 // Reports through whom the way to a key leads that is not a table.
 void put(Value& root, const std::vector<std::string>& parts, const SourceSpan& key_where,
-         const std::string& key, Value value, Mistakes& mistakes) {
+         const std::string& key, Value value, Diagnostics& diagnostics) {
     Value* at = &root;
     for (std::size_t i = 0; i < parts.size(); ++i) {
         auto* table = std::get_if<ValueTable>(&at->data);
         if (!table) {
-            mistakes.error(key_where, fmt::format("cannot set '{}': '{}' is no table; change it in the file",
-                                                  key, parts[i - 1]));
+            diagnostics.error(
+                key_where,
+                fmt::format("cannot set '{}': '{}' is no table; change it in the file", key, parts[i - 1]));
             return;
         }
         auto found = std::find_if(table->entries.begin(), table->entries.end(),
@@ -84,15 +85,15 @@ std::string type_of(const Value& example) {
 
 class CharacterCheck {
   public:
-    explicit CharacterCheck(Mistakes& mistakes) : mistakes_(mistakes) {}
+    explicit CharacterCheck(Diagnostics& diagnostics) : diagnostics_(diagnostics) {}
 
     void check(const Value& value, const std::string& path) {
         if (const auto* table = value.as_table()) {
             for (const auto& entry : table->entries) {
                 if (has_control_characters(entry.key)) {
-                    mistakes_.error(entry.key_where,
-                                    "the name '" + escaped_text(entry.key) +
-                                        "' holds a control character; expected a name in one line");
+                    diagnostics_.error(entry.key_where,
+                                       "the name '" + escaped_text(entry.key) +
+                                           "' holds a control character; expected a name in one line");
                 }
                 check(entry.value, path.empty() ? entry.key : path + "." + entry.key);
             }
@@ -108,14 +109,15 @@ class CharacterCheck {
   private:
     void check_text(const std::string& text, const Value& value, const std::string& path) {
         if (text.find('\0') != std::string::npos) {
-            mistakes_.error(value.where, path + " is '" + escaped_text(text) +
-                                             "', which holds the character NUL (\\u0000); expected a string "
-                                             "without it, since neither an argument of a program nor a file "
-                                             "name can hold it");
+            diagnostics_.error(value.where,
+                               path + " is '" + escaped_text(text) +
+                                   "', which holds the character NUL (\\u0000); expected a string "
+                                   "without it, since neither an argument of a program nor a file "
+                                   "name can hold it");
         } else if (is_name(path) && has_control_characters(text)) {
-            mistakes_.error(value.where, path + " is '" + escaped_text(text) +
-                                             "', which holds a control character; expected a name in one "
-                                             "line");
+            diagnostics_.error(value.where, path + " is '" + escaped_text(text) +
+                                                "', which holds a control character; expected a name in one "
+                                                "line");
         }
     }
 
@@ -125,22 +127,22 @@ class CharacterCheck {
                begins_with("ablation.names.") || begins_with("command.metrics");
     }
 
-    Mistakes& mistakes_;
+    Diagnostics& diagnostics_;
 };
 
 }  // namespace
 
-void apply_override(Value& root, const std::string& override_text, Mistakes& mistakes) {
+void apply_override(Value& root, const std::string& override_text, Diagnostics& diagnostics) {
     const bool is_text = is_valid_utf8(override_text);
     const auto source = std::make_shared<SourceText>(
         SourceText{"command line", std::filesystem::current_path(), escaped_text(override_text), true});
     if (!is_text) {
-        mistakes.error({source, 1, 1, 1'000'000}, "this is not UTF-8; expected key=value in UTF-8");
+        diagnostics.error({source, 1, 1, 1'000'000}, "this is not UTF-8; expected key=value in UTF-8");
         return;
     }
     const std::size_t equals = end_of_key(override_text);
     if (equals == std::string::npos || equals == 0) {
-        mistakes.error(
+        diagnostics.error(
             {source, 1, 1, 1'000'000},
             "'" + escaped_text(override_text) + "' is no setting; expected key=value, e.g. train.epochs=3");
         return;
@@ -150,7 +152,7 @@ void apply_override(Value& root, const std::string& override_text, Mistakes& mis
     const SourceSpan key_where{source, 1, 1, key_length};
     const SourceSpan value_where{source, 1, key_length + 2, 1'000'000};
     put(root, split_dotted(key), key_where, key,
-        value_of_characters(override_text.substr(equals + 1), value_where, true), mistakes);
+        value_of_characters(override_text.substr(equals + 1), value_where, true), diagnostics);
 }
 
 bool is_exact_number(std::int64_t integer) {
@@ -158,7 +160,8 @@ bool is_exact_number(std::int64_t integer) {
     return number < 0x1p63 && static_cast<std::int64_t>(number) == integer;
 }
 
-Value of_same_type(const Value& given, const Value& example, const std::string& name, Mistakes& mistakes) {
+Value of_same_type(const Value& given, const Value& example, const std::string& name,
+                   Diagnostics& diagnostics) {
     if (given.typing != Typing::open || example.typing == Typing::open) {
         return given;
     }
@@ -173,14 +176,14 @@ Value of_same_type(const Value& given, const Value& example, const std::string& 
         value.data = static_cast<double>(*given.as_integer());
     } else if (((wants_number || example.as_integer()) && !is_number) ||
                (example.as_flag() && !given.as_flag()) || (example.as_list() && !given.as_list())) {
-        mistakes.error(given.where, name + " cannot be '" + escaped_text(given.written) + "'; expected " +
-                                        type_of(example) + ", as " + write_inline_toml(example) + " is");
+        diagnostics.error(given.where, name + " cannot be '" + escaped_text(given.written) + "'; expected " +
+                                           type_of(example) + ", as " + write_inline_toml(example) + " is");
     }
     return value;
 }
 
-void check_characters(const Value& root, Mistakes& mistakes) {
-    CharacterCheck(mistakes).check(root, "");
+void check_characters(const Value& root, Diagnostics& diagnostics) {
+    CharacterCheck(diagnostics).check(root, "");
 }
 
 }  // namespace orchestrate

@@ -232,13 +232,13 @@ std::string Value::describe() const {
     return std::visit(Describe{}, data);
 }
 
-Value parse_toml(std::shared_ptr<const SourceText> source, Mistakes& mistakes) {
+Value parse_toml(std::shared_ptr<const SourceText> source, Diagnostics& diagnostics) {
     try {
         const toml::table table = toml::parse(std::string_view(source->text), source->name);
         return Converter(source).convert(table);
     } catch (const toml::parse_error& error) {
-        mistakes.error(span_of(source, error.source()),
-                       "this is not TOML: " + std::string(error.description()));
+        diagnostics.error(span_of(source, error.source()),
+                          "this is not TOML: " + std::string(error.description()));
         return Value{ValueTable{}, {source, 0, 0, 1}};
     }
 }
@@ -247,7 +247,7 @@ Value value_of_characters(const std::string& text, const SourceSpan& where, bool
     const std::string key = "value = ";
     const auto source = std::make_shared<SourceText>();
     source->text = key + text;
-    Mistakes ignored;
+    Diagnostics ignored;
     Value parsed = parse_toml(source, ignored);
     Value value{text, where, text, Typing::open};
     auto* table = std::get_if<ValueTable>(&parsed.data);

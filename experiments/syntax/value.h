@@ -1,4 +1,4 @@
-// A study file as a tree of values that know where they stand, so that every later mistake can be shown at
+// A study file as a tree of values that know where they stand, so that every later error can be shown at
 // its place. This is all the rest of the study language sees of TOML.
 #pragma once
 
@@ -10,7 +10,7 @@
 #include <variant>
 #include <vector>
 
-#include "experiments/syntax/mistakes.h"
+#include "experiments/syntax/diagnostics.h"
 
 namespace orchestrate {
 
@@ -60,9 +60,9 @@ struct ValueEntry {
     Value value;
 };
 
-// Parses TOML. A syntax error is reported to `mistakes` (the parser stops at the first) and an empty table
+// Parses TOML. A syntax error is reported to `diagnostics` (the parser stops at the first) and an empty table
 // returned.
-Value parse_toml(std::shared_ptr<const SourceText> source, Mistakes& mistakes);
+Value parse_toml(std::shared_ptr<const SourceText> source, Diagnostics& diagnostics);
 
 // A value given as characters alone, by --set or the environment: of the type that its place takes (Typing::open).
 // A string in TOML's quotes is one without them only where `may_be_quoted`.

@@ -30,7 +30,7 @@ class Stopwatch {
     std::clock_t processor_ = std::clock();
 };
 
-class Nowhere final : public Surroundings {
+class Nowhere final : public DispatcherEnv {
   public:
     Clock::time_point now() override { return Clock::now(); }
     void note(const std::string&) override {}

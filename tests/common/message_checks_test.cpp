@@ -247,11 +247,11 @@ TEST(MessageChecksTest, WordsOfPeersAreCleaned) {
 TEST(MessageChecksTest, AMessageSaysOfWhichAttemptItIs) {
     EXPECT_EQ(attempt_of(WorkerToCoordinator(AttemptEnded{{JobId(7), 2}, {}, "", {}})),
               (AttemptId{JobId(7), 2}));
-    ParcelOffer offer;
-    offer.parcel.attempt = {JobId(8), 1};
+    UploadOffer offer;
+    offer.upload.attempt = {JobId(8), 1};
     EXPECT_EQ(attempt_of(WorkerToCoordinator(offer)), (AttemptId{JobId(8), 1}));
     EXPECT_EQ(attempt_of(WorkerToCoordinator(Heartbeat{})), std::nullopt);
-    EXPECT_EQ(type_of(WorkerToCoordinator(offer)), "parcel_offer");
+    EXPECT_EQ(type_of(WorkerToCoordinator(offer)), "upload_offer");
 }
 
 // The coordinator refuses it for its version, in words that name it: nothing else of it is looked at.

@@ -67,18 +67,18 @@ TEST(MessagesTest, OptionalFieldsMayBeEmpty) {
 }
 
 TEST(MessagesTest, PiecesOfFilesTravelAsTheyAre) {
-    ParcelChunk chunk;
-    chunk.parcel.attempt = {JobId(7), 3};
-    chunk.parcel.name = "abc";
+    UploadChunk chunk;
+    chunk.upload.attempt = {JobId(7), 3};
+    chunk.upload.name = "abc";
     chunk.offset = 1 << 20;
     for (int value = 0; value < 256; ++value) {
         chunk.bytes.values.push_back(static_cast<std::uint8_t>(value));
     }
     const auto arrived = through_the_wire<WorkerToCoordinator>(chunk);
-    EXPECT_EQ(arrived.parcel, chunk.parcel);
+    EXPECT_EQ(arrived.upload, chunk.upload);
     EXPECT_EQ(arrived.bytes, chunk.bytes);
     EXPECT_LT(encode_frame(WorkerToCoordinator(chunk)).size(), 400U);  // not one number per byte
-    EXPECT_THROW(decode<WorkerToCoordinator>(Json::array({"parcel_chunk", {{"bytes", {1, 2}}}})),
+    EXPECT_THROW(decode<WorkerToCoordinator>(Json::array({"upload_chunk", {{"bytes", {1, 2}}}})),
                  ProtocolError);
 }
 
@@ -234,7 +234,7 @@ TEST(MessagesTest, WhatAMessageTakesInMemoryIsBoundedByItsSize) {
 
 TEST(MessagesTest, APeerMaySendOnlyWhatItsRoleNeeds) {
     EXPECT_GE(max_body_bytes<WorkerToCoordinator>(AttemptEnded::kType), std::size_t{32} << 20);
-    EXPECT_GT(max_body_bytes<WorkerToCoordinator>(ParcelChunk::kType), kParcelChunkBytes);
+    EXPECT_GT(max_body_bytes<WorkerToCoordinator>(UploadChunk::kType), kUploadChunkBytes);
     EXPECT_LE(max_body_bytes<WorkerToCoordinator>(Heartbeat::kType), std::size_t{64} << 10);
     EXPECT_LE(max_body_bytes<WorkerToCoordinator>(SubmitStudy::kType), std::size_t{64} << 10);
     EXPECT_LE(max_body_bytes<PilotToCoordinator>(AttemptEnded::kType), std::size_t{64} << 10);

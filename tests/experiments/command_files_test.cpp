@@ -70,10 +70,10 @@ TEST_F(CommandFiles, OfAPatternAreWhatTheJobIs) {
 }
 
 TEST_F(CommandFiles, APatternWithoutFilesIsAMistake) {
-    const auto mistakes = folder_.mistakes(study("[\"src/*.py\"]"));
-    ASSERT_THAT(mistakes, SizeIs(1));
-    EXPECT_THAT(mistakes[0].message, HasSubstr("'src/*.py' stands for no file"));
-    EXPECT_EQ(mistakes[0].line, 4);
+    const auto diagnostics = folder_.diagnostics(study("[\"src/*.py\"]"));
+    ASSERT_THAT(diagnostics, SizeIs(1));
+    EXPECT_THAT(diagnostics[0].message, HasSubstr("'src/*.py' stands for no file"));
+    EXPECT_EQ(diagnostics[0].line, 4);
 }
 
 TEST_F(CommandFiles, ImportedModulesThatAreNotNamedAreWarnedOf) {
@@ -153,9 +153,9 @@ TEST_F(CommandFiles, AScriptIsAdvisedByTheNameItWouldHave) {
     write("t.py", "#!/usr/bin/env python3\n");
     EXPECT_THAT(warnings("", "[\"./t.py\"]"), HasSubstr("expected command.files = [\"t.py\"]"));
     EXPECT_THAT(warnings("\"t.py\"", "[\"./t.py\"]"), IsEmpty());
-    const auto mistakes = folder_.mistakes(study("[\"t.py\", \"t.py\"]", "[\"./t.py\"]"));
-    ASSERT_THAT(mistakes, SizeIs(1)) << "and no warning that it is not among them";
-    EXPECT_THAT(mistakes[0].message, HasSubstr("listed twice"));
+    const auto diagnostics = folder_.diagnostics(study("[\"t.py\", \"t.py\"]", "[\"./t.py\"]"));
+    ASSERT_THAT(diagnostics, SizeIs(1)) << "and no warning that it is not among them";
+    EXPECT_THAT(diagnostics[0].message, HasSubstr("listed twice"));
 }
 
 // Another file of the same name has results of its own.

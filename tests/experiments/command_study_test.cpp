@@ -1,4 +1,4 @@
-// Studies whose jobs are commands: what [command] and [parameters] make, and what is said about mistakes in them.
+// Studies whose jobs are commands: what [command] and [parameters] make, and what is said about errors in them.
 #include <gmock/gmock.h>
 
 #include "common/base/sha256.h"
@@ -158,118 +158,118 @@ TEST_F(CommandStudy, WarnsOfAScriptThatIsNotNamed) {
     EXPECT_THAT(study.warnings[0].message, HasSubstr("'train.py' is not among command.files"));
 }
 
-struct CommandMistake {
+struct InvalidCommand {
     const char* name;
     std::string toml;  // behind kCommand and kParameters, or all of it if it begins with [command]
     const char* message;
     const char* suggestion;
 };
 
-void PrintTo(const CommandMistake& mistake, std::ostream* out) {
-    *out << mistake.name;
+void PrintTo(const InvalidCommand& invalid, std::ostream* out) {
+    *out << invalid.name;
 }
 
-class MistakenCommand : public ::testing::TestWithParam<CommandMistake> {};
+class InvalidCommandLine : public ::testing::TestWithParam<InvalidCommand> {};
 
-TEST_P(MistakenCommand, IsExplained) {
+TEST_P(InvalidCommandLine, IsExplained) {
     const StudyFolder folder;
     folder.write("train.py", "print(1)\n");
     const auto& [name, toml, message, suggestion] = GetParam();
     const bool is_whole = toml.rfind("[command]", 0) == 0;
-    const auto mistakes = folder.mistakes(is_whole ? toml : kCommand + kParameters + toml);
-    ASSERT_THAT(mistakes, ::testing::Not(IsEmpty()));
-    EXPECT_THAT(mistakes[0].message, HasSubstr(message));
-    EXPECT_EQ(mistakes[0].suggestion, suggestion);
-    EXPECT_GT(mistakes[0].line, 0);
+    const auto diagnostics = folder.diagnostics(is_whole ? toml : kCommand + kParameters + toml);
+    ASSERT_THAT(diagnostics, ::testing::Not(IsEmpty()));
+    EXPECT_THAT(diagnostics[0].message, HasSubstr(message));
+    EXPECT_EQ(diagnostics[0].suggestion, suggestion);
+    EXPECT_GT(diagnostics[0].line, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    CommandStudy, MistakenCommand,
+    CommandStudy, InvalidCommandLine,
     ::testing::Values(
-        CommandMistake{"parameter_in_a_sweep", "[[ablation]]\nsweep = { learning_rat = [1.0] }\n",
+        InvalidCommand{"parameter_in_a_sweep", "[[ablation]]\nsweep = { learning_rat = [1.0] }\n",
                        "unknown parameter 'learning_rat'", "learning_rate"},
-        CommandMistake{"whole_name", "[[ablation]]\nset = { \"parameters.nam\" = \"x\" }\n",
+        InvalidCommand{"whole_name", "[[ablation]]\nset = { \"parameters.nam\" = \"x\" }\n",
                        "unknown parameter 'parameters.nam'", "parameters.name"},
-        CommandMistake{"field_of_training", "[[ablation]]\nset = { \"train.epochs\" = 3 }\n",
+        InvalidCommand{"field_of_training", "[[ablation]]\nset = { \"train.epochs\" = 3 }\n",
                        "unknown parameter 'train.epochs'", ""},
-        CommandMistake{"in_the_space", "[search]\n[search.space]\nlearning_rte = [0.1]\n",
+        InvalidCommand{"in_the_space", "[search]\n[search.space]\nlearning_rte = [0.1]\n",
                        "unknown parameter 'learning_rte'", "learning_rate"},
-        CommandMistake{"type", "[[ablation]]\nset = { \"optimizer.steps\" = 0.5 }\n",
+        InvalidCommand{"type", "[[ablation]]\nset = { \"optimizer.steps\" = 0.5 }\n",
                        "cannot be the number 0.5; expected an integer, as 3 in [parameters] is", ""},
-        CommandMistake{"list_type", "[[ablation]]\nset = { layers = [\"a\"] }\n",
+        InvalidCommand{"list_type", "[[ablation]]\nset = { layers = [\"a\"] }\n",
                        "expected a list of integers", ""},
-        CommandMistake{"no_list", "[[ablation]]\nleave_one_out = \"name\"\n",
+        InvalidCommand{"no_list", "[[ablation]]\nleave_one_out = \"name\"\n",
                        "expected the name of a parameter that is a list", ""},
-        CommandMistake{"features", "[[ablation]]\nleave_pairs_out = \"data.features\"\n",
+        InvalidCommand{"features", "[[ablation]]\nleave_pairs_out = \"data.features\"\n",
                        "leave_pairs_out is of data.features, which a command has not", ""},
-        CommandMistake{"section_of_training", "[train]\nepochs = 3\n",
+        InvalidCommand{"section_of_training", "[train]\nepochs = 3\n",
                        "train.epochs is of the training that is built in", ""},
-        CommandMistake{"metric",
+        InvalidCommand{"metric",
                        "[search]\nselect_by = \"validation los\"\n[search.space]\nfast = [true, false]\n",
                        "there is no metric 'los' in command.metrics; expected accuracy or loss", "loss"},
-        CommandMistake{
+        InvalidCommand{
             "stage_metric",
             "[[ablation]]\nset = { fast = false }\n[stages.more]\nrows = \"top 1 of ablation by test "
             "acuracy\"\n[[ablation]]\nstage = \"more\"\nset = { name = \"x\" }\n",
             "there is no metric 'acuracy'", "accuracy"},
-        CommandMistake{"rungs", "[search]\nrungs = [1, 3]\n[search.space]\nfast = [true, false]\n",
+        InvalidCommand{"rungs", "[search]\nrungs = [1, 3]\n[search.space]\nfast = [true, false]\n",
                        "search.rungs is of the training that is built in", ""},
-        CommandMistake{"least_epochs", "[search]\nmin_epochs = 1\n[search.space]\nfast = [true, false]\n",
+        InvalidCommand{"least_epochs", "[search]\nmin_epochs = 1\n[search.space]\nfast = [true, false]\n",
                        "search.min_epochs is of the training that is built in", ""},
-        CommandMistake{"ensemble",
+        InvalidCommand{"ensemble",
                        "[[ablation]]\nset = { fast = false }\n[[ensemble]]\nmembers = [\"baseline\"]\n",
                        "an ensemble combines predicted classes, and a command reports none", ""},
-        CommandMistake{"no_run", "[command]\nmetrics = [\"x\"]\n", "command.run is not set", ""},
-        CommandMistake{"no_metrics", "[command]\nrun = [\"true\"]\n", "command.metrics is not set", ""},
-        CommandMistake{"unknown_key", "[command]\nrun = [\"true\"]\nmetrics = [\"x\"]\nmetric = [\"x\"]\n",
+        InvalidCommand{"no_run", "[command]\nmetrics = [\"x\"]\n", "command.run is not set", ""},
+        InvalidCommand{"no_metrics", "[command]\nrun = [\"true\"]\n", "command.metrics is not set", ""},
+        InvalidCommand{"unknown_key", "[command]\nrun = [\"true\"]\nmetrics = [\"x\"]\nmetric = [\"x\"]\n",
                        "unknown key 'metric' in [command]", "metrics"},
-        CommandMistake{"name_in_braces",
+        InvalidCommand{"name_in_braces",
                        "[command]\nrun = [\"sh\", \"{rat}\"]\nmetrics = [\"x\"]\n[parameters]\nrate = 1\n",
                        "names {rat}, which is no parameter", "rate"},
-        CommandMistake{"open_brace", "[command]\nrun = [\"sh\", \"{rate\"]\nmetrics = [\"x\"]\n",
+        InvalidCommand{"open_brace", "[command]\nrun = [\"sh\", \"{rate\"]\nmetrics = [\"x\"]\n",
                        "opens a brace that is not closed", ""},
-        CommandMistake{"missing_file",
+        InvalidCommand{"missing_file",
                        "[command]\nrun = [\"true\"]\nmetrics = [\"x\"]\nfiles = [\"no.py\"]\n", "no.py", ""},
-        CommandMistake{"absolute_file",
+        InvalidCommand{"absolute_file",
                        "[command]\nrun = [\"true\"]\nmetrics = [\"x\"]\nfiles = [\"/etc/passwd\"]\n",
                        "expected a path from command.folder", ""},
-        CommandMistake{"missing_folder",
+        InvalidCommand{"missing_folder",
                        "[command]\nrun = [\"true\"]\nmetrics = [\"x\"]\nfolder = \"nowhere\"\n",
                        "which is no folder", ""},
-        CommandMistake{"goal", "[command]\nrun = [\"true\"]\nmetrics = [{ name = \"x\", goal = \"up\" }]\n",
+        InvalidCommand{"goal", "[command]\nrun = [\"true\"]\nmetrics = [{ name = \"x\", goal = \"up\" }]\n",
                        "goal cannot be the text 'up'", ""},
-        CommandMistake{"metric_twice", "[command]\nrun = [\"true\"]\nmetrics = [\"x\", \"x\"]\n",
+        InvalidCommand{"metric_twice", "[command]\nrun = [\"true\"]\nmetrics = [\"x\", \"x\"]\n",
                        "listed twice", ""},
-        CommandMistake{"parameter_name",
+        InvalidCommand{"parameter_name",
                        "[command]\nrun = [\"true\"]\nmetrics = [\"x\"]\n[parameters]\n\"a.b\" = 1\n",
                        "a parameter cannot be named 'a.b'", ""},
-        CommandMistake{"parameter_seed",
+        InvalidCommand{"parameter_seed",
                        "[command]\nrun = [\"true\"]\nmetrics = [\"x\"]\n[parameters]\nseed = 1\n",
                        "{seed} stands for the job's own", ""},
-        CommandMistake{"parameter_of_lists",
+        InvalidCommand{"parameter_of_lists",
                        "[command]\nrun = [\"true\"]\nmetrics = [\"x\"]\n[parameters]\npairs = [[1, 2]]\n",
                        "expected true or false, a number, a text, a date", ""},
-        CommandMistake{"parameter_infinite",
+        InvalidCommand{"parameter_infinite",
                        "[command]\nrun = [\"true\"]\nmetrics = [\"x\"]\n[parameters]\nrate = inf\n",
                        "a finite number", ""}),
     [](const auto& found) { return std::string(found.param.name); });
 
-TEST(CommandMistakes, OfTheCommandLine) {
+TEST(InvalidCommands, OfTheCommandLine) {
     const StudyFolder folder;
     folder.write("train.py", "print(1)\n");
-    const auto unknown = folder.mistakes(kCommand + kParameters, {"parameters.learning_rat=1.0"});
+    const auto unknown = folder.diagnostics(kCommand + kParameters, {"parameters.learning_rat=1.0"});
     ASSERT_THAT(unknown, SizeIs(1));
     EXPECT_EQ(unknown[0].suggestion, "parameters.learning_rate");
-    const auto unfit = folder.mistakes(kCommand + kParameters, {"parameters.fast=3"});
+    const auto unfit = folder.diagnostics(kCommand + kParameters, {"parameters.fast=3"});
     ASSERT_THAT(unfit, SizeIs(1));
     EXPECT_THAT(unfit[0].message, HasSubstr("expected true or false, as in the file"));
 }
 
-TEST(CommandMistakes, ParametersWithoutACommand) {
+TEST(InvalidCommands, ParametersWithoutACommand) {
     const StudyFolder folder;
-    const auto mistakes = folder.mistakes(kDataSection + kParameters);
-    ASSERT_THAT(mistakes, ::testing::Not(IsEmpty()));
-    EXPECT_THAT(mistakes[0].message, HasSubstr("there is no [command]"));
+    const auto diagnostics = folder.diagnostics(kDataSection + kParameters);
+    ASSERT_THAT(diagnostics, ::testing::Not(IsEmpty()));
+    EXPECT_THAT(diagnostics[0].message, HasSubstr("there is no [command]"));
 }
 
 }  // namespace

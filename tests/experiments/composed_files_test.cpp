@@ -47,22 +47,22 @@ TEST(Include, PutsAFileOnTopOfOthers) {
 TEST(Include, MistakesPointIntoTheFileThatHasThem) {
     const StudyFolder folder;
     folder.write("other.toml", "[train]\nepochs = 3\nbatch_sise = 8\n");
-    const auto mistakes = folder.mistakes("include = \"other.toml\"\n" + kDataSection);
-    ASSERT_THAT(mistakes, SizeIs(1));
-    EXPECT_EQ(mistakes[0].file, (folder.path() / "other.toml").string());
-    EXPECT_EQ(mistakes[0].line, 3);
-    EXPECT_EQ(mistakes[0].source_line, "batch_sise = 8");
+    const auto diagnostics = folder.diagnostics("include = \"other.toml\"\n" + kDataSection);
+    ASSERT_THAT(diagnostics, SizeIs(1));
+    EXPECT_EQ(diagnostics[0].file, (folder.path() / "other.toml").string());
+    EXPECT_EQ(diagnostics[0].line, 3);
+    EXPECT_EQ(diagnostics[0].source_line, "batch_sise = 8");
 }
 
 TEST(Include, RefusesMissingFilesAndCircles) {
     const StudyFolder folder;
-    const auto missing = folder.mistakes("include = [\"nowhere.toml\"]\n" + kDataSection);
+    const auto missing = folder.diagnostics("include = [\"nowhere.toml\"]\n" + kDataSection);
     ASSERT_THAT(missing, SizeIs(1));
     EXPECT_THAT(missing[0].message, HasSubstr("nowhere.toml"));
     EXPECT_EQ(missing[0].line, 1);
     folder.write("a.toml", "include = \"b.toml\"\n");
     folder.write("b.toml", "include = \"a.toml\"\n");
-    const auto circle = folder.mistakes("include = \"a.toml\"\n" + kDataSection);
+    const auto circle = folder.diagnostics("include = \"a.toml\"\n" + kDataSection);
     ASSERT_THAT(circle, SizeIs(1));
     EXPECT_THAT(circle[0].message, HasSubstr("includes itself"));
     EXPECT_EQ(circle[0].file, (folder.path() / "b.toml").string());
@@ -100,7 +100,7 @@ epochs = "${epochs}"
         const Environment nine("ORCHESTRATE_TEST_EPOCHS", "9");
         EXPECT_EQ(folder.load(toml).base.train.epochs, 9);
     }
-    const auto unset = folder.mistakes(
+    const auto unset = folder.diagnostics(
         kDataSection +
         "[variables]\nx = { environment = \"ORCHESTRATE_TEST_UNSET\" }\n[study]\nname = \"${x}\"\n");
     ASSERT_THAT(unset, SizeIs(1));
@@ -111,12 +111,12 @@ epochs = "${epochs}"
 TEST(Variables, UnknownAndUnusedOnesAreNamed) {
     const StudyFolder folder;
     const auto unknown =
-        folder.mistakes(kDataSection + "[variables]\nwidth = 3\n[train]\nepochs = \"${wdth}\"\n");
+        folder.diagnostics(kDataSection + "[variables]\nwidth = 3\n[train]\nepochs = \"${wdth}\"\n");
     ASSERT_THAT(unknown, SizeIs(2)) << "and the warning that width is used nowhere";
     EXPECT_EQ(unknown[1].suggestion, "width");
     EXPECT_EQ(unknown[1].line, 8);
     const std::string used = kDataSection + "[variables]\nwidth = 3\n[train]\nepochs = \"${width}\"\n";
-    const auto mistyped = folder.mistakes(used, {"variables.widht=4"});
+    const auto mistyped = folder.diagnostics(used, {"variables.widht=4"});
     ASSERT_THAT(mistyped, SizeIs(1));
     EXPECT_EQ(mistyped[0].suggestion, "width");
     EXPECT_EQ(mistyped[0].file, "command line");

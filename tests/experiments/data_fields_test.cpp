@@ -58,17 +58,17 @@ TEST(DataFields, WithoutMissingCellsTheirSettingIsNoPartOfTheIdentity) {
 TEST(DataFields, MissingCellsAreRefusedAtTheirLineAndEachSettingIsAnotherJob) {
     const StudyFolder folder;
     write_table(folder, "NA");
-    const auto mistakes = folder.mistakes(kStudy);
-    ASSERT_THAT(mistakes, SizeIs(6));
-    EXPECT_EQ(mistakes[0].file, (folder.path() / "t.csv").string());
-    EXPECT_EQ(mistakes[0].line, 5);
-    EXPECT_THAT(mistakes[0].message, AllOf(HasSubstr("column 'y' holds 'NA'"), HasSubstr("data.missing")));
+    const auto diagnostics = folder.diagnostics(kStudy);
+    ASSERT_THAT(diagnostics, SizeIs(6));
+    EXPECT_EQ(diagnostics[0].file, (folder.path() / "t.csv").string());
+    EXPECT_EQ(diagnostics[0].line, 5);
+    EXPECT_THAT(diagnostics[0].message, AllOf(HasSubstr("column 'y' holds 'NA'"), HasSubstr("data.missing")));
     std::set<std::string> identities;
     for (const std::string value : {"drop", "word", "median"}) {
         identities.insert(identity(folder.load(kStudy + "missing = \"" + value + "\"\n")));
     }
     EXPECT_THAT(identities, SizeIs(3));
-    EXPECT_THAT(messages(folder.mistakes(kStudy + "missing = \"mean\"\n")),
+    EXPECT_THAT(messages(folder.diagnostics(kStudy + "missing = \"mean\"\n")),
                 Contains(HasSubstr("data.missing cannot be")));
 }
 
@@ -123,16 +123,16 @@ TEST(DataFields, ThePlanShowsTheKindOfEachColumn) {
 TEST(DataFields, FormsOfNumbersAndDelimitersCanBeSaid) {
     const StudyFolder folder;
     write_table(folder, "0,5", ";");
-    auto mistakes = folder.mistakes(kStudy);
-    ASSERT_THAT(mistakes, SizeIs(1));
-    EXPECT_THAT(mistakes[0].message, HasSubstr("data.decimal = \",\""));
-    EXPECT_EQ(mistakes[0].line, 4) << "where the study names the feature";
+    auto diagnostics = folder.diagnostics(kStudy);
+    ASSERT_THAT(diagnostics, SizeIs(1));
+    EXPECT_THAT(diagnostics[0].message, HasSubstr("data.decimal = \",\""));
+    EXPECT_EQ(diagnostics[0].line, 4) << "where the study names the feature";
     EXPECT_EQ(folder.load(kStudy + "decimal = \",\"\n").base.data.decimal, ",");
     write_table(folder, "1", ":");
-    EXPECT_THAT(folder.mistakes(kStudy), Not(IsEmpty()));
+    EXPECT_THAT(folder.diagnostics(kStudy), Not(IsEmpty()));
     EXPECT_EQ(folder.load(kStudy + "delimiter = \":\"\n").base.data.delimiter, ":");
     for (const std::string value : {"\"\"", "\";;\"", "\"é\"", "3", "'\"'"}) {
-        EXPECT_THAT(messages(folder.mistakes(kStudy + "delimiter = " + value + "\n")),
+        EXPECT_THAT(messages(folder.diagnostics(kStudy + "delimiter = " + value + "\n")),
                     Contains(HasSubstr("data.delimiter cannot be")))
             << value;
     }
@@ -186,7 +186,7 @@ TEST(DataFields, ClassesWithoutATestRowAreNamed) {
 TEST(DataFields, PartsWithoutARowAreErrorsBeforeAnythingStarts) {
     const StudyFolder folder;
     folder.write("t.csv", "genre,x,y\npunk,1,2\nfunk,2,1\n");
-    EXPECT_THAT(messages(folder.mistakes(kStudy)), ElementsAre(HasSubstr("gets none of the 2 rows")));
+    EXPECT_THAT(messages(folder.diagnostics(kStudy)), ElementsAre(HasSubstr("gets none of the 2 rows")));
 }
 
 std::string rows_with_parts() {
@@ -211,19 +211,19 @@ TEST(DataFields, AGivenSplitTakesThePlaceOfTheShares) {
     EXPECT_THAT(last_stage(study).front().runs, SizeIs(2));
     EXPECT_NE(identity(study), identity(folder.load(kStudy)));
     for (const std::string other : {"train = 0.5", "stratify = true", "folds = 5", "repeats = 2"}) {
-        EXPECT_THAT(messages(folder.mistakes(column + "split." + other + "\n")),
+        EXPECT_THAT(messages(folder.diagnostics(column + "split." + other + "\n")),
                     Contains(HasSubstr("and data.split.column contradict each other")))
             << other;
     }
     EXPECT_EQ(identity(folder.load(column + "split.seed = 3\n")), identity(folder.load(column)))
         << "a seed without effect";
-    EXPECT_THAT(messages(folder.mistakes(kStudy + "split.column = \"parts\"\n")),
+    EXPECT_THAT(messages(folder.diagnostics(kStudy + "split.column = \"parts\"\n")),
                 ElementsAre(HasSubstr("data.split.column 'parts' is no column")));
-    EXPECT_THAT(messages(folder.mistakes(kStudy + "split.column = \"genre\"\n")), Not(IsEmpty()));
-    EXPECT_THAT(
-        messages(folder.mistakes("[data]\npath = \"t.csv\"\nlabel = \"genre\"\nfeatures = [\"x\", \"part\"]\n"
-                                 "split.column = \"part\"\n")),
-        Contains(HasSubstr("is also one of data.features")));
+    EXPECT_THAT(messages(folder.diagnostics(kStudy + "split.column = \"genre\"\n")), Not(IsEmpty()));
+    EXPECT_THAT(messages(folder.diagnostics(
+                    "[data]\npath = \"t.csv\"\nlabel = \"genre\"\nfeatures = [\"x\", \"part\"]\n"
+                    "split.column = \"part\"\n")),
+                Contains(HasSubstr("is also one of data.features")));
 }
 
 }  // namespace

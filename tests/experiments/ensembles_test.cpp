@@ -148,23 +148,24 @@ TEST(Ensembles, MistakesAreSaidWithTheNearestName) {
         {"members = [\"baseline\", \"without tempo\"]\nacross_seeds = 2", "across_seeds", ""},
     };
     for (const auto& wrong : all) {
-        const auto mistakes = folder.mistakes(kAblations + "[[ensemble]]\n" + wrong.ensemble + "\n");
-        ASSERT_THAT(mistakes, Not(IsEmpty())) << wrong.ensemble;
-        EXPECT_THAT(mistakes[0].message, HasSubstr(wrong.message)) << wrong.ensemble;
+        const auto diagnostics = folder.diagnostics(kAblations + "[[ensemble]]\n" + wrong.ensemble + "\n");
+        ASSERT_THAT(diagnostics, Not(IsEmpty())) << wrong.ensemble;
+        EXPECT_THAT(diagnostics[0].message, HasSubstr(wrong.message)) << wrong.ensemble;
         if (!wrong.suggestion.empty()) {
-            EXPECT_EQ(mistakes[0].suggestion, wrong.suggestion) << wrong.ensemble;
+            EXPECT_EQ(diagnostics[0].suggestion, wrong.suggestion) << wrong.ensemble;
         }
-        EXPECT_GE(mistakes[0].line, 9) << wrong.ensemble;
+        EXPECT_GE(diagnostics[0].line, 9) << wrong.ensemble;
     }
 }
 
 TEST(Ensembles, MembersThatAreTestedOnOtherRowsAreRefused) {
     const StudyFolder folder;
-    const auto mistakes = folder.mistakes(kDataSection +
-                                          "[[ablation]]\nset = { data.max_rows = 30 }\n[[ensemble]]\nmembers "
-                                          "= [\"baseline\", \"max rows 30\"]\n");
-    ASSERT_THAT(mistakes, SizeIs(1));
-    EXPECT_THAT(mistakes[0].message, HasSubstr("are tested on different rows"));
+    const auto diagnostics =
+        folder.diagnostics(kDataSection +
+                           "[[ablation]]\nset = { data.max_rows = 30 }\n[[ensemble]]\nmembers "
+                           "= [\"baseline\", \"max rows 30\"]\n");
+    ASSERT_THAT(diagnostics, SizeIs(1));
+    EXPECT_THAT(diagnostics[0].message, HasSubstr("are tested on different rows"));
 }
 
 TEST(Ensembles, AChoiceByTheTestPartIsWarnedOf) {

@@ -137,10 +137,10 @@ class RefusedSearch : public ::testing::TestWithParam<Refused> {};
 
 TEST_P(RefusedSearch, IsExplained) {
     const StudyFolder folder;
-    const auto mistakes = folder.mistakes(kDataSection + "[search]\n" + GetParam().search);
-    ASSERT_THAT(mistakes, SizeIs(1)) << (mistakes.empty() ? "" : StudyError(mistakes).what());
-    EXPECT_THAT(mistakes[0].message, HasSubstr(GetParam().message));
-    EXPECT_GT(mistakes[0].line, 4);
+    const auto diagnostics = folder.diagnostics(kDataSection + "[search]\n" + GetParam().search);
+    ASSERT_THAT(diagnostics, SizeIs(1)) << (diagnostics.empty() ? "" : StudyError(diagnostics).what());
+    EXPECT_THAT(diagnostics[0].message, HasSubstr(GetParam().message));
+    EXPECT_GT(diagnostics[0].line, 4);
 }
 
 std::string thousand_values() {

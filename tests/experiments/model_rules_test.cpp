@@ -26,11 +26,11 @@ class ModelRules : public ::testing::TestWithParam<BadModel> {};
 
 TEST_P(ModelRules, SayWhatWasFoundAndWhatWasExpected) {
     const StudyFolder folder;
-    const auto mistakes =
-        folder.mistakes(kDataSection + "[model]\nnum_hidden_layers = 4\n" + GetParam().toml);
-    ASSERT_THAT(mistakes, SizeIs(1)) << (mistakes.empty() ? "" : StudyError(mistakes).what());
-    EXPECT_THAT(mistakes.front().message, HasSubstr(GetParam().message));
-    EXPECT_THAT(mistakes.front().source_line, HasSubstr(GetParam().field));
+    const auto diagnostics =
+        folder.diagnostics(kDataSection + "[model]\nnum_hidden_layers = 4\n" + GetParam().toml);
+    ASSERT_THAT(diagnostics, SizeIs(1)) << (diagnostics.empty() ? "" : StudyError(diagnostics).what());
+    EXPECT_THAT(diagnostics.front().message, HasSubstr(GetParam().message));
+    EXPECT_THAT(diagnostics.front().source_line, HasSubstr(GetParam().field));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -82,8 +82,8 @@ TEST(ModelRules, LetPass) {
              "kept_layers = [3]\nfeed_forward_mask.units = [\"1.5\"]",  // of a layer that is not kept
              "head_width = \"none\"\nclassifier_mask.units = [\"99\"]",
          }) {
-        const auto mistakes = folder.mistakes(kDataSection + "[model]\nnum_hidden_layers = 4\n" + fine);
-        EXPECT_THAT(mistakes, IsEmpty()) << fine << "\n" << StudyError(mistakes).what();
+        const auto diagnostics = folder.diagnostics(kDataSection + "[model]\nnum_hidden_layers = 4\n" + fine);
+        EXPECT_THAT(diagnostics, IsEmpty()) << fine << "\n" << StudyError(diagnostics).what();
     }
 }
 

@@ -115,7 +115,7 @@ std::vector<std::string> jobs_of(const Study& study) {
     return jobs;
 }
 
-// Whatever the file, it is a study or a list of mistakes: never another exception, never a crash.
+// Whatever the file, it is a study or a list of errors: never another exception, never a crash.
 TEST(MutatedFiles, AreStudiesOrHaveMistakes) {
     const StudyFolder folder;
     int studies = 0;

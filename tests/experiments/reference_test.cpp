@@ -106,7 +106,7 @@ std::string study_with(const TableKey& key) {
 TEST(Explain, GivesExamplesThatAreUnderstood) {
     const StudyFolder folder;
     for (const auto& key : table_keys()) {
-        EXPECT_THAT(folder.mistakes(study_with(key)), ::testing::IsEmpty()) << study_with(key);
+        EXPECT_THAT(folder.diagnostics(study_with(key)), ::testing::IsEmpty()) << study_with(key);
     }
 }
 

@@ -31,10 +31,11 @@ TEST(Resources, AreReadAndChangeNoIdentity) {
 
 TEST(Resources, SlurmTakesNoSharedGpusAndIsWarnedOfJobsThatOutliveAPilot) {
     const StudyFolder folder;
-    const auto mistakes = folder.mistakes("[cluster]\nkind = \"slurm\"\njobs_per_gpu = 2\n" + kDataSection);
-    ASSERT_THAT(mistakes, SizeIs(1));
-    EXPECT_THAT(mistakes[0].message, HasSubstr("on Slurm each rank gets a GPU of its own"));
-    EXPECT_EQ(mistakes[0].line, 3);
+    const auto diagnostics =
+        folder.diagnostics("[cluster]\nkind = \"slurm\"\njobs_per_gpu = 2\n" + kDataSection);
+    ASSERT_THAT(diagnostics, SizeIs(1));
+    EXPECT_THAT(diagnostics[0].message, HasSubstr("on Slurm each rank gets a GPU of its own"));
+    EXPECT_EQ(diagnostics[0].line, 3);
     for (const auto& [limit, warnings] : std::vector<std::pair<std::string, std::size_t>>{
              {"00:59:00", 1}, {"01:01:00", 0}, {"59", 1}, {"61:00", 0}, {"1-00", 0}}) {
         const auto study =

@@ -106,9 +106,10 @@ TEST(Runs, MistakesAreNamed) {
              {"[data.split]\nfolds = 5\ntest = 0.2\n", "contradict"},
              {"[data.split]\nfolds = 2\nvalidation = 0.5\n", "leaves nothing to train on"},
              {"[data.split]\nrepeats = 0\n", "from 1 to 1000"}}) {
-        const auto mistakes = folder.mistakes(kDataSection + toml);
-        ASSERT_THAT(mistakes, SizeIs(1)) << toml << (mistakes.empty() ? "" : StudyError(mistakes).what());
-        EXPECT_THAT(mistakes[0].message, HasSubstr(message));
+        const auto diagnostics = folder.diagnostics(kDataSection + toml);
+        ASSERT_THAT(diagnostics, SizeIs(1))
+            << toml << (diagnostics.empty() ? "" : StudyError(diagnostics).what());
+        EXPECT_THAT(diagnostics[0].message, HasSubstr(message));
     }
 }
 

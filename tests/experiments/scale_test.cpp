@@ -57,9 +57,9 @@ TEST(Scale, WhatIsTooLargeIsNotTried) {
              {"[[ablation]]\nsweep = { train.learning_rate = " + numbers(60'000, "e-9") +
                   " }\n[[ablation]]\nsweep = { train.weight_decay = " + numbers(60'000, "e-9") + " }\n",
               "more than 100000 variants of one stage"}}) {
-        const auto mistakes = folder.mistakes(kDataSection + toml);
-        ASSERT_THAT(mistakes, SizeIs(1)) << toml.substr(0, 200);
-        EXPECT_THAT(mistakes[0].message, HasSubstr(message));
+        const auto diagnostics = folder.diagnostics(kDataSection + toml);
+        ASSERT_THAT(diagnostics, SizeIs(1)) << toml.substr(0, 200);
+        EXPECT_THAT(diagnostics[0].message, HasSubstr(message));
     }
 }
 

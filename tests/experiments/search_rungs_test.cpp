@@ -70,9 +70,9 @@ TEST(SearchRungs, ContradictionsAreSaid) {
         {study_with("rungs = [1]\nreduction_factor = 1"), "from 2 to 1000"},
     };
     for (const auto& [toml, message] : wrong) {
-        const auto mistakes = folder.mistakes(toml);
-        ASSERT_THAT(mistakes, Not(IsEmpty())) << message;
-        EXPECT_THAT(mistakes[0].message, HasSubstr(message));
+        const auto diagnostics = folder.diagnostics(toml);
+        ASSERT_THAT(diagnostics, Not(IsEmpty())) << message;
+        EXPECT_THAT(diagnostics[0].message, HasSubstr(message));
     }
 }
 

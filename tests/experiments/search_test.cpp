@@ -63,9 +63,10 @@ TEST(Search, AFieldIsDrawnOnceWhateverItIsWrittenLike) {
         EXPECT_EQ(trial.config.train.epochs, 7);
         EXPECT_EQ(trial.change, "epochs 7");
     }
-    const auto mistakes = folder.mistakes(toml + "train.epochs = [3]\n");
-    ASSERT_EQ(mistakes.size(), 1U);
-    EXPECT_EQ(mistakes[0].message, "train.epochs is given twice, the other time in line 8; expected it once");
+    const auto diagnostics = folder.diagnostics(toml + "train.epochs = [3]\n");
+    ASSERT_EQ(diagnostics.size(), 1U);
+    EXPECT_EQ(diagnostics[0].message,
+              "train.epochs is given twice, the other time in line 8; expected it once");
 }
 
 TEST(Search, AnotherFieldDoesNotDisturbTheOthers) {

@@ -238,8 +238,8 @@ TEST(Reference, ItsExamplesAreValid) {
                                        std::filesystem::copy_options::overwrite_existing);
             write_small_model(folder, "all-MiniLM-L6-v2");
             folder.write("lab.toml", "[train]\nepochs = 4\n");
-            const auto mistakes = folder.mistakes(example);
-            EXPECT_THAT(mistakes, IsEmpty()) << StudyError(mistakes).what();
+            const auto diagnostics = folder.diagnostics(example);
+            EXPECT_THAT(diagnostics, IsEmpty()) << StudyError(diagnostics).what();
         } else if (inside) {
             example += line + "\n";
         }

@@ -98,11 +98,11 @@ class RefusedStage : public ::testing::TestWithParam<Refused> {};
 
 TEST_P(RefusedStage, IsExplained) {
     const StudyFolder folder;
-    const auto mistakes = folder.mistakes(kDataSection + GetParam().toml);
-    ASSERT_THAT(mistakes, SizeIs(1)) << (mistakes.empty() ? "" : StudyError(mistakes).what());
-    EXPECT_THAT(mistakes[0].message, HasSubstr(GetParam().message));
-    EXPECT_EQ(mistakes[0].suggestion, GetParam().suggestion);
-    EXPECT_GT(mistakes[0].line, 4);
+    const auto diagnostics = folder.diagnostics(kDataSection + GetParam().toml);
+    ASSERT_THAT(diagnostics, SizeIs(1)) << (diagnostics.empty() ? "" : StudyError(diagnostics).what());
+    EXPECT_THAT(diagnostics[0].message, HasSubstr(GetParam().message));
+    EXPECT_EQ(diagnostics[0].suggestion, GetParam().suggestion);
+    EXPECT_GT(diagnostics[0].line, 4);
 }
 
 std::string with_entry(const std::string& stage, const std::string& keys) {

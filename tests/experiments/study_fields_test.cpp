@@ -60,14 +60,14 @@ TEST(Fields, DefaultsAreValid) {
         source->name = "test";
         for (const std::string& text : {shown, "\"" + shown + "\""}) {
             source->text = "value = " + text;
-            Mistakes mistakes;
-            const Value root = parse_toml(source, mistakes);
-            if (mistakes.errors() > 0) {
+            Diagnostics diagnostics;
+            const Value root = parse_toml(source, diagnostics);
+            if (diagnostics.errors() > 0) {
                 continue;
             }
             Settings settings;
-            field.write(settings, root.as_table()->entries.front().value, mistakes);
-            if (mistakes.errors() == 0) {
+            field.write(settings, root.as_table()->entries.front().value, diagnostics);
+            if (diagnostics.errors() == 0) {
                 EXPECT_EQ(field.show(settings), shown) << field.path;
                 source->name = "written";
                 break;
@@ -109,13 +109,13 @@ g = []
 [f.h]
 i = { }
 )";
-    Mistakes mistakes;
-    const Value root = parse_toml(source, mistakes);
+    Diagnostics diagnostics;
+    const Value root = parse_toml(source, diagnostics);
     const std::string written = write_toml(root);
     auto again = std::make_shared<SourceText>(*source);
     again->text = written;
-    const Value reread = parse_toml(again, mistakes);
-    EXPECT_EQ(mistakes.errors(), 0U) << written;
+    const Value reread = parse_toml(again, diagnostics);
+    EXPECT_EQ(diagnostics.errors(), 0U) << written;
     EXPECT_EQ(write_inline_toml(root), write_inline_toml(reread)) << written;
 }
 

@@ -53,9 +53,9 @@ class StudyFolder {
         return load_study(write("study.toml", toml), overrides);
     }
 
-    // The mistakes of a study; empty if it has none.
-    std::vector<Diagnostic> mistakes(const std::string& toml,
-                                     const std::vector<std::string>& overrides = {}) const {
+    // The errors of a study; empty if it has none.
+    std::vector<Diagnostic> diagnostics(const std::string& toml,
+                                        const std::vector<std::string>& overrides = {}) const {
         try {
             load(toml, overrides);
         } catch (const StudyError& error) {

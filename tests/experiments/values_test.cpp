@@ -107,13 +107,14 @@ TEST(Values, AVariableGivenElsewhereKeepsTheTypeThatTheFileGivesIt) {
 TEST(Values, AVariableOfAnotherTypeThanItsDefaultIsRefused) {
     const StudyFolder folder;
     const Environment environment(kVariable, "many");
-    const auto mistakes = folder.mistakes(kCommand +
-                                          "[variables]\nv = { environment = \"ORCHESTRATE_TEST_VALUE\", "
-                                          "default = 4 }\n[parameters]\np = \"${v}\"\n");
-    ASSERT_THAT(mistakes, SizeIs(1));
-    EXPECT_THAT(mistakes[0].message, AllOf(HasSubstr("ORCHESTRATE_TEST_VALUE cannot be 'many'"),
-                                           HasSubstr("expected an integer, as 4 is")));
-    EXPECT_EQ(mistakes[0].line, 5);
+    const auto diagnostics =
+        folder.diagnostics(kCommand +
+                           "[variables]\nv = { environment = \"ORCHESTRATE_TEST_VALUE\", "
+                           "default = 4 }\n[parameters]\np = \"${v}\"\n");
+    ASSERT_THAT(diagnostics, SizeIs(1));
+    EXPECT_THAT(diagnostics[0].message, AllOf(HasSubstr("ORCHESTRATE_TEST_VALUE cannot be 'many'"),
+                                              HasSubstr("expected an integer, as 4 is")));
+    EXPECT_EQ(diagnostics[0].line, 5);
 }
 
 TEST(Values, WhatTheEnvironmentGivesTakesTheTypeOfItsPlace) {
@@ -198,11 +199,11 @@ TEST(Overrides, TakeTheTypeOfTheParameterInTheFile) {
 
 TEST(Overrides, AnUnfitOneIsTheOnlyMistake) {
     const StudyFolder folder;
-    const auto mistakes = folder.mistakes(kCommand + "[parameters]\np = 3\n", {"parameters.p=many"});
-    ASSERT_THAT(mistakes, SizeIs(1));
-    EXPECT_EQ(mistakes[0].message,
+    const auto diagnostics = folder.diagnostics(kCommand + "[parameters]\np = 3\n", {"parameters.p=many"});
+    ASSERT_THAT(diagnostics, SizeIs(1));
+    EXPECT_EQ(diagnostics[0].message,
               "parameters.p cannot be the text 'many'; expected an integer, as in the file");
-    EXPECT_EQ(mistakes[0].file, "command line");
+    EXPECT_EQ(diagnostics[0].file, "command line");
 }
 
 TEST(Parameters, ArriveWithAllTheirDigits) {
@@ -231,38 +232,39 @@ TEST(Parameters, DatesAndTimesAreGivenAsTheyAreWritten) {
 TEST(Parameters, MessagesDoNotContradictThemselves) {
     const StudyFolder folder;
     const auto message = [&](const std::string& in_file, const std::string& swept) {
-        const auto mistakes = folder.mistakes(kCommand + "[parameters]\np = " + in_file +
-                                              "\n[[ablation]]\nsweep = { p = [" + swept + "] }\n");
-        return mistakes.empty() ? "" : mistakes.front().message;
+        const auto diagnostics = folder.diagnostics(kCommand + "[parameters]\np = " + in_file +
+                                                    "\n[[ablation]]\nsweep = { p = [" + swept + "] }\n");
+        return diagnostics.empty() ? "" : diagnostics.front().message;
     };
     EXPECT_THAT(message("0.5", "inf"), HasSubstr("cannot be the number inf; expected a finite number"));
     EXPECT_THAT(message("[1, 2]", "[\"a\"]"),
                 HasSubstr("cannot be a list of texts; expected a list of integers"));
     EXPECT_THAT(message("0.5", "9007199254740993"), HasSubstr("more than 53 bits"));
-    EXPECT_THAT(folder.mistakes("[command]\nrun = []\nmetrics = [\"a\"]\n").at(0).message,
+    EXPECT_THAT(folder.diagnostics("[command]\nrun = []\nmetrics = [\"a\"]\n").at(0).message,
                 HasSubstr("cannot be an empty list; expected a list of texts"));
 }
 
 TEST(Characters, NulIsRefusedAtItsPlace) {
     const StudyFolder folder;
-    const auto mistakes = folder.mistakes(kCommand + "[parameters]\np = \"abc\\u0000def\"\n");
-    ASSERT_THAT(mistakes, SizeIs(1));
-    EXPECT_THAT(mistakes[0].message, AllOf(HasSubstr("'abc\\u0000def'"), HasSubstr("NUL")));
-    EXPECT_EQ(mistakes[0].line, 5);
-    EXPECT_THAT(folder.mistakes("[command]\nrun = [\"true\", \"a\\u0000\"]\nmetrics = [\"a\"]\n"), SizeIs(1));
+    const auto diagnostics = folder.diagnostics(kCommand + "[parameters]\np = \"abc\\u0000def\"\n");
+    ASSERT_THAT(diagnostics, SizeIs(1));
+    EXPECT_THAT(diagnostics[0].message, AllOf(HasSubstr("'abc\\u0000def'"), HasSubstr("NUL")));
+    EXPECT_EQ(diagnostics[0].line, 5);
+    EXPECT_THAT(folder.diagnostics("[command]\nrun = [\"true\", \"a\\u0000\"]\nmetrics = [\"a\"]\n"),
+                SizeIs(1));
 }
 
 TEST(Characters, WhatIsNotUtf8IsRefusedAtItsPlace) {
     const StudyFolder folder;
-    const auto in_file = folder.mistakes(kDataSection + "[study]\nname = \"a\xFF\"\n");
+    const auto in_file = folder.diagnostics(kDataSection + "[study]\nname = \"a\xFF\"\n");
     ASSERT_THAT(in_file, SizeIs(1));
     EXPECT_EQ(in_file[0].line, 6);
     EXPECT_THAT(render(in_file[0]), AllOf(HasSubstr("\\xFF"), Not(HasSubstr("\xFF"))));
-    const auto given = folder.mistakes(kDataSection, {"study.name=a\xFF"});
+    const auto given = folder.diagnostics(kDataSection, {"study.name=a\xFF"});
     ASSERT_THAT(given, SizeIs(1));
     EXPECT_THAT(given[0].message, HasSubstr("not UTF-8"));
     const Environment environment(kVariable, "a\xFF");
-    const auto from_environment = folder.mistakes(kDataSection + kTag + "[study]\nname = \"${tag}\"\n");
+    const auto from_environment = folder.diagnostics(kDataSection + kTag + "[study]\nname = \"${tag}\"\n");
     ASSERT_THAT(from_environment, SizeIs(1));
     EXPECT_THAT(from_environment[0].message, AllOf(HasSubstr("'a\\xFF'"), HasSubstr("not UTF-8")));
     EXPECT_EQ(from_environment[0].line, 6);
@@ -275,7 +277,7 @@ TEST(Characters, LineBreaksOfValuesDoNotBreakTables) {
     const auto variants = last_stage(study);
     EXPECT_EQ(variants.at(1).name, "p \"a\\nb\"");
     EXPECT_EQ(variants[1].config.command->parameters.at("p"), "a\nb") << "the command gets what was written";
-    EXPECT_THAT(folder.mistakes(kDataSection + "[study]\nname = \"a\\nb\"\n"), SizeIs(1));
+    EXPECT_THAT(folder.diagnostics(kDataSection + "[study]\nname = \"a\\nb\"\n"), SizeIs(1));
 }
 
 std::set<double> drawn(const std::string& range, const std::string& at) {

@@ -1,4 +1,4 @@
-"""The command line: versions, help, mistakes; nothing is trained."""
+"""The command line: versions, help, errors; nothing is trained."""
 
 import contextlib
 import os

@@ -232,7 +232,7 @@ class CommandStudyTest(ProgramTest):
         self.assertIn("user_error, the command ended with exit code 2", done.stdout)
         message, = self.query("select distinct message from attempts")
         self.assertIn("Traceback: no such column", message[0])
-        self.assertEqual(self.query("select max(number) from attempts"), [(1,)], "a mistake was tried again")
+        self.assertEqual(self.query("select max(number) from attempts"), [(1,)], "an error was tried again")
         log = next((self.folder / "results.db.d/logs").glob("job-1-*.log")).read_text()
         self.assertIn("! Traceback: no such column", log)
 

@@ -1,4 +1,4 @@
-"""People steer a real coordinator over TLS while workers that train nothing load it: two studies at once, submitted,
+"""Users steer a real coordinator over TLS while workers that train nothing load it: two studies at once, submitted,
 followed, left, paused, cancelled, tried again; workers drained; the host killed in the middle."""
 
 import fcntl
@@ -138,7 +138,7 @@ class ControlTest(ProgramTest):
         self.write_study("b", seeds=4, epochs=3)
         self.assertIn("another text", self.do("run", "b.toml", expect=2).stderr)
         self.write_study("b", seeds=3, epochs=3)
-        # A mistake shows where it is made, before anything is sent.
+        # An error shows where it is made, before anything is sent.
         (self.folder / "c.toml").write_text(STUDY.format(name="c", seeds="1", epochs=2).replace("epochs", "epoch"))
         self.assertRegex(self.do("run", "c.toml", expect=2).stderr, r"c\.toml:\d+:\d+: error")
         self.assertIsNone(self.state_of("c"))

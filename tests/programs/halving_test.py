@@ -105,7 +105,7 @@ class HalvingTest(ProgramTest):
         checkpoints = [path for path in (self.folder / "results.db.d").rglob("*.safetensors")]
         self.assertEqual(len(checkpoints), len(self.query("select * from checkpoints")))
 
-        # They stay until a person wants the room; with a copy of the database that is tried first.
+        # They stay until a user wants the room; with a copy of the database that is tried first.
         shutil.copytree(self.folder / "results.db.d", self.folder / "copy.db.d")
         with sqlite3.connect(self.database) as source, sqlite3.connect(self.folder / "copy.db") as copy:
             source.backup(copy)

@@ -84,7 +84,7 @@ class ProtocolTest(ProgramTest):
         return exactly(struct.unpack(">I", prefix)[0]) if prefix else b""
 
     def test_an_unknown_request_is_answered_and_the_next_one_too(self):
-        connection = self.connect("access.json", role="person", name="a newer release")
+        connection = self.connect("access.json", role="user", name="a newer release")
         self.assertIn(b"welcome", self.hear(connection))
         self.say(connection, "forecast_request", {"study": "sleeping"})
         answer = self.hear(connection)
@@ -94,7 +94,7 @@ class ProtocolTest(ProgramTest):
         self.assertIn(b"jobs_reply", self.hear(connection))
 
     def test_a_request_with_an_invalid_field_is_answered_and_the_next_one_too(self):
-        connection = self.connect("access.json", role="person")
+        connection = self.connect("access.json", role="user")
         self.assertIn(b"welcome", self.hear(connection))
         self.say(connection, "jobs_request", {"limit": -1})
         self.assertIn(b"the request 'jobs_request' is refused: limit is -1", self.hear(connection))
@@ -111,7 +111,7 @@ class ProtocolTest(ProgramTest):
         self.assertEqual(self.query("select count(*) from workers where name = 'old-1'"), [(0,)])
 
     def test_a_workers_token_opens_nothing_for_a_person(self):
-        connection = self.connect("worker-access.json", role="person", name="curious")
+        connection = self.connect("worker-access.json", role="user", name="curious")
         self.assertIn(b"the token is wrong", self.hear(connection))
         self.assertEqual(self.hear(connection), b"")
 

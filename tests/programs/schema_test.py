@@ -1,4 +1,4 @@
-"""The JSON Schema of study files: the studies shipped are valid, mistakes in them are found."""
+"""The JSON Schema of study files: the studies shipped are valid, errors in them are found."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-// Queries that people type, and finding the logs of a job.
+// Queries that users type, and finding the logs of a job.
 #include <algorithm>
 #include <array>
 #include <functional>

@@ -312,6 +312,24 @@ TEST(Comparison, SuggestsTheNearestStudyAndStage) {
         AllOf(HasSubstr("no stage 'ablaton'"), HasSubstr("did you mean 'ablation'?")));
 }
 
+TEST(Comparison, ShowsOtherMetricsWhenAsked) {
+    FilledDatabase filled;
+    add_punk_or_funk(filled);
+    const auto render = [&](const std::vector<std::string>& metrics, OutputFormat format) {
+        return render_comparison(filled.database(), "punk-or-funk-small", std::nullopt, 0, format, metrics);
+    };
+    const std::string text = render({"weighted_f1", "loss"}, OutputFormat::table);
+    EXPECT_THAT(text,
+                AllOf(HasSubstr("weighted F1"), HasSubstr("50.0 \u00b10.0"), HasSubstr("0.7000 \u00b10.0000"),
+                      HasSubstr("On the test part (weighted F1 in %)"),
+                      HasSubstr("Difference: weighted F1 minus"), Not(HasSubstr("macro"))));
+    const auto json = nlohmann::json::parse(render({"loss"}, OutputFormat::json));
+    EXPECT_EQ(json["rows"][0]["metric"], "loss");
+    EXPECT_EQ(json["rows"].size(), 2 * 7U);  // of both parts
+    EXPECT_THAT(user_error_of([&] { render({"weighted_f2"}, OutputFormat::table); }),
+                AllOf(HasSubstr("no metric 'weighted_f2'"), HasSubstr("did you mean 'weighted_f1'?")));
+}
+
 TEST(Comparison, AsJsonAndCsv) {
     FilledDatabase filled;
     add_punk_or_funk(filled);

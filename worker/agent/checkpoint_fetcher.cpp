@@ -8,7 +8,7 @@ namespace orchestrate {
 namespace {
 
 constexpr std::int64_t kChecksumBytes = 64;  // hexadecimal, at the end of every checkpoint
-constexpr std::int64_t kBytesAhead = 4 * static_cast<std::int64_t>(kParcelChunkBytes);
+constexpr std::int64_t kBytesAhead = 4 * static_cast<std::int64_t>(kUploadChunkBytes);
 
 }  // namespace
 
@@ -49,7 +49,7 @@ void CheckpointFetcher::begin() {
 void CheckpointFetcher::ask_ahead() {
     while (send_ && (total_ == 0 ? asked_ == 0 : asked_ < total_ && asked_ - there_ < kBytesAhead)) {
         send_(CheckpointRequest{attempt_, candidate(), asked_});
-        asked_ += static_cast<std::int64_t>(kParcelChunkBytes);
+        asked_ += static_cast<std::int64_t>(kUploadChunkBytes);
     }
 }
 

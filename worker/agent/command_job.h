@@ -29,7 +29,7 @@ inline constexpr const char* kAttemptVariable = "ORCHESTRATE_ATTEMPT";
 
 struct CommandJobOptions {
     int threads = 1;                             // CPU threads of each slot
-    DeviceKind device = DeviceKind::cpu;         // for people, in the results
+    DeviceKind device = DeviceKind::cpu;         // for users, in the results
     std::chrono::milliseconds stop_grace{8000};  // from SIGTERM to SIGKILL
     // Where the small files of a command are made, the best first.
     std::vector<std::filesystem::path> scratch_places = orchestrate::scratch_places();

@@ -15,7 +15,7 @@
 #include "common/base/printable.h"
 #include "common/protocol/message_codec.h"
 #include "worker/agent/bounded_log.h"
-#include "worker/agent/shared_parts.h"
+#include "worker/agent/plugins.h"
 
 namespace orchestrate {
 namespace {

@@ -13,8 +13,8 @@
 #include "common/base/process_signals.h"
 #include "common/base/worker_exit.h"
 #include "worker/agent/agent.h"
+#include "worker/agent/plugins.h"
 #include "worker/agent/shared_memory_record.h"
-#include "worker/agent/shared_parts.h"
 #include "worker/single_rank.h"
 
 namespace {

@@ -80,7 +80,7 @@ bool RemoteStorage::holds(const fs::path& file) const {
 void RemoteStorage::make_folder(const fs::path& folder) {
     std::error_code error;
     if (!fs::exists(scratch_, error)) {
-        remove_folders_of_the_dead();
+        remove_stale_scratch_directories();
     }
     fs::create_directories(folder, error);
     if (error) {
@@ -88,7 +88,7 @@ void RemoteStorage::make_folder(const fs::path& folder) {
     }
 }
 
-void RemoteStorage::remove_folders_of_the_dead() const {
+void RemoteStorage::remove_stale_scratch_directories() const {
     const std::string prefix = folder_prefix();
     for (const auto& found : files_in(scratch_.parent_path())) {
         const std::string name = found.filename().string();
@@ -189,8 +189,8 @@ void RemoteStorage::go_on() {
 
 void RemoteStorage::send_checkpoint(const CheckpointWritten& written) {
     const fs::path file = written.checkpoint.file;
-    const Parcel parcel{written.attempt, ParcelKind::checkpoint, file.filename().string()};
-    sender_.start(parcel, {file}, [this, written](const ParcelProgress& progress) {
+    const Upload upload{written.attempt, UploadKind::checkpoint, file.filename().string()};
+    sender_.start(upload, {file}, [this, written](const UploadProgress& progress) {
         held_.pop_front();
         remove_quietly(written.checkpoint.file);
         if (progress.stored) {
@@ -205,9 +205,9 @@ void RemoteStorage::send_checkpoint(const CheckpointWritten& written) {
 }
 
 void RemoteStorage::send_model(const AttemptEnded& ended) {
-    const Parcel parcel{ended.attempt, ParcelKind::model, ended.result->model->sha256};
-    sender_.start(parcel, files_in(ended.result->model->folder),
-                  [this, ended](const ParcelProgress& progress) {
+    const Upload upload{ended.attempt, UploadKind::model, ended.result->model->sha256};
+    sender_.start(upload, files_in(ended.result->model->folder),
+                  [this, ended](const UploadProgress& progress) {
                       held_.pop_front();
                       AttemptEnded told = ended;
                       if (progress.stored) {
@@ -253,7 +253,7 @@ void RemoteStorage::drop(AttemptId attempt) {
 void RemoteStorage::on_reply(const TransferReply& reply) {
     ++advances_;
     match(
-        reply, [&](const ParcelProgress& progress) { sender_.on_progress(progress); },
+        reply, [&](const UploadProgress& progress) { sender_.on_progress(progress); },
         [&](const CheckpointChunk& chunk) {
             if (fetcher_) {
                 fetcher_->on_chunk(chunk);
@@ -261,7 +261,7 @@ void RemoteStorage::on_reply(const TransferReply& reply) {
         });
 }
 
-void RemoteStorage::connected(ParcelSender::Send send) {
+void RemoteStorage::connected(UploadSender::Send send) {
     send_ = std::move(send);
     sender_.connected(send_);
     if (fetcher_) {

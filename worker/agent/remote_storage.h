@@ -15,7 +15,7 @@
 #include "common/base/log.h"
 #include "common/protocol/worker_messages.h"
 #include "worker/agent/checkpoint_fetcher.h"
-#include "worker/agent/parcel_sender.h"
+#include "worker/agent/upload_sender.h"
 
 namespace orchestrate {
 
@@ -47,7 +47,7 @@ class RemoteStorage {
     // The attempt holds its lease no more: what of it waits for its files is passed on without them.
     void drop(AttemptId attempt);
 
-    void connected(ParcelSender::Send send);
+    void connected(UploadSender::Send send);
     void disconnected();
 
     // Grows with every chunk that arrives.
@@ -59,7 +59,7 @@ class RemoteStorage {
     bool hold(const Held& report);
     std::filesystem::path folder(const AttemptId& attempt) const;
     void make_folder(const std::filesystem::path& folder);
-    void remove_folders_of_the_dead() const;
+    void remove_stale_scratch_directories() const;
     void begin_fetched(std::vector<StoredCheckpoint> found);
     // Passes on the reports that are held, up to the first whose files are not there.
     void go_on();
@@ -72,8 +72,8 @@ class RemoteStorage {
     std::function<void(const AttemptReport&)> pass_on_;
     std::function<void(const Lease&)> begin_;
     std::vector<AttemptId> taken_;  // not let go yet
-    ParcelSender::Send send_;
-    ParcelSender sender_;
+    UploadSender::Send send_;
+    UploadSender sender_;
     std::deque<Held> held_;  // the first one's files are under way
     std::optional<Lease> fetching_;
     std::unique_ptr<CheckpointFetcher> fetcher_;

@@ -143,8 +143,9 @@ void WorkerCore::on_message(const CoordinatorToWorker& message, Time now) {
         [this](const EpochsStored& stored) { env_.epochs_stored(stored.attempt, stored.number); },
         [this](const Acknowledged& acknowledged) { acknowledge(acknowledged); },
         [this](const StopAttempt& stop) { stop_attempt(stop.attempt); },
-        [this](const HandBack& back) { retract(back.attempts); }, [this](const Retire&) { leave("retired"); },
-        [](const ParcelProgress&) {}, [](const CheckpointChunk&) {});
+        [this](const RetractLeases& back) { retract(back.attempts); },
+        [this](const Retire&) { leave("retired"); }, [](const UploadProgress&) {},
+        [](const CheckpointChunk&) {});
 }
 
 void WorkerCore::on_connection_lost(const std::string& why) {

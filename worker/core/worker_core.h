@@ -61,7 +61,7 @@ class WorkerEnv {
 struct RanksState {
     std::int64_t step = 0;      // as in Heartbeat
     std::int64_t advances = 0;  // as in Heartbeat
-    std::string lost_rank;      // which one was lost, for people; empty: none
+    std::string lost_rank;      // which one was lost, for users; empty: none
 };
 
 // All calls on one thread, except save_before_report(). The life of a connection is

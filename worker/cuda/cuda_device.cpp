@@ -71,7 +71,7 @@ void work_on_own_stream(TrainingDevice& device, c10::DeviceIndex index) {
         graphs->pool = at::cuda::graph_pool_handle();  // one is not used again once its graphs are gone
     };
     if (wants_graphs()) {
-        device.make_recorded_work = [graphs] { return make_recorded_graph(graphs->pool); };
+        device.make_captured_graph = [graphs] { return make_recorded_graph(graphs->pool); };
     }
 }
 

@@ -177,12 +177,12 @@ DeviceKernels gpu_kernels(c10::Device device, std::vector<std::string>& notes) {
     DeviceKernels products = plain_kernels();
     for (const auto& add : {add_product, add_separate_product}) {
         products.add_product = add;
-        if (keep_what_agrees(products, device).empty()) {
+        if (self_check_kernels(products, device).empty()) {
             kernels.add_product = add;
             break;
         }
     }
-    const auto differences = keep_what_agrees(kernels, device);
+    const auto differences = self_check_kernels(kernels, device);
     notes.insert(notes.end(), differences.begin(), differences.end());
     return kernels;
 }

@@ -7,7 +7,7 @@ namespace orchestrate {
 
 namespace {
 
-class RecordedGraph final : public RecordedWork {
+class RecordedGraph final : public CapturedGraph {
   public:
     explicit RecordedGraph(c10::MempoolId_t pool) : pool_(pool) {}
 
@@ -37,7 +37,7 @@ class RecordedGraph final : public RecordedWork {
 
 }  // namespace
 
-std::unique_ptr<RecordedWork> make_recorded_graph(c10::MempoolId_t pool) {
+std::unique_ptr<CapturedGraph> make_recorded_graph(c10::MempoolId_t pool) {
     return std::make_unique<RecordedGraph>(pool);
 }
 

@@ -13,7 +13,7 @@
 namespace orchestrate {
 namespace {
 
-constexpr std::int64_t kMostAdjectives = 7;
+constexpr std::int64_t kMaxAdjectives = 7;
 constexpr const char* kMissingWord = "missing";
 
 std::string without_unit(const std::string& column) {
@@ -102,7 +102,7 @@ std::vector<std::string> quantile_words(std::int64_t quantiles) {
             return {"very low", "low", "medium", "high", "very high"};
         case 6:
             return {"very low", "low", "rather low", "rather high", "high", "very high"};
-        case kMostAdjectives:
+        case kMaxAdjectives:
             return {"very low", "low", "rather low", "medium", "rather high", "high", "very high"};
         default:
             break;

@@ -52,8 +52,8 @@ inline void cut_longest_first(std::vector<std::int32_t>& first, std::vector<std:
 template <class Tokenize>
 TokenizedTexts tokenize_in_parallel(std::span<const std::string> texts, int threads,
                                     const Tokenize& tokenize) {
-    constexpr std::size_t kFewestTextsPerThread = 256;
-    const std::size_t useful = texts.size() / kFewestTextsPerThread + 1;
+    constexpr std::size_t kMinTextsPerThread = 256;
+    const std::size_t useful = texts.size() / kMinTextsPerThread + 1;
     const std::size_t parts = std::min(useful, static_cast<std::size_t>(std::max(1, threads)));
     std::vector<TokenizedTexts> results(parts);
     {

@@ -26,14 +26,14 @@ class WordCache {
 
     // Does nothing for long words, or when there are many already.
     void add(std::string_view word, std::span<const std::int32_t> ids) {
-        if (places_.size() < kMostWords && word.size() <= kLongestWord) {
+        if (places_.size() < kMaxWords && word.size() <= kLongestWord) {
             places_.emplace(word, std::pair{ids_.size(), ids.size()});
             ids_.insert(ids_.end(), ids.begin(), ids.end());
         }
     }
 
   private:
-    static constexpr std::size_t kMostWords = 1U << 16;
+    static constexpr std::size_t kMaxWords = 1U << 16;
     static constexpr std::size_t kLongestWord = 64;
 
     struct Hash {

@@ -51,7 +51,7 @@ class MpiService {
     bool test(MpiOperation& operation);
 
     // Polls, with sleeps that grow while nothing happens. PeerLost as soon as a rank is lost, CollectiveError after the
-    // deadline; `what` names the operation for people.
+    // deadline; `what` names the operation for users.
     void wait(MpiOperation& operation, std::optional<std::chrono::milliseconds> deadline, const char* what);
 
     std::optional<std::chrono::steady_clock::time_point> completed_at(const MpiOperation& operation) const;

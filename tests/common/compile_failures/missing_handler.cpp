@@ -14,7 +14,7 @@ bool is_about_an_attempt(const WorkerToCoordinator& message) {
 #ifdef ORCHESTRATE_ALL_HANDLERS
         [](const WorkerNote&) { return false; },
 #endif
-        [](const ParcelOffer&) { return true; }, [](const ParcelChunk&) { return true; },
+        [](const UploadOffer&) { return true; }, [](const UploadChunk&) { return true; },
         [](const CheckpointRequest&) { return true; });
 }
 

@@ -1,8 +1,8 @@
-#include "coordinator/cli/top.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "coordinator/cli/client.h"
+#include "coordinator/cli/top_screen.h"
 #include "results/display_width.h"
 
 namespace orchestrate {

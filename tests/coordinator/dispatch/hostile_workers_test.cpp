@@ -297,16 +297,16 @@ TEST_F(HostileWorkersTest, FilesAreTransferredForOnesOwnAttemptOnly) {
     world_.schedule(0, 1);
     const auto first = with_lease("first-1");
     const auto odd = world_.connect("odd-1");
-    ParcelOffer offer;
-    offer.parcel = {leased(first), ParcelKind::checkpoint, "step-1.safetensors"};
+    UploadOffer offer;
+    offer.upload = {leased(first), UploadKind::checkpoint, "step-1.safetensors"};
     EXPECT_TRUE(world_.say("first-1", first, offer));
     EXPECT_FALSE(world_.say("odd-1", odd, offer));
     EXPECT_TRUE(world_.said("was given to worker first-1"));
-    ParcelChunk chunk;
-    chunk.parcel = offer.parcel;
+    UploadChunk chunk;
+    chunk.upload = offer.upload;
     chunk.offset = -1;
     EXPECT_FALSE(world_.say("first-1", first, chunk));
-    EXPECT_THAT(world_.end_of(chunk.parcel.attempt), HasSubstr("offset is -1"));
+    EXPECT_THAT(world_.end_of(chunk.upload.attempt), HasSubstr("offset is -1"));
 }
 
 // Should a check be missing, the tables still refuse the row: then that change is left out, and only that one.
@@ -326,7 +326,7 @@ TEST_F(HostileWorkersTest, AChangeThatTheTablesRefuseKeepsNoOtherFromTheDisk) {
     EXPECT_EQ(world_.store().jobs().at(poisoned.job).state, JobState::failed);
     EXPECT_TRUE(world_.said("its result could not be stored"));
     EXPECT_EQ(world_.store().pending_changes(), 0U);
-    // A person asks for it again.
+    // A user asks for it again.
     world_.database().exec("DROP TRIGGER poison");
     EXPECT_TRUE(world_.dispatcher().ask_again(poisoned.job));
     world_.dispatcher().commit();

@@ -52,8 +52,11 @@ LossEvidence at_leaving_site(LossEvidence evidence) {
 TEST(LostAttemptTest, SettlesTheCauseFromWhatIsKnownBest) {
     const std::vector<Case> cases{
         // What rank 0 let know comes first.
-        {"farewell", {"signal 15", {}, exit_code(0), "NODE_FAIL", 12s}, Cause::preempted, "left: signal 15"},
-        {"farewell of one that hung", {"retired", 600s, {}, "", {}}, Cause::preempted, "left: retired"},
+        {"goodbye_reason",
+         {"signal 15", {}, exit_code(0), "NODE_FAIL", 12s},
+         Cause::preempted,
+         "left: signal 15"},
+        {"goodbye_reason of one that hung", {"retired", 600s, {}, "", {}}, Cause::preempted, "left: retired"},
         {"asked, then killed for taking too long",
          {"signal 15", {}, killed_by(SIGKILL), "", {}},
          Cause::preempted,
@@ -162,7 +165,7 @@ TEST(LostAttemptTest, SettlesTheCauseFromWhatIsKnownBest) {
         {"gone", evidence({}), Cause::node_lost, "is gone"},
     };
     for (const Case& one : cases) {
-        const SettledCause settled = settle_cause(one.evidence);
+        const ClassifiedLoss settled = classify_loss(one.evidence);
         EXPECT_EQ(settled.cause, one.cause) << one.name << ": " << to_string(settled.cause);
         EXPECT_THAT(settled.message, HasSubstr(one.says)) << one.name;
     }

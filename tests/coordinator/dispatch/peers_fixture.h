@@ -14,7 +14,7 @@
 #include "common/base/visit.h"
 #include "common/protocol/message_codec.h"
 #include "coordinator/dispatch/dispatcher.h"
-#include "coordinator/dispatch/idle_surroundings.h"
+#include "coordinator/dispatch/idle_env.h"
 #include "results/schema.h"
 #include "tests/coordinator/simulation/small_life.h"
 
@@ -74,7 +74,7 @@ class IdleSite final : public Site {
     std::vector<SiteWorkerExit>& exits_;
 };
 
-class PeersWorld final : public IdleSurroundings {
+class PeersWorld final : public IdleEnv {
   public:
     static constexpr const char* kModels = "/db.d/models";
 

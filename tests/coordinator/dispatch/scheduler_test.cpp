@@ -22,7 +22,7 @@ std::vector<std::string> act(Scheduler& scheduler) {
                             (start->shape.is_one_process ? " in one process" : ""));
         } else if (const auto* retire = std::get_if<RetireWorker>(&action)) {
             texts.push_back("retire " + retire->worker);
-        } else if (const auto* back = std::get_if<HandBackJobs>(&action)) {
+        } else if (const auto* back = std::get_if<RetractJobs>(&action)) {
             std::string text = "back " + back->worker;
             for (const auto job : back->jobs) {
                 text += " " + to_string(job);
@@ -185,7 +185,7 @@ TEST(SchedulerTest, WorkersOfOneRankTakeBoth) {
     scheduler.add_job({JobId(2), 1, 1});
     EXPECT_EQ(act(scheduler), Texts{"start 1 here-1"});
     scheduler.worker_ready("here-1", "here", 1, 2);
-    scheduler.set_ahead(1, 1);
+    scheduler.set_prefetch(1, 1);
     EXPECT_EQ(act(scheduler), (Texts{"assign 1 here-1", "assign 2 here-1"}));
 }
 
@@ -387,7 +387,7 @@ TEST(SchedulerTest, ShortJobsAreHeldAheadUpToTheLimitAndTheCapacity) {
     scheduler.add_site("here", 2);
     scheduler.worker_ready("here-1", "here", 1, 8);
     scheduler.worker_ready("here-2", "here", 1, 2);
-    scheduler.set_ahead(1, 2);
+    scheduler.set_prefetch(1, 2);
     for (int job = 1; job <= 9; ++job) {
         scheduler.add_job({JobId(job), 1, 0});
     }
@@ -401,7 +401,7 @@ TEST(SchedulerTest, JobsHeldAheadAreHandedBackToAWorkerThatIdles) {
     Scheduler scheduler;
     scheduler.add_site("here", 2);
     scheduler.worker_ready("here-1", "here", 1, 8);
-    scheduler.set_ahead(1, 7);
+    scheduler.set_prefetch(1, 7);
     for (int job = 1; job <= 5; ++job) {
         scheduler.add_job({JobId(job), 1, 0});
     }
@@ -421,7 +421,7 @@ TEST(SchedulerTest, NothingWaitsBehindAJobThatTakesTooLong) {
     Scheduler scheduler;
     scheduler.add_site("here", 1);
     scheduler.worker_ready("here-1", "here", 1, 8);
-    scheduler.set_ahead(1, 2);
+    scheduler.set_prefetch(1, 2);
     for (int job = 1; job <= 4; ++job) {
         scheduler.add_job({JobId(job), 1, 0});
     }

@@ -221,8 +221,8 @@ class Life {
             case 6:
                 return WorkerNote{"a note"};
             case 7: {
-                ParcelChunk chunk;
-                chunk.parcel.attempt = about;
+                UploadChunk chunk;
+                chunk.upload.attempt = about;
                 return chunk;
             }
             case 8: {

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "coordinator/dispatch/machine_trouble.h"
-#include "coordinator/dispatch/short_jobs.h"
+#include "coordinator/dispatch/prefetch_policy.h"
 #include "coordinator/store/job_counts.h"
 
 namespace orchestrate {
@@ -141,7 +141,7 @@ TEST(MachineTroubleTest, OneReportThatIsFollowedByASuccessIsNotSaid) {
 }
 
 TEST(ShortJobsTest, HoldsAheadWhatIsShortAndNothingElse) {
-    ShortJobs jobs;
+    PrefetchPolicy jobs;
     EXPECT_EQ(jobs.ahead(1), 0);
     for (int i = 0; i < 100; ++i) {
         jobs.took(1, std::chrono::milliseconds(50));
@@ -149,7 +149,7 @@ TEST(ShortJobsTest, HoldsAheadWhatIsShortAndNothingElse) {
         jobs.took(4, std::chrono::seconds(30));
     }
     EXPECT_NEAR(jobs.ahead(1), 4, 1);
-    EXPECT_EQ(jobs.ahead(2), ShortJobs::kMost);
+    EXPECT_EQ(jobs.ahead(2), PrefetchPolicy::kMax);
     EXPECT_EQ(jobs.ahead(4), 0);
     EXPECT_NEAR(jobs.patience(4).count(), 300, 1);
     EXPECT_EQ(jobs.patience(2).count(), 1);

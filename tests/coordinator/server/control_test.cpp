@@ -42,8 +42,8 @@ class RecordingHost final : public ControlHost {
     }
     boost::asio::awaitable<bool> others_go_first(const StoredStudy& /*study*/) override {
         ++slices;
-        most_changes = std::max(most_changes, store_.pending_changes());
-        most_instructions = std::max(most_instructions, store_.instructions() - instructions);
+        max_changes = std::max(max_changes, store_.pending_changes());
+        max_instructions = std::max(max_instructions, store_.instructions() - instructions);
         store_.commit();
         instructions = store_.instructions();
         co_return !begun_anew;
@@ -58,8 +58,8 @@ class RecordingHost final : public ControlHost {
     std::vector<std::string> gone_on;
     bool begun_anew = false;
     int slices = 0;
-    std::size_t most_changes = 0;        // of a slice
-    std::int64_t most_instructions = 0;  // of SQLite, the same
+    std::size_t max_changes = 0;        // of a slice
+    std::int64_t max_instructions = 0;  // of SQLite, the same
     std::int64_t instructions = 0;
 
   private:
@@ -131,13 +131,13 @@ TEST_F(ControlTest, TheJobsOfALargeStudyAreChangedInSlices) {
     host_.active.insert("large");
     for (const Control control : {Control::cancel, Control::retry}) {
         host_.slices = 0;
-        host_.most_changes = 0;
-        host_.most_instructions = 0;
+        host_.max_changes = 0;
+        host_.max_instructions = 0;
         host_.instructions = host_.store().instructions();
         EXPECT_THAT(done(control, "large"), HasSubstr("4000 jobs"));
         EXPECT_GE(host_.slices, 16);
-        EXPECT_LE(host_.most_changes, 500U);
-        EXPECT_LE(host_.most_instructions, 100'000);
+        EXPECT_LE(host_.max_changes, 500U);
+        EXPECT_LE(host_.max_instructions, 100'000);
     }
     host_.begun_anew = true;
     EXPECT_EQ(done(Control::cancel, "large"), "cancelled study large: 0 jobs; it was begun anew meanwhile");

@@ -97,7 +97,7 @@ class ServerTest : public testing::Test {
         return "accepted";
     }
 
-    Access person() const { return read_access_file(person_access_file(folder_)); }
+    Access user() const { return read_access_file(user_access_file(folder_)); }
     Access worker() const { return read_access_file(server_->worker_access_file()); }
 
     static Hello hello_as(Role role) {
@@ -125,7 +125,7 @@ TEST_F(ServerTest, CarriesMessagesBothWays) {
 
 TEST_F(ServerTest, ASlowReaderLosesOnlyWhatALaterReportReplaces) {
     constexpr int kReports = 20'000;
-    std::size_t most_queued = 0;
+    std::size_t max_queued = 0;
     after_welcome_ = [&](Connection& connection) {  // nothing is written meanwhile
         for (int i = 1; i <= kReports; ++i) {
             AttemptProgress report{{JobId(1), 1}, {}};
@@ -135,7 +135,7 @@ TEST_F(ServerTest, ASlowReaderLosesOnlyWhatALaterReportReplaces) {
                 send_message<WorkerToCoordinator>(connection,
                                                   AttemptEnded{{JobId(i), 1}, Cause::preempted, "", {}});
             }
-            most_queued = std::max(most_queued, connection.queued_bytes());
+            max_queued = std::max(max_queued, connection.queued_bytes());
         }
     };
     std::int64_t reports = 0;
@@ -162,7 +162,7 @@ TEST_F(ServerTest, ASlowReaderLosesOnlyWhatALaterReportReplaces) {
     EXPECT_EQ(ended, (std::vector<std::int64_t>{5000, 10'000, 15'000, 20'000}));
     EXPECT_EQ(newest, kReports);
     EXPECT_LT(reports, kReports / 2);
-    EXPECT_LT(most_queued, Connection::kCrowdedBytes + 4096);
+    EXPECT_LT(max_queued, Connection::kCrowdedBytes + 4096);
 }
 
 TEST_F(ServerTest, WhoStopsReadingIsCutOff) {
@@ -205,10 +205,10 @@ TEST_F(ServerTest, AStrangersFirstMessageMayNotBeLarge) {
 
 TEST_F(ServerTest, TokensOpenOnlyTheirOwnRole) {
     EXPECT_THAT(refusal(worker(), hello_as(Role::user)), HasSubstr("token"));
-    EXPECT_THAT(refusal(person(), hello_as(Role::worker)), HasSubstr("token"));
-    EXPECT_THAT(refusal(person(), hello_as(Role::pilot)), HasSubstr("token"));
-    EXPECT_EQ(refusal(person(), hello_as(Role::user)), "accepted");
-    EXPECT_EQ(greeted_, std::vector<std::string>{"person"});
+    EXPECT_THAT(refusal(user(), hello_as(Role::worker)), HasSubstr("token"));
+    EXPECT_THAT(refusal(user(), hello_as(Role::pilot)), HasSubstr("token"));
+    EXPECT_EQ(refusal(user(), hello_as(Role::user)), "accepted");
+    EXPECT_EQ(greeted_, std::vector<std::string>{"user"});
 }
 
 TEST_F(ServerTest, AnotherCertificateIsNotTrusted) {
@@ -401,11 +401,11 @@ TEST_F(ServerTest, AccessStaysTheSameAfterARestart) {
 
 TEST_F(ServerTest, AccessFilesSayWhichDatabaseTheyAreFor) {
     restart_for({"one", {"here", "/a/r.db", 7, 42}});
-    for (const Access& access : {person(), worker()}) {
+    for (const Access& access : {user(), worker()}) {
         EXPECT_EQ(access.database_id, "one");
         EXPECT_EQ(access.database, (DatabasePlace{"here", "/a/r.db", 7, 42}));
     }
-    EXPECT_EQ(refusal(person(), hello_as(Role::user)), "accepted");
+    EXPECT_EQ(refusal(user(), hello_as(Role::user)), "accepted");
     Access other = worker();
     other.database_id = "another";
     EXPECT_THAT(refusal(other, hello_as(Role::worker)), HasSubstr("/a/r.db"));
@@ -416,13 +416,13 @@ TEST_F(ServerTest, AccessFilesSayWhichDatabaseTheyAreFor) {
 TEST_F(ServerTest, KeysOfAnotherDatabaseAreNotTakenOver) {
     restart_for({"one", {}});
     const Access before = worker();
-    const Access person_before = person();
+    const Access user_before = user();
     restart_for({"one", {}});
     EXPECT_EQ(worker().token, before.token);
     EXPECT_EQ(worker().certificate_fingerprint, before.certificate_fingerprint);
     restart_for({"copy", {}});
     EXPECT_NE(worker().token, before.token);
-    EXPECT_NE(person().token, person_before.token);
+    EXPECT_NE(user().token, user_before.token);
     EXPECT_NE(worker().certificate_fingerprint, before.certificate_fingerprint);
 }
 
@@ -435,7 +435,7 @@ TEST_F(ServerTest, SecretsAreForTheirOwnerOnly) {
 }
 
 TEST_F(ServerTest, AnAccessFileThatOthersCanReadIsRefusedWithTheCure) {
-    const auto path = person_access_file(folder_);
+    const auto path = user_access_file(folder_);
     std::filesystem::permissions(path, std::filesystem::perms::others_read,
                                  std::filesystem::perm_options::add);
     try {

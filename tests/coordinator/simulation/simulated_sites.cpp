@@ -60,13 +60,13 @@ void Simulation::pilot_connects(const std::shared_ptr<Pilot>& pilot) {
     pilot->site = site.get();
     pilot->life = coordinator_->life;
     coordinator_->dispatcher.add_site(pilot->name, std::move(site), kPilotSlots);
-    settle();
+    after_events();
 }
 
 void Simulation::pilot_disconnects(const std::shared_ptr<Pilot>& pilot) {
     if (pilot->site != nullptr && coordinator_ && coordinator_->life == pilot->life) {
         coordinator_->dispatcher.remove_site(pilot->name);
-        settle();
+        after_events();
     }
     at(1000, [this, pilot] { pilot_connects(pilot); });
 }
@@ -104,7 +104,7 @@ void Simulation::pilot_leaves(const std::shared_ptr<Pilot>& pilot) {
                 of_leaving_pilots_.insert({worker.running->job, worker.running->number});
             }
         }
-        settle();
+        after_events();
     }
     for (const auto& entry : processes_) {
         const auto& worker = entry.second;

@@ -127,7 +127,7 @@ void Simulation::Worker::check_exit() const {
 bool Simulation::Worker::is_on_disk(const AttemptId& attempt) const {
     const auto files = world.workers_disk_.list(kSpoolFolder);
     const auto file = fmt::format("job-{}-attempt-{}.result", attempt.job, attempt.number);
-    return world.settled_ends_.contains(attempt) ||
+    return world.classified_ends_.contains(attempt) ||
            std::find(files.begin(), files.end(), file) != files.end();
 }
 

@@ -67,7 +67,7 @@ void Simulation::Worker::start(const Lease& lease) {
     stop_cause.reset();
     is_fetching = remote && world.chance(0.5);
     // Most jobs of a life are short, or most are long.
-    const auto longest = world.short_jobs_ && !world.chance(0.05) ? 60 : 15'000;
+    const auto longest = world.prefetch_policy_ && !world.chance(0.05) ? 60 : 15'000;
     const auto pause = is_fetching ? world.between(1, 3000) : 0;
     const auto duration = world.between(20, longest);
     const auto later = [this](std::int64_t delay, const std::function<void()>& what) {
@@ -145,11 +145,11 @@ void Simulation::Worker::hears(const CoordinatorToWorker& message) {
             world.check(world.accepted_.emplace(job, number).first->second == number,
                         fmt::format("job {} has two accepted results, one of attempt {}", job, number));
         }
-        world.settled_ends_.insert(acknowledged->attempt);
+        world.classified_ends_.insert(acknowledged->attempt);
         unacknowledged.erase(acknowledged->attempt);
     }
     core->on_message(message, now());
-    world.most_held_ = std::max(world.most_held_, core->queue().size() + (core->running() ? 1 : 0));
+    world.max_held_ = std::max(world.max_held_, core->queue().size() + (core->running() ? 1 : 0));
     const auto* asked = std::get_if<StopAttempt>(&message);
     check(asked == nullptr || trained != asked->attempt || stop_cause,
           "does not stop what it is asked to stop");
@@ -305,7 +305,7 @@ void Simulation::worker_connects(const std::shared_ptr<Worker>& worker) {
             });
         });
         coordinator_->dispatcher.connected(link, hello);
-        settle();
+        after_events();
     });
 }
 
@@ -335,7 +335,7 @@ void Simulation::tell_of_broken_link(const std::shared_ptr<Link>& link) {
     at(between(1, 50), [this, worker, link] {
         if (coordinator_ && coordinator_->life == link->life) {
             coordinator_->dispatcher.worker_disconnected(worker->hello.name, link);
-            settle();
+            after_events();
         }
     });
 }
@@ -396,7 +396,7 @@ void Simulation::to_coordinator(const std::shared_ptr<Worker>& worker, const std
             if (!coordinator_->dispatcher.said(worker->hello.name, link, message)) {
                 break_link(link);
             }
-            settle();
+            after_events();
         }
     });
 }
@@ -438,7 +438,7 @@ void Simulation::worker_ends_attempt(const std::shared_ptr<Worker>& worker, cons
     taken_down_ += poisoned ? 1 : 0;
     // Some of its crashes are counted against the job before it, whose end was lost with the worker.
     check(taken_down_ <= 10 * lives_, "a job takes down workers although it should be in quarantine");
-    if (poisoned || (trouble_ && chance(short_jobs_ ? 0.01 : 0.05))) {
+    if (poisoned || (trouble_ && chance(prefetch_policy_ ? 0.01 : 0.05))) {
         worker_exits(worker, SIGSEGV);
         return;
     }

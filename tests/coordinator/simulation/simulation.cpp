@@ -63,7 +63,7 @@ SQLite::Database& template_database() {
 
 Simulation::Simulation(std::uint64_t seed, DeliberateBug bug, const WorkerMutant* mutant)
     : random_(seed), bug_(bug), mutant_(mutant) {
-    short_jobs_ = chance(0.5);
+    prefetch_policy_ = chance(0.5);
     pilots_only_ = chance(0.25);
     if (chance(0.3)) {
         poisoned_job_ = JobId(between(1, 12));
@@ -154,7 +154,7 @@ void Simulation::start_coordinator() {
 void Simulation::take_up_studies() {
     Coordinator& coordinator = *coordinator_;
     const auto stored = coordinator.store.studies();
-    for (const Study& study : studies_of(short_jobs_)) {
+    for (const Study& study : studies_of(prefetch_policy_)) {
         const auto known = std::find_if(stored.begin(), stored.end(),
                                         [&](const StoredStudy& one) { return one.name == study.name; });
         if (known != stored.end() && known->state != StudyState::running) {
@@ -180,7 +180,7 @@ void Simulation::Coordinator::recover() {
                 throw StoreUnavailable(dispatcher.pause_reason());
             }
             spool.remove(result.attempt);
-            world.settled_ends_.insert(result.attempt);
+            world.classified_ends_.insert(result.attempt);
             world.recovered_ += accepted ? 1 : 0;
         }
     });
@@ -208,7 +208,7 @@ void Simulation::advance_studies() {
     } catch (const StoreUnavailable& error) {
         coordinator_->dispatcher.pause(error.what());
     }
-    settle();
+    after_events();
 }
 
 void Simulation::kill_coordinator() {
@@ -231,7 +231,7 @@ void Simulation::kill_coordinator() {
     at(between(50, 20'000), [this] { start_coordinator(); });
 }
 
-void Simulation::settle() {
+void Simulation::after_events() {
     Coordinator& coordinator = *coordinator_;
     check(coordinator.dispatcher.broken().empty(), coordinator.dispatcher.broken());
     const bool may_go_on = std::any_of(coordinator.runs.begin(), coordinator.runs.end(),
@@ -268,13 +268,13 @@ void Simulation::commit() {
     if (coordinator_->dispatcher.commit()) {
         check_database();
     }
-    settle();
+    after_events();
 }
 
 void Simulation::tick(int life) {
     if (coordinator_ && coordinator_->life == life) {
         coordinator_->dispatcher.pass_time();
-        settle();
+        after_events();
         check_liveness();
         at(200, [this, life] { tick(life); });
     }

@@ -22,7 +22,7 @@
 
 namespace orchestrate::test {
 
-// Mistakes that the simulation must find.
+// Diagnostics that the simulation must find.
 enum class DeliberateBug {
     none,
     answers_before_the_commit,
@@ -51,7 +51,7 @@ class Simulation {
 
     std::int64_t events() const { return events_; }
     // What workers held at most at a time, and how many jobs they handed back.
-    std::size_t most_held() const { return most_held_; }
+    std::size_t max_held() const { return max_held_; }
     std::int64_t handed_back() const { return handed_back_; }
     // Workers that failed everything.
     std::int64_t drained() const { return drained_; }
@@ -81,7 +81,7 @@ class Simulation {
     void start_coordinator();
     void take_up_studies();
     void kill_coordinator();
-    void settle();
+    void after_events();
     void advance_studies();
     void commit();
     void tick(int life);
@@ -134,11 +134,11 @@ class Simulation {
     std::int64_t events_ = 0;
     std::int64_t next_process_ = 100;
     int lives_ = 0;
-    bool short_jobs_ = false;
+    bool prefetch_policy_ = false;
     bool pilots_only_ = false;
     std::optional<JobId> poisoned_job_;  // whoever runs it crashes
     int taken_down_ = 0;                 // workers, by it
-    std::size_t most_held_ = 0;          // by one worker at a time
+    std::size_t max_held_ = 0;           // by one worker at a time
     std::int64_t handed_back_ = 0;       // jobs
     std::int64_t drained_ = 0;           // workers
     std::int64_t recovered_ = 0;         // results
@@ -163,7 +163,7 @@ class Simulation {
     std::set<AttemptId> leased_;              // attempts that a worker ever got
     std::set<AttemptId> begun_;               // attempts that a worker ever began
     std::map<AttemptId, Cause> ends_;         // of the attempts that a runner has ended
-    std::set<AttemptId> settled_ends_;        // that the coordinator took or acknowledged
+    std::set<AttemptId> classified_ends_;     // that the coordinator took or acknowledged
 };
 
 }  // namespace orchestrate::test

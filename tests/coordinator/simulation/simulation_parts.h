@@ -14,9 +14,9 @@ inline constexpr int kOpen = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE
 
 class BuggyDispatcher final : public Dispatcher {
   public:
-    BuggyDispatcher(DeliberateBug bug, DispatcherOptions options, JobStore& store, Surroundings& surroundings,
+    BuggyDispatcher(DeliberateBug bug, DispatcherOptions options, JobStore& store, DispatcherEnv& env,
                     Log log)
-        : Dispatcher(std::move(options), store, surroundings, std::move(log)), bug_(bug) {}
+        : Dispatcher(std::move(options), store, env, std::move(log)), bug_(bug) {}
 
     bool said(const std::string& name, const std::shared_ptr<Peer>& peer, const WorkerReport& message) {
         const auto* ended = std::get_if<AttemptEnded>(&message);
@@ -143,7 +143,7 @@ class Simulation::Site final : public orchestrate::Site {
     int life_;
 };
 
-struct Simulation::Coordinator final : Surroundings, StudyHost {
+struct Simulation::Coordinator final : DispatcherEnv, StudyHost {
     explicit Coordinator(Simulation& simulation)
         : world(simulation),
           life(++simulation.lives_),
@@ -183,7 +183,7 @@ struct Simulation::Coordinator final : Surroundings, StudyHost {
         world.at(world.between(0, 3000), [&world = world, life = life, work] {
             work();
             if (world.coordinator_ && world.coordinator_->life == life) {
-                world.settle();
+                world.after_events();
             }
         });
     }

@@ -1,5 +1,5 @@
 // 10,000 lives of the simulation (ORCHESTRATE_SIMULATION_SEEDS), or as many as fit into the time
-// (ORCHESTRATE_SIMULATION_SECONDS, 110), on all cores; and that it finds mistakes.
+// (ORCHESTRATE_SIMULATION_SECONDS, 110), on all cores; and that it finds errors.
 // One seed alone, with what happens: ORCHESTRATE_SIMULATION_SEED=7.
 #include "tests/coordinator/simulation/simulation.h"
 
@@ -38,13 +38,13 @@ struct Lived {
     std::int64_t events = 0;
     std::int64_t handed_back = 0;
     std::int64_t drained = 0;
-    std::size_t most_held = 0;
+    std::size_t max_held = 0;
     std::int64_t recovered = 0;
     std::int64_t lost_pilots = 0;
 
     void add(const Simulation& simulation) {
         add(Lived{1, simulation.events(), simulation.handed_back(), simulation.drained(),
-                  simulation.most_held(), simulation.recovered(), simulation.lost_pilots()});
+                  simulation.max_held(), simulation.recovered(), simulation.lost_pilots()});
     }
     void add(const Lived& other) {
         seeds += other.seeds;
@@ -53,7 +53,7 @@ struct Lived {
         drained += other.drained;
         recovered += other.recovered;
         lost_pilots += other.lost_pilots;
-        most_held = std::max(most_held, other.most_held);
+        max_held = std::max(max_held, other.max_held);
     }
 };
 
@@ -66,7 +66,7 @@ TEST(SimulationTest, NothingIsLostAndNothingIsDoneTwice) {
     }
     const auto end = std::chrono::steady_clock::now() +
                      std::chrono::seconds(number_from_environment("ORCHESTRATE_SIMULATION_SECONDS", 110));
-    const auto most_seeds =
+    const auto max_seeds =
         static_cast<std::uint64_t>(number_from_environment("ORCHESTRATE_SIMULATION_SEEDS", 10'000));
     std::atomic<std::uint64_t> next_seed = 1;
     std::atomic<bool> failed = false;
@@ -76,7 +76,7 @@ TEST(SimulationTest, NothingIsLostAndNothingIsDoneTwice) {
     const auto live = [&] {
         Lived lived;
         for (std::uint64_t seed = next_seed++;
-             seed <= most_seeds && !failed && std::chrono::steady_clock::now() < end; seed = next_seed++) {
+             seed <= max_seeds && !failed && std::chrono::steady_clock::now() < end; seed = next_seed++) {
             Simulation simulation(seed);
             const std::string wrong = simulation.run();
             lived.add(simulation);
@@ -95,7 +95,7 @@ TEST(SimulationTest, NothingIsLostAndNothingIsDoneTwice) {
         }
     }
     std::cout << all.seeds << " seeds, " << all.events << " events, " << all.handed_back
-              << " jobs handed back, at most " << all.most_held << " held by a worker, " << all.drained
+              << " jobs handed back, at most " << all.max_held << " held by a worker, " << all.drained
               << " workers drained, " << all.recovered << " results accepted from the disk, "
               << all.lost_pilots << " pilots lost\n";
     EXPECT_GT(all.seeds, 20);
@@ -103,7 +103,7 @@ TEST(SimulationTest, NothingIsLostAndNothingIsDoneTwice) {
     EXPECT_GT(all.drained, 0);
     EXPECT_GT(all.recovered, 0);
     EXPECT_GT(all.lost_pilots, 0);
-    EXPECT_GT(all.most_held, 2U);
+    EXPECT_GT(all.max_held, 2U);
 }
 
 TEST(SimulationTest, OneSeedIsOneStory) {

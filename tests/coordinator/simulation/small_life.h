@@ -100,7 +100,7 @@ class SmallLife {
     }
 
   private:
-    static constexpr int kMostTries = 10;
+    static constexpr int kMaxTries = 10;
 
     // One attempt to its end: whether its job is done.
     bool attempt(JobStore& store, const AttemptId& id) {
@@ -138,7 +138,7 @@ class SmallLife {
                 if (files_.power_is_off()) {
                     throw PowerOff{};
                 }
-                if (tries == kMostTries) {
+                if (tries == kMaxTries) {
                     throw;
                 }
                 messages.emplace_back(error.what());
@@ -164,7 +164,7 @@ class SmallLife {
                 if (files_.power_is_off()) {
                     throw PowerOff{};
                 }
-                if (tries == kMostTries) {
+                if (tries == kMaxTries) {
                     throw;
                 }
                 messages.emplace_back(error.what());

@@ -1,4 +1,4 @@
-// Mistakes of a worker's core that the simulation must find. One more: a subclass of WorkerCore that overrides a decision,
+// Diagnostics of a worker's core that the simulation must find. One more: a subclass of WorkerCore that overrides a decision,
 // and a line in the table of worker_mutants.cpp.
 #pragma once
 

@@ -22,7 +22,7 @@ using testing::IsEmpty;
 
 const int kOpen = SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE | SQLite::OPEN_URI;
 
-class Nowhere final : public Surroundings {
+class Nowhere final : public DispatcherEnv {
   public:
     std::chrono::steady_clock::time_point now() override { return {}; }
     void note(const std::string& line) override { notes.push_back(line); }
@@ -100,7 +100,7 @@ class SearchHalvingTest : public testing::Test, private JobObserver {
         do {
             const std::int64_t before = reads_of_epochs_;
             halving_->advance();
-            most_reads_at_first_ = std::max(most_reads_at_first_, reads_of_epochs_ - before);
+            max_reads_at_first_ = std::max(max_reads_at_first_, reads_of_epochs_ - before);
         } while (halving_->has_more_to_do());
         dispatcher_->schedule(jobs_);
         Hello hello;
@@ -121,8 +121,8 @@ class SearchHalvingTest : public testing::Test, private JobObserver {
         do {
             const std::int64_t before = reads_of_epochs_;
             const auto promoted = halving_->advance();
-            most_reads_ = std::max(most_reads_, reads_of_epochs_ - before);
-            most_promoted_ = std::max(most_promoted_, promoted.size());
+            max_reads_ = std::max(max_reads_, reads_of_epochs_ - before);
+            max_promoted_ = std::max(max_promoted_, promoted.size());
         } while (halving_->has_more_to_do());
         if (!compares_) {
             return;
@@ -200,10 +200,10 @@ class SearchHalvingTest : public testing::Test, private JobObserver {
     StudyId study_;
     std::vector<std::string> worked_;
     std::int64_t reads_of_epochs_ = 0;
-    std::size_t most_promoted_ = 0;         // the same
-    std::int64_t most_reads_ = 0;           // by one call of advance()
-    std::int64_t most_reads_at_first_ = 0;  // by one of those that begin the stage
-    bool compares_ = true;                  // what is decided with what a look at all trials decides
+    std::size_t max_promoted_ = 0;         // the same
+    std::int64_t max_reads_ = 0;           // by one call of advance()
+    std::int64_t max_reads_at_first_ = 0;  // by one of those that begin the stage
+    bool compares_ = true;                 // what is decided with what a look at all trials decides
 };
 
 TEST_F(SearchHalvingTest, RungByRungTheBestGoOn) {
@@ -239,9 +239,9 @@ TEST_F(SearchHalvingTest, OfThousandsOfTrialsOnlyThoseThatChangedAreRead) {
     }
     EXPECT_GT(worked_.size(), static_cast<std::size_t>(kTrials));
     // At an event: the trial that ended, the one that begins, and those that are promoted, these in slices.
-    EXPECT_LE(most_reads_, static_cast<std::int64_t>(SearchHalving::kTrialsAtATime) + 10);
-    EXPECT_LE(most_reads_at_first_, static_cast<std::int64_t>(SearchHalving::kTrialsAtATime) + 10);
-    EXPECT_LE(most_promoted_, SearchHalving::kTrialsAtATime);
+    EXPECT_LE(max_reads_, static_cast<std::int64_t>(SearchHalving::kTrialsAtATime) + 10);
+    EXPECT_LE(max_reads_at_first_, static_cast<std::int64_t>(SearchHalving::kTrialsAtATime) + 10);
+    EXPECT_LE(max_promoted_, SearchHalving::kTrialsAtATime);
     EXPECT_LE(reads_of_epochs_, 8 * static_cast<std::int64_t>(worked_.size()));
     RecordProperty("reads_of_epochs", static_cast<int>(reads_of_epochs_));
 }

@@ -5,6 +5,7 @@
 
 #include "common/base/error.h"
 #include "common/base/sha256.h"
+#include "coordinator/cli/diff_report.h"
 #include "coordinator/cli/plan_report.h"
 #include "coordinator/database/read_database.h"
 #include "coordinator/studies/stage_start.h"
@@ -322,7 +323,7 @@ TEST_F(StoredStudy, IsComparedByNameOrByFile) {
     ASSERT_TRUE(stored);
     EXPECT_FALSE(stored_record(database, "yours"));
     EXPECT_EQ(render_difference(*stored, record_of(folder_.load(kStudy))), "nothing differs: 3 variants\n");
-    EXPECT_THROW(diff_studies("mine", "yours", file(), {}), UserError);
+    EXPECT_THROW(diff_report("mine", "yours", file(), {}), UserError);
 }
 
 TEST_F(StoredStudy, AVariantThatComesBackIsDoneAlready) {

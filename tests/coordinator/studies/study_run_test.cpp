@@ -5,7 +5,7 @@
 #include <spdlog/sinks/null_sink.h>
 
 #include "common/base/error.h"
-#include "coordinator/dispatch/idle_surroundings.h"
+#include "coordinator/dispatch/idle_env.h"
 #include "coordinator/studies/dry_run.h"
 #include "results/schema.h"
 #include "tests/coordinator/simulation/small_life.h"
@@ -46,7 +46,7 @@ SQLite::Database empty_database() {
     return database;
 }
 
-class World final : public IdleSurroundings, public StudyHost {
+class World final : public IdleEnv, public StudyHost {
   public:
     std::chrono::steady_clock::time_point now() override { return clock; }
     void note(const std::string& line) override { notes.push_back(line); }
@@ -105,7 +105,7 @@ class StudyRunTest : public ::testing::Test {
         const auto inbox = std::make_shared<Inbox>();
         dispatcher_.worker_connected(inbox, hello);
         for (std::size_t i = 0;; ++i) {
-            settle();
+            after_events();
             if (i >= inbox->messages.size()) {
                 break;
             }
@@ -117,13 +117,13 @@ class StudyRunTest : public ::testing::Test {
                     ended = {lease->attempt, cause, "as the test says", {}};
                 }
                 dispatcher_.worker_said("by-hand", inbox, ended);
-                settle();
+                after_events();
             }
         }
     }
 
     // What the coordinator does after every event.
-    void settle() {
+    void after_events() {
         dispatcher_.commit();
         run_->advance();
         dispatcher_.commit();
@@ -251,7 +251,7 @@ TEST_F(StudyRunTest, AJobThatTakesThreeTimesAsLongAsExpectedIsSaidOnce) {
             world_.clock += std::chrono::seconds(4);
             dispatcher_.worker_said("by-hand", inbox, Heartbeat{});
             dispatcher_.tick();
-            settle();
+            after_events();
         }
     };
     pass(std::chrono::minutes(6));

@@ -50,14 +50,14 @@ TEST(MetricLines, ALossThatIsNotFiniteLeavesTheProgress) {
     EXPECT_EQ(line.progress->step, 3);
 }
 
-struct Mistake {
+struct InvalidStudy {
     const char* line;
     const char* message;
 };
 
-class MistakenLine : public ::testing::TestWithParam<Mistake> {};
+class InvalidLine : public ::testing::TestWithParam<InvalidStudy> {};
 
-TEST_P(MistakenLine, IsExplained) {
+TEST_P(InvalidLine, IsExplained) {
     try {
         read_metric_line(GetParam().line);
         FAIL() << "was understood";
@@ -67,24 +67,25 @@ TEST_P(MistakenLine, IsExplained) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    MetricLines, MistakenLine,
-    ::testing::Values(Mistake{"accuracy: 0.5", "is no valid JSON"}, Mistake{"[1]", "expected a JSON object"},
-                      Mistake{R"({"metrics": {"loss": nothing}})", "is no valid JSON"},
-                      Mistake{R"({"metrics": NaN})", "'metrics' is NaN, expected numbers by name"},
-                      Mistake{R"({"step": NaN})", "'step' is NaN, expected an integer"},
-                      Mistake{R"({"step": 99999999999999999999})", "expected an integer"},
-                      Mistake{R"({"metrics": {}})", "expected numbers by name"},
-                      Mistake{R"({"metrics": 0.5})", "expected numbers by name"},
-                      Mistake{R"({"metrics": {"": 0.5}})", "a metric's name has 0 bytes"},
-                      Mistake{R"({"metrcs": {"loss": 1}})", "did you mean 'metrics'?"},
-                      Mistake{R"({"metrics": {"loss": 1}, "part": "tests"})", "did you mean 'test'?"},
-                      Mistake{R"({"epoch": 0, "metrics": {"loss": 1}})",
-                              "'epoch' is 0, expected an integer of at least 1"},
-                      Mistake{R"({"step": 1.5})", "'step' is 1.5"},
-                      Mistake{R"({"step": -1})", "'step' is -1"},
-                      Mistake{R"({"part": "test"})", "'part' without 'metrics'"},
-                      Mistake{R"({"steps": 4})", "says nothing"}, Mistake{"{}", "says nothing"},
-                      Mistake{R"({"step": 1, "step": 2})", "stands twice"}));
+    MetricLines, InvalidLine,
+    ::testing::Values(InvalidStudy{"accuracy: 0.5", "is no valid JSON"},
+                      InvalidStudy{"[1]", "expected a JSON object"},
+                      InvalidStudy{R"({"metrics": {"loss": nothing}})", "is no valid JSON"},
+                      InvalidStudy{R"({"metrics": NaN})", "'metrics' is NaN, expected numbers by name"},
+                      InvalidStudy{R"({"step": NaN})", "'step' is NaN, expected an integer"},
+                      InvalidStudy{R"({"step": 99999999999999999999})", "expected an integer"},
+                      InvalidStudy{R"({"metrics": {}})", "expected numbers by name"},
+                      InvalidStudy{R"({"metrics": 0.5})", "expected numbers by name"},
+                      InvalidStudy{R"({"metrics": {"": 0.5}})", "a metric's name has 0 bytes"},
+                      InvalidStudy{R"({"metrcs": {"loss": 1}})", "did you mean 'metrics'?"},
+                      InvalidStudy{R"({"metrics": {"loss": 1}, "part": "tests"})", "did you mean 'test'?"},
+                      InvalidStudy{R"({"epoch": 0, "metrics": {"loss": 1}})",
+                                   "'epoch' is 0, expected an integer of at least 1"},
+                      InvalidStudy{R"({"step": 1.5})", "'step' is 1.5"},
+                      InvalidStudy{R"({"step": -1})", "'step' is -1"},
+                      InvalidStudy{R"({"part": "test"})", "'part' without 'metrics'"},
+                      InvalidStudy{R"({"steps": 4})", "says nothing"}, InvalidStudy{"{}", "says nothing"},
+                      InvalidStudy{R"({"step": 1, "step": 2})", "stands twice"}));
 
 TEST(LineSplitter, CutsWhereverPiecesEnd) {
     const std::string text = "one\ntwo\r\n\nbar 1\rbar 2\rbar 3\nlast";

@@ -16,7 +16,7 @@
 #include "common/base/temporary_folder.h"
 #include "common/base/visit.h"
 #include "common/data/pretrained_config.h"
-#include "coordinator/artifacts/parcel_store.h"
+#include "coordinator/artifacts/upload_store.h"
 
 namespace orchestrate {
 namespace {
@@ -26,7 +26,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-constexpr std::size_t kChunk = kParcelChunkBytes;
+constexpr std::size_t kChunk = kUploadChunkBytes;
 
 std::string random_bytes(std::size_t size, unsigned seed) {
     std::mt19937 random(seed);
@@ -85,7 +85,7 @@ class RemoteStorageTest : public testing::Test {
             ++delivered;
             match(
                 std::move(message),
-                [&](ParcelChunk chunk) {
+                [&](UploadChunk chunk) {
                     bytes_sent_ += chunk.bytes.values.size();
                     if (spoil_) {
                         chunk.bytes.values.front() ^= 1U;
@@ -94,7 +94,7 @@ class RemoteStorageTest : public testing::Test {
                         storage_->on_reply(*answer);
                     }
                 },
-                [&](const ParcelOffer& offer) { storage_->on_reply(store_->offer(offer)); },
+                [&](const UploadOffer& offer) { storage_->on_reply(store_->offer(offer)); },
                 [&](const CheckpointRequest& request) {
                     const CheckpointChunk chunk_read = store_->read(request);
                     bytes_fetched_ += chunk_read.bytes.values.size();
@@ -150,7 +150,7 @@ class RemoteStorageTest : public testing::Test {
     const fs::path folder_ = temporary_.path();
     std::unique_ptr<DurableFiles> files_ = make_system_files();
     std::optional<CheckpointFolders> checkpoints_;
-    std::optional<ParcelStore> store_;
+    std::optional<UploadStore> store_;
     std::deque<TransferRequest> to_coordinator_;
     std::vector<AttemptReport> reported_;
     std::vector<Lease> begun_;
@@ -371,28 +371,28 @@ TEST_F(RemoteStorageTest, AnAttemptThatLostItsLeaseWaitsForNothing) {
 
 TEST_F(RemoteStorageTest, NoNameLeadsOutOfTheFolders) {
     checkpoints_->begin({JobId(7), 1});
-    const auto refusal = [&](ParcelKind kind, const std::string& name, std::vector<ParcelFile> files) {
-        ParcelOffer offer;
-        offer.parcel.attempt = {JobId(7), 1};
-        offer.parcel.kind = kind;
-        offer.parcel.name = name;
+    const auto refusal = [&](UploadKind kind, const std::string& name, std::vector<UploadFile> files) {
+        UploadOffer offer;
+        offer.upload.attempt = {JobId(7), 1};
+        offer.upload.kind = kind;
+        offer.upload.name = name;
         offer.files = std::move(files);
         return store_->offer(offer).refused;
     };
     const std::string sha256(64, 'a');
-    EXPECT_THAT(refusal(ParcelKind::checkpoint, "step-1.safetensors", {{"step-1.safetensors", 10}}),
+    EXPECT_THAT(refusal(UploadKind::checkpoint, "step-1.safetensors", {{"step-1.safetensors", 10}}),
                 IsEmpty());
-    EXPECT_THAT(refusal(ParcelKind::model, sha256, {{"config.json", 10}}), IsEmpty());
+    EXPECT_THAT(refusal(UploadKind::model, sha256, {{"config.json", 10}}), IsEmpty());
     for (const char* name : {"../step-1.safetensors", "/etc/passwd", "step-1", "", "step-.safetensors"}) {
-        EXPECT_NE(refusal(ParcelKind::checkpoint, name, {{name, 10}}), "") << name;
+        EXPECT_NE(refusal(UploadKind::checkpoint, name, {{name, 10}}), "") << name;
     }
     for (const char* name : {"../config.json", "a/b", "..", ".hidden", "", "x.part"}) {
-        EXPECT_NE(refusal(ParcelKind::model, sha256, {{name, 10}}), "") << name;
+        EXPECT_NE(refusal(UploadKind::model, sha256, {{name, 10}}), "") << name;
     }
-    EXPECT_NE(refusal(ParcelKind::model, "../../" + sha256, {{"config.json", 10}}), "");
-    EXPECT_NE(refusal(ParcelKind::model, sha256, {{"a", 10}, {"a", 10}}), "");
-    EXPECT_NE(refusal(ParcelKind::model, sha256, {}), "");
-    EXPECT_NE(refusal(ParcelKind::model, sha256, {{"a", -1}}), "");
+    EXPECT_NE(refusal(UploadKind::model, "../../" + sha256, {{"config.json", 10}}), "");
+    EXPECT_NE(refusal(UploadKind::model, sha256, {{"a", 10}, {"a", 10}}), "");
+    EXPECT_NE(refusal(UploadKind::model, sha256, {}), "");
+    EXPECT_NE(refusal(UploadKind::model, sha256, {{"a", -1}}), "");
     CheckpointRequest request;
     request.attempt = {JobId(7), 2};
     request.checkpoint.attempt = 1;

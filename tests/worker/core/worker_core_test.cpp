@@ -223,7 +223,7 @@ TEST_F(WorkerCoreTest, AnAttemptThatWaitsForItsCheckpointEndsHereAndTheNextBegin
 TEST_F(WorkerCoreTest, OnlyWhatHasNotBegunIsHandedBack) {
     connect();
     take({1, 2, 3});
-    hear(HandBack{{{JobId(1), 1}, {JobId(3), 1}, {JobId(9), 1}}});
+    hear(RetractLeases{{{JobId(1), 1}, {JobId(3), 1}, {JobId(9), 1}}});
     ASSERT_THAT(ends(), ElementsAre(Pair(3, Cause::preempted)));
     EXPECT_EQ(sent<AttemptEnded>()[0].message, "handed back, before it began");
     EXPECT_THAT(held(), ElementsAre(1, 2));

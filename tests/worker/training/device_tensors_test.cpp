@@ -137,7 +137,7 @@ TEST(BatchTensorsTest, FewShapesStandForAllBatches) {
 
 TEST(RoundedWeightsTest, FollowTheValues) {
     at::Tensor values = at::arange(12, at::kFloat) + 0.001;
-    RoundedWeights rounded(values);
+    Bf16Weights rounded(values);
     const at::Tensor view = values.narrow(0, 4, 6).view({2, 3}).detach();
     EXPECT_TRUE(rounded.of(view).equal(view.to(at::kBFloat16)));
     values.mul_(3);
@@ -166,7 +166,7 @@ FlashResult attention_of_each_text(const at::Tensor& query, const at::Tensor& ke
 
 TEST(DeviceKernelsTest, WhatIsWrongIsPutBackAndTold) {
     DeviceKernels wrong = plain_kernels();
-    EXPECT_TRUE(keep_what_agrees(wrong, at::kCPU).empty());
+    EXPECT_TRUE(self_check_kernels(wrong, at::kCPU).empty());
     wrong.keep = [](const RowDropout& dropout, std::int64_t columns) {
         return plain_kernels().keep(dropout, columns).logical_not();
     };
@@ -187,7 +187,7 @@ TEST(DeviceKernelsTest, WhatIsWrongIsPutBackAndTold) {
                                         const at::Tensor& value, const FlashResult&, const VariedLengths&) {
         return FlashGradients{query, key, value};
     };
-    const auto lines = keep_what_agrees(wrong, at::kCPU);
+    const auto lines = self_check_kernels(wrong, at::kCPU);
     ASSERT_EQ(lines.size(), 5U);
     EXPECT_THAT(lines[0], HasSubstr("dropout masks"));
     EXPECT_THAT(lines[1], HasSubstr("norm"));
@@ -195,7 +195,7 @@ TEST(DeviceKernelsTest, WhatIsWrongIsPutBackAndTold) {
     EXPECT_THAT(lines[3], HasSubstr("not there"));
     EXPECT_THAT(lines[4], HasSubstr("flash attention"));
     EXPECT_FALSE(wrong.flash_attention);
-    EXPECT_TRUE(keep_what_agrees(wrong, at::kCPU).empty());
+    EXPECT_TRUE(self_check_kernels(wrong, at::kCPU).empty());
 }
 
 }  // namespace

@@ -70,7 +70,7 @@ class GpuTest : public testing::Test {
         options.change_device = [recorded](TrainingDevice& device) {
             device = *device_;
             if (!recorded) {
-                device.make_recorded_work = nullptr;
+                device.make_captured_graph = nullptr;
             }
         };
         return options;

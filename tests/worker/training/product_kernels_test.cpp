@@ -6,8 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include "worker/training/kernels/bf16_gemm.h"
 #include "worker/training/kernels/kernels.h"
-#include "worker/training/kernels/reduced_products.h"
 
 namespace orchestrate::test {
 namespace {
@@ -54,7 +54,7 @@ class Problem {
     std::vector<float> solve(const Kernels& kernels, const std::vector<std::int64_t>& cuts = {}) {
         return solve_with(kernels, packed_right_floats(product_), product_scratch_floats(product_), cuts);
     }
-    std::vector<float> solve(const ReducedProducts& products, const std::vector<std::int64_t>& cuts = {}) {
+    std::vector<float> solve(const Bf16Gemm& products, const std::vector<std::int64_t>& cuts = {}) {
         return solve_with(products, reduced_right_bytes(product_) / 4, reduced_scratch_bytes(product_) / 4,
                           cuts);
     }
@@ -149,8 +149,8 @@ TEST(ProductKernelsTest, HowRowsAreSharedOutChangesNoBit) {
     }
 }
 
-TEST(ReducedProductsTest, AreSumsOfOperandsRoundedToBf16) {
-    const ReducedProducts* const products = reduced_products();
+TEST(Bf16GemmTest, AreSumsOfOperandsRoundedToBf16) {
+    const Bf16Gemm* const products = bf16_gemm();
     if (products == nullptr) {
         GTEST_SKIP() << "skipped: this CPU has no AVX512_BF16";
     }

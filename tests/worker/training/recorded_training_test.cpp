@@ -170,7 +170,7 @@ TEST_F(RecordedTrainingTest, GoesOnWithoutRecordingWhereThatFails) {
     RunOptions options = recorded();
     std::int64_t asked = 0;
     options.change_device = [&](TrainingDevice& device) {
-        device.make_recorded_work = [&]() -> std::unique_ptr<RecordedWork> {
+        device.make_captured_graph = [&]() -> std::unique_ptr<CapturedGraph> {
             ++asked;
             TORCH_CHECK(asked < 2, "the driver does not like it");
             return std::make_unique<WorkDoneAgain>(counts_);

@@ -160,7 +160,7 @@ TEST_F(TrainingEndsTest, WhatLibTorchsAllocatorsThrowCountsAndOtherErrorsDoNot) 
              .before_pass = once("[enforce fail] DefaultCPUAllocator: can't allocate memory")})
             .outcome;
     EXPECT_EQ(outcome.cause, Cause::succeeded);
-    EXPECT_THROW(run({.retry_out_of_memory = true, .before_pass = once("some other mistake")}), c10::Error);
+    EXPECT_THROW(run({.retry_out_of_memory = true, .before_pass = once("some other error")}), c10::Error);
 }
 
 }  // namespace

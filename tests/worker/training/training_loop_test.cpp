@@ -5,8 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "worker/training/loop/best_epoch.h"
 #include "worker/training/loop/divergence.h"
-#include "worker/training/loop/epoch_choice.h"
 #include "worker/training/loop/training_plan.h"
 
 namespace orchestrate {
@@ -68,7 +68,7 @@ class EpochChoiceTest : public testing::Test {
     // The epoch that was kept, and the last one trained.
     std::pair<std::int64_t, std::int64_t> train(const std::vector<std::vector<MetricValue>>& epochs,
                                                 bool has_validation = true) {
-        EpochChoice choice(config_, has_validation);
+        BestEpoch choice(config_, has_validation);
         std::int64_t epoch = 0;
         for (const auto& metrics : epochs) {
             ++epoch;

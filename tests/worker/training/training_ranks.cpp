@@ -221,7 +221,7 @@ void what_fails_on_one_rank_fails_on_all(Collective& collective) {
             throw UserError("no such file");
         }
     });
-    expect(user.rfind("user: ", 0) == 0, "a mistake on the last rank is one on all, not " + user);
+    expect(user.rfind("user: ", 0) == 0, "an error on the last rank is one on all, not " + user);
     if (collective.rank() == 0) {
         expect(user == "user: on rank " + std::to_string(last) + ": no such file", "rank 0 quotes it");
     }
@@ -314,7 +314,7 @@ void an_error_of_one_rank_ends_all_and_they_go_on(Collective& collective) {
     if (collective.rank() == 0) {
         expect(message.rfind("on rank " + std::to_string(last) + ": ", 0) == 0 &&
                    message.find("max_position_embeddings") != std::string::npos,
-               "rank 0 quotes the mistake, not '" + message + "'");
+               "rank 0 quotes the error, not '" + message + "'");
     }
     expect(run_job(short_job(), data, collective).outcome.cause == Cause::succeeded, "the next job succeeds");
 }

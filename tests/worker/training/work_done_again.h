@@ -14,7 +14,7 @@ struct RecordedCounts {
     std::int64_t replayed = 0;
 };
 
-class WorkDoneAgain final : public RecordedWork {
+class WorkDoneAgain final : public CapturedGraph {
   public:
     explicit WorkDoneAgain(RecordedCounts& counts) : counts_(counts) {}
     void record(const std::function<void()>& work) override {
@@ -33,7 +33,7 @@ class WorkDoneAgain final : public RecordedWork {
 
 // `counts` must outlive what is made of it.
 inline void record_by_doing_again(TrainingDevice& device, RecordedCounts& counts) {
-    device.make_recorded_work = [&counts] { return std::make_unique<WorkDoneAgain>(counts); };
+    device.make_captured_graph = [&counts] { return std::make_unique<WorkDoneAgain>(counts); };
 }
 
 }  // namespace orchestrate::test

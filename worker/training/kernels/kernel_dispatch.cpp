@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "common/base/error.h"
+#include "worker/training/kernels/bf16_gemm.h"
 #include "worker/training/kernels/kernels.h"
-#include "worker/training/kernels/reduced_products.h"
 
 namespace orchestrate {
 
@@ -15,7 +15,7 @@ constexpr std::int64_t rounded_up(std::int64_t value, std::int64_t multiple) {
     return (value + multiple - 1) / multiple * multiple;
 }
 
-// The widest, or those that the person names.
+// The widest, or those that the user names.
 const Kernels& chosen_kernels() {
     const char* const name = std::getenv("ORCHESTRATE_INSTRUCTION_SET");
     if (name == nullptr || *name == '\0') {
@@ -65,7 +65,7 @@ std::int64_t reduced_scratch_bytes(const MatrixProduct&) {
     return kProductRows * 2 * kProductDepth * 2;
 }
 
-const ReducedProducts* reduced_products() {
+const Bf16Gemm* bf16_gemm() {
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx512bf16") &&
         best_kernels().instruction_set == std::string_view("avx512")) {

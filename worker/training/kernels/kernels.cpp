@@ -47,7 +47,7 @@ ConstGroup masks_of(Index columns, const Dropout& dropout, const TokenKey* keys,
 }
 
 template <Index Rows>
-void normalize_rows(Index columns, const Group& x, const LayerNormParameters& norm, float* inverse_deviation,
+void normalize_rows(Index columns, const Group& x, const LayerNormParameters& norm, float* rstd,
                     const Group& output) {
     float mean[Rows] = {};
 #pragma GCC ivdep
@@ -72,7 +72,7 @@ void normalize_rows(Index columns, const Group& x, const LayerNormParameters& no
     float inverse[Rows];
     for (Index row = 0; row < Rows; ++row) {
         inverse[row] = 1.0F / sqrtf(squares[row] / static_cast<float>(columns) + norm.epsilon);
-        inverse_deviation[row] = inverse[row];
+        rstd[row] = inverse[row];
     }
 #pragma GCC ivdep
     for (Index i = 0; i < columns; ++i) {
@@ -90,7 +90,7 @@ void normalize_rows(Index columns, const Group& x, const LayerNormParameters& no
 // What the backward pass of a layer norm reads of some rows.
 struct NormalizedRows {
     ConstGroup normalized;
-    const float* inverse_deviation;
+    const float* rstd;
     const float* gain;
 };
 
@@ -125,8 +125,8 @@ void normalize_rows_backward(Index columns, const ConstGroup& grad_output, const
             const float normalized = forward.normalized[row][i];
             of_gain += gradient * normalized;
             of_bias += gradient;
-            grad_input[row][i] = forward.inverse_deviation[row] *
-                                 (gradient * gain - mean_gradient[row] - normalized * mean_product[row]);
+            grad_input[row][i] =
+                forward.rstd[row] * (gradient * gain - mean_gradient[row] - normalized * mean_product[row]);
         }
         grad_gain[i] = of_gain;
         grad_bias[i] = of_bias;
@@ -135,8 +135,8 @@ void normalize_rows_backward(Index columns, const ConstGroup& grad_output, const
 
 void embed(RowRange rows, Index columns, const Index* token, const Index* position_id, const Index* type_id,
            const float* word, const float* position, const float* type, const LayerNormParameters& norm,
-           const Dropout& dropout, const TokenKey* keys, float* normalized, float* inverse_deviation,
-           float* output, float* random) {
+           const Dropout& dropout, const TokenKey* keys, float* normalized, float* rstd, float* output,
+           float* random) {
     in_groups(rows, [&]<Index Rows>(Index first) {
         const Group x{normalized + first * columns, columns};
         const Group out{output + first * columns, columns};
@@ -150,7 +150,7 @@ void embed(RowRange rows, Index columns, const Index* token, const Index* positi
                 sum[i] = (w[i] + t[i]) + p[i];
             }
         }
-        normalize_rows<Rows>(columns, x, norm, inverse_deviation + first, out);
+        normalize_rows<Rows>(columns, x, norm, rstd + first, out);
         if (dropout.enabled()) {
             const ConstGroup mask = masks_of<Rows>(columns, dropout, keys + first, random);
             for (Index row = 0; row < Rows; ++row) {
@@ -166,12 +166,10 @@ void embed(RowRange rows, Index columns, const Index* token, const Index* positi
 }
 
 void embed_backward(RowRange rows, Index columns, const float* grad_output, const float* gain,
-                    const Dropout& dropout, const TokenKey* keys, const float* normalized,
-                    const float* inverse_deviation, float* grad_sum, float* grad_gain, float* grad_norm_bias,
-                    float* random) {
+                    const Dropout& dropout, const TokenKey* keys, const float* normalized, const float* rstd,
+                    float* grad_sum, float* grad_gain, float* grad_norm_bias, float* random) {
     in_groups(rows, [&]<Index Rows>(Index first) {
-        const NormalizedRows forward{
-            {normalized + first * columns, columns}, inverse_deviation + first, gain};
+        const NormalizedRows forward{{normalized + first * columns, columns}, rstd + first, gain};
         const Group sum{grad_sum + first * columns, columns};
         ConstGroup gradient{grad_output + first * columns, columns};
         if (dropout.enabled()) {
@@ -192,7 +190,7 @@ void embed_backward(RowRange rows, Index columns, const float* grad_output, cons
 
 void add_norm(RowRange rows, Index columns, const float* values, const float* bias, const float* residual,
               const LayerNormParameters& norm, const Dropout& dropout, const TokenKey* keys,
-              float* normalized, float* inverse_deviation, float* output, float* random) {
+              float* normalized, float* rstd, float* output, float* random) {
     in_groups(rows, [&]<Index Rows>(Index first) {
         const Group x{normalized + first * columns, columns};
         const ConstGroup mask = dropout.enabled() ? masks_of<Rows>(columns, dropout, keys + first, random)
@@ -214,8 +212,7 @@ void add_norm(RowRange rows, Index columns, const float* values, const float* bi
                 }
             }
         }
-        normalize_rows<Rows>(columns, x, norm, inverse_deviation + first,
-                             {output + first * columns, columns});
+        normalize_rows<Rows>(columns, x, norm, rstd + first, {output + first * columns, columns});
     });
 }
 
@@ -239,11 +236,10 @@ void through_dropout(Index columns, const Group& sum, const ConstGroup& mask, co
 
 void add_norm_backward(RowRange rows, Index columns, const float* grad_output, const float* gain,
                        const Dropout& dropout, const TokenKey* keys, const float* normalized,
-                       const float* inverse_deviation, float* grad_residual, float* grad_values,
-                       float* grad_bias, float* grad_gain, float* grad_norm_bias, float* random) {
+                       const float* rstd, float* grad_residual, float* grad_values, float* grad_bias,
+                       float* grad_gain, float* grad_norm_bias, float* random) {
     in_groups(rows, [&]<Index Rows>(Index first) {
-        const NormalizedRows forward{
-            {normalized + first * columns, columns}, inverse_deviation + first, gain};
+        const NormalizedRows forward{{normalized + first * columns, columns}, rstd + first, gain};
         const Group sum{grad_residual + first * columns, columns};
         normalize_rows_backward<Rows>(columns, {grad_output + first * columns, columns}, forward, sum,
                                       grad_gain, grad_norm_bias);

@@ -60,7 +60,7 @@ struct GradientOfColumns {
     float* sums = nullptr;
 };
 
-// y = LayerNorm(x) * gain + bias; `normalized` (without gain and bias) and `inverse_deviation` are what its
+// y = LayerNorm(x) * gain + bias; `normalized` (without gain and bias) and `rstd` are what its
 // backward pass needs.
 struct LayerNormParameters {
     const float* gain = nullptr;
@@ -109,30 +109,29 @@ struct Kernels {
     // Rows of the result. Each element is summed in the same order whatever the range is.
     void (*multiply)(RowRange rows, const MatrixProduct& product, const float* packed, float* scratch);
 
-    // normalized, inverse_deviation, output = dropout(LayerNorm(word[token] + position[...] + type[...])).
+    // normalized, rstd, output = dropout(LayerNorm(word[token] + position[...] + type[...])).
     // `type_id` null: type 0 everywhere. `random` is scratch of random_scratch_floats(columns); so in the kernels below.
     void (*embed)(RowRange rows, std::int64_t columns, const std::int64_t* token,
                   const std::int64_t* position_id, const std::int64_t* type_id, const float* word,
                   const float* position, const float* type, const LayerNormParameters& norm,
-                  const Dropout& dropout, const TokenKey* keys, float* normalized, float* inverse_deviation,
-                  float* output, float* random);
+                  const Dropout& dropout, const TokenKey* keys, float* normalized, float* rstd, float* output,
+                  float* random);
 
     // Gradient of the sum of the three embeddings into `grad_sum`; accumulates those of gain and bias.
     void (*embed_backward)(RowRange rows, std::int64_t columns, const float* grad_output, const float* gain,
                            const Dropout& dropout, const TokenKey* keys, const float* normalized,
-                           const float* inverse_deviation, float* grad_sum, float* grad_gain,
-                           float* grad_norm_bias, float* random);
+                           const float* rstd, float* grad_sum, float* grad_gain, float* grad_norm_bias,
+                           float* random);
 
     // output = LayerNorm(residual + dropout(values + bias)).
     void (*add_norm)(RowRange rows, std::int64_t columns, const float* values, const float* bias,
                      const float* residual, const LayerNormParameters& norm, const Dropout& dropout,
-                     const TokenKey* keys, float* normalized, float* inverse_deviation, float* output,
-                     float* random);
+                     const TokenKey* keys, float* normalized, float* rstd, float* output, float* random);
 
     // Gradients of residual and values are written; those of bias, gain and norm bias accumulate.
     void (*add_norm_backward)(RowRange rows, std::int64_t columns, const float* grad_output,
                               const float* gain, const Dropout& dropout, const TokenKey* keys,
-                              const float* normalized, const float* inverse_deviation, float* grad_residual,
+                              const float* normalized, const float* rstd, float* grad_residual,
                               float* grad_values, float* grad_bias, float* grad_gain, float* grad_norm_bias,
                               float* random);
 

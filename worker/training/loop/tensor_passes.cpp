@@ -11,7 +11,7 @@ namespace orchestrate {
 namespace {
 
 // Each recording holds a few MiB besides the memory that all of them share.
-constexpr std::size_t kMostRecorded = 48;
+constexpr std::size_t kMaxRecorded = 48;
 
 }  // namespace
 
@@ -43,9 +43,9 @@ TensorPasses::Recorded* TensorPasses::recorded(const BatchShape& shape, const at
     if (uses_[shape]++ == 0) {
         return nullptr;
     }
-    if (recorded_.size() == kMostRecorded) {
+    if (recorded_.size() == kMaxRecorded) {
         if (!std::exchange(told_of_many_, true)) {
-            recordings_.log(std::to_string(kMostRecorded) +
+            recordings_.log(std::to_string(kMaxRecorded) +
                             " shapes of batches are recorded; others are done step by step");
         }
         return nullptr;

@@ -9,7 +9,7 @@
 
 #include "worker/training/model/model.h"
 #include "worker/training/model/training_loss.h"
-#include "worker/training/runtime/recorded_work.h"
+#include "worker/training/runtime/captured_graph.h"
 #include "worker/training/support/step_trace.h"
 
 namespace orchestrate {
@@ -18,7 +18,7 @@ class TensorPasses {
   public:
     // All of them must outlive it. `loss_sum`: a scalar to which each pass adds its loss.
     TensorPasses(const EncoderClassifier& model, const TrainingLoss& loss, at::Tensor loss_sum,
-                 Recordings& recordings)
+                 CapturedGraphs& recordings)
         : model_(model), loss_(loss), loss_sum_(std::move(loss_sum)), recordings_(recordings) {}
 
     // Adds the gradients of a batch, times step.inverse_weight, and its loss. `before_backward` (may be empty) is called
@@ -32,7 +32,7 @@ class TensorPasses {
   private:
     struct Recorded {
         at::Tensor buffer;  // what the recorded pass reads
-        std::unique_ptr<RecordedWork> work;
+        std::unique_ptr<CapturedGraph> work;
     };
 
     // All that may be recorded: it reads no number of the host but the batch's shape.
@@ -45,7 +45,7 @@ class TensorPasses {
     const EncoderClassifier& model_;
     const TrainingLoss& loss_;
     at::Tensor loss_sum_;
-    Recordings& recordings_;
+    CapturedGraphs& recordings_;
     std::map<BatchShape, std::int64_t> uses_;
     std::map<BatchShape, Recorded> recorded_;
     bool told_of_many_ = false;

@@ -7,9 +7,9 @@
 
 #include <ATen/ATen.h>
 
+#include "worker/training/loop/best_epoch.h"
 #include "worker/training/loop/checkpoints.h"
 #include "worker/training/loop/divergence.h"
-#include "worker/training/loop/epoch_choice.h"
 #include "worker/training/loop/evaluation.h"
 #include "worker/training/loop/progress_report.h"
 #include "worker/training/loop/saved_model.h"
@@ -101,9 +101,9 @@ class Trainer {
                 return outcome;
             }
         }
-        if (kept_values_.defined()) {
+        if (best_weights_.defined()) {
             const at::NoGradGuard no_gradients;
-            parameters_.values().copy_(kept_values_);
+            parameters_.values().copy_(best_weights_);
         }
         report_result(outcome);
         return outcome;
@@ -124,7 +124,7 @@ class Trainer {
 
     std::int64_t epochs_done() const { return static_cast<std::int64_t>(state_.epochs.size()); }
 
-    // All that training changes, besides state_ and kept_values_.
+    // All that training changes, besides state_ and best_weights_.
     std::vector<NamedTensor> changing_tensors() {
         std::vector<NamedTensor> tensors = training_step_.optimizer_state();
         for (const Parameter& parameter : parameters_.list()) {
@@ -134,7 +134,7 @@ class Trainer {
     }
 
     void resume() {
-        auto found = checkpoints_.resume(parameters_.values(), kept_values_);
+        auto found = checkpoints_.resume(parameters_.values(), best_weights_);
         if (!found) {
             return;
         }
@@ -158,9 +158,9 @@ class Trainer {
         state_.window_loss = divergence_.window_loss();
         state_.pass_rows = training_step_.pass_rows();
         if (how == Checkpoint::background) {
-            checkpoints_.begin_write(state_, kept_values_);
+            checkpoints_.begin_write(state_, best_weights_);
         } else {
-            checkpoints_.write(state_, kept_values_);
+            checkpoints_.write(state_, best_weights_);
         }
     }
 
@@ -277,9 +277,9 @@ class Trainer {
         state_.stopped_early = decisions[1] > 0;
         if (decisions[0] > 0) {
             if (epoch < plan_.epochs && !state_.stopped_early) {
-                kept_values_ = parameters_.values().clone();
+                best_weights_ = parameters_.values().clone();
             } else {
-                kept_values_.reset();
+                best_weights_.reset();
             }
         }
         if (checkpoints_.due()) {
@@ -343,8 +343,8 @@ class Trainer {
     EncoderClassifier model_;
     TrainingStep training_step_;
     DivergenceWatch divergence_;
-    EpochChoice choice_;
-    at::Tensor kept_values_;  // undefined: the current ones
+    BestEpoch choice_;
+    at::Tensor best_weights_;  // undefined: the current ones
     double tokens_per_epoch_;
     ProgressReport progress_;
 

@@ -40,7 +40,7 @@ TrainingStep::TrainingStep(const TrainerInputs& inputs, const CompactVocabulary&
       loss_(inputs.config.train, inputs.data.train, inputs.data.classes.size(), inputs.device.device),
       optimizer_(parameters, inputs.config.train),
       pass_rows_(first_pass_rows(inputs)),
-      recordings_(model.operations().reads_tensors_only() ? inputs.device.make_recorded_work : nullptr,
+      recordings_(model.operations().reads_tensors_only() ? inputs.device.make_captured_graph : nullptr,
                   [&inputs](const std::string& line) {
                       if (inputs.collective.rank() == 0) {
                           inputs.observer.on_log(line);
@@ -114,7 +114,7 @@ void TrainingStep::begin(std::span<const std::int64_t> batch, std::int64_t step,
         passes_.forget();
         update_.forget();
         in_.device.release_memory();
-        make_do_with_less(step, 1, *shortage);
+        halve_micro_batch(step, 1, *shortage);
     }
     unread_.select(0, static_cast<std::int64_t>(unread_weights_.size())).copy_(statistics());
     unread_weights_.push_back(weight);
@@ -180,7 +180,7 @@ TrainingStep::Result TrainingStep::run_and_wait(std::span<const std::int64_t> ba
             update(learning_rate);
             return result;
         }
-        make_do_with_less(step, ranks_without_memory, shortage.value_or("another rank ran out"));
+        halve_micro_batch(step, ranks_without_memory, shortage.value_or("another rank ran out"));
     }
 }
 
@@ -218,7 +218,7 @@ void TrainingStep::backward_passes(std::span<const std::int64_t> batch, std::int
     }
 }
 
-void TrainingStep::make_do_with_less(std::int64_t step, std::int64_t ranks, const std::string& shortage) {
+void TrainingStep::halve_micro_batch(std::int64_t step, std::int64_t ranks, const std::string& shortage) {
     const std::string found = "out of memory at step " + std::to_string(step + 1) + " on " +
                               std::to_string(ranks) + " of " + std::to_string(in_.collective.size()) +
                               " rank(s), " + std::to_string(pass_rows_) +

@@ -17,7 +17,7 @@
 #include "worker/training/model/model.h"
 #include "worker/training/model/parameters.h"
 #include "worker/training/model/training_loss.h"
-#include "worker/training/runtime/recorded_work.h"
+#include "worker/training/runtime/captured_graph.h"
 #include "worker/training/runtime/reducer.h"
 
 namespace orchestrate {
@@ -70,7 +70,7 @@ class TrainingStep {
     void backward_passes(std::span<const std::int64_t> batch, std::int64_t step, double batch_weight);
 
     // Half the micro-batch from now on; OutOfMemory if that cannot be or must not be.
-    void make_do_with_less(std::int64_t step, std::int64_t ranks, const std::string& shortage);
+    void halve_micro_batch(std::int64_t step, std::int64_t ranks, const std::string& shortage);
 
     // The sum of losses, the wish to stop and the number of ranks without memory travel behind the gradients.
     at::Tensor statistics();
@@ -87,7 +87,7 @@ class TrainingStep {
     std::unique_ptr<GradientBuckets> buckets_;
 
     // On devices.
-    Recordings recordings_;
+    CapturedGraphs recordings_;
     TensorPasses passes_;
     RepeatedWork update_;
     at::Tensor learning_rate_;            // scalar

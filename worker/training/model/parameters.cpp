@@ -142,7 +142,7 @@ Parameters::Parameters(const ModelDimensions& dimensions, at::Device device) : d
     lay_out([](const Parameter& part) { return !part.trained; });
     all_values_ = at::zeros({offset}, at::TensorOptions(at::kFloat).device(device));
     values_ = all_values_.narrow(0, 0, trained);
-    rounded_weights_ = RoundedWeights(all_values_);
+    rounded_weights_ = Bf16Weights(all_values_);
     gradients_and_statistics_ = at::zeros({trained + kStepStatistics}, values_.options());
     gradients_ = gradients_and_statistics_.narrow(0, 0, trained);
     for (const auto& parts : groups) {

@@ -90,7 +90,7 @@ class Parameters {
     bool has(const std::string& name) const;
 
     // bf16 twins of all values.
-    RoundedWeights& rounded_weights() { return rounded_weights_; }
+    Bf16Weights& rounded_weights() { return rounded_weights_; }
 
     // Trained parameters of the whole model, rows that no text uses included.
     std::int64_t full_model_elements() const;
@@ -109,7 +109,7 @@ class Parameters {
     at::Tensor values_;  // a view of it
     at::Tensor gradients_and_statistics_;
     at::Tensor gradients_;  // a view of it
-    RoundedWeights rounded_weights_{at::Tensor()};
+    Bf16Weights rounded_weights_{at::Tensor()};
 };
 
 }  // namespace orchestrate

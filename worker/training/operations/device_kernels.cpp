@@ -24,10 +24,8 @@ Tensor dropped(const Tensor& values, const RowDropout& dropout) {
 AddNormResult add_norm(const Tensor& values, const Tensor& bias, const Tensor& residual, const Tensor& gain,
                        const Tensor& norm_bias, double epsilon, const RowDropout& dropout) {
     const Tensor sum = dropped(values.to(at::kFloat) + bias, dropout) + residual;
-    const auto [output, mean, inverse_deviation] =
-        at::native_layer_norm(sum, {values.size(1)}, gain, norm_bias, epsilon);
-    return {output.to(values.scalar_type()), ((sum - mean) * inverse_deviation).to(values.scalar_type()),
-            inverse_deviation.view({-1})};
+    const auto [output, mean, rstd] = at::native_layer_norm(sum, {values.size(1)}, gain, norm_bias, epsilon);
+    return {output.to(values.scalar_type()), ((sum - mean) * rstd).to(values.scalar_type()), rstd.view({-1})};
 }
 
 AddNormGradients add_norm_backward(const Tensor& gradient, const AddNormResult& forward, const Tensor& gain,
@@ -36,7 +34,7 @@ AddNormGradients add_norm_backward(const Tensor& gradient, const AddNormResult& 
     const Tensor normalized = forward.normalized.to(at::kFloat);
     const Tensor scaled = upstream * gain;
     const Tensor of_sum = (scaled - scaled.mean(1, true) - normalized * (scaled * normalized).mean(1, true)) *
-                          forward.inverse_deviation.unsqueeze(1);
+                          forward.rstd.unsqueeze(1);
     const Tensor of_values = dropped(of_sum, dropout);
     return {of_values.to(gradient.scalar_type()), of_sum.to(gradient.scalar_type()), of_values.sum(0),
             (upstream * normalized).sum(0), upstream.sum(0)};
@@ -165,7 +163,7 @@ class Comparison {
                 const auto of_expected = plain_.add_norm_backward(gradient, expected, gain, dropout);
                 if (!is_close(found.output, expected.output, tolerance) ||
                     !is_close(found.normalized, expected.normalized, tolerance) ||
-                    !is_close(found.inverse_deviation, expected.inverse_deviation, 1e-5) ||
+                    !is_close(found.rstd, expected.rstd, 1e-5) ||
                     !is_close(of_found.values, of_expected.values, tolerance) ||
                     !is_close(of_found.residual, of_expected.residual, tolerance) ||
                     !is_close(of_found.bias, of_expected.bias, 1e-4) ||
@@ -263,7 +261,7 @@ DeviceKernels plain_kernels() {
     return kernels;
 }
 
-std::vector<std::string> keep_what_agrees(DeviceKernels& found, at::Device device) {
+std::vector<std::string> self_check_kernels(DeviceKernels& found, at::Device device) {
     const at::NoGradGuard no_gradients;
     return Comparison(found, device).run();
 }

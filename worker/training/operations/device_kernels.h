@@ -20,9 +20,9 @@ struct RowDropout {
 };
 
 struct AddNormResult {
-    at::Tensor output;             // as the values
-    at::Tensor normalized;         // before gain and bias; as the values
-    at::Tensor inverse_deviation;  // [rows], float
+    at::Tensor output;      // as the values
+    at::Tensor normalized;  // before gain and bias; as the values
+    at::Tensor rstd;        // [rows], float
 };
 
 struct AddNormGradients {
@@ -92,6 +92,6 @@ DeviceKernels plain_kernels();
 
 // What of `found` differs from what plain_kernels() gives on small made-up values on this device, beyond rounding: one line
 // for each function, which is put back to the plain one (attention: taken out). For devices whose kernels nobody has run yet.
-std::vector<std::string> keep_what_agrees(DeviceKernels& found, at::Device device);
+std::vector<std::string> self_check_kernels(DeviceKernels& found, at::Device device);
 
 }  // namespace orchestrate

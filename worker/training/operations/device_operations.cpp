@@ -79,7 +79,7 @@ Tensor reduce_ranges(const Tensor& x, const Tensor& begin, const char* reduction
 }  // namespace
 
 DeviceOperations::DeviceOperations(at::Device device, Precision precision, DeviceKernels kernels,
-                                   RoundedWeights* rounded)
+                                   Bf16Weights* rounded)
     : device_(device),
       type_(precision == Precision::bf16 ? at::kBFloat16 : at::kFloat),
       kernels_(std::make_shared<const DeviceKernels>(std::move(kernels))),

@@ -12,9 +12,9 @@ namespace orchestrate {
 class DeviceOperations {
   public:
     // `rounded` (null: each weight is rounded where it is read) must outlive it.
-    DeviceOperations(at::Device device, Precision precision, DeviceKernels kernels, RoundedWeights* rounded);
+    DeviceOperations(at::Device device, Precision precision, DeviceKernels kernels, Bf16Weights* rounded);
 
-    DeviceOperations reading(RoundedWeights* rounded) const {
+    DeviceOperations reading(Bf16Weights* rounded) const {
         DeviceOperations other = *this;
         other.rounded_ = rounded;
         return other;
@@ -53,7 +53,7 @@ class DeviceOperations {
     at::Device device_;
     at::ScalarType type_;  // of activations
     std::shared_ptr<const DeviceKernels> kernels_;
-    RoundedWeights* rounded_;
+    Bf16Weights* rounded_;
 };
 
 }  // namespace orchestrate

@@ -87,7 +87,7 @@ class FusedKernels {
         auto float_epsilon = static_cast<float>(epsilon);
         void* output = data_of(result.output);
         void* normalized = data_of(result.normalized);
-        void* inverse = data_of(result.inverse_deviation);
+        void* inverse = data_of(result.rstd);
         void* arguments[] = {at(in_values),    at(in_bias),       at(in_residual),    at(in_gain),
                              at(in_norm_bias), at(float_epsilon), at(drop.example),   at(drop.position),
                              at(drop.key),     at(drop.site),     at(drop.threshold), at(drop.scale),
@@ -114,7 +114,7 @@ class FusedKernels {
             at::empty({blocks * (kThreads / kWarp), 3, columns}, gain.options().dtype(at::kFloat));
         void* in_gradient = data_of(gradient);
         void* normalized = data_of(forward.normalized);
-        void* inverse = data_of(forward.inverse_deviation);
+        void* inverse = data_of(forward.rstd);
         void* in_gain = data_of(gain);
         void* out_values = data_of(of_values);
         void* out_residual = data_of(of_residual);

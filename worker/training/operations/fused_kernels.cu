@@ -150,7 +150,7 @@ KERNEL void add_norm(const Value* __restrict__ values, const float* __restrict__
                      const Value* __restrict__ residual, const float* __restrict__ gain,
                      const float* __restrict__ norm_bias, float epsilon, DROPOUT_PARAMETERS, long long rows,
                      Value* __restrict__ output, Value* __restrict__ normalized,
-                     float* __restrict__ inverse_deviation) {
+                     float* __restrict__ rstd) {
     const long long row = (long long)blockIdx.x * (blockDim.x / WARP) + threadIdx.x / WARP;
     if (row >= rows) {
         return;
@@ -205,14 +205,14 @@ KERNEL void add_norm(const Value* __restrict__ values, const float* __restrict__
         }
     }
     if (thread == 0) {
-        inverse_deviation[row] = inverse;
+        rstd[row] = inverse;
     }
 }
 
 // Gradients of add_norm. Each warp takes every so-many-th row, and leaves its sums over them in `partial`:
 // [warps, 3, COLUMNS], of bias, gain and norm_bias.
 KERNEL void add_norm_backward(const Value* __restrict__ gradient, const Value* __restrict__ normalized,
-                              const float* __restrict__ inverse_deviation, const float* __restrict__ gain,
+                              const float* __restrict__ rstd, const float* __restrict__ gain,
                               DROPOUT_PARAMETERS, long long rows, Value* __restrict__ of_values,
                               Value* __restrict__ of_residual, float* __restrict__ partial) {
     const int warps_per_block = (int)(blockDim.x / WARP);
@@ -256,7 +256,7 @@ KERNEL void add_norm_backward(const Value* __restrict__ gradient, const Value* _
         }
         const float mean = warp_sum(total) / COLUMNS;
         const float mean_product = warp_sum(products) / COLUMNS;
-        const float inverse = inverse_deviation[row];
+        const float inverse = rstd[row];
         for (int pass = 0; pass < PASSES; ++pass) {
             const int counter = pass * WARP + thread;
             Pair factors[4];

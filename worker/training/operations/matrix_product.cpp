@@ -1,6 +1,6 @@
 #include "worker/training/operations/matrix_product.h"
 
-#include "worker/training/kernels/reduced_products.h"
+#include "worker/training/kernels/bf16_gemm.h"
 #include "worker/training/operations/operation_parts.h"
 
 namespace orchestrate {
@@ -73,7 +73,7 @@ bool multiply_by_kernels(const MatrixProduct& product, Precision precision, cons
     constexpr std::int64_t kFloat = sizeof(float);
     if (precision == Precision::bf16) {
         const auto packed = PerChunk::scratch(1, reduced_right_bytes(product) / kFloat);
-        multiply_by(*reduced_products(), product, work, packed.of(0),
+        multiply_by(*bf16_gemm(), product, work, packed.of(0),
                     reduced_scratch_bytes(product) / kFloat);
         return true;
     }
@@ -88,7 +88,7 @@ bool multiply_by_kernels(const MatrixProduct& product, Precision precision, cons
 }  // namespace
 
 bool multiplies_bf16() {
-    return reduced_products() != nullptr;
+    return bf16_gemm() != nullptr;
 }
 
 void multiply_into(const Tensor& result, const ProductSide& left, const ProductSide& right,

@@ -16,7 +16,7 @@ struct EmbedBackward : Node {
     Dropout dropout;
     Tensor gain;
     Tensor normalized;
-    Tensor inverse_deviation;
+    Tensor rstd;
     InputGradient word;
     InputGradient position;
     InputGradient type;
@@ -33,9 +33,9 @@ struct EmbedBackward : Node {
         const Tensor grad_sum = at::empty_like(gradient);
         in_chunks(rows, chunks, [&](std::int64_t chunk, RowRange range) {
             best_kernels().embed_backward(range, columns, data(gradient), data(gain), dropout,
-                                          layout->batch.token_key.data(), data(normalized),
-                                          data(inverse_deviation), mutable_data(grad_sum), sums.of(chunk),
-                                          sums.of(chunk) + columns, random.of(chunk));
+                                          layout->batch.token_key.data(), data(normalized), data(rstd),
+                                          mutable_data(grad_sum), sums.of(chunk), sums.of(chunk) + columns,
+                                          random.of(chunk));
         });
         const Tensor grad_word = word.sum();
         const Tensor grad_position = position.sum();
@@ -88,7 +88,7 @@ Operations::Operations(at::Device device, bool composite, Precision precision, D
     }
 }
 
-void Operations::round_weights_of(RoundedWeights* rounded) {
+void Operations::round_weights_of(Bf16Weights* rounded) {
     if (on_device_) {
         on_device_ = std::make_shared<DeviceOperations>(on_device_->reading(rounded));
     }
@@ -105,13 +105,13 @@ Tensor Operations::embed(const BatchLayoutPtr& layout, const Tensor& word, const
     const std::int64_t chunks = chunks_for(rows, kRowsPerChunk);
     const auto random = PerChunk::scratch(chunks, random_scratch_floats(columns));
     const Tensor normalized = at::empty({rows, columns}, at::kFloat);
-    const Tensor inverse_deviation = at::empty({rows}, at::kFloat);
+    const Tensor rstd = at::empty({rows}, at::kFloat);
     const Tensor output = at::empty({rows, columns}, at::kFloat);
     in_chunks(rows, chunks, [&](std::int64_t chunk, RowRange range) {
         best_kernels().embed(range, columns, batch.token.data(), batch.position_id.data(),
                              batch.type_id.empty() ? nullptr : batch.type_id.data(), data(word),
                              data(position), data(type), raw(norm), dropout, batch.token_key.data(),
-                             mutable_data(normalized), mutable_data(inverse_deviation), mutable_data(output),
+                             mutable_data(normalized), mutable_data(rstd), mutable_data(output),
                              random.of(chunk));
     });
     if (wants_gradient({word, position, type, norm.gain, norm.bias})) {
@@ -120,7 +120,7 @@ Tensor Operations::embed(const BatchLayoutPtr& layout, const Tensor& word, const
         node->dropout = dropout;
         node->gain = norm.gain.detach();
         node->normalized = normalized;
-        node->inverse_deviation = inverse_deviation;
+        node->rstd = rstd;
         node->word = InputGradient(word);
         node->position = InputGradient(position);
         node->type = InputGradient(type);

@@ -20,7 +20,7 @@
 namespace orchestrate {
 
 class DeviceOperations;
-class RoundedWeights;
+class Bf16Weights;
 
 // A packed batch on its way through the model, kept by the operations until their backward pass is done. Not thread-safe.
 class BatchLayout {
@@ -61,7 +61,7 @@ class Operations {
                         DeviceKernels kernels = plain_kernels());
 
     // Weights that are views of `values` (one flat tensor) are then rounded once per step and not where they are read.
-    void round_weights_of(RoundedWeights* rounded);
+    void round_weights_of(Bf16Weights* rounded);
 
     // dropout(LayerNorm(word[token] + position[place] + type[type of the token])) -> [tokens, hidden].
     at::Tensor embed(const BatchLayoutPtr& layout, const at::Tensor& word, const at::Tensor& position,

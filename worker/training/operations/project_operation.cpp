@@ -50,7 +50,7 @@ struct ProjectAddNormBackward : Node {
     Dropout dropout;
     Tensor gain;
     Tensor normalized;
-    Tensor inverse_deviation;
+    Tensor rstd;
     InputGradient bias;
     InputGradient norm_gain;
     InputGradient norm_bias;
@@ -67,10 +67,10 @@ struct ProjectAddNormBackward : Node {
             grad_values, {task_should_compute_output(0), task_should_compute_output(1)},
             [&](std::int64_t chunk, RowRange rows) {
                 float* const sum = sums.of(chunk);
-                best_kernels().add_norm_backward(
-                    rows, columns, data(gradient), data(gain), dropout, keys_of(*layout, rows_kind),
-                    data(normalized), data(inverse_deviation), mutable_data(grad_residual),
-                    mutable_data(grad_values), sum, sum + columns, sum + 2 * columns, random.of(chunk));
+                best_kernels().add_norm_backward(rows, columns, data(gradient), data(gain), dropout,
+                                                 keys_of(*layout, rows_kind), data(normalized), data(rstd),
+                                                 mutable_data(grad_residual), mutable_data(grad_values), sum,
+                                                 sum + columns, sum + 2 * columns, random.of(chunk));
             });
         return {gradients.x,
                 gradients.weight,
@@ -134,12 +134,12 @@ Tensor Operations::project_add_norm(const BatchLayoutPtr& layout, Rows rows_kind
     const std::int64_t columns = projection.outputs();
     const auto random = PerChunk::scratch(product_chunks(projection.rows()), random_scratch_floats(columns));
     const Tensor normalized = at::empty({projection.rows(), columns}, at::kFloat);  // first the product
-    const Tensor inverse_deviation = at::empty({projection.rows()}, at::kFloat);
+    const Tensor rstd = at::empty({projection.rows()}, at::kFloat);
     const Tensor output = at::empty_like(normalized);
     const auto finish = [&](std::int64_t chunk, RowRange rows) {
         best_kernels().add_norm(rows, columns, data(normalized), data(bias), data(residual), raw(norm),
                                 dropout, keys_of(*layout, rows_kind), mutable_data(normalized),
-                                mutable_data(inverse_deviation), mutable_data(output), random.of(chunk));
+                                mutable_data(rstd), mutable_data(output), random.of(chunk));
     };
     projection.multiply(normalized, {nullptr, finish});
     if (wants_gradient({x, weight, bias, residual, norm.gain, norm.bias})) {
@@ -150,7 +150,7 @@ Tensor Operations::project_add_norm(const BatchLayoutPtr& layout, Rows rows_kind
         node->dropout = dropout;
         node->gain = norm.gain.detach();
         node->normalized = normalized;
-        node->inverse_deviation = inverse_deviation;
+        node->rstd = rstd;
         node->bias = InputGradient(bias);
         node->norm_gain = InputGradient(norm.gain);
         node->norm_bias = InputGradient(norm.bias);

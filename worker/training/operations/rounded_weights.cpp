@@ -4,7 +4,7 @@
 
 namespace orchestrate {
 
-at::Tensor RoundedWeights::of(const at::Tensor& weight) {
+at::Tensor Bf16Weights::of(const at::Tensor& weight) {
     if (!weight.is_alias_of(values_) || !weight.is_contiguous()) {
         return {};
     }
@@ -13,7 +13,7 @@ at::Tensor RoundedWeights::of(const at::Tensor& weight) {
         .view(weight.sizes());
 }
 
-void RoundedWeights::refresh() {
+void Bf16Weights::refresh() {
     const at::NoGradGuard no_gradients;
     if (!rounded_.defined()) {
         rounded_ = at::empty_like(values_, values_.options().dtype(at::kBFloat16));
@@ -22,7 +22,7 @@ void RoundedWeights::refresh() {
     seen_version_ = static_cast<std::int64_t>(values_._version());
 }
 
-void RoundedWeights::refresh_if_stale() {
+void Bf16Weights::refresh_if_stale() {
     if (seen_version_ != static_cast<std::int64_t>(values_._version())) {
         refresh();
     }

@@ -8,10 +8,10 @@
 
 namespace orchestrate {
 
-class RoundedWeights {
+class Bf16Weights {
   public:
     // `values`: one flat tensor that holds all parameters, on any device.
-    explicit RoundedWeights(const at::Tensor& values) : values_(values) {}
+    explicit Bf16Weights(const at::Tensor& values) : values_(values) {}
 
     // The twin of a view of the values, up to date unless recorded work has changed them since; undefined if it is none.
     at::Tensor of(const at::Tensor& weight);

@@ -10,7 +10,7 @@
 
 #include "worker/collective.h"
 #include "worker/training/operations/device_kernels.h"
-#include "worker/training/runtime/recorded_work.h"
+#include "worker/training/runtime/captured_graph.h"
 #include "worker/training/runtime/reducer.h"
 
 namespace orchestrate {
@@ -31,7 +31,7 @@ struct TrainingDevice {
     std::function<void()> begin_training;
     // For the attempt's log, after a training: what was used of its memory; may be empty.
     std::function<std::string()> describe_memory;
-    Recordings::Make make_recorded_work;  // empty: the device records nothing
+    CapturedGraphs::Make make_captured_graph;  // empty: the device records nothing
     DeviceKernels kernels = plain_kernels();
     std::vector<std::string> notes;  // about this device, for each attempt's log
 };

@@ -16,7 +16,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "values are stored as they lie in memory");
 
-constexpr std::uint64_t kMostHeaderBytes = 100'000'000;
+constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;
 constexpr int kHeaderLevels = 3;  // the header, a tensor, its shape
 
 std::optional<std::uint64_t> bytes_of_type(const std::string& type) {
@@ -210,9 +210,9 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path)
         fail("says that its header has " + std::to_string(header_size) + " bytes, but the whole file has " +
              std::to_string(file_size) + ": it is truncated or no safetensors file");
     }
-    if (header_size > kMostHeaderBytes) {
+    if (header_size > kMaxHeaderBytes) {
         fail("says that its header has " + std::to_string(header_size) + " bytes, expected at most " +
-             std::to_string(kMostHeaderBytes));
+             std::to_string(kMaxHeaderBytes));
     }
     std::string header(header_size, '\0');
     file_.read(header.data(), static_cast<std::streamsize>(header_size));

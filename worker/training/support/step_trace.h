@@ -1,4 +1,4 @@
-// Where the time of training steps goes on one rank, for people: spans of forward and backward passes, sums of
+// Where the time of training steps goes on one rank, for users: spans of forward and backward passes, sums of
 // gradients that run beside them, waits. Written as a Chrome trace (chrome://tracing, ui.perfetto.dev), a process of
 // which is a rank. Free of torch.
 #pragma once
