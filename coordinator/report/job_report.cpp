@@ -1,6 +1,7 @@
 #include "coordinator/report/job_report.h"
 
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -10,6 +11,7 @@
 #include "results/display_width.h"
 #include "results/metric_title.h"
 #include "results/number_text.h"
+#include "results/tables.h"
 
 namespace orchestrate {
 namespace {
@@ -85,6 +87,25 @@ std::string jobs_csv(const JobsReply& jobs) {
                             number(job.macro_f1), quoted(job.metric), number(job.value));
     }
     return text;
+}
+
+// A row per metric, a column per part.
+std::string metrics_table(const std::vector<MetricValue>& metrics, std::size_t max_width) {
+    std::vector<std::vector<std::string>> rows;
+    const auto parts = {MetricPart::validation, MetricPart::test};
+    std::set<std::string> seen;
+    for (const auto& metric : metrics) {
+        if (!seen.insert(metric.name).second) {
+            continue;
+        }
+        std::vector<std::string>& row = rows.emplace_back();
+        row.push_back(metric.name);
+        for (const MetricPart part : parts) {
+            const auto value = find_metric(metrics, {part, metric.name});
+            row.push_back(value ? fixed_number(*value, 4) : "-");
+        }
+    }
+    return render_text_table({"metric", "validation", "test"}, rows, max_width);
 }
 
 // Lines "name  value", values aligned.
@@ -173,11 +194,7 @@ std::string render_job(const JobDetails& job, std::size_t max_width) {
         }
     }
     if (!job.metrics.empty()) {
-        text += "\nmetrics\n";
-        for (const auto& metric : job.metrics) {
-            text += fmt::format("  {:<28} {:>8}\n", to_string(metric.part) + " " + printable(metric.name),
-                                fixed_number(metric.value, 4));
-        }
+        text += "\n" + metrics_table(job.metrics, max_width);
     }
     return text;
 }

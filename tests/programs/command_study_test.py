@@ -189,7 +189,7 @@ class CommandStudyTest(ProgramTest):
                                    "on variants.id = variant_id where part = 'test' and job_metrics.name = 'accuracy' "
                                    "and variants.name = 'without energy' limit 1")[0]
         told = self.run_program("job", str(job)).stdout
-        self.assertRegex(told, rf"test accuracy +{accuracy:.4f}\n")
+        self.assertRegex(told, rf"accuracy +\S+ +{accuracy:.4f}\n")
         self.assertIn('command.parameters.features: without "energy"\n', told)
         self.assertRegex(self.run_program("jobs").stdout, rf"time +accuracy\n")
         self.assertIn({"metric": "accuracy", "value": accuracy},

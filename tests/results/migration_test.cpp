@@ -98,9 +98,9 @@ TEST_F(MigrationTest, TheSchemaIsThatOfANewDatabase) {
 }
 
 TEST_F(MigrationTest, EveryRowIsStillThere) {
-    const std::set<std::string> of_today = {"is_ensemble", "paused",          "save_models", "best_models",
-                                            "select_part", "primary_metric",  "statistics",  "provenance",
-                                            "site",        "validation_rows", "test_rows"};
+    const std::set<std::string> of_today = {"is_ensemble", "paused",         "save_models",     "best_models",
+                                            "select_part", "primary_metric", "statistics",      "provenance",
+                                            "site",        "is_one_process", "validation_rows", "test_rows"};
     // Metrics were columns then.
     const std::set<std::string> of_then = {"validation_loss", "validation_accuracy",
                                            "validation_macro_precision", "validation_macro_recall",

@@ -55,9 +55,10 @@ TEST_F(DatabaseOwnerTest, OneThatWasMovedKeepsItAndItsStoredPathsFollow) {
     open(folder_ / "a/r.db")
         .exec("PRAGMA foreign_keys = OFF; INSERT INTO models VALUES (1, '" + old_directory +
               "/models/x', 'x', 1, 'now');"
-              "INSERT INTO workers VALUES (1, 'w', '', 'h', 1, 1, 'cpu', '" +
+              "INSERT INTO workers VALUES (1, 'w', '', 'h', 1, 1, 0, 'cpu', '" +
               old_directory + "/logs/w.log', 'now', NULL, '');" +
-              "INSERT INTO workers VALUES (2, 'v', '', 'h', 1, 1, 'cpu', '/elsewhere/v.log', 'now', NULL, '')");
+              "INSERT INTO workers VALUES (2, 'v', '', 'h', 1, 1, 0, 'cpu', '/elsewhere/v.log', 'now', NULL, "
+              "'')");
     fs::rename(folder_ / "a", folder_ / "b");
     const auto moved = claim(folder_ / "b/r.db");
     EXPECT_EQ(moved.identity.id, first.identity.id);

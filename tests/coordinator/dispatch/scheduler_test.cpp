@@ -172,7 +172,7 @@ TEST(SchedulerTest, WorkersOfOneProcessTakeNoTrainings) {
     scheduler.worker_gone("here-1");
     EXPECT_EQ(act(scheduler), Texts{"start 2 here-2"});
     scheduler.worker_ready("here-2", "here", 2);
-    scheduler.add_job({JobId(3), one_process, 0});
+    scheduler.add_job({JobId(3), one_process, 2});
     EXPECT_EQ(act(scheduler), Texts{"assign 2 here-2"});
     EXPECT_THAT(scheduler.why_waiting(JobId(3)), HasSubstr("2 ranks"));
 }
