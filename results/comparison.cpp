@@ -52,6 +52,7 @@ NumberText text_of(const MetricDeclaration& metric, const std::vector<Spread>& c
 
 std::vector<Spread> column_of(const StageRows& stage, std::size_t metric) {
     std::vector<Spread> column;
+    column.reserve(stage.variants.size());
     for (const VariantRow& variant : stage.variants) {
         column.push_back(summary_of(variant, metric).spread);
     }
@@ -93,6 +94,7 @@ std::string table_text(const StageRows& stage, bool compact, std::size_t max_wid
                    spread_column(spreads, blank, primary_text, true, compact));
     }
     std::vector<std::string> jobs;
+    jobs.reserve(variants.size());
     for (const VariantRow& variant : variants) {
         jobs.push_back(fmt::format("{}/{}", variant.succeeded(), variant.seeds.size()));
     }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include "common/base/error.h"
@@ -167,14 +168,17 @@ void copy_rows(SQLite::Database& database, const std::string& table,
 // Before version 8 metrics of trainings were columns, and those of commands stood in tables of their own.
 void unite_metrics(SQLite::Database& database) {
     for (const char* metric : kOldMetrics) {
-        const std::string name = metric;
-        database.exec("INSERT INTO job_metrics SELECT job_id, part, '" + name + "', " + name +
-                      " FROM part_metrics WHERE " + name + " IS NOT NULL AND rows > 0");
+        database.exec(
+            fmt::format("INSERT INTO job_metrics SELECT job_id, part, '{0}', {0} FROM part_metrics WHERE {0} "
+                        "IS NOT NULL AND "
+                        "rows > 0",
+                        metric));
     }
     for (const char* metric : kOldEpochMetrics) {
-        const std::string name = metric;
-        database.exec("INSERT INTO epoch_metrics SELECT job_id, epoch, 'validation', '" + name +
-                      "', validation_" + name + " FROM " + kOldPrefix + "epochs");
+        database.exec(
+            fmt::format("INSERT INTO epoch_metrics SELECT job_id, epoch, 'validation', '{0}', validation_{0} "
+                        "FROM {1}epochs",
+                        metric, kOldPrefix));
     }
     database.exec("DROP TABLE part_metrics");
     if (has_table(database, "named_metrics")) {
@@ -229,7 +233,7 @@ void rebuild_tables(SQLite::Database& database, int from_version) {
             }
             database.exec("DROP INDEX \"" + index + "\"");
         }
-        database.exec("ALTER TABLE " + table + " RENAME TO " + kOldPrefix + table);
+        database.exec(fmt::format("ALTER TABLE {0} RENAME TO {1}{0}", table, kOldPrefix));
         old_tables.push_back(table);
     }
     database.exec(kSchemaSql);

@@ -70,6 +70,7 @@ std::vector<MetricDeclaration> table_metrics(SQLite::Database& database, std::in
             continue;
         }
         std::vector<std::string> known;
+        known.reserve(declared.size());
         for (const auto& metric : declared) {
             known.push_back(metric.name);
         }
@@ -147,10 +148,12 @@ class Reader {
         std::string from = kFrom;
         for (std::size_t i = 0; i < joined; ++i) {
             const std::string table = "metric" + std::to_string(i);
-            columns += ", " + table + ".value";
-            from += " LEFT JOIN job_metrics AS " + table + " ON " + table + ".job_id = jobs.id AND " + table +
-                    ".part = 'test' AND " + table + ".name = ?" + std::to_string(3 + i) +
-                    " AND jobs.state = 'succeeded'";
+            columns += fmt::format(", {}.value", table);
+            from += fmt::format(
+                " LEFT JOIN job_metrics AS {0} ON {0}.job_id = jobs.id AND {0}.part = 'test' AND {0}.name = "
+                "?{1} "
+                "AND jobs.state = 'succeeded'",
+                table, 3 + i);
         }
         SQLite::Statement query(database_, columns + from + kWhere);
         query.bind(1, stage_id);

@@ -5,6 +5,8 @@
 #include <limits>
 #include <unordered_set>
 
+#include <fmt/format.h>
+
 #include "common/base/counted.h"
 #include "common/data/cell_values.h"
 
@@ -88,7 +90,8 @@ void FeatureCells::decide_kind(const std::vector<std::int64_t>& line, const std:
         return;
     }
     if (count(State::empty) == rows()) {
-        report("is empty in all " + counted(rows(), "row") + " that are used; leave it out of the features");
+        report("is empty in all " + counted(std::ssize(ends_), "row") +
+               " that are used; leave it out of the features");
         return;
     }
     if (decimal_ == 0 && count(State::number) < values()) {
@@ -165,10 +168,11 @@ void FeatureCells::report_cells(const std::vector<std::int64_t>& line, const std
                                              (decimal_ == ',' ? '.' : ',') + "\" (it is \"" + decimal_ + "\")"
                                        : "or remove the row";
         row_problems.add("column " + name_, [&] {
-            return DatasetProblem{DatasetProblem::Kind::bad_row, std::string(value(row)), line[row],
-                                  "line " + std::to_string(line[row]) + " of " + file + ": column '" + name_ +
-                                      "' " + found_in_cell(value(row)) + ", expected " + expected +
-                                      " as in the other rows; correct it, " + remedy};
+            return DatasetProblem{
+                DatasetProblem::Kind::bad_row, std::string(value(row)), line[row],
+                fmt::format("line {} of {}: column '{}' {}, expected {} as in the other rows; "
+                            "correct it, {}",
+                            line[row], file, name_, found_in_cell(value(row)), expected, remedy)};
         });
     }
 }
@@ -250,12 +254,14 @@ std::vector<std::string> FeatureCells::warnings_of_numbers() const {
         }
     }
     if (zeros > 0) {
-        found.push_back("holds numbers with leading zeros in " + counted(zeros, "row") + " (such as '" +
+        found.push_back("holds numbers with leading zeros in " +
+                        counted(static_cast<std::int64_t>(zeros), "row") + " (such as '" +
                         std::string(trimmed_cell(value(zero_row))) +
                         "'): they are read as numbers, without these zeros");
     }
     if (large > 0) {
-        found.push_back("holds integers of more than 15 digits in " + counted(large, "row") + " (such as '" +
+        found.push_back("holds integers of more than 15 digits in " +
+                        counted(static_cast<std::int64_t>(large), "row") + " (such as '" +
                         std::string(trimmed_cell(value(large_row))) + "'): their last digits are lost");
     }
     return found;
@@ -269,7 +275,8 @@ std::vector<std::string> FeatureCells::warnings_of_texts(const ColumnSummary& su
         const auto row = static_cast<std::size_t>(
             std::find(states_.begin(), states_.end(), State::missing_word) - states_.begin());
         found.push_back(
-            "holds '" + std::string(trimmed_cell(value(row))) + "' or the like in " + counted(words, "row") +
+            "holds '" + std::string(trimmed_cell(value(row))) + "' or the like in " +
+            counted(static_cast<std::int64_t>(words), "row") +
             ": in a column of strings this is a value like any other; leave the cell empty if the value is "
             "missing");
     }
@@ -304,7 +311,8 @@ std::vector<std::string> FeatureCells::warnings_of_texts(const ColumnSummary& su
                         counted(static_cast<std::int64_t>(unread_forms), "row") +
                         ": the column is read as strings; write them as 1234.5 to have numbers");
     } else if (is_share(count(State::number), kMixedShare)) {
-        found.push_back("holds numbers in " + counted(count(State::number), "row") +
+        found.push_back("holds numbers in " +
+                        counted(static_cast<std::int64_t>(count(State::number)), "row") +
                         " and other strings in " + std::to_string(values() - count(State::number)) +
                         ": the column is read as strings");
     } else if (is_share(units, 0.5) && summary.distinct >= kMinDistinct) {
@@ -323,10 +331,11 @@ std::vector<DatasetWarning> FeatureCells::warnings(const ColumnSummary& summary)
         found = warnings_of_texts(summary);
     }
     if (summary.distinct == 1 && summary.missing == 0) {
-        found.push_back("has the same value in all " + counted(rows(), "row") +
+        found.push_back("has the same value in all " + counted(std::ssize(ends_), "row") +
                         ", which tells the classes nothing apart");
     }
     std::vector<DatasetWarning> warnings;
+    warnings.reserve(found.size());
     for (const auto& what : found) {
         warnings.push_back({name_, "column '" + name_ + "' " + what});
     }

@@ -5,6 +5,8 @@
 #include <optional>
 #include <set>
 
+#include <fmt/format.h>
+
 #include "common/base/error.h"
 #include "common/base/sha256.h"
 #include "common/base/strict_json.h"
@@ -294,7 +296,8 @@ WeightFiles sharded(const std::filesystem::path& index) {
         }
         const auto name = file.get<std::string>();
         if (name.empty() || name != std::filesystem::path(name).filename().string() || name == "..") {
-            fail("weight_map: '" + tensor + "' is in '" + name + "', expected a file in the same folder");
+            fail(
+                fmt::format("weight_map: '{}' is in '{}', expected a file in the same folder", tensor, name));
         }
         weights.file_of_tensor.emplace_back(tensor, index.parent_path() / name);
         if (names.insert(name).second) {

@@ -117,8 +117,8 @@ class PlanReport {
                     variant.runs.begin(), variant.runs.end(),
                     [&](const Run& run) { return is_to_run(job_identity(job_of(variant, run))); });
                 if (to_run > 0) {
-                    to_run_.push_back({planned_ ? variant.config : std::move(made[i].config),
-                                       variant.resources.ranks, static_cast<int>(place), to_run});
+                    to_run_.push_back({planned_ ? variant.config : made[i].config, variant.resources.ranks,
+                                       static_cast<int>(place), to_run});
                     jobs_to_run_ += to_run;
                 }
                 if (stage.kind == StageKind::ablation && !variant.is_baseline) {
@@ -199,9 +199,9 @@ class PlanReport {
                 "  one, or plan again after the first few jobs of a run\n";
             return;
         }
-        text_ += fmt::format("cost: {} of {}; {} on {} at a time\n", range_text(estimate->rank_hours),
-                             estimate->device_class, range_text(estimate->wall_hours),
-                             counted(static_cast<std::size_t>(ranks), "rank"));
+        text_ +=
+            fmt::format("cost: {} of {}; {} on {} at a time\n", range_text(estimate->rank_hours),
+                        estimate->device_class, range_text(estimate->wall_hours), counted(ranks, "rank"));
         text_ += fmt::format(
             "  {} estimated from the same configuration, {} scaled from others by epochs, rows,\n"
             "  features and weights\n",
@@ -264,16 +264,15 @@ class PlanReport {
             text_ += wrapped_note(
                 fmt::format("differences: with {} a paired t-test (5 %, two-sided) finds {} in 4 of 5 cases; "
                             "spread of a difference {}{} ({})",
-                            counted(static_cast<std::size_t>(pairs_), "pair"),
+                            counted(pairs_, "pair"),
                             size(unit * spread->deviation * *smallest_effect(pairs_)),
                             short_number(unit * spread->deviation), points, spread->basis),
                 0);
         }
         if (arguments_.difference && spread) {
             const auto needed = pairs_needed(*arguments_.difference / unit / spread->deviation);
-            text_ += fmt::format(
-                "  for {}{}: {} needed\n", short_number(*arguments_.difference), points,
-                needed ? counted(static_cast<std::size_t>(*needed), "pair") : "over a million pairs");
+            text_ += fmt::format("  for {}{}: {} needed\n", short_number(*arguments_.difference), points,
+                                 needed ? counted(*needed, "pair") : "over a million pairs");
         }
     }
 
@@ -286,7 +285,7 @@ class PlanReport {
     std::vector<PlannedJob> to_run_;
     std::int64_t jobs_to_run_ = 0;  // counted by these
     std::unordered_set<Digest, DigestHash> seen_;
-    std::size_t done_ = 0;
+    std::int64_t done_ = 0;
     std::size_t stopped_ = 0;
     std::size_t known_ = 0;
     std::int64_t pairs_ = std::numeric_limits<std::int64_t>::max();

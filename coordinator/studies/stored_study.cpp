@@ -38,17 +38,17 @@ class PooledVariance {
     }
 
     // Of groups with at least two values.
-    std::size_t groups() const {
-        std::size_t count = 0;
+    std::int64_t groups() const {
+        std::int64_t count = 0;
         for (const auto& [name, values] : groups_) {
             count += values.size() > 1 ? 1 : 0;
         }
         return count;
     }
-    std::size_t values() const {
-        std::size_t count = 0;
+    std::int64_t values() const {
+        std::int64_t count = 0;
         for (const auto& [name, values] : groups_) {
-            count += values.size() > 1 ? values.size() : 0;
+            count += values.size() > 1 ? std::ssize(values) : 0;
         }
         return count;
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <ranges>
 
 namespace orchestrate {
 namespace {
@@ -71,8 +72,8 @@ std::vector<std::size_t> promotions(const Halving& rules, const std::vector<Tria
     }
     std::vector<std::size_t> result;
     std::vector<bool> is_in_result(trials.size(), false);
-    for (auto rung = promoted.rbegin(); rung != promoted.rend(); ++rung) {
-        for (const std::size_t place : *rung) {
+    for (const auto& of_rung : std::views::reverse(promoted)) {
+        for (const std::size_t place : of_rung) {
             if (!is_in_result[place]) {
                 is_in_result[place] = true;
                 result.push_back(place);

@@ -122,6 +122,7 @@ std::vector<MetricValue> ReportedMetrics::values() const {
     std::stable_sort(found.begin(), found.end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
     std::vector<MetricValue> values;
+    values.reserve(found.size());
     for (auto& [place, metric] : found) {
         values.push_back(std::move(metric));
     }
