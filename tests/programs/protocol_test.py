@@ -64,7 +64,7 @@ class ProtocolTest(ProgramTest):
         self.assertEqual(hashlib.sha256(connection.getpeercert(binary_form=True)).hexdigest(),
                          access["certificate_fingerprint"])
         self.assertEqual(connection.version(), "TLSv1.3")
-        self.say(connection, "hello", {"protocol_version": 3, "program_version": "0.0.9", "token": access["token"], **hello})
+        self.say(connection, "hello", {"protocol_version": 4, "program_version": "0.0.9", "token": access["token"], **hello})
         return connection
 
     @staticmethod
@@ -106,7 +106,7 @@ class ProtocolTest(ProgramTest):
                                   process_id=1, device="cpu", log_folder=str(self.folder))
         answer = self.hear(connection)
         self.assertIn(b"refused", answer)
-        self.assertIn(b"protocol version 2 (orchestrate 0.0.9) is not understood here, only version 3", answer)
+        self.assertIn(b"protocol version 2 (orchestrate 0.0.9) is not understood here, only version 4", answer)
         self.assertEqual(self.hear(connection), b"")
         self.assertEqual(self.query("select count(*) from workers where name = 'old-1'"), [(0,)])
 

@@ -67,7 +67,7 @@ class RanksTest(ProgramTest):
         # Each kind by workers of its own.
         self.assertEqual(self.query("""
             select distinct json_type(config, '$.command') is not null, is_one_process from jobs
-            join attempts on job_id = id join workers on workers.name = worker order by 1"""), [(0, 0), (1, 1)])
+            join attempts on job_id = jobs.id join workers on workers.name = worker order by 1"""), [(0, 0), (1, 1)])
 
 
 if __name__ == "__main__":
