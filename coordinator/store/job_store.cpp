@@ -478,7 +478,9 @@ bool JobStore::resume_attempt(const AttemptId& attempt, const ResumePoint& point
         execute(database,
                 "UPDATE attempts SET resumed_attempt = ?, resumed_step = ? WHERE job_id = ? AND number = ?",
                 point.attempt, point.step, attempt.job, attempt.number);
-        forget_epochs_after(database, attempt.job, point.epochs);
+        if (point.steps > 0) {  // a command tells by its reports where it goes on
+            forget_epochs_after(database, attempt.job, point.epochs);
+        }
     });
     return true;
 }

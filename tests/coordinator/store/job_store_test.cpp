@@ -437,6 +437,8 @@ TEST_F(JobStoreTest, CommandEpochsOfALaterAttemptReplaceThoseOfAnEarlierOneFromW
     }
     store.end_attempt({first.id, Cause::preempted, "", {}});
     const auto second = store.begin_attempt(jobs[0], worker_, "/logs");
+    EXPECT_TRUE(store.resume_attempt(second.id, {1, 0, 0, 0}));  // from files of its own
+    EXPECT_EQ(count("SELECT count(*) FROM epoch_metrics"), 6);
     store.add_epoch(second.id, epoch(4, 2));
     EXPECT_EQ(count("SELECT count(*) FROM epoch_metrics"), 4);
     store.add_epoch(second.id, epoch(5, 2));
