@@ -226,10 +226,10 @@ BOOST_DESCRIBE_STRUCT(WhyRequest, (), (job))
 // The comparison table of a study. The answer is TextReply.
 struct TableRequest {
     static constexpr const char* kType = "table_request";
-    std::string study;             // empty: the newest
-    std::string stage;             // empty: the last
-    std::int64_t width = 0;        // of the terminal; 0: none
-    std::string format = "table";  // or "json", "csv"
+    std::string study;                      // empty: the newest
+    std::string stage;                      // empty: the last
+    std::int64_t width = 0;                 // of the terminal; 0: none
+    std::string format = "table";           // or "json", "csv"
     std::vector<std::string> metrics = {};  // its columns; empty: those of the stage's table
 };
 BOOST_DESCRIBE_STRUCT(TableRequest, (), (study, stage, width, format, metrics))

@@ -149,8 +149,7 @@ KERNEL void keep(DROPOUT_PARAMETERS, long long rows, int columns, unsigned char*
 KERNEL void add_norm(const Value* __restrict__ values, const float* __restrict__ bias,
                      const Value* __restrict__ residual, const float* __restrict__ gain,
                      const float* __restrict__ norm_bias, float epsilon, DROPOUT_PARAMETERS, long long rows,
-                     Value* __restrict__ output, Value* __restrict__ normalized,
-                     float* __restrict__ rstd) {
+                     Value* __restrict__ output, Value* __restrict__ normalized, float* __restrict__ rstd) {
     const long long row = (long long)blockIdx.x * (blockDim.x / WARP) + threadIdx.x / WARP;
     if (row >= rows) {
         return;

@@ -73,8 +73,7 @@ bool multiply_by_kernels(const MatrixProduct& product, Precision precision, cons
     constexpr std::int64_t kFloat = sizeof(float);
     if (precision == Precision::bf16) {
         const auto packed = PerChunk::scratch(1, reduced_right_bytes(product) / kFloat);
-        multiply_by(*bf16_gemm(), product, work, packed.of(0),
-                    reduced_scratch_bytes(product) / kFloat);
+        multiply_by(*bf16_gemm(), product, work, packed.of(0), reduced_scratch_bytes(product) / kFloat);
         return true;
     }
     if (best_kernels().fast_products) {
