@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <ranges>
 
 namespace orchestrate {
 namespace {
@@ -72,7 +71,8 @@ std::vector<std::size_t> promotions(const Halving& rules, const std::vector<Tria
     }
     std::vector<std::size_t> result;
     std::vector<bool> is_in_result(trials.size(), false);
-    for (const auto& of_rung : std::views::reverse(promoted)) {
+    std::reverse(promoted.begin(), promoted.end());
+    for (const auto& of_rung : promoted) {
         for (const std::size_t place : of_rung) {
             if (!is_in_result[place]) {
                 is_in_result[place] = true;
