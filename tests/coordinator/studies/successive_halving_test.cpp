@@ -65,10 +65,10 @@ class Search {
             // Only so many of those that are there can be better.
             std::size_t there = 0;
             std::size_t better = 0;
-            for (std::size_t i = 0; i < trials_.size(); ++i) {
-                if (trials_[i].released >= rung && trials_[i].at[rung]) {
+            for (const auto& other : trials_) {
+                if (other.released >= rung && other.at[rung]) {
                     ++there;
-                    better += trials_[i].at[rung]->value.value_or(-1) > *trial.at[rung]->value ? 1 : 0;
+                    better += other.at[rung]->value.value_or(-1) > *trial.at[rung]->value ? 1 : 0;
                 }
             }
             EXPECT_LT(better,
